@@ -1,0 +1,47 @@
+/* A byte connection: non-blocking socket, TLS or clear, with one write buffer. h2/ sits on it.
+ * What must stay true: on_closed is called exactly once, last, never from inside a conn_* call. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "io/loop.h"
+
+struct conn;
+struct tls_context;
+
+struct conn_handler {
+    /* The transport is up (after the TLS handshake). */
+    void (*on_open)(void *ctx);
+    /* Bytes arrived; valid during the call. Return < 0 to close. */
+    int (*on_read)(void *ctx, const uint8_t *p, size_t bytes);
+    /* Fill the write buffer (conn_out) with up to @bytes_max more: called before each write until nothing is added. */
+    void (*on_write_ready)(void *ctx, struct buf *out, size_t bytes_max);
+    /* Gone: error is 0 for an orderly end, else negative errno. */
+    void (*on_closed)(void *ctx, int error);
+};
+
+struct conn_limits {
+    uint32_t handshake_timeout_ms;
+    uint32_t write_timeout_ms;
+    uint32_t write_high_water_bytes;
+};
+
+/* Takes over @fd. @tls may be NULL. */
+int conn_new(struct conn **ret_conn, struct loop *loop, int fd, struct tls_context *tls, const struct conn_limits *limits,
+             const struct conn_handler *handler, void *ctx);
+
+/* Something wants to be written: on_write_ready is called at the end of this loop turn. */
+void conn_want_write(struct conn *conn);
+
+/* Closes once the buffer has left (orderly), or at once. */
+void conn_close(struct conn *conn, bool flush_first);
+
+/* Stops and starts reading (back-pressure). */
+void conn_pause(struct conn *conn, bool paused);
+
+struct str conn_peer(const struct conn *conn);
+bool conn_is_tls(const struct conn *conn);

@@ -1,0 +1,73 @@
+/* What operators see: one JSON event per call, counters and histograms in shared memory, trace context.
+ * Workers write their own slot without locks; the supervisor sums the slots for /metrics. Survives a worker's death. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/reason.h"
+#include "base/str.h"
+
+struct obs;
+struct obs_region; /* the shared segment, made once before fork */
+
+#define OBS_METHODS_MAX 160
+#define OBS_STEPS_MAX 1024
+#define OBS_GAUGES_MAX 64
+#define OBS_WORKERS_MAX 66   /* workers + jobs + supervisor */
+
+/* Latency buckets in microseconds, gRFC A66's list. */
+extern const uint32_t obs_latency_bounds_us[];
+#define OBS_LATENCY_BUCKETS 37
+
+/* Makes the segment (memfd or anonymous shared mmap). Method and step names are registered before fork, so that every
+ * process agrees on the indices. */
+int obs_region_new(struct obs_region **ret_region);
+struct obs_region *obs_region_free(struct obs_region *region);
+/* Index of a method ("faregate.v1.BookingService/CreateBooking"); the same name gives the same index. -ENOSPC when full. */
+int obs_method(struct obs_region *region, const char *full_name);
+/* Index of a step of a method, for its histogram. */
+int obs_step(struct obs_region *region, int method, const char *step);
+/* Index of a named counter or gauge, e.g. "db_units_total" (help text shown in /metrics). */
+int obs_metric(struct obs_region *region, const char *name, const char *help, bool counter);
+
+/* This process's slot. @slot 0..OBS_WORKERS_MAX-1. @log_fd: where events go (-1: nowhere); lines leave in one write each,
+ * buffered per loop turn by the caller's flush. */
+int obs_open(struct obs **ret_obs, struct obs_region *region, unsigned slot, int log_fd);
+struct obs *obs_close(struct obs *obs);
+struct obs_region *obs_region_of(struct obs *obs);
+
+void obs_call_started(struct obs *obs, int method);
+void obs_call_ended(struct obs *obs, int method, enum status_code code, enum reason reason, int64_t duration_ns,
+                    size_t request_bytes, size_t reply_bytes);
+void obs_step_ended(struct obs *obs, int step, int64_t duration_ns);
+void obs_set(struct obs *obs, int metric, uint64_t value);
+void obs_add(struct obs *obs, int metric, uint64_t delta);
+
+/* One log event, built field by field: {"time":"...","event":"call",...}\n */
+struct obs_event {
+    struct obs *obs;
+    struct buf *buf;
+};
+struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wall_ns);
+void obs_event_str(struct obs_event *e, const char *key, struct str value);
+void obs_event_int(struct obs_event *e, const char *key, int64_t value);
+void obs_event_end(struct obs_event *e);
+/* Writes what is buffered. Never blocks: what a full pipe refuses is dropped and counted. */
+void obs_flush(struct obs *obs);
+
+/* All slots summed, Prometheus text format 0.0.4. */
+void obs_render_prometheus(struct obs_region *region, struct buf *out);
+
+/* W3C trace context. @traceparent may be empty: a new trace is begun. */
+struct trace {
+    uint8_t trace_id[16];
+    uint8_t span_id[8];
+    uint8_t parent_id[8];
+    bool sampled;
+};
+void trace_begin(struct trace *t, struct str traceparent);
+/* "00-...-...-01" and a NUL. */
+void trace_format(const struct trace *t, char ret_text[static 56]);

@@ -1,0 +1,64 @@
+-- The timetable and the one contended row: a flight's cabin.
+
+-- The weekly pattern that dated flights are expanded from (SSIM: local times, validity, days of the week).
+CREATE TABLE schedule (                 -- reference
+    carrier         text NOT NULL,
+    number          int4 NOT NULL,
+    origin          text NOT NULL,
+    destination     text NOT NULL,
+    first_date      date NOT NULL,
+    last_date       date NOT NULL,
+    weekdays        int2 NOT NULL,          -- bit 0 Monday .. bit 6 Sunday
+    departure_local time NOT NULL,
+    block_minutes   int4 NOT NULL,
+    distance_km     int4 NOT NULL,
+    aircraft        text NOT NULL,
+    base_minor      int8 NOT NULL,          -- economy base price before the ladder
+    CONSTRAINT schedule_pk PRIMARY KEY (carrier, number, first_date)
+);
+
+CREATE TABLE flight (                   -- distributed by flight_id
+    flight_id       uuid NOT NULL CONSTRAINT flight_pk PRIMARY KEY,
+    carrier         text NOT NULL,
+    number          int4 NOT NULL,
+    origin          text NOT NULL,
+    destination     text NOT NULL,
+    departure_date  date NOT NULL,          -- local at the origin
+    departure_time  timestamptz NOT NULL,
+    arrival_time    timestamptz NOT NULL,
+    departure_offset_min int2 NOT NULL,     -- UTC offset at the origin then: local = UTC + offset
+    arrival_offset_min   int2 NOT NULL,
+    aircraft        text NOT NULL,
+    distance_km     int4 NOT NULL,
+    state           text NOT NULL DEFAULT 'SCHEDULED'
+        CONSTRAINT flight_state_ck CHECK (state IN ('SCHEDULED', 'CLOSED', 'DEPARTED', 'CANCELLED')),
+    CONSTRAINT flight_times_ck CHECK (arrival_time > departure_time)
+) WITH (fillfactor = 95);
+
+-- Counters are in no index and the row is narrow, so that every update stays HOT.
+CREATE TABLE inventory (                -- distributed by flight_id
+    flight_id        uuid NOT NULL,
+    cabin            int2 NOT NULL,
+    authorised       int4 NOT NULL,         -- seats that may be sold
+    held             int4 NOT NULL DEFAULT 0,
+    sold             int4 NOT NULL DEFAULT 0,
+    base_minor       int8 NOT NULL,         -- price before the bucket ladder, USD cents
+    sales_close_time timestamptz NOT NULL,  -- cut-off; -infinity takes the flight off sale
+    CONSTRAINT inventory_pk PRIMARY KEY (flight_id, cabin),
+    CONSTRAINT inventory_cabin_ck CHECK (cabin BETWEEN 1 AND 4),
+    CONSTRAINT inventory_oversold_ck CHECK (held >= 0 AND sold >= 0 AND held + sold <= authorised)
+) WITH (fillfactor = 60);
+
+-- Searched by route and local departure date. Made after the load by `faregate seed`; kept here so the schema is whole.
+CREATE INDEX flight_route_ix ON flight (origin, destination, departure_date, departure_time);
+
+-- One live assignment per flight and seat: taken over in place once expired.
+CREATE TABLE seat_assignment (          -- distributed by flight_id
+    flight_id    uuid NOT NULL,
+    seat         text NOT NULL,             -- e.g. 12A
+    cabin        int2 NOT NULL,
+    booking_id   uuid NOT NULL,
+    passenger    int2 NOT NULL,             -- index in the booking
+    expire_time  timestamptz NOT NULL,      -- infinity once ticketed
+    CONSTRAINT seat_assignment_pk PRIMARY KEY (flight_id, seat)
+);
