@@ -12,7 +12,8 @@ CREATE TABLE airport (                  -- reference
     latitude    float8 NOT NULL,
     longitude   float8 NOT NULL,
     size        int2 NOT NULL,          -- 1 small .. 3 large
-    search_key  text NOT NULL           -- folded to lower-case ASCII: 'iata city name country'
+    search_key  text NOT NULL,          -- folded to lower-case ASCII: 'iata metro city name country'
+    traffic     int4 NOT NULL DEFAULT 0 -- rough passengers a year, in thousands: orders suggestions, shapes the network
 );
 
 CREATE TABLE airline (                  -- reference

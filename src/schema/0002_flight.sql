@@ -62,3 +62,14 @@ CREATE TABLE seat_assignment (          -- distributed by flight_id
     expire_time  timestamptz NOT NULL,      -- infinity once ticketed
     CONSTRAINT seat_assignment_pk PRIMARY KEY (flight_id, seat)
 );
+
+-- What `faregate seed` has done, so that a second run does nothing and --extend continues the same timetable.
+CREATE TABLE seed_run (                 -- reference
+    seed            int8 NOT NULL,
+    scale_permille  int4 NOT NULL,
+    first_date      date NOT NULL,
+    last_date       date NOT NULL,
+    flights         int8 NOT NULL,
+    applied_time    timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT seed_run_pk PRIMARY KEY (first_date)
+);
