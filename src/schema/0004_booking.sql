@@ -1,0 +1,100 @@
+-- Bookings, their history and documents, and the claims that make every mutation happen once.
+
+-- One row per (principal, method, request_id): written by the statement that has the effect, in the same transaction.
+-- domain.md section 7. A row without resource, reason and response belongs to work that is still in progress.
+CREATE TABLE idempotency (              -- distributed by principal
+    principal    uuid NOT NULL,
+    method       int2 NOT NULL,             -- enum idempotent_method
+    request_id   uuid NOT NULL,
+    fingerprint  bytea NOT NULL,
+    resource     uuid,                      -- what it made: the answer is rendered from it
+    reason       text,                      -- the recorded refusal
+    response     bytea,                     -- the answer's bytes where it cannot be rendered again
+    create_time  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT idempotency_pk PRIMARY KEY (principal, method, request_id)
+) WITH (fillfactor = 90);
+
+-- Unique among live bookings; claimed with the booking, freed by retention.
+CREATE TABLE record_locator (           -- distributed by locator
+    locator     text NOT NULL CONSTRAINT record_locator_pk PRIMARY KEY,
+    booking_id  uuid NOT NULL
+);
+
+-- The order record. No foreign keys on this path: `faregate check` proves what they would.
+CREATE TABLE booking (                  -- distributed by booking_id
+    booking_id            uuid NOT NULL CONSTRAINT booking_pk PRIMARY KEY,
+    user_id               uuid NOT NULL,
+    locator               text NOT NULL,
+    state                 text NOT NULL
+        CONSTRAINT booking_state_ck CHECK (state IN ('PENDING', 'HELD', 'CONFIRMING', 'CONFIRMED', 'CANCELLING',
+            'CANCELLED', 'EXPIRED', 'FAILED', 'COMPLETED', 'ATTENTION')),
+    total_minor           int8 NOT NULL CONSTRAINT booking_total_ck CHECK (total_minor >= 0),
+    currency              text NOT NULL,
+    captured_minor        int8 NOT NULL DEFAULT 0,
+    refunded_minor        int8 NOT NULL DEFAULT 0
+        CONSTRAINT booking_refunded_ck CHECK (refunded_minor <= captured_minor),
+    seats                 int2 NOT NULL,        -- per flight: lap infants take none
+    flight_ids            uuid[] NOT NULL,      -- every flight of the booking holds or has sold @seats in its cabin
+    cabins                int2[] NOT NULL,
+    offer                 bytea NOT NULL,       -- faregate.v1.Offer: the immutable snapshot that was bought
+    passengers            bytea NOT NULL,       -- faregate.v1.PassengerList; opaque, so that a key can shred it
+    create_time           timestamptz NOT NULL DEFAULT now(),
+    update_time           timestamptz NOT NULL DEFAULT now(),
+    payment_required_time timestamptz NOT NULL, -- the lease on the seats, by the database's clock
+    pin_time              timestamptz,          -- money is in flight: not expired before this
+    event_count           int4 NOT NULL DEFAULT 1,
+    CONSTRAINT booking_flights_ck CHECK (cardinality(flight_ids) BETWEEN 1 AND 16
+        AND cardinality(flight_ids) = cardinality(cabins))
+) WITH (fillfactor = 75);
+CREATE INDEX booking_user_ix ON booking (user_id, booking_id);
+-- Never updated after the insert, so payments stay HOT; the sweeper walks it forward from its watermark.
+CREATE INDEX booking_due_ix ON booking (payment_required_time);
+
+-- Append-only history; sequence dense from 1 per booking.
+CREATE TABLE booking_event (            -- distributed by booking_id
+    booking_id  uuid NOT NULL,
+    sequence    int4 NOT NULL,
+    type        text NOT NULL,              -- CREATED, PAYMENT_STARTED, CONFIRMED, PAYMENT_DECLINED, EXPIRED, ...
+    state       text NOT NULL,              -- the booking's state after it
+    actor       text NOT NULL,              -- users/{id} or system
+    reason      text,
+    occur_time  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT booking_event_pk PRIMARY KEY (booking_id, sequence)
+);
+
+CREATE SEQUENCE ticket_serial MINVALUE 1 MAXVALUE 9999999999 CACHE 64;
+
+CREATE TABLE ticket (                   -- distributed by booking_id
+    booking_id  uuid NOT NULL,
+    number      text NOT NULL,              -- three digits of the carrier and ten of the serial
+    passenger   int2 NOT NULL,              -- index in the booking
+    coupons     text NOT NULL,              -- a letter per flight: O open, R refunded, V void, F flown
+    issue_time  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT ticket_pk PRIMARY KEY (booking_id, number),
+    CONSTRAINT ticket_coupons_ck CHECK (coupons ~ '^[ORVFCBXS]+$')
+);
+
+CREATE TABLE cancellation (             -- distributed by booking_id
+    booking_id      uuid NOT NULL,
+    cancellation_id uuid NOT NULL,
+    state           text NOT NULL CONSTRAINT cancellation_state_ck
+        CHECK (state IN ('QUOTED', 'CONFIRMING', 'APPLIED', 'EXPIRED', 'SUPERSEDED', 'FAILED')),
+    refund_minor    int8 NOT NULL,
+    penalty_minor   int8 NOT NULL,
+    currency        text NOT NULL,
+    refund_id       uuid,
+    expire_time     timestamptz NOT NULL,
+    create_time     timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT cancellation_pk PRIMARY KEY (booking_id, cancellation_id)
+);
+
+-- What the machine cannot decide, for people. B10.
+CREATE TABLE attention_item (           -- distributed by booking_id
+    booking_id  uuid NOT NULL,
+    item_id     uuid NOT NULL,
+    kind        text NOT NULL,
+    detail      text NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT now(),
+    resolve_time timestamptz,
+    CONSTRAINT attention_item_pk PRIMARY KEY (booking_id, item_id)
+);

@@ -1,0 +1,64 @@
+/* What the services of one worker share: built by main, reached through call_app(c). Process lifetime.
+ * Services do not include each other; what two of them need is here, in domain/, or a row. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "base/uuid.h"
+#include "grpc/grpc.h"
+
+struct work;      /* io/work.h: helper threads */
+struct reference; /* services/reference.h: airports, airlines, fares, taxes of this process */
+struct tokens;    /* services/auth/token.h: signing keys, verified-token cache, revocations */
+struct provider;  /* services/payment/provider.h */
+
+/* Keys derived (HKDF-SHA256) from the one secret file that all servers of an installation share. */
+struct app_keys {
+    uint8_t offer[32];       /* seals offer names */
+    uint8_t page_token[32];  /* seals page tokens */
+    uint8_t fingerprint[32]; /* keyed hash of cards, networks */
+};
+
+struct app_limits {
+    uint32_t hold_seconds;             /* lease on an unpaid booking's seats */
+    uint32_t offer_seconds;            /* life of an offer */
+    uint32_t pin_seconds;              /* hold is safe from expiry while money is in flight */
+    uint32_t access_token_seconds;
+    uint32_t refresh_token_idle_seconds;
+    uint32_t session_seconds;          /* absolute */
+    uint32_t refresh_grace_seconds;    /* the previous refresh token still returns the same successor */
+    uint32_t unpaid_holds_max;         /* live unpaid bookings per user */
+    uint32_t pay_attempts_user_max;    /* per user and hour */
+    uint32_t pay_attempts_card_max;    /* per card fingerprint and hour */
+    uint32_t pay_attempts_booking_max; /* per booking, ever */
+    uint32_t provider_timeout_ms;
+    uint32_t cancellation_quote_seconds;
+    uint32_t argon2_kib;
+    uint32_t argon2_passes;
+};
+
+extern const struct app_limits app_limits_default;
+
+struct app {
+    const struct clock *clock;
+    struct loop *loop;
+    struct app_keys keys;
+    struct app_limits limits;
+    struct work *work;
+    struct reference *reference;
+    struct tokens *tokens;
+    struct provider *provider;
+};
+
+extern const struct rpc_service auth_service;
+extern const struct rpc_service flight_service;
+extern const struct rpc_service booking_service;
+extern const struct rpc_service payment_service;
+
+static inline struct app *app_of(const struct call *c)
+{
+    return call_app(c);
+}
