@@ -36,8 +36,12 @@ CREATE TABLE booking (                  -- distributed by booking_id
     seats                 int2 NOT NULL,        -- per flight: lap infants take none
     flight_ids            uuid[] NOT NULL,      -- every flight of the booking holds or has sold @seats in its cabin
     cabins                int2[] NOT NULL,
-    offer                 bytea NOT NULL,       -- faregate.v1.Offer: the immutable snapshot that was bought
-    passengers            bytea NOT NULL,       -- faregate.v1.PassengerList; opaque, so that a key can shred it
+    offer                 text NOT NULL,        -- the sealed name that was bought
+    -- Two fragments of faregate.v1.Booking; concatenated with the changing fields they are the message.
+    snapshot              bytea NOT NULL,       -- journeys, price, conditions, allowances: never change
+    passengers            bytea NOT NULL,       -- passengers and metadata; apart, so that a key can shred it
+    intent_id             uuid,                 -- the latest payment intent
+    state_reason          text,
     create_time           timestamptz NOT NULL DEFAULT now(),
     update_time           timestamptz NOT NULL DEFAULT now(),
     payment_required_time timestamptz NOT NULL, -- the lease on the seats, by the database's clock
