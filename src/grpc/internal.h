@@ -22,8 +22,15 @@
 /* ---- methods: filled by the registry ------------------------------------------------------------------------- */
 
 /* The method options of the .proto, with zeros already replaced by the server's limits. */
+enum rpc_auth { /* the numbers of faregate.v1.Auth */
+    RPC_AUTH_PUBLIC = 1, /* a token is not looked at */
+    RPC_AUTH_USER = 2,
+    RPC_AUTH_STAFF = 3,
+    RPC_AUTH_SERVICE = 4,
+};
+
 struct rpc_policy {
-    bool is_public;               /* no access token needed (one that is sent is still checked) */
+    enum rpc_auth auth;
     bool is_idempotent;           /* mutating, safe to repeat with the same request_id: the field is required */
     bool no_compression;          /* replies with secrets (CRIME) */
     uint32_t roles;               /* any of these bits (1u << enum role); 0: any principal */
@@ -31,7 +38,8 @@ struct rpc_policy {
     uint32_t deadline_max_ms;     /* 0: none (long streams) */
     uint32_t request_bytes_max;   /* before and after inflating */
     uint32_t reply_bytes_max;
-    uint32_t rate_per_minute_max; /* per principal or peer; 0: unlimited */
+    uint32_t rate_per_minute_max; /* per principal, or per peer address when public; 0: unlimited */
+    uint32_t in_flight_max;       /* of this method in one worker; 0: no limit of its own */
 };
 
 #define RPC_STEPS_MAX 16
@@ -252,6 +260,7 @@ struct server {
     unsigned calls_in_flight;
     unsigned pooled;
     bool draining;
+    uint32_t *in_flight;                    /* by index in registry->methods */
     uint64_t te_missing;                    /* calls without te: trailers */
     int64_t wall_offset_ns;                 /* wall minus monotonic, of the turn that began at wall_turn_ns */
     int64_t wall_turn_ns;
