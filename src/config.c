@@ -1,0 +1,307 @@
+/* The table of options is the whole configuration: name, place, unit, default, help. main calls it once.
+ * What must stay true: each option is in the table once; --help, the environment and `describe` come from it. */
+#include "config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+enum kind { KIND_TEXT, KIND_U32, KIND_PERMILLE, KIND_BOOL };
+
+#define ON(command) (1u << COMMAND_##command)
+#define RUNS (ON(SERVE) | ON(DEV) | ON(JOBS))
+#define WITH_DB (ON(SERVE) | ON(JOBS) | ON(MIGRATE) | ON(SEED) | ON(CHECK) | ON(USER))
+
+struct option {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    const char *fallback; /* text form of the default; NULL: the struct's own default (limits) */
+    const char *unit;
+    unsigned commands;
+    uint32_t min;
+    uint32_t max;
+    const char *help;
+};
+
+#define TEXT(flag, field, fallback, on, help) \
+    {flag, KIND_TEXT, offsetof(struct config, field), fallback, "", on, 0, 0, help},
+#define BOOL(flag, field, fallback, on, help) \
+    {flag, KIND_BOOL, offsetof(struct config, field), fallback, "on|off", on, 0, 0, help},
+#define U32(flag, field, fallback, unit, on, min, max, help) \
+    {flag, KIND_U32, offsetof(struct config, field), fallback, unit, on, min, max, help},
+#define PERMILLE(flag, field, fallback, on, min, max, help) \
+    {flag, KIND_PERMILLE, offsetof(struct config, field), fallback, "", on, min, max, help},
+#define LIMIT(flag, field, unit, min, max, help) U32(flag, field, NULL, unit, RUNS, min, max, help)
+
+static const struct option options[] = {
+#include "options.def"
+};
+
+#define OPTION_COUNT (sizeof options / sizeof options[0])
+
+static const struct {
+    const char *name;
+    const char *help;
+} commands[COMMAND_COUNT] = {
+    [COMMAND_SERVE] = {"serve", "run the server on an existing PostgreSQL"},
+    [COMMAND_DEV] = {"dev", "run everything here: private PostgreSQL, data, payment simulator, server"},
+    [COMMAND_JOBS] = {"jobs", "run only the background jobs"},
+    [COMMAND_MIGRATE] = {"migrate", "bring the schema up to date"},
+    [COMMAND_SEED] = {"seed", "load airports, airlines and a generated timetable"},
+    [COMMAND_CHECK] = {"check", "prove the invariants on the database; exit status 1 if one is broken"},
+    [COMMAND_DESCRIBE] = {"describe", "print RPCs, steps, statements, reasons and limits"},
+    [COMMAND_USER] = {"user", "make a user with roles (for staff)"},
+    [COMMAND_SANDBOX_PSP] = {"sandbox-psp", "run the payment provider simulator"},
+    [COMMAND_VERSION] = {"version", "print the version"},
+    [COMMAND_HELP] = {"help", "print this"},
+};
+
+static void *place(struct config *c, const struct option *o)
+{
+    return (char *)c + o->offset;
+}
+
+static const struct option *find_option(const char *name, size_t len)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (strlen(options[i].name) == len && memcmp(options[i].name, name, len) == 0)
+            return &options[i];
+    return NULL;
+}
+
+static int set_u32(struct config *c, const struct option *o, const char *value, const char *from)
+{
+    int64_t number;
+    if (str_int64(str_of(value), o->min, o->max ? o->max : UINT32_MAX, &number) < 0) {
+        fprintf(stderr, "faregate: %s: \"%s\" is not a number of %s from %u to %u\n", from, value,
+                o->unit[0] ? o->unit : "units", o->min, o->max ? o->max : UINT32_MAX);
+        return -EINVAL;
+    }
+    *(uint32_t *)place(c, o) = (uint32_t)number;
+    return 0;
+}
+
+/* A factor such as 0.25, kept in thousandths. */
+static int set_permille(struct config *c, const struct option *o, const char *value, const char *from)
+{
+    char *end;
+    errno = 0;
+    double factor = strtod(value, &end);
+    if (errno || end == value || *end || !(factor * 1000 >= o->min && factor * 1000 <= o->max)) {
+        fprintf(stderr, "faregate: %s: \"%s\" is not a factor from %g to %g\n", from, value, o->min / 1000.0,
+                o->max / 1000.0);
+        return -EINVAL;
+    }
+    *(uint32_t *)place(c, o) = (uint32_t)(factor * 1000 + 0.5);
+    return 0;
+}
+
+static int set_bool(struct config *c, const struct option *o, const char *value, const char *from)
+{
+    static const char *const yes[] = {"on", "true", "yes", "1"};
+    static const char *const no[] = {"off", "false", "no", "0"};
+    for (unsigned i = 0; i < 4; i++) {
+        if (strcmp(value, yes[i]) == 0 || strcmp(value, no[i]) == 0) {
+            *(bool *)place(c, o) = strcmp(value, yes[i]) == 0;
+            return 0;
+        }
+    }
+    fprintf(stderr, "faregate: %s: \"%s\" is neither on nor off\n", from, value);
+    return -EINVAL;
+}
+
+static int set_option(struct config *c, const struct option *o, const char *value, const char *from)
+{
+    switch (o->kind) {
+    case KIND_TEXT:
+        *(const char **)place(c, o) = value;
+        return 0;
+    case KIND_U32:
+        return set_u32(c, o, value, from);
+    case KIND_PERMILLE:
+        return set_permille(c, o, value, from);
+    case KIND_BOOL:
+        return set_bool(c, o, value, from);
+    }
+    return -EINVAL;
+}
+
+/* FAREGATE_ and the name in capitals with underscores. */
+static void environment_name(const struct option *o, char *ret, size_t bytes)
+{
+    size_t n = (size_t)snprintf(ret, bytes, "FAREGATE_%s", o->name);
+    for (size_t i = 9; i < n && i < bytes; i++)
+        ret[i] = ret[i] == '-' ? '_' : (ret[i] >= 'a' && ret[i] <= 'z') ? (char)(ret[i] - 32) : ret[i];
+}
+
+static int set_defaults(struct config *c)
+{
+    c->h2 = h2_limits_default;
+    c->server = server_limits_default;
+    c->db = db_limits_default;
+    c->app = app_limits_default;
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        char name[64];
+        if (options[i].fallback)
+            CHECK(set_option(c, &options[i], options[i].fallback, options[i].name) == 0);
+        environment_name(&options[i], name, sizeof name);
+        const char *value = getenv(name);
+        if (value && set_option(c, &options[i], value, name) < 0)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+void config_help(FILE *out, enum command command)
+{
+    if (command == COMMAND_HELP) {
+        fprintf(out, "Faregate sells air tickets over gRPC.\n\nusage: faregate COMMAND [--flag=value ...]\n\n");
+        for (unsigned i = 0; i < COMMAND_COUNT; i++)
+            fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "\n`faregate COMMAND --help` lists its flags. Each flag can be given as environment FAREGATE_FLAG.\n");
+        return;
+    }
+    fprintf(out, "usage: faregate %s [--flag=value ...]\n%s\n\n", commands[command].name, commands[command].help);
+    struct config defaults = {0};
+    set_defaults(&defaults);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option *o = &options[i];
+        char value[64];
+        if (!(o->commands & (1u << command)))
+            continue;
+        if (o->kind == KIND_U32)
+            snprintf(value, sizeof value, "%u", *(uint32_t *)place(&defaults, o));
+        else if (o->kind == KIND_PERMILLE)
+            snprintf(value, sizeof value, "%g", *(uint32_t *)place(&defaults, o) / 1000.0);
+        else if (o->kind == KIND_BOOL)
+            snprintf(value, sizeof value, "%s", *(bool *)place(&defaults, o) ? "on" : "off");
+        else
+            snprintf(value, sizeof value, "%s", *(const char **)place(&defaults, o));
+        fprintf(out, "  --%-30s %s%s%s [%s]\n", o->name, o->help, o->kind == KIND_U32 && o->unit[0] ? ", " : "",
+                o->kind == KIND_U32 ? o->unit : "", value);
+    }
+}
+
+static int parse_flag(struct config *c, int argc, char **argv, int *i)
+{
+    const char *arg = argv[*i];
+    if (strncmp(arg, "--", 2) != 0) {
+        fprintf(stderr, "faregate %s: unexpected \"%s\"; flags look like --name=value\n", commands[c->command].name, arg);
+        return -EINVAL;
+    }
+    const char *name = arg + 2;
+    const char *equals = strchr(name, '=');
+    const struct option *o = find_option(name, equals ? (size_t)(equals - name) : strlen(name));
+    if (!o || !(o->commands & (1u << c->command))) {
+        fprintf(stderr, "faregate %s: no flag %s; see faregate %s --help\n", commands[c->command].name, arg,
+                commands[c->command].name);
+        return -EINVAL;
+    }
+    const char *value = equals ? equals + 1 : NULL;
+    if (!value && o->kind == KIND_BOOL)
+        value = "on";
+    if (!value && *i + 1 < argc)
+        value = argv[++*i];
+    if (!value) {
+        fprintf(stderr, "faregate %s: --%s needs a value\n", commands[c->command].name, o->name);
+        return -EINVAL;
+    }
+    char from[64];
+    snprintf(from, sizeof from, "--%s", o->name);
+    return set_option(c, o, value, from);
+}
+
+int config_parse(int argc, char **argv, struct config *ret_config)
+{
+    *ret_config = (struct config){.command = COMMAND_HELP};
+    const char *word = argc > 1 ? argv[1] : "help";
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        word = "help";
+    if (strcmp(word, "--version") == 0)
+        word = "version";
+    unsigned command = 0;
+    while (command < COMMAND_COUNT && strcmp(commands[command].name, word) != 0)
+        command++;
+    if (command == COMMAND_COUNT) {
+        fprintf(stderr, "faregate: no command \"%s\"; see faregate help\n", word);
+        return -EINVAL;
+    }
+    ret_config->command = command;
+    if (set_defaults(ret_config) < 0)
+        return -EINVAL;
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            config_help(stdout, command);
+            return 1;
+        }
+        if (parse_flag(ret_config, argc, argv, &i) < 0)
+            return -EINVAL;
+    }
+    char error[256];
+    if (config_check(ret_config, error, sizeof error) < 0) {
+        fprintf(stderr, "faregate %s: %s\n", commands[command].name, error);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* Every address of a comma-separated list must be a unix socket or loopback. */
+static bool is_local_only(const char *addresses)
+{
+    struct str rest = str_of(addresses);
+    while (rest.n > 0) {
+        struct str one = str_cut(&rest, ',');
+        if (!str_starts(one, STR("127.")) && !str_starts(one, STR("[::1]")) && !str_starts(one, STR("unix:")) &&
+            !str_starts(one, STR("localhost:")))
+            return false;
+    }
+    return true;
+}
+
+static bool services_known(const char *list)
+{
+    struct str rest = str_of(list);
+    while (rest.n > 0) {
+        struct str one = str_cut(&rest, ',');
+        if (!str_eq(one, STR("auth")) && !str_eq(one, STR("flight")) && !str_eq(one, STR("booking")) &&
+            !str_eq(one, STR("payment")))
+            return false;
+    }
+    return true;
+}
+
+#define REFUSE_IF(condition, ...) \
+    ((condition) ? (snprintf(error, error_bytes, __VA_ARGS__), true) : false)
+
+int config_check(const struct config *c, char *error, size_t error_bytes)
+{
+    bool serves = c->command == COMMAND_SERVE;
+    if (REFUSE_IF(serves && !c->insecure_any && !is_local_only(c->listen),
+                  "--listen=%s is cleartext beyond this machine; use --listen-tls, or say --insecure-any", c->listen) ||
+        REFUSE_IF(serves && c->listen_tls[0] && (!c->tls_certificate[0] || !c->tls_key[0]),
+                  "--listen-tls needs --tls-certificate and --tls-key") ||
+        REFUSE_IF(!services_known(c->services), "--services=%s: known are auth, flight, booking, payment", c->services) ||
+        REFUSE_IF(strcmp(c->provider, "stripe") != 0 && strcmp(c->provider, "instant") != 0,
+                  "--provider=%s: known are stripe and instant", c->provider) ||
+        REFUSE_IF((serves || c->command == COMMAND_JOBS) && !c->secret[0], "--secret names no file") ||
+        REFUSE_IF((serves || c->command == COMMAND_JOBS) && !c->keys[0], "--keys names no directory"))
+        return -EINVAL;
+    return 0;
+}
+
+void config_each_limit(void (*each)(void *, const char *, const char *, const char *, const char *), void *ctx)
+{
+    struct config defaults = {0};
+    set_defaults(&defaults);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (options[i].kind != KIND_U32 || options[i].fallback)
+            continue;
+        char value[16];
+        snprintf(value, sizeof value, "%u", *(uint32_t *)place(&defaults, &options[i]));
+        each(ctx, options[i].name, options[i].unit, value, options[i].help);
+    }
+}

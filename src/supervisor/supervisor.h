@@ -1,0 +1,57 @@
+/* The parent process: opens the listeners, forks the workers and the jobs process, restarts the fallen, answers the admin
+ * port for all of them, drains on SIGTERM. main calls supervisor_run once.
+ * What must stay true: it runs no request; whatever a worker does, the supervisor lives. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "obs/obs.h"
+
+#define WORKERS_MAX 64
+#define SLOT_JOBS WORKERS_MAX
+#define SLOT_SUPERVISOR (WORKERS_MAX + 1)
+#define LISTENERS_MAX 8
+
+enum process_state {
+    PROCESS_DOWN,
+    PROCESS_STARTING,
+    PROCESS_READY,
+    PROCESS_DRAINING,
+};
+
+/* One process as the others see it. In shared memory. */
+struct process_slot {
+    _Atomic int32_t pid;
+    _Atomic uint32_t state;
+    _Atomic uint32_t database_up;
+    _Atomic uint32_t restarts;
+};
+
+struct shared_page {
+    uint32_t conns_by_worker[WORKERS_MAX];
+    struct process_slot slots[WORKERS_MAX + 1];
+};
+
+struct listener {
+    int fd;
+    bool tls;
+};
+
+/* What a child needs from its parent. */
+struct supervisor_context {
+    const struct config *config;
+    struct shared_page *shared;
+    struct obs_region *region;
+    struct listener listeners[LISTENERS_MAX];
+    unsigned listener_count;
+    unsigned worker_count;
+    int log_fd;
+};
+
+/* Exit status of a child that must not be started again: its start-up found what no restart can mend. */
+#define EXIT_FATAL 3
+
+/* Runs until SIGTERM or SIGINT. @on_ready is called once, when every worker serves. Returns the exit status. */
+int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), void *ctx);
