@@ -21,7 +21,7 @@ struct arena_pool {
 
 struct arena {
     struct arena_pool *pool;
-    struct arena_chunk *head; /* newest first; the last one is kept by arena_rewind */
+    struct arena_chunk *head; /* newest first */
     uint8_t *next;
     uint8_t *end;
     size_t used_bytes;

@@ -1,0 +1,116 @@
+/* UUIDs and random bytes, from the kernel. Called wherever something is named or kept secret.
+ * What must stay true: a forked child never repeats its parent's identifiers. */
+#include "base/uuid.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+
+static _Thread_local struct {
+    uint8_t bytes[512];
+    size_t left;
+} block;
+
+/* Only the forking thread lives on in the child, so its block is the only one to forget. */
+static void on_fork_in_child(void)
+{
+    block.left = 0;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    CHECK(pthread_atfork(NULL, NULL, on_fork_in_child) == 0);
+}
+
+void random_bytes(void *buf, size_t bytes)
+{
+    uint8_t *p = buf;
+    while (bytes) {
+        ssize_t got = getrandom(p, bytes, 0);
+        CHECK(got > 0 || errno == EINTR);
+        if (got > 0) {
+            p += got;
+            bytes -= (size_t)got;
+        }
+    }
+}
+
+void random_id(void *buf, size_t bytes)
+{
+    CHECK(bytes <= sizeof block.bytes);
+    if (block.left < bytes) {
+        random_bytes(block.bytes, sizeof block.bytes);
+        block.left = sizeof block.bytes;
+    }
+    block.left -= bytes;
+    memcpy(buf, block.bytes + block.left, bytes);
+}
+
+/* 48 bits of milliseconds, then the fraction of the millisecond in rand_a (RFC 9562 section 6.2, method 3). */
+struct uuid uuid_v7(const struct clock *clock)
+{
+    struct uuid u;
+    random_id(u.b + 8, 8);
+    uint64_t wall_ns = (uint64_t)clock_wall_ns(clock);
+    uint64_t ms = wall_ns / (uint64_t)NS_PER_MS;
+    uint64_t fraction = wall_ns % (uint64_t)NS_PER_MS * 4096 / (uint64_t)NS_PER_MS;
+    for (unsigned i = 0; i < 6; i++)
+        u.b[i] = (uint8_t)(ms >> (40 - 8 * i));
+    u.b[6] = (uint8_t)(0x70 | fraction >> 8);
+    u.b[7] = (uint8_t)fraction;
+    u.b[8] = (uint8_t)(0x80 | (u.b[8] & 0x3f));
+    return u;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static bool is_hyphen_place(size_t i)
+{
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+int uuid_parse(struct str text, struct uuid *ret_uuid)
+{
+    if (text.n != UUID_TEXT_LEN)
+        return -EINVAL;
+    struct uuid u = {0};
+    size_t digit = 0;
+    for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
+        if (is_hyphen_place(i)) {
+            if (text.p[i] != '-')
+                return -EINVAL;
+            continue;
+        }
+        int value = hex_digit(text.p[i]);
+        if (value < 0)
+            return -EINVAL;
+        u.b[digit / 2] = (uint8_t)(u.b[digit / 2] << 4 | value);
+        digit++;
+    }
+    *ret_uuid = u;
+    return 0;
+}
+
+void uuid_format(struct uuid u, char ret_text[static UUID_TEXT_LEN + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    char *out = ret_text;
+    for (size_t i = 0; i < sizeof u.b; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *out++ = '-';
+        *out++ = digits[u.b[i] >> 4];
+        *out++ = digits[u.b[i] & 15];
+    }
+    *out = '\0';
+}
