@@ -100,12 +100,16 @@ const code = (want, iata) => {
   used.add(String(c).padStart(3, '0'));
   return String(c).padStart(3, '0');
 };
+// Carriers that fly short only: the network gives them no ocean to cross.
+const short_only = new Set(('WN NK F9 G4 SY B6 PD F8 Y4 VB H2 JA G3 FO KX UP U2 EC LS LM FR TO XK V7 VT HV EW 2L NT I2 WF RC GL OU '
+  + 'GQ KM CY 5F 9U A9 XQ VF PC U6 UT DP FS DV SZ G9 FZ XY F3 J9 OV IZ SM FA 4Z VK HF AW 3O TU BJ LN WV IX 6E SG QP PA BS H9 KB Q2 TR 3K AK OD '
+  + 'FD PG DD SL VJ K6 QV 8M JT ID QG QZ 5J Z2 UO NX IT G5 8L EU 9C SC MM BC GK 7G 7C LJ TW BX JQ ZL QQ NF SB IE ON W6 W4').split(' '));
 const hand = list('airlines.txt').map((l) => l.split(' '));
 for (const [iata, icao, ticket, country, hubs, ...name] of [...hand.filter((h) => h[2] !== '-'), ...hand.filter((h) => h[2] === '-')]) {
   if (airlines.has(iata)) { console.error('airlines.txt: twice', iata); continue; }
   airlines.set(iata, [iata, icao, name.join(' '), country, code(ticket, iata)]);
   for (const h of hubs.split(','))
-    if (airports.has(h)) bases.push([iata, h]); else console.error('airlines.txt: no airport', iata, h);
+    if (airports.has(h)) bases.push([iata, h, short_only.has(iata) ? 5000 : 16000]); else console.error('airlines.txt: no airport', iata, h);
 }
 const carrier = /air|avia|fly|jet|wing|sky|lot$|express|volar|aero/i;
 const other = /cargo|system|technolog|travel|software|freight|tourism|solution|leasing|logist|distribution|command|association|alliance air|services|radio|data|commercial|carga|worldwide|air transport int|unilode|postal|helicopt|taxi|charter/i;
@@ -119,5 +123,5 @@ for (const a of json('aircodes/data/airlines.json')) {
     airlines.set(a.iata, [a.iata, a.icao, name, 'ZZ', code('-', a.iata)]);
 }
 write('airline.tsv', ['iata', 'icao', 'name', 'country', 'ticket_code'], [...airlines.values()].sort((x, y) => (x[0] < y[0] ? -1 : 1)));
-write('base.tsv', ['carrier', 'airport'], bases);
+write('base.tsv', ['carrier', 'airport', 'reach_km'], bases);
 console.error(airports.size, 'airports', airlines.size, 'airlines', bases.length, 'bases');
