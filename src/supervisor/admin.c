@@ -1,0 +1,199 @@
+/* The admin port on libmicrohttpd with an external event loop: its epoll descriptor is one more watcher of ours.
+ * Every answer is made from shared memory or files; nothing here waits for a worker. */
+#include "supervisor/admin.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "io/listen.h"
+#include "services/auth/token.h"
+
+#define ADMIN_CONNECTIONS_MAX 64
+#define ADMIN_TIMEOUT_S 10
+
+struct admin {
+    struct loop *loop;
+    const struct supervisor_context *context;
+    struct MHD_Daemon *daemon;
+    ev_io readable;
+    ev_timer timeout;
+    bool draining;
+};
+
+struct answer {
+    unsigned status;
+    const char *type;
+    struct buf body;
+};
+
+static void answer_metrics(struct admin *a, struct answer *out)
+{
+    out->type = "text/plain; version=0.0.4; charset=utf-8";
+    obs_render_prometheus(a->context->region, &out->body);
+    buf_printf(&out->body, "# HELP faregate_process_restarts_total Times the supervisor started this process again.\n"
+                           "# TYPE faregate_process_restarts_total counter\n");
+    for (unsigned i = 0; i <= WORKERS_MAX; i++) {
+        struct process_slot *slot = &a->context->shared->slots[i];
+        if (i < a->context->worker_count)
+            buf_printf(&out->body, "faregate_process_restarts_total{process=\"worker-%u\"} %u\n", i,
+                       atomic_load(&slot->restarts));
+        else if (i == SLOT_JOBS)
+            buf_printf(&out->body, "faregate_process_restarts_total{process=\"jobs\"} %u\n", atomic_load(&slot->restarts));
+    }
+}
+
+static const char *state_name(uint32_t state)
+{
+    static const char *const names[] = {"down", "starting", "ready", "draining"};
+    return state < 4 ? names[state] : "?";
+}
+
+/* Ready: at least one worker serves and its database answers. ?verbose lists the parts. */
+static void answer_ready(struct admin *a, bool verbose, struct answer *out)
+{
+    unsigned ready = 0;
+    for (unsigned i = 0; i < a->context->worker_count; i++) {
+        struct process_slot *slot = &a->context->shared->slots[i];
+        ready += atomic_load(&slot->state) == PROCESS_READY && atomic_load(&slot->database_up);
+    }
+    bool yes = (ready > 0 || a->context->worker_count == 0) && !a->draining;
+    out->status = yes ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+    buf_printf(&out->body, "%s\n", yes ? "ready" : a->draining ? "draining" : "not ready");
+    for (unsigned i = 0; verbose && i <= WORKERS_MAX; i++) {
+        struct process_slot *slot = &a->context->shared->slots[i];
+        if (i >= a->context->worker_count && i != SLOT_JOBS)
+            continue;
+        buf_printf(&out->body, "%s %u: pid %d, %s, database %s, restarts %u\n", i == SLOT_JOBS ? "jobs" : "worker", i,
+                   atomic_load(&slot->pid), state_name(atomic_load(&slot->state)),
+                   atomic_load(&slot->database_up) ? "up" : "down", atomic_load(&slot->restarts));
+    }
+}
+
+static void answer_jwks(struct admin *a, struct answer *out)
+{
+    char error[256];
+    if (tokens_jwks_of_directory(a->context->config->keys, &out->body, error, sizeof error) == 0) {
+        out->type = "application/json";
+        return;
+    }
+    out->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+    buf_printf(&out->body, "%s\n", error);
+}
+
+static void route(struct admin *a, struct MHD_Connection *c, const char *url, struct answer *out)
+{
+    if (strcmp(url, "/metrics") == 0) {
+        answer_metrics(a, out);
+    } else if (strcmp(url, "/healthz") == 0) {
+        buf_printf(&out->body, "alive\n");
+    } else if (strcmp(url, "/readyz") == 0) {
+        answer_ready(a, MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0, out);
+    } else if (strcmp(url, "/.well-known/jwks.json") == 0) {
+        answer_jwks(a, out);
+    } else {
+        out->status = MHD_HTTP_NOT_FOUND;
+        buf_printf(&out->body, "here are /metrics /healthz /readyz /.well-known/jwks.json\n");
+    }
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_bytes, void **state)
+{
+    (void)version;
+    (void)upload;
+    static int seen; /* microhttpd calls once for the headers, once for the end of the request */
+    if (!*state) {
+        *state = &seen;
+        return MHD_YES;
+    }
+    *upload_bytes = 0;
+    struct answer out = {.status = MHD_HTTP_OK, .type = "text/plain; charset=utf-8"};
+    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
+        route(ctx, c, url, &out);
+    } else {
+        out.status = MHD_HTTP_METHOD_NOT_ALLOWED;
+        buf_printf(&out.body, "GET only\n");
+    }
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(buf_len(&out.body), out.body.p + out.body.start, MHD_RESPMEM_MUST_COPY);
+    MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, out.type);
+    MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    enum MHD_Result result = MHD_queue_response(c, out.status, r);
+    MHD_destroy_response(r);
+    buf_deinit(&out.body);
+    return result;
+}
+
+static void turn(struct admin *a)
+{
+    MHD_run(a->daemon);
+    MHD_UNSIGNED_LONG_LONG ms;
+    ev_timer_stop(a->loop->ev, &a->timeout);
+    if (MHD_get_timeout(a->daemon, &ms) == MHD_YES) {
+        ev_timer_set(&a->timeout, (double)ms / 1e3, 0.);
+        ev_timer_start(a->loop->ev, &a->timeout);
+    }
+}
+
+static void on_readable(struct ev_loop *ev, ev_io *w, int events)
+{
+    (void)ev;
+    (void)events;
+    turn(w->data);
+}
+
+static void on_timeout(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    turn(w->data);
+}
+
+int admin_new(struct admin **ret_admin, struct loop *loop, const struct supervisor_context *context, const char *address,
+              char *error, size_t error_bytes)
+{
+    int fd;
+    int r = listen_open(str_of(address), &fd, error, error_bytes);
+    if (r < 0)
+        return r;
+    struct admin *a = calloc(1, sizeof *a);
+    CHECK(a);
+    a->loop = loop;
+    a->context = context;
+    a->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, a, MHD_OPTION_LISTEN_SOCKET, fd,
+                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS_MAX,
+                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S, MHD_OPTION_END);
+    if (!a->daemon) {
+        snprintf(error, error_bytes, "the admin port %s cannot be served", address);
+        close(fd);
+        free(a);
+        return -EIO;
+    }
+    ev_io_init(&a->readable, on_readable, MHD_get_daemon_info(a->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
+    ev_timer_init(&a->timeout, on_timeout, 0., 0.);
+    a->readable.data = a->timeout.data = a;
+    ev_io_start(loop->ev, &a->readable);
+    *ret_admin = a;
+    return 0;
+}
+
+struct admin *admin_free(struct admin *a)
+{
+    if (!a)
+        return NULL;
+    ev_io_stop(a->loop->ev, &a->readable);
+    ev_timer_stop(a->loop->ev, &a->timeout);
+    MHD_stop_daemon(a->daemon);
+    free(a);
+    return NULL;
+}
+
+void admin_drain(struct admin *a)
+{
+    a->draining = true;
+}

@@ -1,0 +1,327 @@
+/* Forks, watches, restarts, drains. The children inherit listeners, shared memory and nothing else that matters.
+ * Entry: supervisor_run, from main and dev. What must stay true: a child's death costs only that child. */
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/str.h"
+#include "io/listen.h"
+#include "io/loop.h"
+#include "supervisor/admin.h"
+#include "supervisor/worker.h"
+
+#define RESTART_DELAY_MIN_MS 50
+#define QUICK_DEATH_NS (2 * NS_PER_S)
+
+struct child {
+    struct supervisor *supervisor;
+    unsigned slot;
+    pid_t pid;
+    int64_t started_ns;
+    uint32_t delay_ms; /* before the next start; doubles while it keeps dying at once */
+    ev_timer restart;
+};
+
+struct supervisor {
+    struct supervisor_context context;
+    struct loop loop;
+    struct admin *admin;
+    struct child children[WORKERS_MAX + 1];
+    unsigned child_count;
+    ev_signal on_term, on_int, on_child;
+    ev_timer poll, kill_timer;
+    void (*on_ready)(void *ctx);
+    void *ready_ctx;
+    bool announced;
+    bool draining;
+    int exit_status;
+};
+
+static void start_child(struct child *child);
+
+static unsigned cpus_allowed(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    /* A cgroup may grant less time than it shows processors (cgroup v2 cpu.max: quota and period). */
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+    long quota, period;
+    if (f && fscanf(f, "%ld %ld", &quota, &period) == 2 && period > 0 && quota / period < n)
+        n = (int)(quota / period);
+    if (f)
+        fclose(f);
+    return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
+}
+
+static int open_listeners(struct supervisor_context *ctx, const char *addresses, bool tls)
+{
+    struct str rest = str_of(addresses);
+    while (rest.n > 0) {
+        struct str one = str_cut(&rest, ',');
+        char error[256];
+        if (ctx->listener_count == LISTENERS_MAX) {
+            fprintf(stderr, "faregate: more than %d addresses to listen on\n", LISTENERS_MAX);
+            return -E2BIG;
+        }
+        struct listener *l = &ctx->listeners[ctx->listener_count];
+        int r = listen_open(one, &l->fd, error, sizeof error);
+        if (r < 0) {
+            fprintf(stderr, "faregate: %s\n", error);
+            return r;
+        }
+        l->tls = tls;
+        ctx->listener_count++;
+    }
+    return 0;
+}
+
+static int open_log(const char *log)
+{
+    if (strcmp(log, "none") == 0)
+        return -1;
+    if (strcmp(log, "-") == 0)
+        return STDERR_FILENO;
+    return open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+}
+
+static void child_main(struct supervisor *s, unsigned slot)
+{
+    /* Ctrl-C reaches the whole terminal group; only the supervisor decides what it means. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    prctl(PR_SET_NAME, slot == SLOT_JOBS ? "faregate jobs" : "faregate worker");
+    _exit(worker_run(&s->context, slot));
+}
+
+static void on_restart(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    start_child(w->data);
+}
+
+static void start_child(struct child *child)
+{
+    struct supervisor *s = child->supervisor;
+    struct process_slot *slot = &s->context.shared->slots[child->slot];
+    if (s->draining)
+        return;
+    atomic_store(&slot->state, PROCESS_STARTING);
+    atomic_store(&slot->database_up, 0);
+    child->started_ns = clock_mono_ns(&clock_system);
+    pid_t pid = fork();
+    if (pid == 0)
+        child_main(s, child->slot);
+    if (pid < 0) {
+        child->delay_ms = s->context.config->restart_delay_max_ms;
+        ev_timer_set(&child->restart, child->delay_ms / 1e3, 0.);
+        ev_timer_start(s->loop.ev, &child->restart);
+        return;
+    }
+    child->pid = pid;
+    atomic_store(&slot->pid, pid);
+}
+
+static void stop(struct supervisor *s, int status)
+{
+    s->exit_status = status;
+    loop_stop(&s->loop);
+}
+
+static void signal_children(struct supervisor *s, int signo)
+{
+    for (unsigned i = 0; i < s->child_count; i++)
+        if (s->children[i].pid > 0)
+            kill(s->children[i].pid, signo);
+}
+
+static bool any_child_lives(const struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->child_count; i++)
+        if (s->children[i].pid > 0)
+            return true;
+    return false;
+}
+
+static void begin_drain(struct supervisor *s)
+{
+    if (s->draining) { /* a second signal: now */
+        signal_children(s, SIGKILL);
+        return;
+    }
+    s->draining = true;
+    if (s->admin)
+        admin_drain(s->admin);
+    signal_children(s, SIGTERM);
+    const struct config *c = s->context.config;
+    ev_timer_set(&s->kill_timer, (c->lame_duck_ms + c->server.drain_grace_ms) / 1e3 + 3., 0.);
+    ev_timer_start(s->loop.ev, &s->kill_timer);
+    if (!any_child_lives(s))
+        stop(s, 0);
+}
+
+static void on_stop_signal(struct ev_loop *ev, ev_signal *w, int events)
+{
+    (void)ev;
+    (void)events;
+    begin_drain(w->data);
+}
+
+static void on_kill_timer(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    signal_children(w->data, SIGKILL);
+}
+
+static void child_died(struct supervisor *s, struct child *child, int status)
+{
+    struct process_slot *slot = &s->context.shared->slots[child->slot];
+    child->pid = 0;
+    atomic_store(&slot->pid, 0);
+    atomic_store(&slot->state, PROCESS_DOWN);
+    atomic_store(&slot->database_up, 0);
+    if (child->slot < WORKERS_MAX)
+        __atomic_store_n(&s->context.shared->conns_by_worker[child->slot], 0, __ATOMIC_RELAXED);
+    if (s->draining) {
+        if (!any_child_lives(s))
+            stop(s, s->exit_status);
+        return;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FATAL) {
+        s->exit_status = 1;
+        begin_drain(s);
+        return;
+    }
+    const char *kind = child->slot == SLOT_JOBS ? "jobs" : "worker";
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "faregate: %s %u was ended by signal %d; starting another\n", kind, child->slot, WTERMSIG(status));
+    else
+        fprintf(stderr, "faregate: %s %u ended with status %d; starting another\n", kind, child->slot, WEXITSTATUS(status));
+    atomic_fetch_add(&slot->restarts, 1);
+    bool quick = clock_mono_ns(&clock_system) - child->started_ns < QUICK_DEATH_NS;
+    uint32_t max_ms = s->context.config->restart_delay_max_ms;
+    child->delay_ms = !quick ? RESTART_DELAY_MIN_MS : child->delay_ms * 2 > max_ms ? max_ms : child->delay_ms * 2;
+    ev_timer_set(&child->restart, child->delay_ms / 1e3, 0.);
+    ev_timer_start(s->loop.ev, &child->restart);
+}
+
+static void on_child_signal(struct ev_loop *ev, ev_signal *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct supervisor *s = w->data;
+    for (unsigned i = 0; i < s->child_count; i++) { /* only our own: others may have children here too */
+        struct child *child = &s->children[i];
+        int status;
+        if (child->pid > 0 && waitpid(child->pid, &status, WNOHANG) == child->pid)
+            child_died(s, child, status);
+    }
+}
+
+/* Tells the caller once that everybody serves; afterwards only keeps the loop's clock fresh. */
+static void on_poll(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)events;
+    struct supervisor *s = w->data;
+    for (unsigned i = 0; i < s->child_count; i++)
+        if (atomic_load(&s->context.shared->slots[s->children[i].slot].state) != PROCESS_READY)
+            return;
+    ev_timer_stop(ev, w);
+    s->announced = true;
+    if (s->on_ready)
+        s->on_ready(s->ready_ctx);
+}
+
+static void watch_signals(struct supervisor *s)
+{
+    struct ev_loop *ev = s->loop.ev;
+    ev_signal_init(&s->on_term, on_stop_signal, SIGTERM);
+    ev_signal_init(&s->on_int, on_stop_signal, SIGINT);
+    ev_signal_init(&s->on_child, on_child_signal, SIGCHLD);
+    s->on_term.data = s->on_int.data = s->on_child.data = s;
+    ev_signal_start(ev, &s->on_term);
+    ev_signal_start(ev, &s->on_int);
+    ev_signal_start(ev, &s->on_child);
+    ev_timer_init(&s->kill_timer, on_kill_timer, 0., 0.);
+    ev_timer_init(&s->poll, on_poll, 0.02, 0.02);
+    s->kill_timer.data = s->poll.data = s;
+    ev_timer_start(ev, &s->poll);
+}
+
+static void add_child(struct supervisor *s, unsigned slot)
+{
+    struct child *child = &s->children[s->child_count++];
+    *child = (struct child){.supervisor = s, .slot = slot, .delay_ms = RESTART_DELAY_MIN_MS};
+    ev_timer_init(&child->restart, on_restart, 0., 0.);
+    child->restart.data = child;
+}
+
+static int prepare(struct supervisor *s, const struct config *config)
+{
+    struct supervisor_context *ctx = &s->context;
+    bool serves = config->command != COMMAND_JOBS;
+    ctx->config = config;
+    ctx->log_fd = open_log(config->log);
+    ctx->worker_count = !serves ? 0 : config->workers ? config->workers : cpus_allowed();
+    ctx->shared = mmap(NULL, sizeof *ctx->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(ctx->shared != MAP_FAILED);
+    CHECK(obs_region_new(&ctx->region) == 0);
+    if (ctx->log_fd < 0 && strcmp(config->log, "none") != 0) {
+        fprintf(stderr, "faregate: cannot write the log %s: %s\n", config->log, strerror(errno));
+        return -EINVAL;
+    }
+    if (serves && (open_listeners(ctx, config->listen, false) < 0 || open_listeners(ctx, config->listen_tls, true) < 0))
+        return -EINVAL;
+    if (loop_init(&s->loop, &clock_system) < 0)
+        return -ENOMEM;
+    char error[256];
+    if (config->admin[0] && admin_new(&s->admin, &s->loop, ctx, config->admin, error, sizeof error) < 0) {
+        fprintf(stderr, "faregate: %s\n", error);
+        return -EINVAL;
+    }
+    for (unsigned i = 0; i < ctx->worker_count; i++)
+        add_child(s, i);
+    if (config->jobs || !serves)
+        add_child(s, SLOT_JOBS);
+    return 0;
+}
+
+int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), void *ctx)
+{
+    struct supervisor *s = calloc(1, sizeof *s);
+    CHECK(s);
+    s->on_ready = on_ready;
+    s->ready_ctx = ctx;
+    signal(SIGPIPE, SIG_IGN);
+    s->exit_status = 2;
+    if (prepare(s, config) == 0) {
+        s->exit_status = 0;
+        watch_signals(s);
+        for (unsigned i = 0; i < s->child_count; i++)
+            start_child(&s->children[i]);
+        loop_run(&s->loop);
+        admin_free(s->admin);
+        loop_deinit(&s->loop);
+    }
+    for (unsigned i = 0; i < s->context.listener_count; i++)
+        close(s->context.listeners[i].fd);
+    int status = s->exit_status;
+    if (s->context.region)
+        obs_region_free(s->context.region);
+    free(s);
+    return status;
+}

@@ -1,0 +1,301 @@
+/* Builds one worker bottom-up (loop, database, application, calls, streams, sockets), runs it, drains it on SIGTERM.
+ * The supervisor calls worker_run in the child. What must stay true: it serves only with reference data loaded. */
+#include "supervisor/worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "db/db.h"
+#include "grpc/grpc.h"
+#include "grpc/health.h"
+#include "gen/sql/registry.h"
+#include "h2/h2.h"
+#include "io/tls.h"
+#include "io/work.h"
+#include "jobs/jobs.h"
+#include "services/app.h"
+#include "services/auth/auth.h"
+#include "services/auth/token.h"
+#include "services/payment/provider.h"
+#include "services/reference.h"
+
+#define HASH_THREADS 2
+#define HASH_QUEUE_MAX 64
+#define PUBLISH_SECONDS 0.25
+#define LOAD_RETRY_SECONDS 0.5
+
+struct worker {
+    const struct supervisor_context *context;
+    struct process_slot *slot;
+    unsigned index;
+    struct loop loop;
+    struct obs *obs;
+    struct db *db;
+    struct app app;
+    struct server *server;
+    struct h2_server *h2;
+    struct tls_context *tls;
+    struct jobs *jobs;
+    ev_signal on_term;
+    ev_timer publish, lame_duck, grace, load_retry;
+    bool loading, loaded, draining;
+    int exit_status;
+};
+
+static int refuse(const char *error)
+{
+    fprintf(stderr, "faregate: %s\n", error);
+    return -EINVAL;
+}
+
+/* ---- start ---------------------------------------------------------------------------------------------------- */
+
+static void serve(struct worker *w)
+{
+    const struct supervisor_context *ctx = w->context;
+    bool is_jobs = w->index == SLOT_JOBS;
+    if (is_jobs)
+        w->jobs = jobs_start(w->server, &w->app);
+    for (unsigned i = 0; !is_jobs && i < ctx->listener_count; i++)
+        CHECK(h2_server_listen(w->h2, ctx->listeners[i].fd, ctx->listeners[i].tls ? w->tls : NULL) == 0);
+    atomic_store(&w->slot->state, PROCESS_READY);
+}
+
+static void on_loaded(void *arg, enum reason reason)
+{
+    struct worker *w = arg;
+    w->loading = false;
+    if (reason != REASON_NONE) {
+        if (!w->loaded)
+            ev_timer_start(w->loop.ev, &w->load_retry);
+        return;
+    }
+    if (w->loaded || w->draining)
+        return;
+    w->loaded = true;
+    auth_revocations_start(w->server, &w->app);
+    serve(w);
+}
+
+static void load(struct worker *w)
+{
+    if (w->loading || w->draining)
+        return;
+    w->loading = true;
+    reference_load(w->server, &w->app, on_loaded, w);
+}
+
+static void on_load_retry(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)events;
+    struct worker *w = timer->data;
+    ev_timer_stop(ev, timer);
+    if (db_is_up(w->db))
+        load(w);
+}
+
+static void on_db_state(void *arg, int state)
+{
+    struct worker *w = arg;
+    if (state == -EPROTO) {
+        fprintf(stderr, "faregate: the database does not fit this program: %s\n", db_error(w->db));
+        _exit(EXIT_FATAL);
+    }
+    bool up = db_is_up(w->db);
+    atomic_store(&w->slot->database_up, up);
+    health_set_ready(server_health(w->server), up);
+    if (up && !w->loaded)
+        load(w);
+}
+
+static const struct rpc_service *const *chosen_services(const char *list)
+{
+    static const struct rpc_service *const all[] = {&auth_service, &flight_service, &booking_service, &payment_service};
+    static const struct rpc_service *chosen[5];
+    unsigned count = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        struct str rest = str_of(list);
+        while (rest.n > 0)
+            if (str_eq(str_cut(&rest, ','), str_of(all[i]->flag)))
+                chosen[count++] = all[i];
+    }
+    chosen[count] = NULL;
+    return chosen;
+}
+
+static int build_app(struct worker *w)
+{
+    const struct config *c = w->context->config;
+    char error[256];
+    w->app = (struct app){.clock = &clock_system, .loop = &w->loop, .limits = c->app};
+    if (app_keys_load(&w->app.keys, c->secret, error, sizeof error) < 0 ||
+        tokens_new(&w->app.tokens, c->keys, &c->app, &clock_system, error, sizeof error) < 0 ||
+        provider_new(&w->app.provider, &w->loop, c->provider, c->provider_url, c->provider_key, &c->app, error,
+                     sizeof error) < 0)
+        return refuse(error);
+    CHECK(work_new(&w->app.work, &w->loop, HASH_THREADS, HASH_QUEUE_MAX) == 0);
+    return 0;
+}
+
+static int build_server(struct worker *w)
+{
+    const struct supervisor_context *ctx = w->context;
+    const struct config *c = ctx->config;
+    const struct server_hooks hooks = {
+        .authenticate = auth_authenticate,
+        .tx = &db_tx,
+        .db = w->db,
+        .app = &w->app,
+    };
+    char error[256];
+    if (server_new(&w->server, &w->loop, &c->server, &hooks, chosen_services(c->services), w->obs, error, sizeof error) < 0)
+        return refuse(error);
+    if (w->index == SLOT_JOBS)
+        return 0;
+    const struct tls_config tls = {.certificate_file = c->tls_certificate, .key_file = c->tls_key};
+    if (c->listen_tls[0] && tls_context_new(&w->tls, &tls, error, sizeof error) < 0)
+        return refuse(error);
+    CHECK(h2_server_new(&w->h2, &w->loop, &c->h2, &server_h2_handler, w->server) == 0);
+    h2_server_set_balance(w->h2, ctx->shared->conns_by_worker, ctx->worker_count, w->index);
+    return 0;
+}
+
+/* ---- stop ----------------------------------------------------------------------------------------------------- */
+
+static void finish(struct worker *w)
+{
+    loop_stop(&w->loop);
+}
+
+static void on_drained(void *arg)
+{
+    struct worker *w = arg;
+    if (w->draining)
+        finish(w);
+}
+
+static void on_lame_duck_end(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)events;
+    struct worker *w = timer->data;
+    ev_timer_set(&w->grace, w->context->config->server.drain_grace_ms / 1e3, 0.);
+    ev_timer_start(ev, &w->grace);
+    server_drain(w->server);
+    h2_server_drain(w->h2, on_drained);
+}
+
+static void on_grace_end(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)ev;
+    (void)events;
+    struct worker *w = timer->data;
+    h2_server_close(w->h2);
+    finish(w);
+}
+
+static void on_term(struct ev_loop *ev, ev_signal *signal, int events)
+{
+    (void)events;
+    struct worker *w = signal->data;
+    if (w->draining)
+        return;
+    w->draining = true;
+    atomic_store(&w->slot->state, PROCESS_DRAINING);
+    if (w->index == SLOT_JOBS) {
+        w->jobs = jobs_stop(w->jobs);
+        server_drain(w->server);
+        finish(w);
+        return;
+    }
+    health_set_ready(server_health(w->server), false);
+    ev_timer_set(&w->lame_duck, w->context->config->lame_duck_ms / 1e3, 0.);
+    ev_timer_start(ev, &w->lame_duck);
+}
+
+/* ---- numbers for /metrics ------------------------------------------------------------------------------------------ */
+
+struct published {
+    const char *name;
+    const char *help;
+    bool counter;
+    int index;
+};
+
+static struct published published[] = {
+    {"faregate_connections", "Open HTTP/2 connections.", false, -1},
+    {"faregate_connections_accepted_total", "HTTP/2 connections accepted.", true, -1},
+    {"faregate_calls_in_flight", "Calls that have not ended.", false, -1},
+    {"faregate_db_statements_total", "Statements sent to the database.", true, -1},
+    {"faregate_db_members_total", "Requests carried by those statements.", true, -1},
+    {"faregate_db_errors_total", "Statements that failed.", true, -1},
+    {"faregate_db_solo_fallbacks_total", "Batches run again one by one because a member failed.", true, -1},
+    {"faregate_db_reconnects_total", "Connections to the database made again.", true, -1},
+    {"faregate_db_queue", "Requests waiting for a lane.", false, -1},
+    {"faregate_db_connections_up", "Connections to the database.", false, -1},
+};
+
+static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)ev;
+    (void)events;
+    struct worker *w = timer->data;
+    static const struct h2_stats none;
+    const struct h2_stats *h2 = w->h2 ? h2_server_stats(w->h2) : &none;
+    const struct db_stats *db = db_stats(w->db);
+    const uint64_t values[] = {
+        h2->conns_open, h2->conns_accepted, server_calls_in_flight(w->server), db->statements, db->members,
+        db->errors, db->solo_fallbacks, db->reconnects, db->queue_now, db->connections_up,
+    };
+    for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
+        obs_set(w->obs, published[i].index, values[i]);
+    obs_flush(w->obs);
+}
+
+static void start_timers(struct worker *w)
+{
+    for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
+        published[i].index = obs_metric(w->context->region, published[i].name, published[i].help, published[i].counter);
+    ev_timer_init(&w->publish, on_publish, PUBLISH_SECONDS, PUBLISH_SECONDS);
+    ev_timer_init(&w->lame_duck, on_lame_duck_end, 0., 0.);
+    ev_timer_init(&w->grace, on_grace_end, 0., 0.);
+    ev_timer_init(&w->load_retry, on_load_retry, LOAD_RETRY_SECONDS, LOAD_RETRY_SECONDS);
+    ev_signal_init(&w->on_term, on_term, SIGTERM);
+    w->publish.data = w->lame_duck.data = w->grace.data = w->load_retry.data = w->on_term.data = w;
+    ev_timer_start(w->loop.ev, &w->publish);
+    ev_signal_start(w->loop.ev, &w->on_term);
+}
+
+int worker_run(const struct supervisor_context *context, unsigned slot)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    CHECK(w);
+    w->context = context;
+    w->index = slot;
+    w->slot = &context->shared->slots[slot];
+    CHECK(loop_init(&w->loop, &clock_system) == 0);
+    CHECK(obs_open(&w->obs, context->region, slot, context->log_fd) == 0);
+    CHECK(db_new(&w->db, &w->loop, context->config->database, &context->config->db, sql_statements, on_db_state, w) == 0);
+    if (build_app(w) < 0 || build_server(w) < 0)
+        return EXIT_FATAL;
+    start_timers(w);
+    db_start(w->db);
+    loop_run(&w->loop);
+
+    w->h2 = h2_server_free(w->h2);
+    w->server = server_free(w->server);
+    w->db = db_free(w->db);
+    provider_free(w->app.provider);
+    work_free(w->app.work);
+    tokens_free(w->app.tokens);
+    reference_free(w->app.reference);
+    tls_context_free(w->tls);
+    obs_flush(w->obs);
+    obs_close(w->obs);
+    loop_deinit(&w->loop);
+    int status = w->exit_status;
+    free(w);
+    return status;
+}
