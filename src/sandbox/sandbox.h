@@ -6,15 +6,14 @@
 #include <stdint.h>
 
 struct sandbox_options {
-    const char *host;                /* numeric address to listen on */
-    uint16_t port;                   /* 0: the kernel picks one; it is printed on stdout */
+    const char *listen;              /* "127.0.0.1:12111" or "[::1]:12111"; port 0: the kernel picks one */
     const char *api_key;             /* what Authorization: Bearer must carry; NULL: any sk_test_... */
     const char *journal;             /* append-only file, replayed at start; NULL: forget at exit */
     const char *webhook_url;         /* where events are posted; NULL: nowhere */
     const char *webhook_secret;      /* signs them (Stripe-Signature) */
     uint32_t connections_max;        /* open at once; more wait in the kernel's queue */
     uint32_t body_bytes_max;         /* of a request; more is answered 413 */
-    uint32_t payments_max;           /* payments and refunds kept, each; more are answered 429 */
+    uint32_t payments_max;           /* payments kept, and as many refunds; more are answered 429 */
     uint32_t keys_max;               /* idempotency keys kept; the oldest is forgotten first */
     uint32_t events_max;             /* webhook events waiting; more are dropped and counted */
     uint64_t authorization_ttl_ms;   /* an authorisation not captured by then lapses */
@@ -23,12 +22,6 @@ struct sandbox_options {
 /* The defaults of every field above. */
 struct sandbox_options sandbox_options_default(void);
 
-/* Flags over FAREGATE_SANDBOX_PSP_* over the defaults. @argv[0] is the command's name.
- * 0; 1 when --help was printed; -EINVAL after one clear line on stderr. */
-int sandbox_options_parse(int argc, char **argv, struct sandbox_options *ret_options);
-
-/* Serves until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop. */
+/* Serves until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop.
+ * One JSON line on stdout tells the address once it listens. Empty strings count as NULL. */
 int sandbox_psp_run(const struct sandbox_options *options);
-
-/* Both: what `faregate sandbox-psp ARGS` does. */
-int sandbox_psp_main(int argc, char **argv);
