@@ -1,0 +1,67 @@
+/* Resource names to ids and back. Handlers call it once per name, before anything else looks at the
+ * request. What must stay true: a name that does not match as a whole does not match. */
+#include "services/shared/names.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+
+static int segment_match(struct str part, struct str wanted, struct uuid me, struct uuid *ret_id)
+{
+    if (str_eq(wanted, STR("{user}")) && str_eq(part, STR("me"))) {
+        *ret_id = me;
+        return uuid_is_nil(me) ? -EINVAL : 0;
+    }
+    return uuid_parse(part, ret_id);
+}
+
+int name_match(struct str name, const char *pattern, struct uuid me, struct uuid *ret_ids)
+{
+    struct str wanted = str_of(pattern);
+    unsigned found = 0;
+    size_t slashes = 0;
+    for (size_t i = 0; i < name.n; i++)
+        slashes += name.p[i] == '/';
+    for (size_t i = 0; i < wanted.n; i++)
+        slashes -= wanted.p[i] == '/';
+    if (slashes != 0)
+        return -EINVAL;
+    while (wanted.n > 0) {
+        struct str want = str_cut(&wanted, '/');
+        struct str part = str_cut(&name, '/');
+        if (want.n > 0 && want.p[0] == '{') {
+            CHECK(found < NAME_IDS_MAX);
+            if (segment_match(part, want, me, &ret_ids[found++]) < 0)
+                return -EINVAL;
+        } else if (!str_eq(want, part)) {
+            return -EINVAL;
+        }
+    }
+    return name.n == 0 ? 0 : -EINVAL;
+}
+
+bool name_take(struct call *c, const char *field, const char *name, const char *pattern,
+               struct uuid *ret_ids)
+{
+    struct uuid me = c->principal.known ? c->principal.user_id : (struct uuid){0};
+    if (name_match(str_of(name), pattern, me, ret_ids) == 0)
+        return true;
+    call_fail_field(c, REASON_FIELD_INVALID, field, "must be a name of the form %s", pattern);
+    return false;
+}
+
+char *name_make(struct arena *arena, const char *collection, struct uuid id)
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(id, text);
+    return arena_printf(arena, "%s/%s", collection, text);
+}
+
+char *name_make_child(struct arena *arena, const char *collection, struct uuid id,
+                      const char *child_collection, struct uuid child_id)
+{
+    char text[UUID_TEXT_LEN + 1], child[UUID_TEXT_LEN + 1];
+    uuid_format(id, text);
+    uuid_format(child_id, child);
+    return arena_printf(arena, "%s/%s/%s/%s", collection, text, child_collection, child);
+}
