@@ -1,5 +1,6 @@
 /* What operators see: one JSON event per call, counters and histograms in shared memory, trace context.
- * Workers write their own slot without locks; the supervisor sums the slots for /metrics. Survives a worker's death. */
+ * Workers write their own slot without locks; the supervisor sums the slots for /metrics.
+ * What must stay true: the segment survives a worker's death, and its counters never go back. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,45 +17,58 @@ struct obs_region; /* the shared segment, made once before fork */
 #define OBS_METHODS_MAX 160
 #define OBS_STEPS_MAX 1024
 #define OBS_GAUGES_MAX 64
-#define OBS_WORKERS_MAX 66   /* workers + jobs + supervisor */
+#define OBS_WORKERS_MAX 66 /* workers + jobs + supervisor */
 
-/* Latency buckets in microseconds, gRFC A66's list. */
+/* An event longer than this loses fields and gains "truncated":true: a pipe takes it in one piece. */
+#define OBS_EVENT_BYTES_MAX 4096
+/* Events waiting for obs_flush; what comes on top is dropped and counted (log_dropped_total). */
+#define OBS_LOG_BYTES_MAX (256 * 1024)
+
+/* Upper bounds of the latency buckets in microseconds, gRFC A66's list; the last bucket has none. */
 extern const uint32_t obs_latency_bounds_us[];
-#define OBS_LATENCY_BUCKETS 37
+#define OBS_LATENCY_BUCKETS 42
 
-/* Makes the segment (memfd or anonymous shared mmap). Method and step names are registered before fork, so that every
- * process agrees on the indices. */
+/* Makes the segment (anonymous shared mmap). Methods, steps and metrics are registered before fork, so
+ * that every process agrees on the indices. */
 int obs_region_new(struct obs_region **ret_region);
 struct obs_region *obs_region_free(struct obs_region *region);
-/* Index of a method ("faregate.v1.BookingService/CreateBooking"); the same name gives the same index. -ENOSPC when full. */
+
+/* Index of a method ("faregate.v1.BookingService/CreateBooking"); the same name gives the same index.
+ * Unknown methods share "other": a name from the peer never becomes a label. -ENOSPC when full. */
 int obs_method(struct obs_region *region, const char *full_name);
-/* Index of a step of a method, for its histogram. */
+
+/* Index of a step of a method, for its histogram. -ENOSPC when full. */
 int obs_step(struct obs_region *region, int method, const char *step);
-/* Index of a named counter or gauge, e.g. "db_units_total" (help text shown in /metrics). */
+
+/* Index of a named counter or gauge, e.g. "db_units_total" (help text shown in /metrics). Shown as
+ * faregate_<name>, or as it is where it begins with "grpc_". -ENOSPC when full. */
 int obs_metric(struct obs_region *region, const char *name, const char *help, bool counter);
 
-/* This process's slot. @slot 0..OBS_WORKERS_MAX-1. @log_fd: where events go (-1: nowhere); lines leave in one write each,
- * buffered per loop turn by the caller's flush. */
+/* This process's slot. @slot 0..OBS_WORKERS_MAX-1; its counters go on where a dead predecessor left them,
+ * its gauges start at zero. @log_fd: where events go (-1: nowhere); whole lines only, gathered until the
+ * caller's flush at the end of a loop turn. */
 int obs_open(struct obs **ret_obs, struct obs_region *region, unsigned slot, int log_fd);
 struct obs *obs_close(struct obs *obs);
 struct obs_region *obs_region_of(struct obs *obs);
 
 void obs_call_started(struct obs *obs, int method);
-void obs_call_ended(struct obs *obs, int method, enum status_code code, enum reason reason, int64_t duration_ns,
-                    size_t request_bytes, size_t reply_bytes);
+void obs_call_ended(struct obs *obs, int method, enum status_code code, enum reason reason,
+                    int64_t duration_ns, size_t request_bytes, size_t reply_bytes);
 void obs_step_ended(struct obs *obs, int step, int64_t duration_ns);
 void obs_set(struct obs *obs, int metric, uint64_t value);
 void obs_add(struct obs *obs, int metric, uint64_t delta);
 
-/* One log event, built field by field: {"time":"...","event":"call",...}\n */
+/* One log event, built field by field: {"time":"...","event":"call",...}\n. One at a time. Keys are the
+ * program's own words and are not escaped. */
 struct obs_event {
     struct obs *obs;
-    struct buf *buf;
+    struct buf *buf; /* NULL: nobody listens, or the log is full */
 };
 struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wall_ns);
 void obs_event_str(struct obs_event *e, const char *key, struct str value);
 void obs_event_int(struct obs_event *e, const char *key, int64_t value);
 void obs_event_end(struct obs_event *e);
+
 /* Writes what is buffered. Never blocks: what a full pipe refuses is dropped and counted. */
 void obs_flush(struct obs *obs);
 
@@ -65,9 +79,10 @@ void obs_render_prometheus(struct obs_region *region, struct buf *out);
 struct trace {
     uint8_t trace_id[16];
     uint8_t span_id[8];
-    uint8_t parent_id[8];
+    uint8_t parent_id[8]; /* zero where the trace begins here */
     bool sampled;
 };
 void trace_begin(struct trace *t, struct str traceparent);
+
 /* "00-...-...-01" and a NUL. */
 void trace_format(const struct trace *t, char ret_text[static 56]);

@@ -1,0 +1,90 @@
+/* The shared segment's layout, for the files of this folder only.
+ * What must stay true: a slot has one writer, so a relaxed load and store is an increment; readers may see
+ * a histogram between two increments, never a torn number. */
+#pragma once
+
+#include "obs/obs.h"
+
+#define STATUS_COUNT 17
+#define SIZE_BUCKETS 15 /* 14 bounds and +Inf */
+#define METHOD_NAME_BYTES 128
+#define STEP_NAME_BYTES 64
+#define METRIC_NAME_BYTES 64
+#define METRIC_HELP_BYTES 160
+
+struct latency {
+    uint64_t buckets[OBS_LATENCY_BUCKETS];
+    uint64_t sum_ns;
+};
+
+struct sizes {
+    uint64_t buckets[SIZE_BUCKETS];
+    uint64_t sum_bytes;
+};
+
+/* One method with one status. */
+struct outcome {
+    struct latency duration;
+    struct sizes received;
+    struct sizes sent;
+};
+
+/* Untouched pages cost nothing, so readers look at @outcomes and @steps only where a flag says so. */
+struct slot {
+    uint32_t opened;
+    uint32_t statuses_seen[OBS_METHODS_MAX]; /* bit per status */
+    uint8_t step_seen[OBS_STEPS_MAX];
+    uint64_t started[OBS_METHODS_MAX];
+    uint64_t reasons[REASON_COUNT];
+    uint64_t metrics[OBS_GAUGES_MAX];
+    struct latency steps[OBS_STEPS_MAX];
+    struct outcome outcomes[OBS_METHODS_MAX][STATUS_COUNT];
+} __attribute__((aligned(4096)));
+
+struct step_name {
+    int method;
+    char name[STEP_NAME_BYTES];
+};
+
+struct metric_name {
+    bool counter;
+    char name[METRIC_NAME_BYTES];
+    char help[METRIC_HELP_BYTES];
+};
+
+struct obs_region {
+    int method_count;
+    int step_count;
+    int metric_count;
+    int log_dropped; /* the metric that every region has */
+    char methods[OBS_METHODS_MAX][METHOD_NAME_BYTES];
+    struct step_name steps[OBS_STEPS_MAX];
+    struct metric_name metrics[OBS_GAUGES_MAX];
+    struct slot slots[OBS_WORKERS_MAX];
+};
+
+struct obs {
+    struct obs_region *region;
+    struct slot *slot;
+    struct buf log;
+    size_t event_start; /* offset in @log of the open event's first byte */
+    size_t chunk_bytes; /* a write of at most this many is taken whole once poll says so */
+    int log_fd;
+    bool event_open;
+    bool event_truncated;
+    int64_t second; /* @second_text spells this one */
+    char second_text[20];
+};
+
+/* Upper bounds in bytes, gRFC A66's list. */
+extern const uint64_t obs_size_bounds[SIZE_BUCKETS - 1];
+
+static inline uint64_t cell_read(const uint64_t *cell)
+{
+    return __atomic_load_n(cell, __ATOMIC_RELAXED);
+}
+
+static inline void cell_add(uint64_t *cell, uint64_t delta)
+{
+    __atomic_store_n(cell, cell_read(cell) + delta, __ATOMIC_RELAXED);
+}

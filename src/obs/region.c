@@ -1,0 +1,125 @@
+/* The shared segment: made by the supervisor, filled with names before fork, then opened slot by slot.
+ * Called by main and the supervisor. What must stay true: after fork nobody registers anything. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "obs/internal.h"
+
+int obs_region_new(struct obs_region **ret_region)
+{
+    /* About 110 MiB of address space for every method, status and worker there can be; pages appear when
+     * something is counted in them. */
+    struct obs_region *region = mmap(NULL, sizeof *region, PROT_READ | PROT_WRITE,
+                                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (region == MAP_FAILED)
+        return -errno;
+    madvise(region, sizeof *region, MADV_DONTDUMP);
+    region->log_dropped =
+        obs_metric(region, "log_dropped_total", "Log events lost to a full log", true);
+    *ret_region = region;
+    return 0;
+}
+
+struct obs_region *obs_region_free(struct obs_region *region)
+{
+    if (region)
+        munmap(region, sizeof *region);
+    return NULL;
+}
+
+int obs_method(struct obs_region *region, const char *full_name)
+{
+    CHECK(strlen(full_name) < METHOD_NAME_BYTES);
+    for (int i = 0; i < region->method_count; i++) {
+        if (strcmp(region->methods[i], full_name) == 0)
+            return i;
+    }
+    if (region->method_count == OBS_METHODS_MAX)
+        return -ENOSPC;
+    int index = region->method_count++;
+    snprintf(region->methods[index], METHOD_NAME_BYTES, "%s", full_name);
+    return index;
+}
+
+int obs_step(struct obs_region *region, int method, const char *step)
+{
+    CHECK(method >= 0);
+    CHECK(method < region->method_count);
+    CHECK(strlen(step) < STEP_NAME_BYTES);
+    for (int i = 0; i < region->step_count; i++) {
+        if (region->steps[i].method == method && strcmp(region->steps[i].name, step) == 0)
+            return i;
+    }
+    if (region->step_count == OBS_STEPS_MAX)
+        return -ENOSPC;
+    int index = region->step_count++;
+    region->steps[index].method = method;
+    snprintf(region->steps[index].name, STEP_NAME_BYTES, "%s", step);
+    return index;
+}
+
+int obs_metric(struct obs_region *region, const char *name, const char *help, bool counter)
+{
+    CHECK(strlen(name) < METRIC_NAME_BYTES);
+    for (int i = 0; i < region->metric_count; i++) {
+        if (strcmp(region->metrics[i].name, name) == 0)
+            return i;
+    }
+    if (region->metric_count == OBS_GAUGES_MAX)
+        return -ENOSPC;
+    int index = region->metric_count++;
+    struct metric_name *metric = &region->metrics[index];
+    metric->counter = counter;
+    snprintf(metric->name, METRIC_NAME_BYTES, "%s", name);
+    snprintf(metric->help, METRIC_HELP_BYTES, "%s", help);
+    return index;
+}
+
+/* What a pipe or socket takes in one piece when poll calls it writable; a file takes everything. */
+static size_t chunk_bytes_of(int fd)
+{
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return OBS_EVENT_BYTES_MAX;
+    return S_ISREG(st.st_mode) ? OBS_LOG_BYTES_MAX : OBS_EVENT_BYTES_MAX;
+}
+
+int obs_open(struct obs **ret_obs, struct obs_region *region, unsigned slot, int log_fd)
+{
+    CHECK(slot < OBS_WORKERS_MAX);
+    struct obs *obs = calloc(1, sizeof *obs);
+    if (!obs)
+        return -ENOMEM;
+    obs->region = region;
+    obs->slot = &region->slots[slot];
+    obs->log_fd = log_fd;
+    obs->chunk_bytes = chunk_bytes_of(log_fd);
+    obs->second = INT64_MIN;
+    for (int i = 0; i < region->metric_count; i++) {
+        if (!region->metrics[i].counter)
+            __atomic_store_n(&obs->slot->metrics[i], 0, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&obs->slot->opened, 1, __ATOMIC_RELEASE);
+    *ret_obs = obs;
+    return 0;
+}
+
+struct obs *obs_close(struct obs *obs)
+{
+    if (!obs)
+        return NULL;
+    obs_flush(obs);
+    buf_deinit(&obs->log);
+    free(obs);
+    return NULL;
+}
+
+struct obs_region *obs_region_of(struct obs *obs)
+{
+    return obs->region;
+}
