@@ -220,7 +220,7 @@ void gen_sql(const struct gen_file *file, struct gen_statement *s, bool is_many,
         return;
     for (int i = 0; i < s->param_count; i++) {
         const struct gen_field *f = &s->params[i];
-        if (!f->used)
+        if (!f->used && i != s->key) /* a key may only choose the lane */
             gen_fail(file, s->line, "%s: parameter '%s' is not used in the %s form", s->name, f->name,
                      is_many ? "many" : "one");
         if (is_many && f->is_array && !f->ord_used)
