@@ -26,13 +26,23 @@ struct conn_handler {
 
 struct conn_limits {
     uint32_t handshake_timeout_ms;
-    uint32_t write_timeout_ms;
-    uint32_t write_high_water_bytes;
+    uint32_t write_timeout_ms;        /* the socket takes nothing for that long: close */
+    uint32_t write_high_water_bytes;  /* on_write_ready is not asked for more than this */
 };
 
-/* Takes over @fd. @tls may be NULL. */
-int conn_new(struct conn **ret_conn, struct loop *loop, int fd, struct tls_context *tls, const struct conn_limits *limits,
-             const struct conn_handler *handler, void *ctx);
+/* Sums over connections, for whoever publishes them. */
+struct conn_stats {
+    uint64_t bytes_read, bytes_written, reads, writes;
+    uint64_t tls_handshakes_ok, tls_handshakes_failed;
+};
+
+/* Takes over @fd (non-blocking, a connected stream socket), also when it fails. @tls may be NULL. @limits and @stats
+ * outlive the connection. on_open follows from the loop. */
+int conn_new(struct conn **ret_conn, struct loop *loop, int fd, struct tls_context *tls,
+             const struct conn_limits *limits, struct conn_stats *stats, const struct conn_handler *handler, void *ctx);
+
+/* Frees at once and silently: no callback is made. Not from inside one of its callbacks. NULL is fine. */
+struct conn *conn_free(struct conn *conn);
 
 /* Something wants to be written: on_write_ready is called at the end of this loop turn. */
 void conn_want_write(struct conn *conn);

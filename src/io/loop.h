@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/list.h"
 
@@ -20,7 +21,12 @@ struct loop {
     ev_check check;
     ev_async wake;
     void *posted;                /* lock-free stack of struct loop_post */
+    uint8_t *read_buf;           /* LOOP_READ_BYTES, shared by connections: valid until the handler returns */
+    struct buf write_buf;        /* what a connection is about to write; only the unsent rest is kept with it */
 };
+
+/* At most this much is read from one connection per loop turn, so that none starves the others. */
+#define LOOP_READ_BYTES ((size_t)64 * 1024)
 
 /* Work to be done once at the end of this loop turn (flush a connection, start a batch). */
 struct loop_task {

@@ -1,0 +1,387 @@
+/* Connections: when bytes move, when time is up, how it ends. The bytes themselves are conn_transport.c's.
+ * h2/ is the caller. What must stay true: all that one loop turn wants to say leaves in one flush at its end,
+ * reading stops after LOOP_READ_BYTES per turn, and on_closed is the last call and never made from inside ours. */
+#include "io/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "io/conn_internal.h"
+#include "io/tls_internal.h"
+
+/* How long the peer may take to close after we did. */
+#define LINGER_MS 1000
+
+static void set_timeout(struct conn *c, uint32_t timeout_ms)
+{
+    ev_timer_stop(c->loop->ev, &c->timeout);
+    ev_timer_set(&c->timeout, timeout_ms * 1e-3, 0.);
+    ev_timer_start(c->loop->ev, &c->timeout);
+}
+
+static void stop_watching(struct conn *c)
+{
+    ev_io_stop(c->loop->ev, &c->readable);
+    ev_io_stop(c->loop->ev, &c->writable);
+    ev_timer_stop(c->loop->ev, &c->timeout);
+    ev_timer_stop(c->loop->ev, &c->more);
+}
+
+static void end(struct conn *c, int error)
+{
+    if (c->state == CONN_CLOSED)
+        return;
+    if (c->tls && c->state == CONN_HANDSHAKE)
+        c->stats->tls_handshakes_failed++;
+    c->state = CONN_CLOSED;
+    c->error = error;
+    stop_watching(c);
+    conn_transport_deinit(c);
+    loop_defer(c->loop, &c->task);
+}
+
+static void linger(struct conn *c)
+{
+    c->state = CONN_LINGERING;
+    conn_transport_shutdown(c);
+    ev_io_stop(c->loop->ev, &c->writable);
+    ev_io_start(c->loop->ev, &c->readable);
+    set_timeout(c, LINGER_MS);
+}
+
+/* The socket took less than all: wait for it. @progress: it took something. */
+static void block(struct conn *c, bool progress)
+{
+    if (!c->write_wants_read)
+        ev_io_start(c->loop->ev, &c->writable);
+    if (progress || !c->blocked)
+        set_timeout(c, c->limits->write_timeout_ms);
+    c->blocked = true;
+}
+
+static void unblock(struct conn *c)
+{
+    c->blocked = false;
+    ev_timer_stop(c->loop->ev, &c->timeout);
+    if (!c->read_wants_write)
+        ev_io_stop(c->loop->ev, &c->writable);
+}
+
+/* Writes from @out until it is empty or the socket is full. True when it is empty. */
+static bool send_from(struct conn *c, struct buf *out)
+{
+    bool progress = false;
+    while (buf_len(out)) {
+        ssize_t n = conn_transport_write(c, out->p + out->start, buf_len(out));
+        if (n == -EAGAIN) {
+            block(c, progress);
+            return false;
+        }
+        if (n < 0) {
+            end(c, (int)n);
+            return false;
+        }
+        c->stats->writes++;
+        c->stats->bytes_written += (size_t)n;
+        progress = true;
+        buf_consume(out, (size_t)n);
+    }
+    return true;
+}
+
+/* Asks for what there is to say and writes it, until nothing is left or the socket is full. */
+static void flush(struct conn *c)
+{
+    struct buf *shared = &c->loop->write_buf;
+    for (;;) {
+        /* The shared buffer is hot in the cache and costs an idle connection nothing; only a rest moves to its own. */
+        size_t queued = buf_len(&c->out);
+        struct buf *out = queued ? &c->out : shared;
+        if (c->state == CONN_OPEN && queued < c->limits->write_high_water_bytes)
+            c->handler->on_write_ready(c->ctx, out, c->limits->write_high_water_bytes - queued);
+        if (c->state == CONN_CLOSED || buf_len(out) == 0)
+            break;
+        if (!send_from(c, out)) {
+            if (out == shared && c->state != CONN_CLOSED)
+                buf_append(&c->out, shared->p + shared->start, buf_len(shared));
+            break;
+        }
+    }
+    shared->start = shared->end = 0;
+    if (c->state == CONN_CLOSED || buf_len(&c->out))
+        return;
+    if (c->blocked)
+        unblock(c);
+    if (c->state == CONN_FLUSHING)
+        linger(c);
+}
+
+/* Reads once, up to LOOP_READ_BYTES. TLS hands out record by record: they are gathered, so that what arrived
+ * together is answered together. */
+static void read_some(struct conn *c)
+{
+    size_t got = 0;
+    ssize_t n;
+    do {
+        n = conn_transport_read(c, c->loop->read_buf + got, LOOP_READ_BYTES - got);
+        if (n > 0)
+            got += (size_t)n;
+    } while (n > 0 && c->ssl && got < LOOP_READ_BYTES);
+
+    if (got) {
+        c->stats->reads++;
+        c->stats->bytes_read += got;
+        int r = c->handler->on_read(c->ctx, c->loop->read_buf, got);
+        if (r < 0)
+            end(c, r);
+    }
+    if (c->state != CONN_OPEN)
+        return;
+    if (n == 0)
+        end(c, 0);
+    else if (n < 0 && n != -EAGAIN)
+        end(c, (int)n);
+    else if (n > 0 && !c->paused && conn_transport_pending(c))
+        ev_timer_start(c->loop->ev, &c->more);
+}
+
+static void open_up(struct conn *c)
+{
+    c->state = CONN_OPEN;
+    if (!c->paused)
+        ev_io_start(c->loop->ev, &c->readable);
+    c->handler->on_open(c->ctx);
+}
+
+static void handshake(struct conn *c)
+{
+    int r = conn_transport_handshake(c);
+    if (r == -EAGAIN)
+        return;
+    if (r < 0) {
+        end(c, r);
+        return;
+    }
+    c->stats->tls_handshakes_ok++;
+    ev_timer_stop(c->loop->ev, &c->timeout);
+    ev_io_stop(c->loop->ev, &c->writable);
+    open_up(c);
+    /* The first request may have come with the last message of the handshake. */
+    if (c->state == CONN_OPEN && !c->paused)
+        read_some(c);
+}
+
+static void discard(struct conn *c)
+{
+    ssize_t n = recv(c->fd, c->loop->read_buf, LOOP_READ_BYTES, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        end(c, c->error);
+}
+
+static void on_readable(struct ev_loop *ev, ev_io *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct conn *c = w->data;
+    if (c->state == CONN_HANDSHAKE) {
+        handshake(c);
+        return;
+    }
+    if (c->state == CONN_LINGERING) {
+        discard(c);
+        return;
+    }
+    if (c->write_wants_read)
+        flush(c);
+    if (c->state == CONN_OPEN && !c->paused)
+        read_some(c);
+}
+
+static void on_writable(struct ev_loop *ev, ev_io *w, int events)
+{
+    (void)events;
+    struct conn *c = w->data;
+    if (c->state == CONN_HANDSHAKE) {
+        handshake(c);
+        return;
+    }
+    if (c->read_wants_write && c->state == CONN_OPEN) {
+        read_some(c);
+        if (!c->blocked && !c->read_wants_write && c->state == CONN_OPEN)
+            ev_io_stop(ev, w);
+    }
+    if (c->blocked && c->state != CONN_CLOSED)
+        flush(c);
+}
+
+static void on_timeout(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct conn *c = w->data;
+    end(c, c->state == CONN_LINGERING ? c->error : -ETIMEDOUT);
+}
+
+static void on_more(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct conn *c = w->data;
+    if (c->state == CONN_OPEN && !c->paused)
+        read_some(c);
+}
+
+static void on_task(struct loop_task *task)
+{
+    struct conn *c = list_entry(task, struct conn, task);
+    if (c->state == CONN_CLOSED) {
+        c->handler->on_closed(c->ctx, c->error);
+        conn_free(c);
+        return;
+    }
+    if (c->state == CONN_HANDSHAKE) {
+        if (c->ssl)
+            return;
+        open_up(c);
+    }
+    if (!c->blocked && (c->state == CONN_OPEN || c->state == CONN_FLUSHING))
+        flush(c);
+}
+
+/* Who is on the other side, once: the answer is wanted for every call's log event. */
+static void learn_peer(struct conn *c)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } a = {0};
+    socklen_t bytes = sizeof a;
+    char host[INET6_ADDRSTRLEN] = "?";
+    int n;
+    if (getpeername(c->fd, &a.any, &bytes) < 0)
+        a.any.sa_family = AF_UNSPEC;
+    if (a.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &a.v4.sin_addr, host, sizeof host);
+        n = snprintf(c->peer, sizeof c->peer, "%s:%u", host, ntohs(a.v4.sin_port));
+    } else if (a.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &a.v6.sin6_addr, host, sizeof host);
+        n = snprintf(c->peer, sizeof c->peer, "[%s]:%u", host, ntohs(a.v6.sin6_port));
+    } else {
+        n = snprintf(c->peer, sizeof c->peer, "%s", a.any.sa_family == AF_UNIX ? "unix:" : "?");
+    }
+    c->peer_bytes = (size_t)n;
+    if (a.any.sa_family != AF_UNIX) {
+        int on = 1;
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+}
+
+int conn_new(struct conn **ret_conn, struct loop *loop, int fd, struct tls_context *tls,
+             const struct conn_limits *limits, struct conn_stats *stats,
+             const struct conn_handler *handler, void *ctx)
+{
+    CHECK(limits->write_high_water_bytes > 0);
+    struct conn *c = calloc(1, sizeof *c);
+    struct ssl_st *ssl = c && tls ? tls_accept(tls, fd) : NULL;
+    if (!c || (tls && !ssl)) {
+        close(fd);
+        free(c);
+        return -ENOMEM;
+    }
+    c->loop = loop;
+    c->handler = handler;
+    c->ctx = ctx;
+    c->limits = limits;
+    c->stats = stats;
+    c->ssl = ssl;
+    c->tls = tls != NULL;
+    c->fd = fd;
+    c->state = CONN_HANDSHAKE;
+    learn_peer(c);
+    ev_io_init(&c->readable, on_readable, fd, EV_READ);
+    ev_io_init(&c->writable, on_writable, fd, EV_WRITE);
+    ev_timer_init(&c->timeout, on_timeout, 0., 0.);
+    ev_timer_init(&c->more, on_more, 0., 0.);
+    c->readable.data = c->writable.data = c->timeout.data = c->more.data = c;
+    loop_task_init(&c->task, on_task);
+    if (ssl) {
+        ev_io_start(loop->ev, &c->readable);
+        set_timeout(c, limits->handshake_timeout_ms);
+    } else {
+        loop_defer(loop, &c->task);
+    }
+    *ret_conn = c;
+    return 0;
+}
+
+struct conn *conn_free(struct conn *c)
+{
+    if (!c)
+        return NULL;
+    stop_watching(c);
+    loop_task_cancel(&c->task);
+    conn_transport_deinit(c);
+    buf_deinit(&c->out);
+    free(c);
+    return NULL;
+}
+
+void conn_want_write(struct conn *c)
+{
+    if (c->state == CONN_OPEN)
+        loop_defer(c->loop, &c->task);
+}
+
+void conn_close(struct conn *c, bool flush_first)
+{
+    if (c->state == CONN_CLOSED)
+        return;
+    if (!flush_first || c->state == CONN_HANDSHAKE) {
+        end(c, 0);
+        return;
+    }
+    if (c->state != CONN_OPEN)
+        return;
+    c->state = CONN_FLUSHING;
+    /* TLS may still have to read in order to write. */
+    if (!c->write_wants_read)
+        ev_io_stop(c->loop->ev, &c->readable);
+    ev_timer_stop(c->loop->ev, &c->more);
+    loop_defer(c->loop, &c->task);
+}
+
+void conn_pause(struct conn *c, bool paused)
+{
+    if (c->paused == paused)
+        return;
+    c->paused = paused;
+    if (c->state != CONN_OPEN)
+        return;
+    if (paused) {
+        if (!c->write_wants_read)
+            ev_io_stop(c->loop->ev, &c->readable);
+        ev_timer_stop(c->loop->ev, &c->more);
+    } else {
+        ev_io_start(c->loop->ev, &c->readable);
+        if (conn_transport_pending(c))
+            ev_timer_start(c->loop->ev, &c->more);
+    }
+}
+
+struct str conn_peer(const struct conn *c)
+{
+    return (struct str){.p = c->peer, .n = c->peer_bytes};
+}
+
+bool conn_is_tls(const struct conn *c)
+{
+    return c->tls;
+}

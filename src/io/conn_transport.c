@@ -1,0 +1,116 @@
+/* Bytes in and out of one socket, through OpenSSL or straight. conn.c decides when.
+ * What must stay true: OpenSSL's error queue is empty before each of its calls (a stale entry would be taken for
+ * the result of the next), and a read that must write, or a write that must read, re-arms the other direction. */
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/conn_internal.h"
+
+/* What OpenSSL's @result means as an errno; 0 is the orderly end. */
+static int tls_error(struct conn *c, int result, bool *wants_other, int other)
+{
+    int saved_errno = errno;
+    int kind = SSL_get_error(c->ssl, result);
+    if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) {
+        if (kind == other) {
+            *wants_other = true;
+            ev_io_start(c->loop->ev, other == SSL_ERROR_WANT_WRITE ? &c->writable : &c->readable);
+        }
+        return -EAGAIN;
+    }
+    if (kind == SSL_ERROR_ZERO_RETURN)
+        return 0;
+    if (kind == SSL_ERROR_SYSCALL)
+        return saved_errno ? -saved_errno : -ECONNRESET;
+    bool cut = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    ERR_clear_error();
+    return cut ? -ECONNRESET : -EPROTO;
+}
+
+int conn_transport_handshake(struct conn *c)
+{
+    bool wants_write = false;
+    ERR_clear_error();
+    errno = 0;
+    int r = SSL_do_handshake(c->ssl);
+    if (r == 1)
+        return 1;
+    r = tls_error(c, r, &wants_write, SSL_ERROR_WANT_WRITE);
+    if (!wants_write)
+        ev_io_stop(c->loop->ev, &c->writable);
+    return r == 0 ? -ECONNRESET : r;
+}
+
+static ssize_t tls_read(struct conn *c, uint8_t *p, size_t bytes)
+{
+    c->read_wants_write = false;
+    ERR_clear_error();
+    errno = 0;
+    int r = SSL_read(c->ssl, p, (int)(bytes < INT_MAX ? bytes : INT_MAX));
+    return r > 0 ? r : tls_error(c, r, &c->read_wants_write, SSL_ERROR_WANT_WRITE);
+}
+
+ssize_t conn_transport_read(struct conn *c, uint8_t *p, size_t bytes)
+{
+    if (c->ssl)
+        return tls_read(c, p, bytes);
+    ssize_t n;
+    do {
+        n = recv(c->fd, p, bytes, 0);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t tls_write(struct conn *c, const uint8_t *p, size_t bytes)
+{
+    c->write_wants_read = false;
+    ERR_clear_error();
+    errno = 0;
+    int r = SSL_write(c->ssl, p, (int)(bytes < INT_MAX ? bytes : INT_MAX));
+    if (r > 0)
+        return r;
+    r = tls_error(c, r, &c->write_wants_read, SSL_ERROR_WANT_READ);
+    return r == 0 ? -EPIPE : r;
+}
+
+ssize_t conn_transport_write(struct conn *c, const uint8_t *p, size_t bytes)
+{
+    if (c->ssl)
+        return tls_write(c, p, bytes);
+    ssize_t n;
+    do {
+        n = send(c->fd, p, bytes, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+bool conn_transport_pending(const struct conn *c)
+{
+    return c->ssl && SSL_has_pending(c->ssl);
+}
+
+void conn_transport_shutdown(struct conn *c)
+{
+    if (c->ssl) {
+        ERR_clear_error();
+        SSL_shutdown(c->ssl);
+        ERR_clear_error();
+    }
+    shutdown(c->fd, SHUT_WR);
+}
+
+void conn_transport_deinit(struct conn *c)
+{
+    if (c->ssl) {
+        SSL_free(c->ssl);
+        c->ssl = NULL;
+    }
+    if (c->fd >= 0) {
+        close(c->fd);
+        c->fd = -1;
+    }
+}
