@@ -218,12 +218,16 @@ void gen_sql(const struct gen_file *file, struct gen_statement *s, bool is_many,
     text_free(&k.out);
     if (out->n == 0)
         return;
+    int arrays = 0, ords = 0;
     for (int i = 0; i < s->param_count; i++) {
         const struct gen_field *f = &s->params[i];
         if (!f->used && i != s->key) /* a key may only choose the lane */
             gen_fail(file, s->line, "%s: parameter '%s' is not used in the %s form", s->name, f->name,
                      is_many ? "many" : "one");
-        if (is_many && f->is_array && !f->ord_used)
-            gen_fail(file, s->line, "%s: the many form must use @%s__ord", s->name, f->name);
+        arrays += f->is_array;
+        ords += f->ord_used;
     }
+    /* Parallel arrays need the member numbers of one of them only. */
+    if (is_many && arrays > 0 && ords == 0)
+        gen_fail(file, s->line, "%s: the many form uses no @...__ord of its arrays", s->name);
 }
