@@ -34,6 +34,8 @@ CREATE TABLE booking (                  -- distributed by booking_id
     refunded_minor        int8 NOT NULL DEFAULT 0
         CONSTRAINT booking_refunded_ck CHECK (refunded_minor <= captured_minor),
     seats                 int2 NOT NULL,        -- per flight: lap infants take none
+    party                 int2 NOT NULL,        -- passengers with lap infants: as many tickets
+    has_assigned_seats    boolean NOT NULL DEFAULT false,
     flight_ids            uuid[] NOT NULL,      -- every flight of the booking holds or has sold @seats in its cabin
     cabins                int2[] NOT NULL,
     offer                 text NOT NULL,        -- the sealed name that was bought

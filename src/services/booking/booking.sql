@@ -1,6 +1,6 @@
 -- BookingService. The statements that take and give back seats lock inventory rows in (flight_id, cabin) order, always.
 
--- name: hold(flight uuid, principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, locator text, seats int4,
+-- name: hold(flight uuid, principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, locator text, seats int4, party int4,
 --       total_minor int8, currency text, offer text, offer_expire timestamptz, snapshot bytea, passengers bytea,
 --       hold_seconds int4, holds_since uuid, holds_max int4, flight_ids uuid[], cabins int2[])
 --       -> one (claimed bool, refusal text?, create_time timestamptz?, due_time timestamptz?)
@@ -38,9 +38,9 @@ WITH s AS MATERIALIZED (
 ), c AS (
     INSERT INTO record_locator (locator, booking_id) SELECT @locator, @booking_id FROM g
 ), b AS (
-    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, flight_ids, cabins, offer,
+    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, party, flight_ids, cabins, offer,
                          snapshot, passengers, payment_required_time)
-    SELECT @booking_id, @principal, @locator, 'HELD', @total_minor, @currency, @seats, @flight_ids, @cabins, @offer,
+    SELECT @booking_id, @principal, @locator, 'HELD', @total_minor, @currency, @seats, @party, @flight_ids, @cabins, @offer,
            @snapshot, @passengers, now() + @hold_seconds * interval '1 second'
       FROM g
     RETURNING create_time, payment_required_time
@@ -52,9 +52,9 @@ SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, b.create_time, b.payment_re
   FROM v LEFT JOIN b ON true;
 -- many:
 WITH r AS MATERIALIZED (
-    SELECT * FROM unnest(@flight, @principal, @request_id, @fingerprint, @booking_id, @locator, @seats, @total_minor,
+    SELECT * FROM unnest(@flight, @principal, @request_id, @fingerprint, @booking_id, @locator, @seats, @party, @total_minor,
                          @currency, @offer, @offer_expire, @snapshot, @passengers, @hold_seconds, @holds_since, @holds_max)
-        WITH ORDINALITY AS r(flight, principal, request_id, fingerprint, booking_id, locator, seats, total_minor,
+        WITH ORDINALITY AS r(flight, principal, request_id, fingerprint, booking_id, locator, seats, party, total_minor,
                              currency, offer, offer_expire, snapshot, passengers, hold_seconds, holds_since, holds_max, n)
 ), s AS MATERIALIZED (
     SELECT s.n, s.flight_id, s.cabin, s.i, r.seats
@@ -102,9 +102,9 @@ WITH r AS MATERIALIZED (
 ), c AS (
     INSERT INTO record_locator (locator, booking_id) SELECT locator, booking_id FROM g
 ), b AS (
-    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, flight_ids, cabins, offer,
+    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, party, flight_ids, cabins, offer,
                          snapshot, passengers, payment_required_time)
-    SELECT booking_id, principal, locator, 'HELD', total_minor, currency, seats, flight_ids, cabins, offer,
+    SELECT booking_id, principal, locator, 'HELD', total_minor, currency, seats, party, flight_ids, cabins, offer,
            snapshot, passengers, now() + hold_seconds * interval '1 second'
       FROM g
     RETURNING booking_id, create_time, payment_required_time
