@@ -18,9 +18,8 @@ struct http {
     struct http_limits limits;
     CURLM *multi;
     ev_timer timer;
-    struct list idle;    /* exchanges with their easy handles, to be used again */
+    struct list idle; /* exchanges with their easy handles, to be used again */
     uint32_t pending;
-    bool settling;
 };
 
 /* One request: in flight, or idle and kept for the next. */
@@ -51,7 +50,7 @@ struct http_limits http_limits_default(void)
     };
 }
 
-static int error_of(CURLcode code, const struct exchange *x)
+static int error_of(CURLcode code, const struct exchange *x, bool sent)
 {
     long os_errno = 0;
     switch (code) {
@@ -73,9 +72,9 @@ static int error_of(CURLcode code, const struct exchange *x)
     case CURLE_WRITE_ERROR:
         return x->too_large ? -EMSGSIZE : -EBADMSG;
     case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, which is to say: no HTTP at all */
-    case CURLE_BAD_CONTENT_ENCODING:
         return -EBADMSG;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* of our URL; or an answer that looks like HTTP/0.9 */
+        return sent ? -EBADMSG : -EINVAL;
     case CURLE_URL_MALFORMAT:
         return -EINVAL;
     case CURLE_OUT_OF_MEMORY:
@@ -88,19 +87,19 @@ static int error_of(CURLcode code, const struct exchange *x)
     }
 }
 
-/* Back to the idle ones. The easy handle keeps its settings; the connection stays with the multi handle. */
-static void exchange_end(struct exchange *x)
+/* Out of curl's hands. The easy handle keeps its settings; the connection stays with the multi
+ * handle. */
+static void exchange_stop(struct exchange *x)
 {
     struct http *http = x->http;
+    CHECK(http->pending > 0);
     CHECK(curl_multi_remove_handle(http->multi, x->easy) == CURLM_OK);
     curl_slist_free_all(x->headers);
     x->headers = NULL;
     x->response = NULL;
     x->too_large = false;
     buf_consume(&x->body, buf_len(&x->body));
-    CHECK(http->pending > 0);
     http->pending--;
-    list_append(&http->idle, &x->node);
 }
 
 static void exchange_free(struct exchange *x)
@@ -113,7 +112,9 @@ static void exchange_free(struct exchange *x)
 
 static void on_detach(struct op *op)
 {
-    exchange_end(list_entry(op, struct exchange, op));
+    struct exchange *x = list_entry(op, struct exchange, op);
+    exchange_stop(x);
+    list_append(&x->http->idle, &x->node);
 }
 
 static void response_fill(struct exchange *x, CURLcode code)
@@ -121,9 +122,9 @@ static void response_fill(struct exchange *x, CURLcode code)
     struct http_response *response = x->response;
     long bytes_sent = 0;
     long status = 0;
-    *response = (struct http_response){.error = error_of(code, x)};
     curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &bytes_sent);
-    response->sent = bytes_sent > 0;
+    *response = (struct http_response){.sent = bytes_sent > 0};
+    response->error = error_of(code, x, response->sent);
     if (response->error)
         return;
     curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -139,13 +140,12 @@ static void response_fill(struct exchange *x, CURLcode code)
     response->body = (struct str){.p = copy, .n = n};
 }
 
-/* Tells every waiter whose request has ended. Telling runs steps, which may send more or detach others. */
+/* Tells every waiter whose request has ended. Telling runs steps, which may send more or detach
+ * others. */
 static void settle(struct http *http)
 {
     int left = 0;
     CURLMsg *message;
-    CHECK(!http->settling);
-    http->settling = true;
     while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
         struct exchange *x = NULL;
         CURLcode code = message->data.result;
@@ -153,14 +153,10 @@ static void settle(struct http *http)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &x);
         CHECK(x && x->response);
         response_fill(x, code);
-        /* op_done comes last: by then the exchange may already serve the next request. */
-        struct op op = x->op;
-        list_insert_before(&x->op.in_scope, &op.in_scope);
-        list_remove(&x->op.in_scope);
-        exchange_end(x);
-        op_done(&op, NULL);
+        exchange_stop(x);
+        op_done(&x->op, NULL);
+        list_append(&http->idle, &x->node);
     }
-    http->settling = false;
 }
 
 static void on_socket(struct ev_loop *ev, ev_io *io, int events)
@@ -168,7 +164,8 @@ static void on_socket(struct ev_loop *ev, ev_io *io, int events)
     (void)ev;
     struct http *http = list_entry(io, struct watch, io)->http;
     int running = 0;
-    int flags = (events & EV_READ ? CURL_CSELECT_IN : 0) | (events & EV_WRITE ? CURL_CSELECT_OUT : 0);
+    int flags =
+        (events & EV_READ ? CURL_CSELECT_IN : 0) | (events & EV_WRITE ? CURL_CSELECT_OUT : 0);
     /* The watch may be gone when this returns. */
     curl_multi_socket_action(http->multi, io->fd, flags, &running);
     settle(http);
@@ -207,7 +204,8 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *cls, void
     return 0;
 }
 
-/* CURLMOPT_TIMERFUNCTION; 0 means soon, but not from within: curl may be in the middle of something. */
+/* CURLMOPT_TIMERFUNCTION; 0 means soon, but not from within: curl may be in the middle of
+ * something. */
 static int timer_wanted(CURLM *multi, long timeout_ms, void *cls)
 {
     (void)multi;
@@ -318,7 +316,7 @@ struct http *http_free(struct http *http)
     if (!http)
         return NULL;
     CHECK(http->pending == 0);
-    list_for_each(node, &http->idle)
+    list_for_each (node, &http->idle)
         exchange_free(list_entry(node, struct exchange, node));
     curl_multi_cleanup(http->multi);
     ev_timer_stop(http->loop->ev, &http->timer);

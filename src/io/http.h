@@ -38,7 +38,7 @@ struct http_request {
 struct http_response {
     int error;       /* 0: there is an answer, whatever its status. Else negative errno and no answer:
                       * -ECONNREFUSED and other connect errors, -EHOSTUNREACH (name), -ETIMEDOUT, -ECONNRESET (closed or
-                      * lost half-way), -EBADMSG (not HTTP), -EMSGSIZE (too large), -EPROTO (TLS), -ENOMEM (arena), -EIO */
+                      * lost half-way), -EBADMSG (not HTTP), -EMSGSIZE (too large), -EPROTO (TLS), -EINVAL (URL), -ENOMEM (arena), -EIO */
     bool sent;       /* false: not one byte of the request left, so nobody can have acted on it */
     unsigned status; /* 100..599; 0 with an error */
     struct str body; /* in the scope's arena, NUL-terminated */

@@ -1,6 +1,7 @@
 /* The books: every payment, refund and saved answer, and the sums over them.
  * Called by the routes and by the journal's replay; it knows neither HTTP nor JSON.
- * What must stay true: captured <= authorised and refunds <= captured, checked whenever one is added. */
+ * What must stay true: captured <= authorised and refunds <= captured, checked whenever one is
+ * added. */
 #include "sandbox/internal.h"
 
 #include <assert.h>
@@ -44,8 +45,7 @@ static int key_id_cmp(const void *a, const void *b)
     return strcmp(((const struct key *)a)->id, ((const struct key *)b)->id);
 }
 
-static void *tree_find(void *const *root, const void *probe,
-                       int (*cmp)(const void *, const void *))
+static void *tree_find(void *const *root, const void *probe, int (*cmp)(const void *, const void *))
 {
     void **node = tfind(probe, root, cmp);
     return node ? *node : NULL;
@@ -77,9 +77,9 @@ void books_deinit(struct books *books)
     tdestroy(books->refunds_by_id, keep);
     tdestroy(books->refunds_by_reference, keep);
     tdestroy(books->keys_by_id, keep);
-    list_for_each(node, &books->intents)
+    list_for_each (node, &books->intents)
         books_intent_free(list_entry(node, struct intent, in_books));
-    list_for_each(node, &books->keys)
+    list_for_each (node, &books->keys)
         key_free(list_entry(node, struct key, in_books));
     books_init(books);
 }
@@ -95,7 +95,7 @@ struct intent *books_intent_new(struct books *books)
 
 void books_intent_free(struct intent *intent)
 {
-    list_for_each(node, &intent->refunds) {
+    list_for_each (node, &intent->refunds) {
         struct refund *refund = list_entry(node, struct refund, in_intent);
         free(refund->reason);
         free(refund->reference);
@@ -183,8 +183,7 @@ struct refund *books_refund_by_reference(struct books *books, const char *refere
     return tree_find(&books->refunds_by_reference, &probe, refund_reference_cmp);
 }
 
-struct key *books_key_new(const char *id, uint64_t request_hash, unsigned status,
-                          const char *body)
+struct key *books_key_new(const char *id, uint64_t request_hash, unsigned status, const char *body)
 {
     struct key *key = take(sizeof(*key));
     key->id = strdup(id);
@@ -258,7 +257,7 @@ const char *refund_status(const struct refund *refund, int64_t now_ms)
 int64_t intent_refunded_minor(const struct intent *intent, int64_t now_ms)
 {
     int64_t sum = 0;
-    list_for_each(node, &intent->refunds) {
+    list_for_each (node, &intent->refunds) {
         const struct refund *refund = list_entry(node, struct refund, in_intent);
         if (!refund->fails || now_ms < refund->settled_ms)
             sum += refund->amount_minor;
@@ -266,8 +265,7 @@ int64_t intent_refunded_minor(const struct intent *intent, int64_t now_ms)
     return sum;
 }
 
-static struct books_total *total_of(struct books_total *totals, size_t *count,
-                                    const char *currency)
+static struct books_total *total_of(struct books_total *totals, size_t *count, const char *currency)
 {
     for (size_t i = 0; i < *count; i++)
         if (strcmp(totals[i].currency, currency) == 0)
@@ -289,7 +287,7 @@ static void total_add(struct books_total *total, const struct intent *intent, in
         total->held_minor += rest;
     else
         total->released_minor += rest;
-    list_for_each(node, &intent->refunds) {
+    list_for_each (node, &intent->refunds) {
         const struct refund *refund = list_entry(node, struct refund, in_intent);
         total->refunds++;
         if (now_ms < refund->settled_ms)
@@ -303,7 +301,7 @@ size_t books_totals(struct books *books, int64_t now_ms, uint64_t ttl_ms,
                     struct books_total totals[SANDBOX_CURRENCIES_MAX])
 {
     size_t count = 0;
-    list_for_each(node, &books->intents) {
+    list_for_each (node, &books->intents) {
         struct intent *intent = list_entry(node, struct intent, in_books);
         books_intent_settle(intent, now_ms, ttl_ms);
         CHECK(intent->captured_minor <= intent->authorized_minor);
@@ -334,7 +332,8 @@ bool currency_known(const char *lower)
 
 void sandbox_id(char ret_id[SANDBOX_ID_BYTES], const char *prefix)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789AB";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789AB";
     static_assert(sizeof(alphabet) == 65, "six bits choose one of 64");
     unsigned char bytes[24];
     CHECK(RAND_bytes(bytes, sizeof(bytes)) == 1);

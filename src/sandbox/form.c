@@ -87,7 +87,8 @@ uint64_t form_hash(const struct form *form)
     return sum;
 }
 
-/* Only what would be read as structure is escaped: saved JSON bodies stay readable in the journal. */
+/* Only what would be read as structure is escaped: saved JSON bodies stay readable in the journal.
+ */
 static void put_escaped(FILE *f, const char *text)
 {
     for (const char *p = text; *p; p++) {

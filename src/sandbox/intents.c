@@ -157,8 +157,8 @@ static bool create_parse(struct request *request, struct create *ret, struct ans
         return false;
     const char *currency = form_get(body, "currency");
     for (size_t i = 0; currency && i < 3 && currency[i]; i++)
-        ret->currency[i] = (char)(currency[i] >= 'A' && currency[i] <= 'Z' ? currency[i] | 0x20
-                                                                           : currency[i]);
+        ret->currency[i] =
+            (char)(currency[i] >= 'A' && currency[i] <= 'Z' ? currency[i] | 0x20 : currency[i]);
     if (!currency || strlen(currency) != 3 || !currency_known(ret->currency)) {
         answer_bad_param(answer, currency ? "parameter_invalid" : "parameter_missing", "currency",
                          "Must be the code of an ISO 4217 currency.");

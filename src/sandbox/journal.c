@@ -1,6 +1,7 @@
-/* The journal: one line per request that changed something; in it one record per object, ended by a tab:
- * "intent&id=pi_...&amount=4500&...<TAB>key&...<TAB>". The newest record of an object wins.
- * What must stay true: a line counts whole or not at all, and is written before its request is answered. */
+/* The journal: one line per request that changed something; in it one record per object, ended by a
+ * tab: "intent&id=pi_...&amount=4500&...<TAB>key&...<TAB>". The newest record of an object wins.
+ * What must stay true: a line counts whole or not at all, and is written before its request is
+ * answered. */
 #include "sandbox/internal.h"
 
 #include <errno.h>
@@ -104,8 +105,8 @@ static int replay_intent(struct books *books, const struct form *form)
     get_text(form, "metadata", &intent->metadata);
     if (intent->payment_method)
         (void)magic_find(intent->payment_method, &intent->magic);
-    bool ok = intent->currency[0] && intent->metadata && status >= 0 &&
-              status <= INTENT_CANCELED && intent->captured_minor <= intent->authorized_minor;
+    bool ok = intent->currency[0] && intent->metadata && status >= 0 && status <= INTENT_CANCELED &&
+              intent->captured_minor <= intent->authorized_minor;
     if (is_new && ok)
         books_intent_add(books, intent);
     else if (is_new)
@@ -175,8 +176,8 @@ static int replay_key(struct books *books, const struct form *form, uint32_t key
     const char *body = form_get(form, "body");
     if (!id || !body)
         return -EINVAL;
-    struct key *key = books_key_new(id, (uint64_t)get_int(form, "hash"),
-                                    (unsigned)get_int(form, "status"), body);
+    struct key *key =
+        books_key_new(id, (uint64_t)get_int(form, "hash"), (unsigned)get_int(form, "status"), body);
     books_key_add(books, key, keys_max);
     return 0;
 }
@@ -207,8 +208,7 @@ static int replay_line(struct books *books, char *line, uint32_t keys_max)
 }
 
 /* Reads every whole line; returns where the last one ends. */
-static int replay(int fd, const char *path, struct books *books, uint32_t keys_max,
-                  off_t *ret_end)
+static int replay(int fd, const char *path, struct books *books, uint32_t keys_max, off_t *ret_end)
 {
     int copy = dup(fd);
     FILE *f = copy < 0 ? NULL : fdopen(copy, "r");
@@ -223,7 +223,8 @@ static int replay(int fd, const char *path, struct books *books, uint32_t keys_m
     *ret_end = 0;
     for (unsigned long number = 1;; number++) {
         ssize_t n = getline(&line, &size, f);
-        /* A line without its end was being written when the process died: its request got no answer. */
+        /* A line without its end was being written when the process died: its request got no
+         * answer. */
         if (n <= 0 || line[n - 1] != '\n')
             break;
         line[n - 1] = '\0';
@@ -239,8 +240,7 @@ static int replay(int fd, const char *path, struct books *books, uint32_t keys_m
     return r;
 }
 
-int journal_open(struct journal *journal, const char *path, struct books *books,
-                 uint32_t keys_max)
+int journal_open(struct journal *journal, const char *path, struct books *books, uint32_t keys_max)
 {
     *journal = (struct journal){.fd = -1};
     if (!path)

@@ -34,14 +34,13 @@ static json_t *charge_json(const struct intent *intent, int64_t now_ms, uint64_t
     json_int_t refunded = intent_refunded_minor(intent, now_ms);
     json_int_t capture_before = (intent->authorized_ms + (int64_t)ttl_ms) / 1000;
     bool captured = intent->captured_minor > 0;
-    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:b,s:b,s:s,s:I,s:s,s:s,s:{s:s,s:o}}", "id",
-                     intent->charge_id, "object", "charge", "amount",
-                     (json_int_t)intent->authorized_minor, "amount_captured",
-                     (json_int_t)intent->captured_minor, "amount_refunded", refunded, "captured",
-                     captured, "refunded", captured && refunded == intent->captured_minor,
-                     "currency", intent->currency, "capture_before", capture_before,
-                     "payment_intent", intent->id, "status", "succeeded", "payment_method_details",
-                     "type", "card", "card", card_json(intent));
+    return json_pack(
+        "{s:s,s:s,s:I,s:I,s:I,s:b,s:b,s:s,s:I,s:s,s:s,s:{s:s,s:o}}", "id", intent->charge_id,
+        "object", "charge", "amount", (json_int_t)intent->authorized_minor, "amount_captured",
+        (json_int_t)intent->captured_minor, "amount_refunded", refunded, "captured", captured,
+        "refunded", captured && refunded == intent->captured_minor, "currency", intent->currency,
+        "capture_before", capture_before, "payment_intent", intent->id, "status", "succeeded",
+        "payment_method_details", "type", "card", "card", card_json(intent));
 }
 
 static json_t *last_error_json(const struct intent *intent)
@@ -71,10 +70,10 @@ json_t *intent_json(const struct intent *intent, int64_t now_ms, uint64_t ttl_ms
     bool capturable = intent->status == INTENT_REQUIRES_CAPTURE;
     json_t *json = json_pack(
         "{s:s,s:s,s:I,s:I,s:I,s:s,s:s,s:s?,s:s,s:I,s:b,s:o,s:o,s:o,s:o,s:[s]}", "id", intent->id,
-        "object", "payment_intent", "amount", (json_int_t)intent->amount_minor,
-        "amount_capturable", (json_int_t)(capturable ? intent->authorized_minor : 0),
-        "amount_received", (json_int_t)intent->captured_minor, "currency", intent->currency,
-        "status", intent_status_name(intent->status), "payment_method", intent->payment_method,
+        "object", "payment_intent", "amount", (json_int_t)intent->amount_minor, "amount_capturable",
+        (json_int_t)(capturable ? intent->authorized_minor : 0), "amount_received",
+        (json_int_t)intent->captured_minor, "currency", intent->currency, "status",
+        intent_status_name(intent->status), "payment_method", intent->payment_method,
         "capture_method", intent->capture_manual ? "manual" : "automatic", "created",
         (json_int_t)(intent->created_ms / 1000), "livemode", 0, "metadata",
         metadata_json(intent->metadata), "latest_charge", charge_json(intent, now_ms, ttl_ms),

@@ -14,13 +14,14 @@ struct card {
     struct magic magic;
 };
 
-#define DECLINE(name_, last4_, decline_, message_)                                       \
-    {                                                                                    \
-        .name = name_, .magic = {.brand = "visa",                                        \
-                                 .last4 = last4_,                                        \
-                                 .error_code = "card_declined",                          \
-                                 .decline_code = decline_,                               \
-                                 .message = message_ },                                  \
+#define DECLINE(name_, last4_, decline_, message_)                                                 \
+    {                                                                                              \
+        .name = name_,                                                                             \
+        .magic = {.brand = "visa",                                                                 \
+                  .last4 = last4_,                                                                 \
+                  .error_code = "card_declined",                                                   \
+                  .decline_code = decline_,                                                        \
+                  .message = message_},                                                            \
     }
 
 /* Stripe's own names and their cards. */
@@ -66,10 +67,7 @@ static const struct card cards[] = {
     {.name = "pm_card_refundFail",
      .magic = {.brand = "visa", .last4 = "5126", .refund_fate = REFUND_FAILS}},
     {.name = "pm_card_pendingRefund",
-     .magic = {.brand = "visa",
-               .last4 = "7726",
-               .refund_fate = REFUND_SLOW,
-               .refund_ms = 1000}},
+     .magic = {.brand = "visa", .last4 = "7726", .refund_fate = REFUND_SLOW, .refund_ms = 1000}},
 };
 
 struct named_fault {

@@ -20,7 +20,8 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Stop signals arrive as a readable descriptor, so that no handler runs in the middle of anything. */
+/* Stop signals arrive as a readable descriptor, so that no handler runs in the middle of anything.
+ */
 static int signals_open(sigset_t *ret_before)
 {
     sigset_t stop;

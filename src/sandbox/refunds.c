@@ -123,7 +123,7 @@ void refund_list(struct request *request, struct answer *answer)
     more = refund != NULL;
     struct intent *intent = reference || !intent_id ? NULL : books_intent(books, intent_id);
     if (intent) {
-        list_for_each(node, &intent->refunds) {
+        list_for_each (node, &intent->refunds) {
             more = json_array_size(data) == SANDBOX_LIST_MAX;
             if (more)
                 break;
@@ -140,8 +140,8 @@ void balance_get(struct request *request, struct answer *answer)
 {
     struct psp *psp = request->psp;
     struct books_total totals[SANDBOX_CURRENCIES_MAX];
-    size_t count = books_totals(&psp->books, request->now_ms,
-                                psp->options->authorization_ttl_ms, totals);
+    size_t count =
+        books_totals(&psp->books, request->now_ms, psp->options->authorization_ttl_ms, totals);
     json_t *available = json_array();
     json_t *pending = json_array();
     json_t *sums = json_array();
@@ -153,13 +153,13 @@ void balance_get(struct request *request, struct answer *answer)
         json_array_append_new(pending, json_pack("{s:I,s:s}", "amount", (json_int_t)t->held_minor,
                                                  "currency", t->currency));
         json_array_append_new(
-            sums, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "currency", t->currency,
-                            "authorized", (json_int_t)t->authorized_minor, "captured",
-                            (json_int_t)t->captured_minor, "released",
-                            (json_int_t)t->released_minor, "held", (json_int_t)t->held_minor,
-                            "refunded", (json_int_t)t->refunded_minor, "refunds_pending",
-                            (json_int_t)t->refunds_pending_minor, "payments",
-                            (json_int_t)t->payments, "refunds", (json_int_t)t->refunds));
+            sums,
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "currency", t->currency,
+                      "authorized", (json_int_t)t->authorized_minor, "captured",
+                      (json_int_t)t->captured_minor, "released", (json_int_t)t->released_minor,
+                      "held", (json_int_t)t->held_minor, "refunded", (json_int_t)t->refunded_minor,
+                      "refunds_pending", (json_int_t)t->refunds_pending_minor, "payments",
+                      (json_int_t)t->payments, "refunds", (json_int_t)t->refunds));
     }
     answer_json(answer, json_pack("{s:s,s:b,s:o,s:o,s:o}", "object", "balance", "livemode", 0,
                                   "available", available, "pending", pending, "books", sums));

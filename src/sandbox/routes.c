@@ -1,6 +1,7 @@
-/* One request from path to answer: the route table, Idempotency-Key, faults, errors in Stripe's shape.
- * Called by serve.c with a parsed request; calls the handlers in intents.c and refunds.c.
- * What must stay true: a key that was answered is answered the same again, whatever else happened. */
+/* One request from path to answer: the route table, Idempotency-Key, faults, errors in Stripe's
+ * shape. Called by serve.c with a parsed request; calls the handlers in intents.c and refunds.c.
+ * What must stay true: a key that was answered is answered the same again, whatever else happened.
+ */
 #include "sandbox/internal.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@ struct route {
     const char *before_id; /* the path up to the {id}, or all of it */
     const char *after_id;  /* NULL: there is no {id} */
     void (*handle)(struct request *request, struct answer *answer);
-    bool keyed;            /* honours Idempotency-Key */
+    bool keyed; /* honours Idempotency-Key */
 };
 
 /* First match wins: search stands before {id}. */
@@ -108,8 +109,8 @@ bool answer_fault(struct request *request, enum operation op, struct intent *int
         hidden_ms = scenario->hidden_ms;
     } else if (magic && magic->fault_on == op && magic->fault != FAULT_NONE &&
                (op == OP_CONFIRM || !(intent && intent->faults_spent & bit))) {
-        /* Confirming is a new attempt each time; a capture or refund that fails for ever could not be
-         * recovered from, so those fail once. */
+        /* Confirming is a new attempt each time; a capture or refund that fails for ever could not
+         * be recovered from, so those fail once. */
         if (intent && op != OP_CONFIRM) {
             intent->faults_spent |= bit;
             journal_intent(&request->psp->journal, intent);
@@ -268,7 +269,8 @@ json_t *metadata_json(const char *encoded)
     json_t *json = json_object();
     CHECK(copy && json && form_parse(&form, copy) == 0);
     for (size_t i = 0; i < form.count; i++)
-        CHECK(json_object_set_new(json, form.fields[i].name, json_string(form.fields[i].value)) == 0);
+        CHECK(json_object_set_new(json, form.fields[i].name, json_string(form.fields[i].value)) ==
+              0);
     free(copy);
     return json;
 }
@@ -285,7 +287,8 @@ static enum operation operation_parse(const char *text)
     return OP_NONE;
 }
 
-/* scenario=NAME&on=OPERATION&count=N: the next N such requests suffer the fault. scenario=none ends it. */
+/* scenario=NAME&on=OPERATION&count=N: the next N such requests suffer the fault. scenario=none ends
+ * it. */
 void scenario_set(struct request *request, struct answer *answer)
 {
     struct scenario next = {.on = OP_ANY, .left = 1};
@@ -294,8 +297,7 @@ void scenario_set(struct request *request, struct answer *answer)
     const char *count = form_get(&request->body, "count");
     int64_t left = 1;
     bool none = name && strcmp(name, "none") == 0;
-    if (!name ||
-        (!none && magic_fault_parse(name, &next.fault, &next.ms, &next.hidden_ms) < 0)) {
+    if (!name || (!none && magic_fault_parse(name, &next.fault, &next.ms, &next.hidden_ms) < 0)) {
         answer_bad_param(answer, "parameter_invalid", "scenario", "No such scenario.");
         return;
     }

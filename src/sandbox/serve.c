@@ -1,6 +1,7 @@
 /* HTTP for the simulator: libmicrohttpd driven from outside, one thread, no locks.
  * psp.c turns it; each complete request goes through psp_answer and back out, faults included.
- * What must stay true: a parked connection (slow, never) is on server.held and is resumed exactly once. */
+ * What must stay true: a parked connection (slow, never) is on server.held and is resumed exactly
+ * once. */
 #include "sandbox/internal.h"
 
 #include <arpa/inet.h>
@@ -14,14 +15,14 @@
 #include "base/str.h"
 
 #define HELD_FOR_EVER INT64_MAX
-#define NEVER_HOLDS_MS 600000    /* then even "never" hangs up: clients gave up long ago */
+#define NEVER_HOLDS_MS 600000 /* then even "never" hangs up: clients gave up long ago */
 #define IDLE_S_MAX 120U
 
 struct server {
     struct psp *psp;
     struct MHD_Daemon *daemon;
     struct list held;
-    int64_t held_next_ms;        /* no later than the first due time on held */
+    int64_t held_next_ms; /* no later than the first due time on held */
     bool stopping;
 };
 
@@ -118,8 +119,8 @@ static void execute(struct exchange *x, const char *url, const char *method)
     }
     MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, on_query, &request.query);
     /* A NUL would end the text early and hide what follows. */
-    bool bad = x->body && (memchr(x->body, 0, x->body_bytes) ||
-                           form_parse(&request.body, x->body) < 0);
+    bool bad =
+        x->body && (memchr(x->body, 0, x->body_bytes) || form_parse(&request.body, x->body) < 0);
     for (size_t i = 0; i < request.query.count; i++)
         bad = bad || !str_is_utf8(str_of(request.query.fields[i].value));
     bad = bad || (request.idempotency_key && !str_is_utf8(str_of(request.idempotency_key)));
@@ -174,8 +175,7 @@ static struct MHD_Response *render(struct exchange *x)
         response = twice(body);
         free(body);
     } else {
-        response =
-            MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
+        response = MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
         CHECK(response);
     }
     header_add(response, MHD_HTTP_HEADER_CONTENT_TYPE,
@@ -234,7 +234,8 @@ static void body_append(struct exchange *x, const char *data, size_t bytes)
     body[x->body_bytes] = '\0';
 }
 
-/* libmicrohttpd calls it with the headers, with each piece of body, at the end, and after a resume. */
+/* libmicrohttpd calls it with the headers, with each piece of body, at the end, and after a resume.
+ */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *data_bytes, void **state)
@@ -327,7 +328,7 @@ int server_new(struct server **ret_server, struct psp *psp)
 static void release(struct server *server, int64_t now_ms)
 {
     int64_t next_ms = HELD_FOR_EVER;
-    list_for_each(node, &server->held) {
+    list_for_each (node, &server->held) {
         struct exchange *x = list_entry(node, struct exchange, in_held);
         if (x->due_ms > now_ms) {
             next_ms = x->due_ms < next_ms ? x->due_ms : next_ms;

@@ -24,7 +24,7 @@ struct event {
     int64_t due_ms;
     unsigned tries;
     char *body;
-    CURL *easy;                  /* in flight */
+    CURL *easy; /* in flight */
     struct curl_slist *headers;
 };
 
@@ -75,12 +75,12 @@ struct webhooks *webhooks_free(struct webhooks *webhooks)
 {
     if (!webhooks)
         return NULL;
-    list_for_each(node, &webhooks->in_flight) {
+    list_for_each (node, &webhooks->in_flight) {
         struct event *event = list_entry(node, struct event, node);
         post_end(webhooks, event);
         event_free(event);
     }
-    list_for_each(node, &webhooks->waiting)
+    list_for_each (node, &webhooks->waiting)
         event_free(list_entry(node, struct event, node));
     curl_multi_cleanup(webhooks->multi);
     free(webhooks);
@@ -101,9 +101,9 @@ void webhooks_emit(struct webhooks *webhooks, const char *type, json_t *object, 
         return;
     char id[SANDBOX_ID_BYTES];
     sandbox_id(id, "evt_");
-    json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:b,s:{s:O}}", "id", id, "object", "event", "type",
-                             type, "created", (json_int_t)(now_ms / 1000), "livemode", 0, "data",
-                             "object", object);
+    json_t *json =
+        json_pack("{s:s,s:s,s:s,s:I,s:b,s:{s:O}}", "id", id, "object", "event", "type", type,
+                  "created", (json_int_t)(now_ms / 1000), "livemode", 0, "data", "object", object);
     CHECK(json);
     /* A delivery that comes twice is the same event, byte for byte. */
     for (unsigned i = 0; i < copies; i++) {
@@ -190,7 +190,7 @@ static void posts_finish(struct webhooks *webhooks, int64_t now_ms)
 static int64_t posts_start(struct webhooks *webhooks, int64_t now_ms)
 {
     int64_t next_ms = -1;
-    list_for_each(node, &webhooks->waiting) {
+    list_for_each (node, &webhooks->waiting) {
         struct event *event = list_entry(node, struct event, node);
         if (webhooks->in_flight_count >= IN_FLIGHT_MAX)
             return -1; /* an end of one of them wakes us */
