@@ -1,0 +1,270 @@
+/* The shapes of strings: UUIDs, codes, names, resource names. Pure functions over bytes that are known to be UTF-8.
+ * Called by rules.c. What must stay true: the texts say what is wanted, never repeat what was sent. */
+#include <faregate/v1/options.pb-c.h>
+
+#include "base/uuid.h"
+#include "grpc/rules.h"
+
+static bool is_upper(char c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(char c)
+{
+    return is_upper(c) || is_digit(c) || (c >= 'a' && c <= 'z');
+}
+
+static bool is_upper_or_digit(char c)
+{
+    return is_upper(c) || is_digit(c);
+}
+
+static bool is_printable(char c)
+{
+    return c > 0x20 && c < 0x7f;
+}
+
+static bool is_unreserved(char c)
+{
+    return is_alnum(c) || c == '.' || c == '_' || c == '~' || c == '-';
+}
+
+static bool all(struct str s, bool (*is)(char c))
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is(s.p[i]))
+            return false;
+    return s.n > 0;
+}
+
+static bool is_uuid(struct str s)
+{
+    struct uuid ignored;
+    return uuid_parse(s, &ignored) == 0;
+}
+
+/* Deliverability is for the mail; this keeps out what cannot be an address or would split a header. */
+static bool is_email(struct str s)
+{
+    struct str domain = s;
+    struct str local = str_cut(&domain, '@');
+    if (local.n == 0 || local.n > 64 || local.n + 1 >= s.n || domain.n < 3)
+        return false;
+    for (size_t i = 0; i < local.n; i++)
+        if (local.p[i] <= 0x20 || local.p[i] == 0x7f || strchr("()<>,;:\\\"[]", local.p[i]))
+            if ((uint8_t)local.p[i] < 0x80)
+                return false;
+    bool has_dot = false;
+    while (domain.n > 0) {
+        size_t before = domain.n;
+        struct str label = str_cut(&domain, '.');
+        if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
+            return false;
+        for (size_t i = 0; i < label.n; i++)
+            if ((uint8_t)label.p[i] < 0x80 && !is_alnum(label.p[i]) && label.p[i] != '-')
+                return false;
+        if (before > label.n) {
+            has_dot = true;
+            if (domain.n == 0)
+                return false;
+        }
+    }
+    return has_dot;
+}
+
+/* One code point of valid UTF-8. */
+static uint32_t next_point(struct str *s)
+{
+    uint8_t lead = (uint8_t)s->p[0];
+    size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    uint32_t point = n == 1 ? lead : lead & (0x7fu >> n);
+    if (n > s->n)
+        n = s->n;
+    for (size_t i = 1; i < n; i++)
+        point = point << 6 | ((uint8_t)s->p[i] & 0x3f);
+    s->p += n;
+    s->n -= n;
+    return point;
+}
+
+/* Letters of any script, by leaving out the blocks that hold none: controls, punctuation, symbols, private use, emoji. */
+static bool is_letter(uint32_t c)
+{
+    if (c < 0x80)
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (c < 0xc0 || c == 0xd7 || c == 0xf7)
+        return c == 0xaa || c == 0xb5 || c == 0xba;
+    return !(c >= 0x2000 && c <= 0x2bff) && !(c >= 0x3000 && c <= 0x3004) && !(c >= 0x3008 && c <= 0x3020) &&
+           !(c >= 0xd800 && c <= 0xf8ff) && !(c >= 0xfe00 && c <= 0xfe6f) && !(c >= 0xff00 && c <= 0xff20) &&
+           !(c >= 0xfff0 && c <= 0xffff) && c != 0xfeff && !(c >= 0x1d000 && c <= 0x1f9ff) &&
+           !(c >= 0x1fa00 && c <= 0x1ffff) && c < 0xe0000;
+}
+
+/* Apostrophe, typographic apostrophe, hyphen, full stop and space join letters; never two spaces, never at the start. */
+static bool is_person_name(struct str s)
+{
+    uint32_t before = ' ';
+    while (s.n > 0) {
+        uint32_t c = next_point(&s);
+        bool joins = c == '\'' || c == '-' || c == '.' || c == 0x2019 || c == ' ';
+        if (!joins && !is_letter(c))
+            return false;
+        if (joins && before == ' ')
+            return false;
+        before = c;
+    }
+    return before != ' ' && before != '-' && before != '\'';
+}
+
+static bool is_phone(struct str s)
+{
+    return str_skip(&s, STR("+")) && s.n >= 7 && s.n <= 15 && s.p[0] != '0' && all(s, is_digit);
+}
+
+static bool is_seat(struct str s)
+{
+    if (s.n < 2 || s.n > 4 || s.p[0] == '0' || !is_upper(s.p[s.n - 1]))
+        return false;
+    return all((struct str){.p = s.p, .n = s.n - 1}, is_digit);
+}
+
+static bool is_language(struct str s)
+{
+    while (s.n > 0) {
+        size_t before = s.n;
+        struct str part = str_cut(&s, '-');
+        if (part.n > 8 || !all(part, is_alnum) || (before > part.n && s.n == 0))
+            return false;
+    }
+    return true;
+}
+
+static bool is_resource_name(struct str s)
+{
+    while (s.n > 0) {
+        size_t before = s.n;
+        struct str part = str_cut(&s, '/');
+        if (!all(part, is_unreserved) || (before > part.n && s.n == 0))
+            return false;
+    }
+    return true;
+}
+
+const char *rules_format(unsigned format, struct str s)
+{
+    switch (format) {
+    case FAREGATE__V1__FORMAT__FORMAT_UUID:
+        return is_uuid(s) ? NULL : "must be a UUID";
+    case FAREGATE__V1__FORMAT__FORMAT_EMAIL:
+        return is_email(s) ? NULL : "must be an e-mail address";
+    case FAREGATE__V1__FORMAT__FORMAT_IATA_AIRPORT:
+        return s.n == 3 && all(s, is_upper) ? NULL : "must be an IATA code of three upper case letters";
+    case FAREGATE__V1__FORMAT__FORMAT_IATA_AIRLINE:
+        return s.n == 2 && all(s, is_upper_or_digit) ? NULL : "must be an IATA airline code of two characters";
+    case FAREGATE__V1__FORMAT__FORMAT_CURRENCY:
+        return s.n == 3 && all(s, is_upper) ? NULL : "must be an ISO 4217 code of three upper case letters";
+    case FAREGATE__V1__FORMAT__FORMAT_COUNTRY:
+        return s.n == 2 && all(s, is_upper) ? NULL : "must be an ISO 3166-1 code of two upper case letters";
+    case FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME:
+        return is_person_name(s) ? NULL : "must be letters, joined by spaces, hyphens, apostrophes or full stops";
+    case FAREGATE__V1__FORMAT__FORMAT_RESOURCE_NAME:
+        return is_resource_name(s) ? NULL : "must be a resource name";
+    case FAREGATE__V1__FORMAT__FORMAT_PHONE:
+        return is_phone(s) ? NULL : "must be a telephone number like +442079460000";
+    case FAREGATE__V1__FORMAT__FORMAT_SEAT:
+        return is_seat(s) ? NULL : "must be a seat like 12A";
+    case FAREGATE__V1__FORMAT__FORMAT_LANGUAGE:
+        return is_language(s) ? NULL : "must be a language tag like en-GB";
+    case FAREGATE__V1__FORMAT__FORMAT_TOKEN:
+        return all(s, is_printable) ? NULL : "must be printable ASCII without spaces";
+    case FAREGATE__V1__FORMAT__FORMAT_DOCUMENT:
+        return all(s, is_upper_or_digit) ? NULL : "must be upper case letters and digits";
+    default:
+        return NULL;
+    }
+}
+
+/* ---- resource names -------------------------------------------------------------------------------------------- */
+
+static bool is_user(struct str s)
+{
+    return str_eq(s, STR("me")) || is_uuid(s);
+}
+
+static bool is_iata(struct str s)
+{
+    return s.n == 3 && all(s, is_upper);
+}
+
+static bool is_number(struct str s)
+{
+    return s.n <= 19 && all(s, is_digit);
+}
+
+static bool is_token(struct str s)
+{
+    return all(s, is_unreserved);
+}
+
+static const struct placeholder {
+    struct str name;
+    bool (*fits)(struct str s);
+} placeholders[] = {
+    {{"{uuid}", 6}, is_uuid},     {{"{user}", 6}, is_user},   {{"{iata}", 6}, is_iata},
+    {{"{number}", 8}, is_number}, {{"{token}", 7}, is_token},
+};
+
+static const struct placeholder *placeholder_of(struct str part)
+{
+    for (size_t i = 0; i < sizeof placeholders / sizeof placeholders[0]; i++)
+        if (str_eq(placeholders[i].name, part))
+            return &placeholders[i];
+    return NULL;
+}
+
+static bool fits(struct str pattern, struct str name)
+{
+    while (pattern.n > 0 && name.n > 0) {
+        struct str want = str_cut(&pattern, '/');
+        struct str have = str_cut(&name, '/');
+        const struct placeholder *p = placeholder_of(want);
+        if (p ? !p->fits(have) : !str_eq(want, have))
+            return false;
+        if ((pattern.n == 0) != (name.n == 0))
+            return false;
+    }
+    return pattern.n == 0 && name.n == 0;
+}
+
+bool rules_resource(const char *patterns, struct str name)
+{
+    struct str rest = str_of(patterns);
+    if (name.n == 0 || name.p[name.n - 1] == '/')
+        return false;
+    while (rest.n > 0)
+        if (fits(str_cut(&rest, '|'), name))
+            return true;
+    return false;
+}
+
+bool rules_resource_valid(const char *patterns)
+{
+    struct str rest = str_of(patterns);
+    while (rest.n > 0) {
+        struct str pattern = str_cut(&rest, '|');
+        if (pattern.n == 0)
+            return false;
+        while (pattern.n > 0) {
+            struct str part = str_cut(&pattern, '/');
+            if (!placeholder_of(part) && !all(part, is_alnum))
+                return false;
+        }
+    }
+    return true;
+}
