@@ -48,7 +48,7 @@ struct timetable_network {
 
 struct timetable_options {
     uint64_t seed;
-    int32_t scale_permille; /* 1000: about 1,700 city pairs, 4,170 flights a day */
+    int32_t scale_permille; /* 1000: about 2,400 city pairs, 4,170 flights a day */
 };
 
 /* One flight number's week. Local departure time is what stays fixed across daylight saving. */

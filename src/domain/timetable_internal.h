@@ -4,8 +4,8 @@
 
 #include "domain/timetable.h"
 
-#define TIMETABLE_HUBS_AT_1 90         /* hub airports at scale 1; grows with the square root of the scale */
-#define TIMETABLE_PAIRS_AT_1 1700      /* city pairs, each flown both ways */
+#define TIMETABLE_HUBS_AT_1 80         /* hub airports at scale 1; grows with the square root of the scale */
+#define TIMETABLE_PAIRS_AT_1 2400      /* city pairs, each flown both ways */
 #define TIMETABLE_WEEKLY_AT_1 14600    /* round trips a week: 500,000 flights in 120 days */
 #define TIMETABLE_DISTANCE_KM_MIN 130
 #define TIMETABLE_NUMBER_MAX 9998      /* flight numbers have four digits */

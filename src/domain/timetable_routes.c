@@ -1,6 +1,6 @@
 /* Which city pairs are flown, and how often: hubs by traffic, pairs by gravity.
- * First a tree over the hubs, so that the network is one piece; then each hub's best spokes and each airport's
- * best hub, so that it is wide; then whatever pulls hardest. */
+ * First a tree over the hubs, so that the network is one piece; then each hub's best spokes, the trunk between
+ * hubs, and each airport's best hub, so that it is wide; then whatever pulls hardest. */
 #include "timetable_internal.h"
 
 #include <math.h>
@@ -11,12 +11,21 @@
 #include "domain/geo.h"
 #include "domain/prng.h"
 
+/* How the city pairs are shared out: of every thousand, those up to here are taken for ... */
+#define FAR_UNTIL_PERMILLE 200      /* each hub's far hubs */
+#define SPOKES_UNTIL_PERMILLE 400   /* each hub's best spokes, round by round */
+#define TRUNK_UNTIL_PERMILLE 600    /* hub to hub */
+#define COVERAGE_UNTIL_PERMILLE 800 /* airports that nobody serves yet; the rest by gravity alone */
+#define FAR_HUBS 4                 /* far hubs that each hub reaches at least */
+#define FAR_KM 4500
+
 struct choice {
     const struct timetable_network *net;
     struct timetable_routes *routes;
     struct timetable_pair *all; /* hub after hub, each by falling gravity */
     int32_t *first;             /* by hub, index into all; one more at the end */
     uint8_t *taken;             /* hub x airport */
+    uint8_t *served;            /* by airport */
     int32_t wanted;
 };
 
@@ -60,13 +69,14 @@ static void choose_hubs(struct choice *ch, struct arena *arena, int32_t hubs_max
     }
 }
 
-/* More pull between large and near; a home country pulls nearly twice as much. */
+/* More pull between large and near; a home country pulls twice as much. The distance counts little, since what is far
+ * apart has no train. */
 static int64_t gravity(const struct timetable_airport *a, const struct timetable_airport *b,
                        int32_t distance_km)
 {
-    double mass = pow((double)a->traffic * b->traffic, 0.55);
-    double home = strcmp(a->country, b->country) == 0 ? 1.8 : 1.0;
-    return (int64_t)llround(1e6 * mass * home / pow(distance_km + 400.0, 0.9));
+    double mass = pow((double)a->traffic * b->traffic, 0.7);
+    double home = strcmp(a->country, b->country) == 0 ? 2.0 : 1.0;
+    return (int64_t)llround(1e6 * mass * home / pow(distance_km + 600.0, 0.6));
 }
 
 static int32_t farthest_km(const struct timetable_network *net)
@@ -127,6 +137,7 @@ static void take(struct choice *ch, const struct timetable_pair *p)
     ch->taken[(size_t)p->hub * airports + (size_t)p->airport] = 1;
     if (other >= 0)
         ch->taken[(size_t)other * airports + (size_t)r->hubs[p->hub].airport] = 1;
+    ch->served[p->airport] = ch->served[r->hubs[p->hub].airport] = 1;
     r->pairs[r->pair_count++] = *p;
 }
 
@@ -141,6 +152,26 @@ static void take_tree(struct choice *ch)
                 break;
             }
         }
+}
+
+/* Each hub's few best far hubs: no continent is an island. */
+static void take_far(struct choice *ch, int32_t until)
+{
+    for (int32_t h = 0; h < ch->routes->hub_count; h++)
+        for (int32_t i = ch->first[h], found = 0; i < ch->first[h + 1] && found < FAR_HUBS; i++)
+            if (ch->all[i].distance_km > FAR_KM && ch->routes->hub_of[ch->all[i].airport] >= 0 &&
+                ch->routes->pair_count < until) {
+                take(ch, &ch->all[i]);
+                found++;
+            }
+}
+
+/* The trunk: pairs of hubs by gravity, so that a spoke reaches far with one connection. */
+static void take_trunk(struct choice *ch, int32_t n, int32_t until)
+{
+    for (int32_t i = 0; i < n && ch->routes->pair_count < until; i++)
+        if (ch->routes->hub_of[ch->all[i].airport] >= 0)
+            take(ch, &ch->all[i]);
 }
 
 /* In rounds, each hub's best pair that is not flown yet. */
@@ -169,7 +200,7 @@ static void take_coverage(struct choice *ch, struct arena *arena, int32_t n, int
         int32_t next = 0;
         for (int32_t a = 0; a < net->airport_count; a++) {
             int32_t t = net->airports[a].traffic;
-            if (t == traffic_max && best[a] && ch->routes->pair_count < until)
+            if (t == traffic_max && best[a] && !ch->served[a] && ch->routes->pair_count < until)
                 take(ch, best[a]);
             if (t < traffic_max && t > next)
                 next = t;
@@ -218,10 +249,13 @@ void timetable_choose_routes(struct arena *arena, const struct timetable_network
     ch.wanted = wanted < 3 ? 3 : wanted > n ? n : (int32_t)wanted;
     ch.taken = arena_array(arena, (size_t)ret_routes->hub_count * (size_t)net->airport_count, 1);
     ret_routes->pairs = arena_array(arena, (size_t)ch.wanted, sizeof *ret_routes->pairs);
+    ch.served = arena_array(arena, (size_t)net->airport_count, 1);
     take_tree(&ch);
-    take_spokes(&ch, ch.wanted * 4 / 10);
+    take_far(&ch, ch.wanted * FAR_UNTIL_PERMILLE / 1000);
+    take_spokes(&ch, ch.wanted * SPOKES_UNTIL_PERMILLE / 1000);
     qsort(ch.all, (size_t)n, sizeof *ch.all, by_gravity);
-    take_coverage(&ch, arena, n, ch.wanted * 7 / 10);
+    take_trunk(&ch, n, ch.wanted * TRUNK_UNTIL_PERMILLE / 1000);
+    take_coverage(&ch, arena, n, ch.wanted * COVERAGE_UNTIL_PERMILLE / 1000);
     for (int32_t i = 0; i < n; i++)
         take(&ch, &ch.all[i]);
     share_frequencies(ret_routes, llround(TIMETABLE_WEEKLY_AT_1 * scale));
