@@ -1,6 +1,7 @@
 /* The bump allocator: chunks of 4 KiB from a pool, larger wishes in a chunk of their own.
- * Everything that belongs to a call lives here. What must stay true: memory is zeroed when handed out, and
- * under AddressSanitizer whatever is not handed out is poisoned, so a stale pointer is caught. */
+ * Everything that belongs to a call lives here. What must stay true: memory is zeroed when handed
+ * out, and under AddressSanitizer whatever is not handed out is poisoned, so a stale pointer is
+ * caught. */
 #include "base/arena.h"
 
 #include <stdio.h>

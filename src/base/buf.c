@@ -1,5 +1,6 @@
 /* A growable byte queue: connections, the log and the metrics page build their output in it.
- * What must stay true: pointers from buf_reserve die with the next call; an empty buffer holds little. */
+ * What must stay true: pointers from buf_reserve die with the next call; an empty buffer holds
+ * little. */
 #include "base/buf.h"
 
 #include <stdio.h>
@@ -8,7 +9,8 @@
 #include "base/check.h"
 
 #define BUF_FIRST_BYTES 512
-/* An empty buffer larger than this gives its memory back: a burst must not stay paid for by every connection. */
+/* An empty buffer larger than this gives its memory back: a burst must not stay paid for by every
+ * connection. */
 #define BUF_KEEP_BYTES_MAX ((size_t)64 * 1024)
 
 void buf_deinit(struct buf *b)

@@ -1,5 +1,5 @@
 /* A growable byte buffer with a cap: bytes are appended at the end and consumed from the front.
- * Connections use it for what the peer has not taken yet; the JSON and metrics writers build in it. */
+ * Connections use it for what the peer has not taken yet; JSON and metrics are built in it. */
 #pragma once
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* The operating system's clocks behind struct clock. Everybody who needs the time gets a struct clock
- * from main; only tests make others. What must stay true: mono_ns never goes back. */
+/* The operating system's clocks behind struct clock. Everybody who needs the time gets a struct
+ * clock from main; only tests make others. What must stay true: mono_ns never goes back. */
 #include "base/clock.h"
 
 #include <time.h>

@@ -12,8 +12,8 @@ struct list {
 
 #define list_entry(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
-#define list_for_each(node, head) \
-    for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
+#define list_for_each(node, head)                                                                  \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
          node = node##_next, node##_next = node->next)
 
 static inline void list_init(struct list *l)

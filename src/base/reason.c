@@ -1,5 +1,5 @@
-/* The tables behind reason.h, all spelled by reasons.def. Called when a call is refused, when a constraint
- * is violated, and at boot to prove that every mapped constraint exists. */
+/* The tables behind reason.h, all spelled by reasons.def. Called when a call is refused, when a
+ * constraint is violated, and at boot to prove that every mapped constraint exists. */
 #include "base/reason.h"
 
 #include <stddef.h>
@@ -10,8 +10,7 @@
 static const struct reason_info reasons[] = {
     [REASON_NONE] = {.name = "NONE", .code = STATUS_OK, .text = ""},
 #define REASON(name_, code_, retryable_, text_)                                                    \
-    [REASON_##name_] = {                                                                           \
-        .name = #name_, .code = STATUS_##code_, .retryable = retryable_, .text = text_},
+    [REASON_##name_] = {#name_, STATUS_##code_, retryable_, text_},
 #define CONSTRAINT(constraint, name)
 #include "base/reasons.def"
 #undef REASON

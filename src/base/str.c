@@ -1,5 +1,5 @@
-/* Views on text: cutting, numbers, UTF-8, comparison of secrets. Called from every layer, on bytes that
- * may come from anybody. What must stay true: nothing reads past p + n, nothing needs a NUL. */
+/* Views on text: cutting, numbers, UTF-8, comparison of secrets. Called from every layer, on bytes
+ * that may come from anybody. What must stay true: no read past p + n, no need for a NUL. */
 #include "base/str.h"
 
 #include <errno.h>
@@ -46,7 +46,8 @@ static bool is_tail(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/* The second byte's range depends on the first: it keeps out overlong forms, surrogates and > U+10FFFF. */
+/* The second byte's range depends on the first: it keeps out overlong forms, surrogates and >
+ * U+10FFFF. */
 static bool second_fits(unsigned char first, unsigned char second)
 {
     switch (first) {

@@ -48,7 +48,8 @@ int str_int64(struct str s, int64_t min, int64_t max, int64_t *ret_value);
 /* True when @s is well-formed UTF-8 without NUL (Unicode 15, table 3-7). */
 bool str_is_utf8(struct str s);
 
-/* Bytes of the first code point, 1 to 4 (NUL counts as one); 0 where it is malformed or @s is empty. */
+/* Bytes of the first code point, 1 to 4 (NUL counts as one); 0 where it is malformed or @s is
+ * empty. */
 size_t str_utf8_next(struct str s);
 
 /* Code points in well-formed UTF-8. */

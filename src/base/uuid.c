@@ -48,7 +48,8 @@ void random_id(void *buf, size_t bytes)
     memcpy(buf, block.bytes + block.left, bytes);
 }
 
-/* 48 bits of milliseconds, then the fraction of the millisecond in rand_a (RFC 9562 section 6.2, method 3). */
+/* 48 bits of milliseconds, then the fraction of the millisecond in rand_a (RFC 9562 section 6.2,
+ * method 3). */
 struct uuid uuid_v7(const struct clock *clock)
 {
     struct uuid u;

@@ -36,5 +36,5 @@ static inline bool uuid_is_nil(struct uuid u)
 /* Fills @bytes random bytes fit for secrets (getrandom). */
 void random_bytes(void *buf, size_t bytes);
 
-/* Random bytes for identifiers that are no secrets (UUIDs, span ids): from a block kept per thread. */
+/* Random bytes for identifiers that are no secrets (UUIDs, span ids): from a block per thread. */
 void random_id(void *buf, size_t bytes);

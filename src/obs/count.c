@@ -1,13 +1,14 @@
 /* Counting, on the hot path of every call: a few relaxed stores into this process's own slot.
- * Called by the runner and by whoever registered a metric. What must stay true: no lock, no system call. */
+ * Called by the runner and by whoever registered a metric. What must stay true: no lock, no system
+ * call. */
 #include "base/check.h"
 #include "obs/internal.h"
 
 const uint32_t obs_latency_bounds_us[OBS_LATENCY_BUCKETS - 1] = {
-    0,      10,     50,      100,     300,     600,      800,      1000,     2000,
-    3000,   4000,   5000,    6000,    8000,    10000,    13000,    16000,    20000,
-    25000,  30000,  40000,   50000,   65000,   80000,    100000,   130000,   160000,
-    200000, 250000, 300000,  400000,  500000,  650000,   800000,   1000000,  2000000,
+    0,       10,       50,       100,      300,       600,    800,    1000,    2000,
+    3000,    4000,     5000,     6000,     8000,      10000,  13000,  16000,   20000,
+    25000,   30000,    40000,    50000,    65000,     80000,  100000, 130000,  160000,
+    200000,  250000,   300000,   400000,   500000,    650000, 800000, 1000000, 2000000,
     5000000, 10000000, 20000000, 50000000, 100000000,
 };
 

@@ -1,6 +1,6 @@
 /* The log: one line of JSON per event, built in memory and written at the end of a loop turn.
- * Called by the runner for every call and by the processes for their own news. What must stay true: the
- * loop never waits for whoever reads the log, and a line is written whole or not at all. */
+ * Called by the runner for every call and by the processes for their own news. What must stay true:
+ * the loop never waits for whoever reads the log, and a line is written whole or not at all. */
 #include <poll.h>
 #include <stdio.h>
 #include <time.h>
@@ -150,8 +150,8 @@ void obs_flush(struct obs *obs)
     while (buf_len(&obs->log)) {
         struct str waiting = {(const char *)obs->log.p + obs->log.start, buf_len(&obs->log)};
         waiting.n = whole_lines(waiting, obs->chunk_bytes);
-        /* Writable means that a pipe has room for 4096 bytes: the write is taken whole and at once, and
-         * the descriptor, which others may share, need not be made non-blocking. */
+        /* Writable means that a pipe has room for 4096 bytes: the write is taken whole and at once,
+         * and the descriptor, which others may share, need not be made non-blocking. */
         struct pollfd pollfd = {.fd = obs->log_fd, .events = POLLOUT};
         ssize_t written = -1;
         if (poll(&pollfd, 1, 0) == 1 && pollfd.revents == POLLOUT)

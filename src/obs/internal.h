@@ -1,6 +1,6 @@
 /* The shared segment's layout, for the files of this folder only.
- * What must stay true: a slot has one writer, so a relaxed load and store is an increment; readers may see
- * a histogram between two increments, never a torn number. */
+ * What must stay true: a slot has one writer, so a relaxed load and store is an increment; readers
+ * may see a histogram between two increments, never a torn number. */
 #pragma once
 
 #include "obs/obs.h"
@@ -29,7 +29,7 @@ struct outcome {
     struct sizes sent;
 };
 
-/* Untouched pages cost nothing, so readers look at @outcomes and @steps only where a flag says so. */
+/* Untouched pages cost nothing, so readers look at @outcomes and @steps only if a flag says so. */
 struct slot {
     uint32_t opened;
     uint32_t statuses_seen[OBS_METHODS_MAX]; /* bit per status */

@@ -1,5 +1,5 @@
-/* What operators see: one JSON event per call, counters and histograms in shared memory, trace context.
- * Workers write their own slot without locks; the supervisor sums the slots for /metrics.
+/* What operators see: one JSON event per call, counters and histograms in shared memory, trace
+ * context. Workers write their own slot without locks; the supervisor sums the slots for /metrics.
  * What must stay true: the segment survives a worker's death, and its counters never go back. */
 #pragma once
 
@@ -19,22 +19,24 @@ struct obs_region; /* the shared segment, made once before fork */
 #define OBS_GAUGES_MAX 64
 #define OBS_WORKERS_MAX 66 /* workers + jobs + supervisor */
 
-/* An event longer than this loses fields and gains "truncated":true: a pipe takes it in one piece. */
+/* An event longer than this loses fields and gains "truncated":true: a pipe takes it whole. */
 #define OBS_EVENT_BYTES_MAX 4096
 /* Events waiting for obs_flush; what comes on top is dropped and counted (log_dropped_total). */
 #define OBS_LOG_BYTES_MAX (256 * 1024)
 
-/* Upper bounds of the latency buckets in microseconds, gRFC A66's list; the last bucket has none. */
+/* Upper bounds of the latency buckets in microseconds, gRFC A66's list; the last bucket has no
+ * bound. */
 extern const uint32_t obs_latency_bounds_us[];
 #define OBS_LATENCY_BUCKETS 42
 
-/* Makes the segment (anonymous shared mmap). Methods, steps and metrics are registered before fork, so
- * that every process agrees on the indices. */
+/* Makes the segment (anonymous shared mmap). Methods, steps and metrics are registered before fork,
+ * so that every process agrees on the indices. */
 int obs_region_new(struct obs_region **ret_region);
 struct obs_region *obs_region_free(struct obs_region *region);
 
-/* Index of a method ("faregate.v1.BookingService/CreateBooking"); the same name gives the same index.
- * Unknown methods share "other": a name from the peer never becomes a label. -ENOSPC when full. */
+/* Index of a method ("faregate.v1.BookingService/CreateBooking"); the same name gives the same
+ * index. Unknown methods share "other": a name from the peer never becomes a label. -ENOSPC when
+ * full. */
 int obs_method(struct obs_region *region, const char *full_name);
 
 /* Index of a step of a method, for its histogram. -ENOSPC when full. */
@@ -44,9 +46,9 @@ int obs_step(struct obs_region *region, int method, const char *step);
  * faregate_<name>, or as it is where it begins with "grpc_". -ENOSPC when full. */
 int obs_metric(struct obs_region *region, const char *name, const char *help, bool counter);
 
-/* This process's slot. @slot 0..OBS_WORKERS_MAX-1; its counters go on where a dead predecessor left them,
- * its gauges start at zero. @log_fd: where events go (-1: nowhere); whole lines only, gathered until the
- * caller's flush at the end of a loop turn. */
+/* This process's slot. @slot 0..OBS_WORKERS_MAX-1; its counters go on where a dead predecessor left
+ * them, its gauges start at zero. @log_fd: where events go (-1: nowhere); whole lines only,
+ * gathered until the caller's flush at the end of a loop turn. */
 int obs_open(struct obs **ret_obs, struct obs_region *region, unsigned slot, int log_fd);
 struct obs *obs_close(struct obs *obs);
 struct obs_region *obs_region_of(struct obs *obs);
@@ -58,8 +60,8 @@ void obs_step_ended(struct obs *obs, int step, int64_t duration_ns);
 void obs_set(struct obs *obs, int metric, uint64_t value);
 void obs_add(struct obs *obs, int metric, uint64_t delta);
 
-/* One log event, built field by field: {"time":"...","event":"call",...}\n. One at a time. Keys are the
- * program's own words and are not escaped. */
+/* One log event, built field by field: {"time":"...","event":"call",...}\n. One at a time. Keys are
+ * the program's own words and are not escaped. */
 struct obs_event {
     struct obs *obs;
     struct buf *buf; /* NULL: nobody listens, or the log is full */

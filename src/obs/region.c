@@ -1,5 +1,6 @@
-/* The shared segment: made by the supervisor, filled with names before fork, then opened slot by slot.
- * Called by main and the supervisor. What must stay true: after fork nobody registers anything. */
+/* The shared segment: made by the supervisor, filled with names before fork, then opened slot by
+ * slot. Called by main and the supervisor. What must stay true: after fork nobody registers
+ * anything. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 
 int obs_region_new(struct obs_region **ret_region)
 {
-    /* About 110 MiB of address space for every method, status and worker there can be; pages appear when
-     * something is counted in them. */
+    /* About 110 MiB of address space for every method, status and worker there can be; pages appear
+     * when something is counted in them. */
     struct obs_region *region = mmap(NULL, sizeof *region, PROT_READ | PROT_WRITE,
                                      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (region == MAP_FAILED)

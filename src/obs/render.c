@@ -1,6 +1,6 @@
 /* /metrics: all slots summed, in Prometheus' text format 0.0.4 with gRFC A66's names.
- * Called by the supervisor's admin endpoint while workers go on counting. What must stay true: a line is
- * printed only for what was seen, and every label value is the program's own word. */
+ * Called by the supervisor's admin endpoint while workers go on counting. What must stay true: a
+ * line is printed only for what was seen, and every label value is the program's own word. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,8 +72,8 @@ static void render_latency(struct buf *out, const char *name, const char *labels
     }
     count += h->buckets[OBS_LATENCY_BUCKETS - 1];
     buf_printf(out, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, count);
-    buf_printf(out, "%s_sum{%s} %" PRIu64 ".%09" PRIu64 "\n", name, labels,
-               h->sum_ns / 1000000000, h->sum_ns % 1000000000);
+    buf_printf(out, "%s_sum{%s} %" PRIu64 ".%09" PRIu64 "\n", name, labels, h->sum_ns / 1000000000,
+               h->sum_ns % 1000000000);
     buf_printf(out, "%s_count{%s} %" PRIu64 "\n", name, labels, count);
 }
 
@@ -147,8 +147,8 @@ static void render_calls(const struct obs_region *region, struct buf *out)
         render_family(region, out, family);
     head(out, "faregate_refusals_total", "counter", "Calls refused, by reason");
     for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++)
-        buf_printf(out, "faregate_refusals_total{reason=\"%s\"} %" PRIu64 "\n", reason_info(r)->name,
-                   sum_of(region, &region->slots[0].reasons[r]));
+        buf_printf(out, "faregate_refusals_total{reason=\"%s\"} %" PRIu64 "\n",
+                   reason_info(r)->name, sum_of(region, &region->slots[0].reasons[r]));
 }
 
 static void render_steps(const struct obs_region *region, struct buf *out)

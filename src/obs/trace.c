@@ -1,6 +1,6 @@
 /* W3C trace context, level 1: what a caller says about the trace it is in, and what we pass on.
- * Called once per call. What must stay true: a header that breaks a rule begins a new trace, it is never
- * repaired. */
+ * Called once per call. What must stay true: a header that breaks a rule begins a new trace, it is
+ * never repaired. */
 #include <string.h>
 
 #include "base/uuid.h"

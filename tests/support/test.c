@@ -26,8 +26,8 @@ void test_register(struct test_case *test)
     last = &test->next;
 }
 
-__attribute__((format(printf, 2, 3))) static void fail(struct test_place place,
-                                                        const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void fail(struct test_place place, const char *format,
+                                                       ...)
 {
     char message[1500];
     va_list args;
@@ -86,8 +86,8 @@ void test_str(struct test_place place, struct str a, struct str b)
 {
     char left[500], right[500];
     if (!str_eq(a, b) || !a.p != !b.p)
-        fail(place, "%s: \"%s\" (%zu) and \"%s\" (%zu)", place.text, shown(a, left, sizeof left), a.n,
-             shown(b, right, sizeof right), b.n);
+        fail(place, "%s: \"%s\" (%zu) and \"%s\" (%zu)", place.text, shown(a, left, sizeof left),
+             a.n, shown(b, right, sizeof right), b.n);
 }
 
 void test_has(struct test_place place, const char *haystack, const char *needle)

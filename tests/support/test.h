@@ -1,5 +1,6 @@
-/* Unit tests: TEST(suite, a_sentence) { ... } registers itself; main in test.c runs all, or those whose
- * "suite.name" contains an argument. A failed ASSERT prints both values and leaves the test at once. */
+/* Unit tests: TEST(suite, a_sentence) { ... } registers itself; main in test.c runs all, or those
+ * whose "suite.name" contains an argument. A failed ASSERT prints both values and leaves the test
+ * at once. */
 #pragma once
 
 #include <stdbool.h>
@@ -53,7 +54,8 @@ struct test_place {
     test_str(TEST_PLACE(#a " == " #b), (struct str){.p = (const char *)(a), .n = (bytes)},         \
              (struct str){.p = (const char *)(b), .n = (bytes)})
 /* @haystack (C string) contains @needle. */
-#define ASSERT_HAS(haystack, needle) test_has(TEST_PLACE(#haystack " has " #needle), haystack, needle)
+#define ASSERT_HAS(haystack, needle)                                                               \
+    test_has(TEST_PLACE(#haystack " has " #needle), haystack, needle)
 #define FAIL(why) test_true(TEST_PLACE(why), false)
 
 void test_true(struct test_place place, bool ok);
@@ -66,4 +68,3 @@ void test_has(struct test_place place, const char *haystack, const char *needle)
 
 /* Runs @fn in a child process and tells whether a CHECK stopped it (SIGABRT). */
 bool test_aborts(void (*fn)(void *arg), void *arg);
-

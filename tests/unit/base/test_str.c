@@ -1,4 +1,5 @@
-/* Views on text: cutting, numbers and the well-formedness of UTF-8, byte by byte against the standard. */
+/* Views on text: cutting, numbers and the well-formedness of UTF-8, byte by byte against the
+ * standard. */
 #include "base/str.h"
 
 #include <errno.h>
@@ -82,7 +83,8 @@ static bool is_scalar_sequence(const unsigned char *p, size_t n)
 
 TEST(str, accepts_exactly_the_well_formed_sequences)
 {
-    static const unsigned char tails[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff};
+    static const unsigned char tails[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90,
+                                          0x9f, 0xa0, 0xbf, 0xc0, 0xff};
     const size_t t = sizeof tails;
     for (unsigned first = 1; first < 256; first++) {
         for (size_t i = 0; i < t * t * t; i++) {

@@ -10,7 +10,8 @@
 static int64_t fixed_wall_ns(const struct clock *c)
 {
     (void)c;
-    return INT64_C(0x017F22E279B0) * NS_PER_MS + NS_PER_MS / 2; /* RFC 9562's example, half a ms on */
+    return INT64_C(0x017F22E279B0) * NS_PER_MS +
+           NS_PER_MS / 2; /* RFC 9562's example, half a ms on */
 }
 
 static const struct clock fixed = {.wall_ns = fixed_wall_ns};

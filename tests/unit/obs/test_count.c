@@ -150,7 +150,8 @@ TEST(obs, shows_the_steps_that_ran)
     struct obs *obs = open_slot(region, 0);
     obs_step_ended(obs, ran, 1500);
     char *text = render(region);
-    ASSERT_HAS(text, "step_duration_seconds_sum{grpc_method=\"S/M\",step=\"hold_seats\"} 0.000001500\n");
+    ASSERT_HAS(text,
+               "step_duration_seconds_sum{grpc_method=\"S/M\",step=\"hold_seats\"} 0.000001500\n");
     ASSERT_NULL(strstr(text, "step=\"reply\""));
     free(text);
     obs_close(obs);

@@ -85,11 +85,10 @@ TEST(event, is_one_line_of_json)
     ASSERT_STR_EQ(early, ""); /* nothing before the flush */
     obs_flush(f.obs);
     char *text = drain(&f);
-    ASSERT_STR_EQ(text,
-                  "{\"time\":\"2026-11-21T22:05:40.123456Z\",\"event\":\"call\","
-                  "\"method\":\"faregate.v1.S/\\\"Get\\\"\",\"bytes\":-9223372036854775808,"
-                  "\"zero\":0}\n"
-                  "{\"time\":\"1970-01-01T00:00:00.000007Z\",\"event\":\"call\"}\n");
+    ASSERT_STR_EQ(text, "{\"time\":\"2026-11-21T22:05:40.123456Z\",\"event\":\"call\","
+                        "\"method\":\"faregate.v1.S/\\\"Get\\\"\",\"bytes\":-9223372036854775808,"
+                        "\"zero\":0}\n"
+                        "{\"time\":\"1970-01-01T00:00:00.000007Z\",\"event\":\"call\"}\n");
     free(early);
     free(text);
     stop(&f);
