@@ -106,11 +106,13 @@ struct call {
 /* The request message (unary and server-streaming). Cast to the type of the method. */
 const void *call_request(const struct call *c);
 
-/* Streaming in: the next message, or NULL if none is there yet; call_half_closed tells whether more can come. */
+/* Streaming in: the next message, or NULL if none is there yet; call_half_closed tells whether more can come.
+ * The message before it is gone. */
 const void *call_next_request(struct call *c);
 bool call_half_closed(const struct call *c);
 
-/* Streaming out: queues one message (headers go with the first). False: the client is slow, STEP_PARK until it took some. */
+/* Streaming out: queues one message (headers go with the first). False: the client is slow, STEP_PARK until it took some;
+ * the message is queued all the same, so it must not be sent again. */
 bool call_send(struct call *c, const ProtobufCMessage *message);
 /* The same for bytes that are already a serialized message (copied into the arena). */
 bool call_send_bytes(struct call *c, const uint8_t *p, size_t bytes);

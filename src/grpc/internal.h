@@ -4,6 +4,7 @@
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,7 +45,8 @@ struct rpc_policy {
 
 #define RPC_STEPS_MAX 16
 
-struct message_rules; /* the rules helper's table for one message type */
+struct message_rules; /* grpc/rules.h */
+struct descriptors;   /* grpc/descriptors.h */
 
 struct rpc_method {
     struct str path;                               /* "/faregate.v1.BookingService/CreateBooking" */
@@ -71,13 +73,14 @@ struct registry {
     size_t service_count;
     uint32_t *slots;                               /* open addressing over path: index + 1, 0 is empty */
     size_t slot_mask;
+    struct descriptors *descriptors;               /* owns the rules; NULL in a registry made by hand */
 };
 
 /* Pairs @services with the descriptor set; adds health and reflection. Boot error: negative and one line in @error. */
 int registry_new(struct registry **ret_registry, const struct rpc_service *const *services,
                  const struct server_limits *limits, struct obs *obs, char *error, size_t error_bytes);
 struct registry *registry_free(struct registry *registry);
-/* (Re)builds the hash from @methods. */
+/* (Re)builds the hash and the list of services from @methods. What it replaces, and @methods, is freed by free. */
 int registry_index(struct registry *registry);
 const struct rpc_method *registry_find(const struct registry *registry, struct str path);
 bool registry_has_service(const struct registry *registry, struct str full_name);
@@ -130,7 +133,6 @@ enum intake_fault {
     FAULT_HTTP_METHOD = 1 << 3,
     FAULT_TIMEOUT = 1 << 4,
     FAULT_BINARY = 1 << 5,
-    FAULT_AUTHORITY = 1 << 6,
 };
 
 enum call_phase {
@@ -151,64 +153,81 @@ struct call_cleanup {
     void *arg;
 };
 
-struct reply_buf; /* a packed message behind its 5-byte prefix */
+/* One streamed message on its way to the client; freed once h2 has taken its bytes. */
+struct outgoing {
+    struct list node;
+    struct call_impl *call;
+    size_t bytes;
+    uint8_t p[];
+};
 
 struct call_impl {
     struct call pub;                        /* first: call_impl_of */
     struct list node;                       /* in server->calls while in flight, else in the pool */
+    struct list woken;                      /* in server->woken */
     struct h2_stream *stream;               /* NULL: internal, or the client has gone */
     enum call_phase phase;
 
     /* intake */
+    struct arena head_arena;                /* metadata beyond the inline array, decoded -bin values */
     struct str path;
     struct str authority;
     struct str token;                       /* after "Bearer " */
     struct str traceparent;
     struct str user_agent;
-    struct str unknown_encoding;
+    struct str peer;                        /* once the stream is gone */
     int64_t timeout_ns;                     /* -1: none was sent */
-    uint32_t previous_attempts;
+    int64_t previous_attempts;
     unsigned faults;                        /* enum intake_fault bits */
     enum encoding encoding;
-    bool accepts_gzip;
-    bool has_path, has_content_type, has_authority, has_te, has_encoding, headers_done;
+    bool accepts_gzip, subtype_proto;
+    bool has_path, has_post, has_content_type, has_te, headers_done;
     struct h2_header *metadata;
     unsigned metadata_count;
     unsigned metadata_max;
 
     /* request */
-    struct arena request_arena;             /* survives restarts */
+    struct arena request_arena;             /* the message: survives restarts */
     struct buf in;                          /* what is not a whole message yet; streams: what no step took yet */
     size_t unacked;                         /* bytes in @in whose window was not given back */
-    ProtobufCMessage *request;
+    const void *request;
     unsigned messages_in;
     size_t request_bytes;
     bool half_closed;
-    bool request_taken;                     /* streaming: the message in @request was handed to a step */
+    bool is_internal;                       /* a job's: no peer, no stream ever */
 
     /* steps */
+    const struct rpc_handler *handler;
     int64_t started_ns;
     int64_t step_started_ns;
     struct wheel_timer deadline;
     struct wheel_timer wake;
+    enum reason deadline_reason;            /* DEADLINE_PASSED, or TOKEN_EXPIRED where the token ends first */
+    enum reason interrupted;                /* after COMMIT was sent: what would have ended the call */
     unsigned step;
+    unsigned step_ops;                      /* still pending when the step returned */
     enum step last;                         /* what the step before said */
+    bool counted;                           /* in server->calls */
+    bool step_open;                         /* its time is not recorded yet */
     bool parked;
-    bool woken;                             /* while not parked: do not park at all */
     bool answered;                          /* call_reply or call_fail happened */
-    bool commit_asked;
-    bool want_tx;                           /* what scope.want_tx is at the start of an attempt */
-    bool cancelled;                         /* the client has gone */
+    bool broken;                            /* the request stream turned out to be malformed inside a step */
+    bool commit_asked;                      /* call_commit in this step */
+    bool committed;                         /* an earlier step's work is in the database for good */
     uint32_t step_us[RPC_STEPS_MAX];
 
     /* answer */
-    enum reason reason;                     /* of the failure; REASON_NONE: OK */
+    enum reason reason;                     /* of the failure; REASON_NONE: OK or a protocol error */
     enum status_code code;
+    uint16_t http_status;
     const char *message;                    /* for people; NULL: the reason's sentence */
+    const char *detail;                     /* for the log: what the database said */
     struct str reply;                       /* framed bytes to send, empty for streams */
+    struct str packed;                      /* the last call_pack: 5 bytes are reserved in front of it */
     size_t reply_bytes;
-    unsigned messages_out;
-    unsigned streamed_bytes;                /* queued and not yet taken */
+    struct list outgoing;                   /* struct outgoing */
+    size_t streamed_bytes;                  /* their sum */
+    bool reply_compressed;
     bool headers_sent;
     bool replayed;
     bool has_pushback;
@@ -216,7 +235,6 @@ struct call_impl {
     struct violations violations;
     struct call_pair facts[CALL_FACTS_MAX]; /* ErrorInfo metadata */
     unsigned fact_count;
-    const char *quota_subject;
 
     /* around */
     struct trace trace;
@@ -227,7 +245,7 @@ struct call_impl {
     void (*on_end)(void *ctx, enum reason reason);
     void *on_end_ctx;
 
-    struct h2_header metadata_inline[CALL_METADATA_INLINE];
+    struct h2_header metadata_inline[CALL_METADATA_INLINE]; /* last: not zeroed */
 };
 
 static inline struct call_impl *call_impl_of(struct call *c)
@@ -243,6 +261,7 @@ static inline const struct call_impl *call_impl_of_const(const struct call *c)
 /* ---- the server ---------------------------------------------------------------------------------------------- */
 
 struct rate_table;
+struct fingerprinter;
 struct compressor;
 
 struct server {
@@ -254,18 +273,105 @@ struct server {
     struct obs *obs;                        /* may be NULL: tests */
     struct wheel wheel;
     struct rate_table *rates;
+    struct fingerprinter *fingerprinter;
     struct compressor *compressor;
     struct list calls;                      /* in flight */
     struct list pool;                       /* struct call_impl to reuse */
+    struct list woken;                      /* to be resumed at the end of this turn */
+    struct loop_task wake_task;
+    struct wheel_timer drain_timer;
+    struct internal_method *internal_methods;
+    int obs_other;                          /* obs_method index of what is not in the table */
     unsigned calls_in_flight;
     unsigned pooled;
     bool draining;
     uint32_t *in_flight;                    /* by index in registry->methods */
     uint64_t te_missing;                    /* calls without te: trailers */
-    int64_t wall_offset_ns;                 /* wall minus monotonic, of the turn that began at wall_turn_ns */
-    int64_t wall_turn_ns;
+    int64_t wall_ns;                        /* read once per turn */
+    int64_t wall_turn_ns;                   /* loop->now_ns when it was read */
 };
 
 /* The same as server_new with a registry made by hand, which it then owns. */
 int server_new_with(struct server **ret_server, struct loop *loop, const struct server_limits *limits,
                     const struct server_hooks *hooks, struct registry *registry, struct obs *obs);
+
+/* Wall clock, read at most once per loop turn. */
+int64_t server_wall_ns(struct server *server);
+
+/* ---- call.c: birth and death --------------------------------------------------------------------------------- */
+
+struct call_impl *call_new(struct server *server);
+/* Back to the pool: ended, and h2 has let go of the stream. */
+void call_release(struct call_impl *ci);
+/* Formats into the call's arena; NULL when the budget is spent (never aborts: used while failing). */
+char *call_format(struct call_impl *ci, const char *format, va_list args);
+
+/* ---- metadata.c ---------------------------------------------------------------------------------------------- */
+
+/* Keeps one field for call_metadata; -EINVAL when a -bin value is not base64. */
+int metadata_add(struct call_impl *ci, struct str name, struct str value);
+
+/* ---- intake.c ------------------------------------------------------------------------------------------------ */
+
+/* Streaming in: takes the next whole message out of ci->in. NULL: none yet, or ci->broken. */
+const void *intake_next(struct call_impl *ci);
+
+/* ---- intercept.c: what stands between a request and its first step, in one table ------------------------------ */
+
+enum intercept_stage {
+    INTERCEPT_HEADERS, /* the header block is complete; no body is read yet */
+    INTERCEPT_MESSAGE, /* the request message is unpacked and valid; its bytes are at hand */
+};
+
+/* REASON_NONE: go on. */
+enum reason intercept(struct call_impl *ci, enum intercept_stage stage, struct str body);
+
+enum reason intercept_token(struct call_impl *ci, struct str body);
+enum reason intercept_permission(struct call_impl *ci, struct str body);
+enum reason intercept_rate(struct call_impl *ci, struct str body);
+enum reason intercept_idempotency(struct call_impl *ci, struct str body);
+
+int rate_table_new(struct rate_table **ret_table);
+struct rate_table *rate_table_free(struct rate_table *table);
+/* One token of the bucket of (@who, @method). 0, or how long until there is one. */
+uint32_t rate_take_ms(struct rate_table *table, struct str who, uint32_t method, uint32_t per_minute, int64_t now_ns);
+
+int fingerprinter_new(struct fingerprinter **ret_fingerprinter);
+struct fingerprinter *fingerprinter_free(struct fingerprinter *f);
+/* First 16 bytes of SHA-256 over @body without its top-level field @skip_tag. */
+void fingerprint(struct fingerprinter *f, struct str body, uint32_t skip_tag, uint8_t ret_print[static 16]);
+
+/* ---- runner.c ------------------------------------------------------------------------------------------------ */
+
+/* The deadline, for calls that were admitted. */
+void call_arm(struct call_impl *ci, int64_t timeout_ns);
+/* Runs the first step. */
+void call_start(struct call_impl *ci);
+/* Resumes a parked call; nothing if it is not parked. Not from inside a step: call_wake defers to here. */
+void call_resume_parked(struct call_impl *ci);
+/* The client went away, the deadline passed, the server stops: ends the call now, or after the COMMIT that was sent. */
+void call_interrupt(struct call_impl *ci, enum reason reason);
+/* Ends the call with what ci->code, reason and reply say: sends, counts, logs, cleans up. @ci may be gone afterwards. */
+void call_finish(struct call_impl *ci);
+void call_run_cleanups(struct call_impl *ci);
+
+/* ---- status.c ------------------------------------------------------------------------------------------------ */
+
+/* Marks the call as failed; nothing is sent before call_finish. */
+void call_set_reason(struct call_impl *ci, enum reason reason);
+void call_set_status(struct call_impl *ci, enum status_code code, const char *message);
+
+#define STATUS_HEADERS_MAX 8
+/* grpc-status and what belongs to it, in the call's arena. Returns how many headers. */
+size_t status_headers(struct call_impl *ci, struct h2_header ret_headers[static STATUS_HEADERS_MAX]);
+
+/* ---- call_send.c --------------------------------------------------------------------------------------------- */
+
+/* The answer, in whatever form the call's state asks for. */
+void call_send_answer(struct call_impl *ci);
+/* The client took a streamed message, or the stream is gone. */
+void call_drop_outgoing(struct call_impl *ci);
+
+/* ---- log.c --------------------------------------------------------------------------------------------------- */
+
+void call_log(struct call_impl *ci);

@@ -1,0 +1,293 @@
+/* Replies: packing behind the reserved prefix, streaming out with back-pressure, and the answer in its wire form.
+ * Handlers call the call_* functions of grpc.h, the runner calls call_send_answer.
+ * What must stay true: unary bytes live in the call's arena until h2 closes the stream; streamed bytes belong to
+ * ci->outgoing; headers leave with the first message or not at all (Trailers-Only). */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "grpc/compress.h"
+#include "grpc/internal.h"
+
+/* A handler that ignores call_send's false is stopped here: this many times the limit. */
+#define STREAM_OVERRUN 4
+
+static const struct h2_header plain_headers[] = {
+    {.name = {":status", 7}, .value = {"200", 3}},
+    {.name = {"content-type", 12}, .value = {"application/grpc", 16}},
+    {.name = {"grpc-accept-encoding", 20}, .value = {"gzip", 4}},
+    {.name = {"grpc-encoding", 13}, .value = {"gzip", 4}},
+};
+
+static const struct h2_header proto_headers[] = {
+    {.name = {":status", 7}, .value = {"200", 3}},
+    {.name = {"content-type", 12}, .value = {"application/grpc+proto", 22}},
+    {.name = {"grpc-accept-encoding", 20}, .value = {"gzip", 4}},
+    {.name = {"grpc-encoding", 13}, .value = {"gzip", 4}},
+};
+
+#define HEADERS_BASIC 2
+#define HEADERS_WITH_ACCEPT 3
+#define HEADERS_WITH_ENCODING 4
+
+static bool may_compress(const struct call_impl *ci)
+{
+    return ci->accepts_gzip && !ci->pub.method->policy.no_compression;
+}
+
+/* The encoding is announced only where a message may really use it; what we take, to those who use it already. */
+static void send_headers(struct call_impl *ci, bool with_encoding)
+{
+    const struct h2_header *headers = ci->subtype_proto ? proto_headers : plain_headers;
+    size_t count = with_encoding ? HEADERS_WITH_ENCODING
+                   : ci->encoding == ENCODING_GZIP ? HEADERS_WITH_ACCEPT
+                                                   : HEADERS_BASIC;
+    h2_respond(ci->stream, headers, count, false);
+    ci->headers_sent = true;
+}
+
+/* ---- packing ------------------------------------------------------------------------------------------------- */
+
+/* The framed message in the arena; .p NULL when the budget does not allow it. */
+static struct str pack_framed(struct call_impl *ci, const ProtobufCMessage *message)
+{
+    size_t bytes = message ? protobuf_c_message_get_packed_size(message) : 0;
+    uint8_t *p = arena_try(&ci->pub.arena, FRAME_PREFIX_BYTES + bytes);
+    if (!p)
+        return (struct str){0};
+    frame_prefix(p, false, bytes);
+    if (bytes > 0)
+        CHECK(protobuf_c_message_pack(message, p + FRAME_PREFIX_BYTES) == bytes);
+    return (struct str){.p = (const char *)p, .n = FRAME_PREFIX_BYTES + bytes};
+}
+
+/* The same for finished bytes; what call_pack made has its prefix in front already. */
+static struct str frame_bytes(struct call_impl *ci, const uint8_t *body, size_t bytes)
+{
+    if (ci->packed.p && (const char *)body == ci->packed.p && bytes == ci->packed.n)
+        return (struct str){.p = ci->packed.p - FRAME_PREFIX_BYTES, .n = bytes + FRAME_PREFIX_BYTES};
+    uint8_t *p = arena_try(&ci->pub.arena, FRAME_PREFIX_BYTES + bytes);
+    if (!p)
+        return (struct str){0};
+    frame_prefix(p, false, bytes);
+    if (bytes > 0)
+        memcpy(p + FRAME_PREFIX_BYTES, body, bytes);
+    return (struct str){.p = (const char *)p, .n = FRAME_PREFIX_BYTES + bytes};
+}
+
+struct str call_pack(struct call *c, const ProtobufCMessage *message)
+{
+    struct call_impl *ci = call_impl_of(c);
+    CHECK(message);
+    struct str framed = pack_framed(ci, message);
+    if (!framed.p)
+        return (struct str){0};
+    ci->packed = (struct str){.p = framed.p + FRAME_PREFIX_BYTES, .n = framed.n - FRAME_PREFIX_BYTES};
+    return ci->packed;
+}
+
+/* Deflated in place of @framed if that makes it smaller. */
+static struct str compressed(struct call_impl *ci, struct str framed)
+{
+    size_t room = framed.n - FRAME_PREFIX_BYTES;
+    uint8_t *p = arena_try(&ci->pub.arena, FRAME_PREFIX_BYTES + room);
+    size_t bytes;
+    if (!p || compressor_deflate(ci->pub.server->compressor, (const uint8_t *)framed.p + FRAME_PREFIX_BYTES, room,
+                                 p + FRAME_PREFIX_BYTES, room - 1, &bytes) < 0)
+        return framed;
+    frame_prefix(p, true, bytes);
+    ci->reply_compressed = true;
+    return (struct str){.p = (const char *)p, .n = FRAME_PREFIX_BYTES + bytes};
+}
+
+static enum step answer(struct call_impl *ci, struct str framed)
+{
+    CHECK(!ci->answered);
+    ci->answered = true;
+    if (ci->broken)
+        return STEP_DONE;
+    if (!framed.p || framed.n - FRAME_PREFIX_BYTES > ci->pub.method->policy.reply_bytes_max) {
+        call_set_reason(ci, REASON_MESSAGE_TOO_LARGE);
+        return STEP_DONE;
+    }
+    if (framed.n > COMPRESS_BYTES_MIN + FRAME_PREFIX_BYTES && may_compress(ci))
+        framed = compressed(ci, framed);
+    ci->reply = framed;
+    ci->reply_bytes = framed.n - FRAME_PREFIX_BYTES;
+    return STEP_DONE;
+}
+
+enum step call_reply(struct call *c, const ProtobufCMessage *message)
+{
+    struct call_impl *ci = call_impl_of(c);
+    if (!message) {
+        CHECK(!ci->answered);
+        ci->answered = true;
+        return STEP_DONE;
+    }
+    return answer(ci, pack_framed(ci, message));
+}
+
+enum step call_reply_bytes(struct call *c, const uint8_t *p, size_t bytes)
+{
+    struct call_impl *ci = call_impl_of(c);
+    return answer(ci, frame_bytes(ci, p, bytes));
+}
+
+void call_replayed(struct call *c)
+{
+    call_impl_of(c)->replayed = true;
+}
+
+/* ---- streaming out ------------------------------------------------------------------------------------------- */
+
+static void on_sent(void *arg)
+{
+    struct outgoing *out = arg;
+    struct call_impl *ci = out->call;
+    size_t low = ci->pub.server->limits.stream_queue_bytes_max / 2;
+    bool was_high = ci->streamed_bytes > low;
+    list_remove(&out->node);
+    ci->streamed_bytes -= out->bytes;
+    free(out);
+    if (ci->phase == CALL_RUNNING && (ci->streamed_bytes == 0 || (was_high && ci->streamed_bytes <= low)))
+        call_wake(&ci->pub);
+}
+
+void call_drop_outgoing(struct call_impl *ci)
+{
+    struct list *node;
+    while ((node = list_pop(&ci->outgoing)))
+        free(list_entry(node, struct outgoing, node));
+    ci->streamed_bytes = 0;
+}
+
+/* One allocation per streamed message: its life is the client's pace, which no arena matches. */
+static bool queue(struct call_impl *ci, struct outgoing *out, bool is_compressed, size_t body_bytes)
+{
+    struct server *server = ci->pub.server;
+    frame_prefix(out->p, is_compressed, body_bytes);
+    out->call = ci;
+    out->bytes = FRAME_PREFIX_BYTES + body_bytes;
+    list_append(&ci->outgoing, &out->node);
+    ci->streamed_bytes += out->bytes;
+    ci->reply_bytes += body_bytes;
+    if (!ci->headers_sent)
+        send_headers(ci, may_compress(ci));
+    h2_write(ci->stream, out->p, out->bytes, on_sent, out);
+    if (ci->streamed_bytes / STREAM_OVERRUN > server->limits.stream_queue_bytes_max) {
+        ci->broken = true;
+        call_set_reason(ci, REASON_OVERLOADED);
+    }
+    return ci->streamed_bytes <= server->limits.stream_queue_bytes_max;
+}
+
+static struct outgoing *outgoing_new(size_t body_bytes)
+{
+    struct outgoing *out = malloc(sizeof *out + FRAME_PREFIX_BYTES + body_bytes);
+    CHECK(out);
+    list_init(&out->node);
+    return out;
+}
+
+/* Body bytes are in @out; deflated through the arena-free compressor when it pays. */
+static bool queue_maybe_compressed(struct call_impl *ci, struct outgoing *out, size_t bytes)
+{
+    if (bytes <= COMPRESS_BYTES_MIN || !may_compress(ci))
+        return queue(ci, out, false, bytes);
+    struct outgoing *smaller = outgoing_new(bytes);
+    size_t deflated;
+    if (compressor_deflate(ci->pub.server->compressor, out->p + FRAME_PREFIX_BYTES, bytes, smaller->p + FRAME_PREFIX_BYTES,
+                           bytes - 1, &deflated) < 0) {
+        free(smaller);
+        return queue(ci, out, false, bytes);
+    }
+    free(out);
+    return queue(ci, smaller, true, deflated);
+}
+
+static bool may_send(struct call_impl *ci, size_t bytes)
+{
+    CHECK(ci->pub.method->server_streaming || ci->is_internal);
+    CHECK(!ci->answered);
+    if (!ci->stream || ci->broken)
+        return false;
+    if (bytes <= ci->pub.method->policy.reply_bytes_max)
+        return true;
+    ci->broken = true;
+    call_set_reason(ci, REASON_MESSAGE_TOO_LARGE);
+    return false;
+}
+
+bool call_send(struct call *c, const ProtobufCMessage *message)
+{
+    struct call_impl *ci = call_impl_of(c);
+    size_t bytes = protobuf_c_message_get_packed_size(message);
+    if (!may_send(ci, bytes))
+        return false;
+    struct outgoing *out = outgoing_new(bytes);
+    protobuf_c_message_pack(message, out->p + FRAME_PREFIX_BYTES);
+    return queue_maybe_compressed(ci, out, bytes);
+}
+
+bool call_send_bytes(struct call *c, const uint8_t *p, size_t bytes)
+{
+    struct call_impl *ci = call_impl_of(c);
+    if (!may_send(ci, bytes))
+        return false;
+    struct outgoing *out = outgoing_new(bytes);
+    if (bytes > 0)
+        memcpy(out->p + FRAME_PREFIX_BYTES, p, bytes);
+    return queue_maybe_compressed(ci, out, bytes);
+}
+
+/* ---- the answer ---------------------------------------------------------------------------------------------- */
+
+static struct str http_status_text(uint16_t http_status)
+{
+    switch (http_status) {
+    case 400:
+        return STR("400");
+    case 404:
+        return STR("404");
+    case 405:
+        return STR("405");
+    case 415:
+        return STR("415");
+    case 431:
+        return STR("431");
+    default:
+        return STR("200");
+    }
+}
+
+/* One HEADERS frame that ends the stream: the only form in which proxies and clients retry. */
+static void send_trailers_only(struct call_impl *ci)
+{
+    struct h2_header headers[HEADERS_BASIC + STATUS_HEADERS_MAX];
+    memcpy(headers, ci->subtype_proto ? proto_headers : plain_headers, HEADERS_BASIC * sizeof headers[0]);
+    headers[0].value = http_status_text(ci->http_status);
+    size_t count = HEADERS_BASIC + status_headers(ci, headers + HEADERS_BASIC);
+    h2_respond(ci->stream, headers, count, true);
+}
+
+void call_send_answer(struct call_impl *ci)
+{
+    struct h2_header trailers[STATUS_HEADERS_MAX];
+    bool has_reply = ci->code == STATUS_OK && ci->reply.p;
+    if (!ci->headers_sent && !has_reply) {
+        send_trailers_only(ci);
+        return;
+    }
+    /* A stream cut by its deadline with bytes the client does not take: trailers would wait behind them for ever. */
+    bool is_cut = ci->reason == ci->deadline_reason || ci->reason == REASON_SHUTTING_DOWN;
+    if (is_cut && ci->streamed_bytes > 0) {
+        h2_reset(ci->stream, H2_CANCEL);
+        return;
+    }
+    if (has_reply) {
+        send_headers(ci, ci->reply_compressed);
+        h2_write(ci->stream, (const uint8_t *)ci->reply.p, ci->reply.n, NULL, NULL);
+    }
+    size_t count = status_headers(ci, trailers);
+    h2_trailers(ci->stream, trailers, count);
+}

@@ -1,0 +1,467 @@
+/* Streams to calls: the h2 handler. Header blocks are judged in the fixed order of the intake table, DATA becomes messages.
+ * h2 is the caller. What must stay true: no step runs for a request that was refused; unary calls start on END_STREAM, so
+ * the answer never races with the request; bytes of an ended call are given back and dropped. */
+#include <errno.h>
+#include <strings.h>
+
+#include "base/check.h"
+#include "grpc/compress.h"
+#include "grpc/internal.h"
+#include "grpc/timeout.h"
+
+/* ---- headers ------------------------------------------------------------------------------------------------- */
+
+/* application/grpc, then nothing, "+proto" or parameters. Any other word after '+' is a codec we lack. */
+static void see_content_type(struct call_impl *ci, struct str value)
+{
+    ci->has_content_type = true;
+    const struct str type = STR("application/grpc");
+    if (value.n < type.n || strncasecmp(value.p, type.p, type.n) != 0) {
+        ci->faults |= FAULT_CONTENT_TYPE;
+        return;
+    }
+    struct str rest = {.p = value.p + type.n, .n = value.n - type.n};
+    if (rest.n == 0 || rest.p[0] == ';')
+        return;
+    if (rest.p[0] != '+') {
+        ci->faults |= FAULT_CONTENT_TYPE;
+        return;
+    }
+    struct str subtype = str_cut(&rest, ';');
+    ci->subtype_proto = subtype.n == 6 && strncasecmp(subtype.p, "+proto", 6) == 0;
+    if (!ci->subtype_proto)
+        ci->faults |= FAULT_SUBTYPE;
+}
+
+static void see_encoding(struct call_impl *ci, struct str value)
+{
+    if (str_eq(value, STR("identity")))
+        ci->encoding = ENCODING_IDENTITY;
+    else if (str_eq(value, STR("gzip")))
+        ci->encoding = ENCODING_GZIP;
+    else
+        ci->encoding = ENCODING_OTHER;
+}
+
+static void see_accept_encoding(struct call_impl *ci, struct str value)
+{
+    while (value.n > 0) {
+        struct str one = str_cut(&value, ',');
+        while (one.n > 0 && one.p[0] == ' ')
+            one = (struct str){.p = one.p + 1, .n = one.n - 1};
+        if (str_eq(one, STR("gzip")))
+            ci->accepts_gzip = true;
+    }
+}
+
+static void see_pseudo(struct call_impl *ci, struct str name, struct str value)
+{
+    if (str_eq(name, STR(":path"))) {
+        ci->has_path = true;
+        ci->path = value;
+    } else if (str_eq(name, STR(":authority"))) {
+        ci->authority = value;
+    } else if (str_eq(name, STR(":method"))) {
+        ci->has_post = str_eq(value, STR("POST"));
+    }
+}
+
+/* gRPC's own names. False: not one of them. */
+static bool see_grpc(struct call_impl *ci, struct str name, struct str value)
+{
+    if (!str_starts(name, STR("grpc-")))
+        return false;
+    if (str_eq(name, STR("grpc-timeout"))) {
+        if (timeout_parse(value, &ci->timeout_ns) < 0)
+            ci->faults |= FAULT_TIMEOUT;
+        return true;
+    }
+    if (str_eq(name, STR("grpc-encoding"))) {
+        see_encoding(ci, value);
+        return true;
+    }
+    if (str_eq(name, STR("grpc-accept-encoding"))) {
+        see_accept_encoding(ci, value);
+        return true;
+    }
+    /* Logged, and visible to handlers: not ours alone. */
+    if (str_eq(name, STR("grpc-previous-rpc-attempts")))
+        (void)str_int64(value, 0, INT32_MAX, &ci->previous_attempts);
+    return false;
+}
+
+static void on_open(struct h2_stream *s, void *ctx)
+{
+    struct call_impl *ci = call_new(ctx);
+    ci->stream = s;
+    s->user = ci;
+}
+
+static void on_header(struct h2_stream *s, struct str name, struct str value, void *ctx)
+{
+    (void)ctx;
+    struct call_impl *ci = s->user;
+    if (!ci || ci->headers_done || ci->phase == CALL_ENDED)
+        return; /* request trailers mean nothing in gRPC */
+    if (name.n > 0 && name.p[0] == ':') {
+        see_pseudo(ci, name, value);
+    } else if (see_grpc(ci, name, value)) {
+        return;
+    } else if (str_eq(name, STR("content-type"))) {
+        see_content_type(ci, value);
+    } else if (str_eq(name, STR("te"))) {
+        ci->has_te = str_eq(value, STR("trailers"));
+    } else if (str_eq(name, STR("host"))) {
+        if (ci->authority.n == 0)
+            ci->authority = value;
+    } else if (str_eq(name, STR("authorization"))) {
+        if (value.n > 7 && strncasecmp(value.p, "Bearer ", 7) == 0)
+            ci->token = (struct str){.p = value.p + 7, .n = value.n - 7};
+    } else {
+        if (str_eq(name, STR("traceparent")))
+            ci->traceparent = value;
+        else if (str_eq(name, STR("user-agent")))
+            ci->user_agent = value;
+        if (metadata_add(ci, name, value) == -EINVAL)
+            ci->faults |= FAULT_BINARY;
+    }
+}
+
+/* ---- refusals ------------------------------------------------------------------------------------------------ */
+
+static void refuse(struct call_impl *ci, uint16_t http_status, enum status_code code, const char *message)
+{
+    ci->http_status = http_status;
+    call_set_status(ci, code, message);
+    call_finish(ci);
+}
+
+static void refuse_reason(struct call_impl *ci, enum reason reason)
+{
+    call_set_reason(ci, reason);
+    call_finish(ci);
+}
+
+/* What does not depend on the method, in the table's order. True: refused. */
+static bool judge_headers(struct call_impl *ci, bool over_limit)
+{
+    if (!ci->has_path || ci->path.n == 0 || ci->path.p[0] != '/')
+        refuse(ci, 404, STATUS_UNIMPLEMENTED, "the path of a call is /service/method");
+    else if (!ci->has_content_type || (ci->faults & FAULT_CONTENT_TYPE))
+        refuse(ci, 415, STATUS_INTERNAL, "the content-type of a call is application/grpc");
+    else if (ci->faults & FAULT_SUBTYPE)
+        refuse(ci, 415, STATUS_INTERNAL, "the only message format here is application/grpc+proto");
+    else if (!ci->has_post)
+        refuse(ci, 405, STATUS_INTERNAL, "the HTTP method of a call is POST");
+    else if (over_limit)
+        refuse(ci, 431, STATUS_RESOURCE_EXHAUSTED, "the request headers are larger than this server allows");
+    else if (ci->faults & FAULT_TIMEOUT)
+        refuse(ci, 400, STATUS_INTERNAL, "malformed grpc-timeout");
+    else if (ci->faults & FAULT_BINARY)
+        refuse(ci, 400, STATUS_INTERNAL, "a -bin header is not base64");
+    else if (ci->timeout_ns == 0)
+        refuse_reason(ci, REASON_DEADLINE_PASSED);
+    else
+        return false;
+    return true;
+}
+
+static void refuse_unknown_method(struct call_impl *ci)
+{
+    struct str service = {.p = ci->path.p + 1, .n = ci->path.n - 1};
+    const char *slash = memrchr(service.p, '/', service.n);
+    service.n = slash ? (size_t)(slash - service.p) : service.n;
+    bool known = slash && registry_has_service(ci->pub.server->registry, service);
+    refuse(ci, 200, STATUS_UNIMPLEMENTED, known ? "unknown method" : "unknown service");
+}
+
+/* Payments are shed last: they may use the last eighth of the calls, the others may not. */
+static bool is_overloaded(struct server *server, const struct rpc_method *method)
+{
+    uint32_t calls_max = server->limits.calls_max;
+    if (!method->handler->sheds_last)
+        calls_max -= calls_max / 8;
+    if (server->calls_in_flight >= calls_max)
+        return true;
+    uint32_t in_flight_max = method->policy.in_flight_max;
+    return in_flight_max > 0 && server->in_flight[method - server->registry->methods] >= in_flight_max;
+}
+
+static void admit(struct call_impl *ci, const struct rpc_method *method)
+{
+    struct server *server = ci->pub.server;
+    ci->counted = true;
+    list_append(&server->calls, &ci->node);
+    server->calls_in_flight++;
+    server->in_flight[method - server->registry->methods]++;
+    ci->phase = CALL_RECEIVING;
+    int64_t timeout_ns = ci->timeout_ns;
+    if (timeout_ns < 0 && method->policy.deadline_default_ms > 0)
+        timeout_ns = method->policy.deadline_default_ms * NS_PER_MS;
+    int64_t max_ns = method->policy.deadline_max_ms * NS_PER_MS;
+    if (max_ns > 0 && (timeout_ns < 0 || timeout_ns > max_ns))
+        timeout_ns = max_ns;
+    call_arm(ci, timeout_ns);
+    enum reason reason = intercept(ci, INTERCEPT_HEADERS, (struct str){0});
+    if (reason != REASON_NONE)
+        refuse_reason(ci, reason);
+    else if (method->client_streaming)
+        call_start(ci);
+}
+
+static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
+{
+    struct server *server = ctx;
+    struct call_impl *ci = s->user;
+    if (!ci || ci->headers_done)
+        return;
+    ci->headers_done = true;
+    trace_begin(&ci->trace, ci->traceparent);
+    if (judge_headers(ci, over_limit))
+        return;
+    if (!ci->has_te)
+        server->te_missing++;
+    const struct rpc_method *method = registry_find(server->registry, ci->path);
+    ci->pub.method = method;
+    if (method && server->obs && method->obs >= 0)
+        obs_call_started(server->obs, method->obs);
+    if (!method || !method->handler)
+        refuse_unknown_method(ci);
+    else if (ci->encoding == ENCODING_OTHER)
+        refuse(ci, 200, STATUS_UNIMPLEMENTED, "this grpc-encoding is not supported");
+    else if (is_overloaded(server, method))
+        refuse_reason(ci, REASON_OVERLOADED);
+    else
+        admit(ci, method);
+}
+
+/* ---- messages ------------------------------------------------------------------------------------------------ */
+
+static void set_frame_fault(struct call_impl *ci, enum frame_result fault)
+{
+    if (fault == FRAME_TOO_LARGE)
+        call_set_reason(ci, REASON_MESSAGE_TOO_LARGE);
+    else
+        call_set_status(ci, STATUS_INTERNAL, "the flag byte of a message is neither 0 nor 1");
+}
+
+/* Inflates, unpacks and checks one message. False: the failure is set. */
+static bool take_message(struct call_impl *ci, const struct frame *frame)
+{
+    struct server *server = ci->pub.server;
+    const struct rpc_method *method = ci->pub.method;
+    struct str body = {.p = (const char *)frame->body, .n = frame->bytes};
+    ci->messages_in++;
+    ci->request_bytes += frame->bytes;
+    if (frame->is_compressed) {
+        if (ci->encoding != ENCODING_GZIP) {
+            call_set_status(ci, STATUS_INTERNAL, "a message is flagged as compressed, but grpc-encoding names no algorithm");
+            return false;
+        }
+        int rc = compressor_inflate(server->compressor, frame->body, frame->bytes, method->policy.request_bytes_max, &body);
+        if (rc == -EMSGSIZE)
+            call_set_reason(ci, REASON_MESSAGE_TOO_LARGE);
+        else if (rc < 0)
+            call_set_status(ci, STATUS_INTERNAL, "a compressed message does not inflate");
+        if (rc < 0)
+            return false;
+    }
+    ProtobufCMessage *message;
+    int rc = guard_unpack(&ci->request_arena, method, server->limits.message_depth_max, (const uint8_t *)body.p, body.n,
+                          &message, &ci->violations);
+    enum reason reason = rc == -ENOMEM ? REASON_MESSAGE_TOO_LARGE : rc == -EINVAL ? REASON_FIELD_INVALID : REASON_NONE;
+    if (rc == 0) {
+        ci->request = message;
+        reason = intercept(ci, INTERCEPT_MESSAGE, body);
+    } else if (reason == REASON_NONE) {
+        call_set_status(ci, STATUS_INTERNAL, "the request message does not parse");
+        return false;
+    }
+    if (reason != REASON_NONE)
+        call_set_reason(ci, reason);
+    return reason == REASON_NONE;
+}
+
+/* One message and no more. The usual request lies whole in one chunk and is unpacked where it lies. */
+static bool take_unary(struct call_impl *ci, const uint8_t *p, size_t bytes)
+{
+    struct frame frame;
+    size_t bytes_max = ci->pub.method->policy.request_bytes_max;
+    if (bytes == 0)
+        return true;
+    if (ci->messages_in > 0) {
+        call_set_status(ci, STATUS_INTERNAL, "a unary call has one request message, not two");
+        return false;
+    }
+    bool buffered = buf_len(&ci->in) > 0;
+    if (buffered) {
+        buf_append(&ci->in, p, bytes);
+        p = ci->in.p + ci->in.start;
+        bytes = buf_len(&ci->in);
+    }
+    enum frame_result result = frame_peek(p, bytes, bytes_max, &frame);
+    if (result == FRAME_PARTIAL) {
+        if (!buffered)
+            buf_append(&ci->in, p, bytes);
+        return true;
+    }
+    if (result != FRAME_READY) {
+        set_frame_fault(ci, result);
+        return false;
+    }
+    if (bytes > FRAME_PREFIX_BYTES + frame.bytes) {
+        call_set_status(ci, STATUS_INTERNAL, "a unary call has one request message, not two");
+        return false;
+    }
+    if (!take_message(ci, &frame))
+        return false;
+    ci->in.start = ci->in.end = 0;
+    return true;
+}
+
+/* Streams: bytes wait in @in until a step asks; the window stays closed for what waits, except that an unfinished message
+ * must be able to arrive. */
+static void take_streamed(struct call_impl *ci, const uint8_t *p, size_t bytes)
+{
+    struct frame frame;
+    buf_append(&ci->in, p, bytes);
+    ci->unacked += bytes;
+    enum frame_result result =
+        frame_peek(ci->in.p + ci->in.start, buf_len(&ci->in), ci->pub.method->policy.request_bytes_max, &frame);
+    if (result == FRAME_READY) {
+        call_wake(&ci->pub);
+        return;
+    }
+    if (result == FRAME_PARTIAL) {
+        h2_consume(ci->stream, ci->unacked);
+        ci->unacked = 0;
+        return;
+    }
+    ci->broken = true;
+    set_frame_fault(ci, result);
+    call_wake(&ci->pub);
+}
+
+static void on_data(struct h2_stream *s, const uint8_t *p, size_t bytes, void *ctx)
+{
+    (void)ctx;
+    struct call_impl *ci = s->user;
+    if (ci && ci->phase != CALL_ENDED && ci->pub.method->client_streaming && !ci->broken &&
+        !ci->answered) {
+        take_streamed(ci, p, bytes);
+        return;
+    }
+    h2_consume(s, bytes);
+    if (ci && ci->phase == CALL_RECEIVING && !take_unary(ci, p, bytes))
+        call_finish(ci);
+}
+
+static void on_end(struct h2_stream *s, void *ctx)
+{
+    (void)ctx;
+    struct call_impl *ci = s->user;
+    if (!ci || ci->phase == CALL_ENDED)
+        return;
+    ci->half_closed = true;
+    if (ci->pub.method->client_streaming) {
+        call_wake(&ci->pub);
+        return;
+    }
+    if (ci->messages_in == 1) {
+        call_start(ci);
+        return;
+    }
+    call_set_status(ci, STATUS_INTERNAL,
+                    buf_len(&ci->in) > 0 ? "the request ends inside a message" : "a unary call has one request message");
+    call_finish(ci);
+}
+
+const void *intake_next(struct call_impl *ci)
+{
+    struct frame frame;
+    size_t waiting = buf_len(&ci->in);
+    if (ci->broken || waiting == 0)
+        return NULL;
+    enum frame_result result =
+        frame_peek(ci->in.p + ci->in.start, waiting, ci->pub.method->policy.request_bytes_max, &frame);
+    if (result == FRAME_PARTIAL && !ci->half_closed) {
+        if (ci->stream && ci->unacked > 0)
+            h2_consume(ci->stream, ci->unacked);
+        ci->unacked = 0;
+        return NULL;
+    }
+    if (result == FRAME_PARTIAL)
+        call_set_status(ci, STATUS_INTERNAL, "the request ends inside a message");
+    else if (result != FRAME_READY)
+        set_frame_fault(ci, result);
+    arena_reset(&ci->request_arena); /* the message before is over */
+    if (result != FRAME_READY || !take_message(ci, &frame)) {
+        ci->broken = true;
+        return NULL;
+    }
+    size_t taken = FRAME_PREFIX_BYTES + frame.bytes;
+    size_t window = taken < ci->unacked ? taken : ci->unacked;
+    buf_consume(&ci->in, taken);
+    ci->unacked -= window;
+    if (ci->stream && window > 0)
+        h2_consume(ci->stream, window);
+    return ci->request;
+}
+
+static void on_writable(struct h2_stream *s, void *ctx)
+{
+    (void)ctx;
+    struct call_impl *ci = s->user;
+    if (ci && ci->phase == CALL_RUNNING)
+        call_wake(&ci->pub);
+}
+
+/* The client went away behind a COMMIT that was sent: the event needs what h2 is about to free. */
+static void keep_head(struct call_impl *ci)
+{
+    struct str *kept[] = {&ci->path, &ci->authority, &ci->user_agent, &ci->peer};
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        char *copy = arena_try(&ci->head_arena, kept[i]->n + 1);
+        if (copy && kept[i]->n > 0)
+            memcpy(copy, kept[i]->p, kept[i]->n);
+        *kept[i] = (struct str){.p = copy, .n = copy ? kept[i]->n : 0};
+    }
+    ci->metadata_count = 0;
+    ci->token = ci->traceparent = (struct str){0};
+}
+
+static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx)
+{
+    (void)ctx;
+    (void)error_code;
+    (void)by_peer;
+    struct call_impl *ci = s->user;
+    if (!ci)
+        return;
+    ci->peer = h2_stream_peer(s);
+    if (ci->unacked > 0)
+        h2_consume(s, ci->unacked); /* the connection's share of the window outlives the stream */
+    ci->unacked = 0;
+    s->user = NULL;
+    ci->stream = NULL;
+    call_drop_outgoing(ci);
+    if (ci->pub.scope.commit_sent)
+        keep_head(ci);
+    /* Headers that never came together have no event of their own. */
+    if (ci->phase == CALL_HEADERS)
+        ci->phase = CALL_ENDED;
+    if (ci->phase == CALL_ENDED)
+        call_release(ci);
+    else
+        call_interrupt(ci, REASON_CALL_CANCELLED);
+}
+
+const struct h2_handler server_h2_handler = {
+    .on_open = on_open,
+    .on_header = on_header,
+    .on_request = on_request,
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_writable = on_writable,
+    .on_close = on_close,
+};

@@ -1,0 +1,87 @@
+/* The one event of a call. The runner writes it when the call has ended.
+ * What must stay true: no secrets and no message contents; names that peers choose appear as values, never as keys. */
+#include <stdio.h>
+
+#include "grpc/internal.h"
+
+/* Peers may send kilobytes; the log takes the beginning. */
+#define TEXT_BYTES_MAX 256
+
+static void text(struct obs_event *e, const char *key, struct str value)
+{
+    if (value.n > TEXT_BYTES_MAX)
+        value.n = TEXT_BYTES_MAX;
+    if (value.n > 0)
+        obs_event_str(e, key, value);
+}
+
+static void ids(struct obs_event *e, struct call_impl *ci)
+{
+    char trace[56];
+    char uuid[UUID_TEXT_LEN + 1];
+    if (!ci->is_internal) {
+        trace_format(&ci->trace, trace);
+        obs_event_str(e, "trace_id", (struct str){.p = trace + 3, .n = 32});
+    }
+    if (ci->pub.principal.known) {
+        uuid_format(ci->pub.principal.user_id, uuid);
+        obs_event_str(e, "user", (struct str){.p = uuid, .n = UUID_TEXT_LEN});
+    }
+    if (!uuid_is_nil(ci->pub.request_id)) {
+        uuid_format(ci->pub.request_id, uuid);
+        obs_event_str(e, "request_id", (struct str){.p = uuid, .n = UUID_TEXT_LEN});
+    }
+}
+
+/* {"steps":"claim=180,reply=2"}: microseconds, in the table's order. */
+static void steps(struct obs_event *e, struct call_impl *ci)
+{
+    char line[512];
+    size_t at = 0;
+    for (unsigned i = 0; ci->handler && i < ci->handler->step_count && i <= ci->step; i++) {
+        int bytes = snprintf(line + at, sizeof line - at, "%s%s=%u", i > 0 ? "," : "", ci->handler->steps[i].name,
+                             ci->step_us[i]);
+        if (bytes < 0 || (size_t)bytes >= sizeof line - at)
+            break;
+        at += (size_t)bytes;
+    }
+    if (at > 0)
+        obs_event_str(e, "steps", (struct str){.p = line, .n = at});
+}
+
+void call_log(struct call_impl *ci)
+{
+    struct server *server = ci->pub.server;
+    const struct rpc_method *method = ci->pub.method;
+    int64_t now_ns = server->loop->now_ns;
+    struct obs_event e = obs_event_begin(server->obs, ci->is_internal ? "job" : "call", server_wall_ns(server));
+    text(&e, "method", method ? method->full_name : ci->path);
+    text(&e, "status", str_of(status_name(ci->code)));
+    if (ci->reason != REASON_NONE)
+        text(&e, "reason", str_of(reason_info(ci->reason)->name));
+    else if (ci->message)
+        text(&e, "message", str_of(ci->message));
+    if (ci->detail)
+        text(&e, "detail", str_of(ci->detail));
+    obs_event_int(&e, "duration_us", (now_ns - ci->started_ns) / NS_PER_US);
+    text(&e, "peer", call_peer(&ci->pub));
+    text(&e, "authority", ci->authority);
+    text(&e, "user_agent", ci->user_agent);
+    ids(&e, ci);
+    if (ci->timeout_ns >= 0)
+        obs_event_int(&e, "timeout_ms", ci->timeout_ns / NS_PER_MS);
+    if (ci->pub.scope.deadline_ns > 0 && ci->pub.scope.deadline_ns < INT64_MAX)
+        obs_event_int(&e, "deadline_left_ms", (ci->pub.scope.deadline_ns - now_ns) / NS_PER_MS);
+    obs_event_int(&e, "request_bytes", (int64_t)ci->request_bytes);
+    obs_event_int(&e, "reply_bytes", (int64_t)ci->reply_bytes);
+    if (ci->pub.attempt > 1)
+        obs_event_int(&e, "attempts", ci->pub.attempt);
+    if (ci->previous_attempts > 0)
+        obs_event_int(&e, "previous_attempts", ci->previous_attempts);
+    if (ci->replayed)
+        obs_event_int(&e, "replayed", 1);
+    steps(&e, ci);
+    for (unsigned i = 0; i < ci->note_count; i++)
+        text(&e, ci->notes[i].key, str_of(ci->notes[i].value));
+    obs_event_end(&e);
+}

@@ -1,0 +1,295 @@
+/* How a call's end looks on the wire: grpc-status, grpc-message and google.rpc.Status with its details (AIP-193).
+ * Handlers reach it through call_fail*, the sender through status_headers.
+ * What must stay true: exactly one ErrorInfo per reason; all of it stays under 8 KiB by dropping the least important. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/check.h"
+#include "google/protobuf/any.pb-c.h"
+#include "google/protobuf/duration.pb-c.h"
+#include "google/rpc/error_details.pb-c.h"
+#include "google/rpc/status.pb-c.h"
+#include "grpc/base64.h"
+#include "grpc/internal.h"
+#include "grpc/percent.h"
+
+/* Clients of grpc-go refuse header lists over 8 KiB; the rest is for the other headers. */
+#define STATUS_BYTES_MAX 7168
+#define MESSAGE_BYTES_MAX 1024
+#define DETAILS_MAX 5
+/* What building a status may take on top of a budget that the call may have spent. */
+#define STATUS_ARENA_BYTES 65536
+#define OVERLOAD_PUSHBACK_MS 250
+#define UNKNOWN_PUSHBACK_MS 200
+
+static const char *const code_texts[] = {
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+};
+
+void call_set_status(struct call_impl *ci, enum status_code code, const char *message)
+{
+    ci->reason = REASON_NONE;
+    ci->code = code;
+    ci->message = message;
+}
+
+void call_set_reason(struct call_impl *ci, enum reason reason)
+{
+    CHECK(reason != REASON_NONE);
+    ci->reason = reason;
+    ci->code = reason_info(reason)->code;
+    ci->message = NULL;
+    if (ci->has_pushback)
+        return;
+    if (reason == REASON_OVERLOADED || reason == REASON_DATABASE_UNAVAILABLE)
+        call_fail_pushback(&ci->pub, OVERLOAD_PUSHBACK_MS);
+    else if (reason == REASON_OUTCOME_UNKNOWN)
+        call_fail_pushback(&ci->pub, ci->pub.method->policy.is_idempotent ? UNKNOWN_PUSHBACK_MS : -1);
+}
+
+void call_fail_pushback(struct call *c, int32_t pushback_ms)
+{
+    struct call_impl *ci = call_impl_of(c);
+    ci->has_pushback = true;
+    ci->pushback_ms = pushback_ms;
+}
+
+void call_fail_with(struct call *c, const char *key, const char *format, ...)
+{
+    struct call_impl *ci = call_impl_of(c);
+    if (ci->fact_count == CALL_FACTS_MAX)
+        return;
+    va_list args;
+    va_start(args, format);
+    char *value = call_format(ci, format, args);
+    va_end(args);
+    if (value)
+        ci->facts[ci->fact_count++] = (struct call_pair){.key = key, .value = value};
+}
+
+enum step call_fail(struct call *c, enum reason reason)
+{
+    struct call_impl *ci = call_impl_of(c);
+    CHECK(!ci->answered);
+    ci->answered = true;
+    if (!ci->broken)
+        call_set_reason(ci, reason);
+    return STEP_DONE;
+}
+
+enum step call_fail_field(struct call *c, enum reason reason, const char *field, const char *format, ...)
+{
+    struct call_impl *ci = call_impl_of(c);
+    va_list args;
+    va_start(args, format);
+    char *description = call_format(ci, format, args);
+    va_end(args);
+    if (ci->violations.count < VIOLATIONS_MAX)
+        ci->violations.items[ci->violations.count++] =
+            (struct violation){.field = field, .description = description ? description : ""};
+    return call_fail(c, reason);
+}
+
+/* ---- google.rpc.Status ----------------------------------------------------------------------------------------- */
+
+/* protobuf-c's strings are not const, but packing does not write them. */
+static char *unconst(const char *text)
+{
+    union {
+        const char *in;
+        char *out;
+    } u = {.in = text};
+    return u.out;
+}
+
+static Google__Protobuf__Any *pack_any(struct arena *a, const char *type_url, const ProtobufCMessage *message)
+{
+    Google__Protobuf__Any *any = arena_try(a, sizeof *any);
+    size_t bytes = protobuf_c_message_get_packed_size(message);
+    uint8_t *p = arena_try(a, bytes + 1);
+    if (!any || !p)
+        return NULL;
+    google__protobuf__any__init(any);
+    any->type_url = unconst(type_url);
+    any->value.len = protobuf_c_message_pack(message, p);
+    any->value.data = p;
+    return any;
+}
+
+static Google__Protobuf__Any *error_info(struct call_impl *ci, bool with_facts)
+{
+    Google__Rpc__ErrorInfo info = GOOGLE__RPC__ERROR_INFO__INIT;
+    Google__Rpc__ErrorInfo__MetadataEntry entries[CALL_FACTS_MAX];
+    Google__Rpc__ErrorInfo__MetadataEntry *pointers[CALL_FACTS_MAX];
+    info.reason = unconst(reason_info(ci->reason)->name);
+    info.domain = unconst("faregate");
+    info.metadata = pointers;
+    for (unsigned i = 0; with_facts && i < ci->fact_count; i++) {
+        google__rpc__error_info__metadata_entry__init(&entries[i]);
+        entries[i].key = unconst(ci->facts[i].key);
+        entries[i].value = unconst(ci->facts[i].value);
+        pointers[info.n_metadata++] = &entries[i];
+    }
+    return pack_any(&ci->pub.arena, "type.googleapis.com/google.rpc.ErrorInfo", &info.base);
+}
+
+static Google__Protobuf__Any *retry_info(struct call_impl *ci)
+{
+    Google__Rpc__RetryInfo info = GOOGLE__RPC__RETRY_INFO__INIT;
+    Google__Protobuf__Duration delay = GOOGLE__PROTOBUF__DURATION__INIT;
+    delay.seconds = ci->pushback_ms / 1000;
+    delay.nanos = ci->pushback_ms % 1000 * 1000000;
+    info.retry_delay = &delay;
+    return pack_any(&ci->pub.arena, "type.googleapis.com/google.rpc.RetryInfo", &info.base);
+}
+
+static Google__Protobuf__Any *quota_failure(struct call_impl *ci)
+{
+    Google__Rpc__QuotaFailure failure = GOOGLE__RPC__QUOTA_FAILURE__INIT;
+    Google__Rpc__QuotaFailure__Violation violation = GOOGLE__RPC__QUOTA_FAILURE__VIOLATION__INIT;
+    Google__Rpc__QuotaFailure__Violation *violations[] = {&violation};
+    violation.subject = unconst(ci->pub.principal.known ? "user" : "network");
+    violation.description = unconst(reason_info(ci->reason)->text);
+    failure.violations = violations;
+    failure.n_violations = 1;
+    return pack_any(&ci->pub.arena, "type.googleapis.com/google.rpc.QuotaFailure", &failure.base);
+}
+
+static Google__Protobuf__Any *precondition_failure(struct call_impl *ci)
+{
+    Google__Rpc__PreconditionFailure failure = GOOGLE__RPC__PRECONDITION_FAILURE__INIT;
+    Google__Rpc__PreconditionFailure__Violation violation = GOOGLE__RPC__PRECONDITION_FAILURE__VIOLATION__INIT;
+    Google__Rpc__PreconditionFailure__Violation *violations[] = {&violation};
+    violation.type = unconst(reason_info(ci->reason)->name);
+    violation.subject = unconst(ci->fact_count > 0 ? ci->facts[0].value : "");
+    violation.description = unconst(reason_info(ci->reason)->text);
+    failure.violations = violations;
+    failure.n_violations = 1;
+    return pack_any(&ci->pub.arena, "type.googleapis.com/google.rpc.PreconditionFailure", &failure.base);
+}
+
+static Google__Protobuf__Any *bad_request(struct call_impl *ci)
+{
+    Google__Rpc__BadRequest bad = GOOGLE__RPC__BAD_REQUEST__INIT;
+    Google__Rpc__BadRequest__FieldViolation violations[VIOLATIONS_MAX];
+    Google__Rpc__BadRequest__FieldViolation *pointers[VIOLATIONS_MAX];
+    bad.field_violations = pointers;
+    for (unsigned i = 0; i < ci->violations.count; i++) {
+        google__rpc__bad_request__field_violation__init(&violations[i]);
+        violations[i].field = unconst(ci->violations.items[i].field);
+        violations[i].description = unconst(ci->violations.items[i].description);
+        pointers[bad.n_field_violations++] = &violations[i];
+    }
+    return pack_any(&ci->pub.arena, "type.googleapis.com/google.rpc.BadRequest", &bad.base);
+}
+
+/* Most important first: what does not fit is dropped from the end. */
+static size_t collect_details(struct call_impl *ci, Google__Protobuf__Any *ret_details[static DETAILS_MAX])
+{
+    size_t count = 0;
+    ret_details[count++] = error_info(ci, true);
+    if (ci->has_pushback && ci->pushback_ms >= 0)
+        ret_details[count++] = retry_info(ci);
+    if (ci->code == STATUS_RESOURCE_EXHAUSTED && ci->reason != REASON_MESSAGE_TOO_LARGE)
+        ret_details[count++] = quota_failure(ci);
+    if (ci->code == STATUS_FAILED_PRECONDITION)
+        ret_details[count++] = precondition_failure(ci);
+    if (ci->violations.count > 0)
+        ret_details[count++] = bad_request(ci);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (ret_details[i])
+            ret_details[kept++] = ret_details[i];
+    }
+    return kept;
+}
+
+/* Base64 of the whole status, or empty if not even its ErrorInfo fits. */
+static struct str status_details(struct call_impl *ci, const char *message, size_t bytes_max)
+{
+    Google__Rpc__Status status = GOOGLE__RPC__STATUS__INIT;
+    Google__Protobuf__Any *details[DETAILS_MAX];
+    status.code = (int32_t)ci->code;
+    status.message = unconst(message);
+    status.details = details;
+    status.n_details = collect_details(ci, details);
+    size_t packed = google__rpc__status__get_packed_size(&status);
+    while (status.n_details > 1 && base64_encoded_bytes(packed) > bytes_max) {
+        status.n_details--;
+        packed = google__rpc__status__get_packed_size(&status);
+    }
+    if (base64_encoded_bytes(packed) > bytes_max && (details[0] = error_info(ci, false)))
+        packed = google__rpc__status__get_packed_size(&status);
+    if (status.n_details == 0 || !details[0] || base64_encoded_bytes(packed) > bytes_max)
+        return (struct str){0};
+    uint8_t *bytes = arena_try(&ci->pub.arena, packed);
+    char *text = arena_try(&ci->pub.arena, base64_encoded_bytes(packed) + 1);
+    if (!bytes || !text)
+        return (struct str){0};
+    google__rpc__status__pack(&status, bytes);
+    return (struct str){.p = text, .n = base64_encode(bytes, packed, text)};
+}
+
+/* Cut to the limit, at the start of a code point. */
+static const char *bounded_message(struct call_impl *ci)
+{
+    const char *text = ci->message ? ci->message : ci->reason != REASON_NONE ? reason_info(ci->reason)->text : "";
+    size_t bytes = strlen(text);
+    if (bytes <= MESSAGE_BYTES_MAX)
+        return text;
+    bytes = MESSAGE_BYTES_MAX;
+    while (bytes > 0 && ((unsigned char)text[bytes] & 0xc0) == 0x80)
+        bytes--;
+    char *copy = arena_try(&ci->pub.arena, bytes + 1);
+    if (!copy)
+        return "";
+    memcpy(copy, text, bytes);
+    return copy;
+}
+
+static struct h2_header header(struct str name, struct str value)
+{
+    return (struct h2_header){.name = name, .value = value};
+}
+
+/* grpc-message and the details: only failures have them. */
+static size_t failure_headers(struct call_impl *ci, struct h2_header *ret_headers)
+{
+    size_t count = 0;
+    ci->pub.arena.used_bytes_max += STATUS_ARENA_BYTES;
+    const char *message = bounded_message(ci);
+    struct str raw = str_of(message);
+    char *escaped = arena_try(&ci->pub.arena, percent_bytes_max(raw.n) + 1);
+    struct str text = {.p = escaped, .n = escaped ? percent_encode(raw, escaped) : 0};
+    if (text.n > 0)
+        ret_headers[count++] = header(STR("grpc-message"), text);
+    if (ci->reason != REASON_NONE) {
+        struct str details = status_details(ci, message, STATUS_BYTES_MAX - text.n);
+        if (details.n > 0)
+            ret_headers[count++] = header(STR("grpc-status-details-bin"), details);
+    }
+    if (ci->has_pushback) {
+        char *pushback = arena_try(&ci->pub.arena, 16);
+        int bytes = pushback ? snprintf(pushback, 16, "%d", ci->pushback_ms) : 0;
+        if (bytes > 0)
+            ret_headers[count++] = header(STR("grpc-retry-pushback-ms"), (struct str){.p = pushback, .n = (size_t)bytes});
+    }
+    if (ci->encoding == ENCODING_OTHER)
+        ret_headers[count++] = header(STR("grpc-accept-encoding"), STR("gzip"));
+    if (ci->http_status == 405)
+        ret_headers[count++] = header(STR("allow"), STR("POST"));
+    return count;
+}
+
+size_t status_headers(struct call_impl *ci, struct h2_header ret_headers[static STATUS_HEADERS_MAX])
+{
+    CHECK(ci->code <= STATUS_UNAUTHENTICATED);
+    size_t count = 0;
+    ret_headers[count++] = header(STR("grpc-status"), str_of(code_texts[ci->code]));
+    if (ci->code != STATUS_OK)
+        count += failure_headers(ci, ret_headers + count);
+    if (ci->replayed)
+        ret_headers[count++] = header(STR("idempotent-replayed"), STR("true"));
+    CHECK(count <= STATUS_HEADERS_MAX);
+    return count;
+}
