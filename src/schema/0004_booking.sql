@@ -60,7 +60,7 @@ CREATE INDEX booking_due_ix ON booking (payment_required_time);
 CREATE TABLE booking_event (            -- distributed by booking_id
     booking_id  uuid NOT NULL,
     sequence    int4 NOT NULL,
-    type        text NOT NULL,              -- CREATED, PAYMENT_STARTED, CONFIRMED, PAYMENT_DECLINED, EXPIRED, ...
+    type        text NOT NULL,              -- faregate.v1.BookingEvent.Type
     state       text NOT NULL,              -- the booking's state after it
     actor       text NOT NULL,              -- users/{id} or system
     reason      text,

@@ -28,7 +28,7 @@ WITH s AS MATERIALIZED (
       FROM l
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
-    SELECT @principal, 10, @request_id, @fingerprint, CASE WHEN refusal IS NULL THEN @booking_id END, refusal FROM v
+    SELECT @principal, 5, @request_id, @fingerprint, CASE WHEN refusal IS NULL THEN @booking_id END, refusal FROM v
         ON CONFLICT DO NOTHING
     RETURNING reason
 ), g AS MATERIALIZED (
@@ -88,7 +88,7 @@ WITH r AS MATERIALIZED (
       FROM r JOIN v USING (n)
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
-    SELECT principal, 10, request_id, fingerprint, CASE WHEN refusal IS NULL THEN booking_id END, refusal
+    SELECT principal, 5, request_id, fingerprint, CASE WHEN refusal IS NULL THEN booking_id END, refusal
       FROM w WHERE refusal IS DISTINCT FROM 'CROWDED' ORDER BY principal, request_id
         ON CONFLICT DO NOTHING
     RETURNING principal, request_id, resource

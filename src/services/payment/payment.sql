@@ -124,7 +124,7 @@ WITH r AS MATERIALIZED (
       FROM g WHERE booking.booking_id = g.booking_id
 ), e AS (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor)
-    SELECT booking_id, event_count + 1, 'CONFIRMED', 'CONFIRMED', 'system' FROM g
+    SELECT booking_id, event_count + 1, 'BOOKING_CONFIRMED', 'CONFIRMED', 'system' FROM g
 ), t AS (
     INSERT INTO ticket (booking_id, number, passenger, coupons)
     SELECT g.booking_id, m.ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p,
