@@ -14,13 +14,21 @@ struct work;      /* io/work.h: helper threads */
 struct reference; /* services/reference.h: airports, airlines, fares, taxes of this process */
 struct tokens;    /* services/auth/token.h: signing keys, verified-token cache, revocations */
 struct provider;  /* services/payment/provider.h */
+struct revocation_poll; /* services/auth/revocations.c */
 
 /* Keys derived (HKDF-SHA256) from the one secret file that all servers of an installation share. */
 struct app_keys {
     uint8_t offer[32];       /* seals offer names */
     uint8_t page_token[32];  /* seals page tokens */
     uint8_t fingerprint[32]; /* keyed hash of cards, networks */
+    uint8_t refresh[32];     /* derives refresh tokens */
 };
+
+/* Fills @ret_keys from @secret_file (at least 32 random bytes, not readable by others). 0, or negative errno and one line in
+ * @error. */
+int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *error, size_t error_bytes);
+/* Writes a new secret with mode 0600; -EEXIST where there is a file already. */
+int app_keys_make(const char *secret_file, char *error, size_t error_bytes);
 
 struct app_limits {
     uint32_t hold_seconds;             /* lease on an unpaid booking's seats */
@@ -51,6 +59,7 @@ struct app {
     struct reference *reference;
     struct tokens *tokens;
     struct provider *provider;
+    struct revocation_poll *revocations; /* NULL until auth_revocations_start */
 };
 
 extern const struct rpc_service auth_service;

@@ -1,0 +1,108 @@
+/* Defaults and keys of what services share. main calls it before the first worker starts.
+ * What must stay true: labels never change (they name what is already sealed out there), and one
+ * secret gives every server of an installation the same keys. */
+#include "services/app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "services/shared/seal.h"
+
+#define SECRET_BYTES_MIN 32
+#define SECRET_BYTES_MAX 4096
+
+const struct app_limits app_limits_default = {
+    .hold_seconds = 1200,
+    .offer_seconds = 1200,
+    .pin_seconds = 600,
+    .access_token_seconds = 600,
+    .refresh_token_idle_seconds = 14 * 86400,
+    .session_seconds = 90 * 86400,
+    .refresh_grace_seconds = 30,
+    .unpaid_holds_max = 5,
+    .pay_attempts_user_max = 20,
+    .pay_attempts_card_max = 10,
+    .pay_attempts_booking_max = 10,
+    .provider_timeout_ms = 10000,
+    .cancellation_quote_seconds = 900,
+    .argon2_kib = 19456, /* OWASP's least: 19 MiB, two passes, one lane */
+    .argon2_passes = 2,
+};
+
+static int complain(char *error, size_t error_bytes, int result, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static int complain(char *error, size_t error_bytes, int result, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error, error_bytes, format, args);
+    va_end(args);
+    return result;
+}
+
+static int secret_read(const char *file, uint8_t ret_secret[static SECRET_BYTES_MAX],
+                       size_t *ret_bytes, char *error, size_t error_bytes)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return complain(error, error_bytes, -errno, "%s: %m", file);
+    struct stat st;
+    ssize_t n = fstat(fd, &st) == 0 ? read(fd, ret_secret, SECRET_BYTES_MAX) : -1;
+    close(fd);
+    if (n < 0)
+        return complain(error, error_bytes, -EIO, "%s: %m", file);
+    if ((st.st_mode & 077) != 0)
+        return complain(error, error_bytes, -EPERM, "%s: others can read the secret; chmod 600",
+                        file);
+    if (n < SECRET_BYTES_MIN)
+        return complain(error, error_bytes, -EINVAL, "%s: the secret has less than %d bytes", file,
+                        SECRET_BYTES_MIN);
+    *ret_bytes = (size_t)n;
+    return 0;
+}
+
+int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *error,
+                  size_t error_bytes)
+{
+    uint8_t secret[SECRET_BYTES_MAX];
+    size_t bytes = 0;
+    int result = secret_read(secret_file, secret, &bytes, error, error_bytes);
+    if (result < 0)
+        return result;
+    const struct {
+        const char *label;
+        uint8_t *key;
+    } keys[] = {
+        {"faregate offer v1", ret_keys->offer},
+        {"faregate page token v1", ret_keys->page_token},
+        {"faregate fingerprint v1", ret_keys->fingerprint},
+        {"faregate refresh v1", ret_keys->refresh},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0] && result == 0; i++)
+        result = seal_derive(str_bytes(secret, bytes), str_of(keys[i].label), keys[i].key);
+    explicit_bzero(secret, sizeof secret);
+    if (result < 0)
+        return complain(error, error_bytes, result, "%s: keys could not be derived", secret_file);
+    return 0;
+}
+
+int app_keys_make(const char *secret_file, char *error, size_t error_bytes)
+{
+    uint8_t secret[64];
+    int fd = open(secret_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return complain(error, error_bytes, -errno, "%s: %m", secret_file);
+    random_bytes(secret, sizeof secret);
+    bool ok = write(fd, secret, sizeof secret) == (ssize_t)sizeof secret && fsync(fd) == 0;
+    ok = close(fd) == 0 && ok;
+    explicit_bzero(secret, sizeof secret);
+    if (ok)
+        return 0;
+    unlink(secret_file);
+    return complain(error, error_bytes, -EIO, "%s: could not be written", secret_file);
+}

@@ -1,0 +1,75 @@
+/* Access tokens: signed here (Ed25519), checked here, stopped here before their time. One struct
+ * tokens per worker; the supervisor has one for the published keys. auth/ and main call it; OpenSSL
+ * and JSON stay inside. What must stay true: only a token whose header is byte for byte one that
+ * this installation writes is looked at further, so no header field can choose algorithm or key; a
+ * cached verdict never outlives expiry or revocation. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/reason.h"
+#include "base/str.h"
+#include "base/uuid.h"
+#include "grpc/grpc.h"
+
+#define TOKEN_KEYS_MAX 16
+#define TOKEN_BYTES_MAX 1024
+#define TOKEN_KID_LEN 16
+#define TOKEN_X_LEN 43
+
+struct tokens;
+
+struct tokens_limits {
+    uint32_t life_s; /* of an access token */
+    uint32_t skew_s; /* servers' clocks may differ by this much */
+    uint32_t
+        cache_entries; /* verified tokens kept, a power of two; the oldest of its set makes room */
+    uint32_t
+        revocations_max; /* ended sessions kept; at the limit all older tokens must be refreshed */
+};
+
+extern const struct tokens_limits tokens_limits_default;
+
+/* Loads DIR/N.pem (Ed25519 private keys, not readable by others), N being the Unix second from
+ * which the key signs: the newest that is due signs, all verify. Until a key is due it is
+ * published, so that verifiers have it in time. 0, or negative errno and one line in @error. */
+int tokens_new(struct tokens **ret_tokens, const char *dir, const struct tokens_limits *limits,
+               char *error, size_t error_bytes);
+struct tokens *tokens_free(struct tokens *tokens);
+
+/* Writes a new key with mode 0600 into @dir (made with 0700 if missing), signing from @from_s. */
+int tokens_make_key(const char *dir, int64_t from_s, char *error, size_t error_bytes);
+
+struct token_claims {
+    struct uuid user_id;
+    struct uuid session_id;
+    struct uuid token_id; /* jti */
+    uint32_t roles;       /* bit (1u << enum role) */
+    int64_t issue_s;      /* the key that was due then signs: the same claims give the same token */
+};
+
+/* The token, in the arena. */
+char *tokens_sign(struct tokens *tokens, struct arena *arena, const struct token_claims *claims);
+
+/* REASON_NONE and *ret_principal, or TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED. */
+enum reason tokens_verify(struct tokens *tokens, struct str token, int64_t wall_ns,
+                          struct principal *ret_principal);
+
+/* Tokens of @session_id are refused until @until_wall_ns, when the last has expired anyway. */
+void tokens_revoke(struct tokens *tokens, struct uuid session_id, int64_t until_wall_ns,
+                   int64_t wall_ns);
+
+uint32_t tokens_life_s(const struct tokens *tokens);
+
+struct token_key_public {
+    char kid[TOKEN_KID_LEN + 1];
+    char x[TOKEN_X_LEN + 1];
+};
+unsigned tokens_key_count(const struct tokens *tokens);
+const struct token_key_public *tokens_key(const struct tokens *tokens, unsigned index);
+
+/* {"keys":[...]} (RFC 7517), for /.well-known/jwks.json. */
+void tokens_jwks_json(const struct tokens *tokens, struct buf *out);
