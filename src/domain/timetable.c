@@ -1,6 +1,6 @@
 /* The timetable as a whole: routes, then patterns, then order; and a pattern's flight on a date.
- * What must stay true: a flight's id depends on seed, route, number and date alone, so that loading again or
- * extending the horizon makes the same ids, which lie together by route and date. */
+ * What must stay true: a flight's id depends on seed, route, number and date alone, so that loading
+ * again or extending the horizon makes the same ids, which lie together by route and date. */
 #include "timetable_internal.h"
 
 #include <stdlib.h>
@@ -44,13 +44,14 @@ void timetable_make(struct arena *arena, const struct timetable_network *net,
 /* RFC 9562 version 8: origin and destination, date, then a hash of everything. */
 static struct uuid flight_id(const struct timetable_pattern *p, uint64_t seed, int32_t date_days)
 {
-    uint64_t hash = prng_mix(seed + prng_mix(((uint64_t)(uint8_t)p->carrier[0] << 40) ^
-                                             ((uint64_t)(uint8_t)p->carrier[1] << 32) ^
-                                             (uint64_t)(uint32_t)p->number) +
+    uint64_t hash = prng_mix(seed +
+                             prng_mix(((uint64_t)(uint8_t)p->carrier[0] << 40) ^
+                                      ((uint64_t)(uint8_t)p->carrier[1] << 32) ^
+                                      (uint64_t)(uint32_t)p->number) +
                              prng_mix((uint64_t)(uint32_t)date_days << 20));
-    uint64_t high = ((uint64_t)p->origin & 0xffff) << 48 | ((uint64_t)p->destination & 0xffff) << 32 |
-                    ((uint64_t)date_days & 0xffff) << 16 | 0x8000 |
-                    ((uint64_t)p->departure_min & 0xfff);
+    uint64_t high =
+        ((uint64_t)p->origin & 0xffff) << 48 | ((uint64_t)p->destination & 0xffff) << 32 |
+        ((uint64_t)date_days & 0xffff) << 16 | 0x8000 | ((uint64_t)p->departure_min & 0xfff);
     uint64_t low = UINT64_C(0x8000000000000000) | (hash >> 2);
     struct uuid u;
     for (int i = 0; i < 8; i++) {
@@ -64,8 +65,10 @@ static struct uuid flight_id(const struct timetable_pattern *p, uint64_t seed, i
 static int64_t dated_price(const struct timetable_pattern *p, uint64_t seed, int32_t date_days)
 {
     static const int32_t permille_of[7] = {1010, 930, 920, 980, 1110, 980, 1120};
-    struct prng rng = prng_for(seed, (uint64_t)p->number << 16 | (uint64_t)(uint8_t)p->carrier[0] << 8 |
-                                         (uint64_t)(uint8_t)p->carrier[1], (uint64_t)date_days);
+    struct prng rng = prng_for(seed,
+                               (uint64_t)p->number << 16 | (uint64_t)(uint8_t)p->carrier[0] << 8 |
+                                   (uint64_t)(uint8_t)p->carrier[1],
+                               (uint64_t)date_days);
     int64_t permille = permille_of[civil_weekday(date_days)] - 50 + (int32_t)prng_below(&rng, 101);
     return p->base_minor * permille / 1000 / 100 * 100;
 }

@@ -1,6 +1,6 @@
-/* The generated airline network: hubs with banks, routes by gravity, weekly patterns, and the dated flights they
- * expand to. `faregate seed` loads it. Pure and deterministic: same network, seed and scale, same timetable;
- * the dates do not matter, so that a horizon can be extended later. */
+/* The generated airline network: hubs with banks, routes by gravity, weekly patterns, and the dated
+ * flights they expand to. `faregate seed` loads it. Pure and deterministic: same network, seed and
+ * scale, same timetable; the dates do not matter, so that a horizon can be extended later. */
 #pragma once
 
 #include <stdbool.h>
@@ -48,7 +48,7 @@ struct timetable_network {
 
 struct timetable_options {
     uint64_t seed;
-    int32_t scale_permille; /* 1000: about 2,400 city pairs, 4,170 flights a day */
+    int32_t scale_permille; /* 1000: about 1,900 city pairs, 4,170 flights a day */
 };
 
 /* One flight number's week. Local departure time is what stays fixed across daylight saving. */

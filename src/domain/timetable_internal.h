@@ -1,14 +1,15 @@
-/* Shared by the three parts of the timetable: which routes (routes), at what times and by whom (patterns),
- * and on which dates (timetable.c). Nobody else includes it. */
+/* Shared by the three parts of the timetable: which routes (routes), at what times and by whom
+ * (patterns), and on which dates (timetable.c). Nobody else includes it. */
 #pragma once
 
 #include "domain/timetable.h"
 
-#define TIMETABLE_HUBS_AT_1 80         /* hub airports at scale 1; grows with the square root of the scale */
-#define TIMETABLE_PAIRS_AT_1 2400      /* city pairs, each flown both ways */
-#define TIMETABLE_WEEKLY_AT_1 14600    /* round trips a week: 500,000 flights in 120 days */
+#define TIMETABLE_HUBS_AT_1                                                                        \
+    80 /* hub airports at scale 1; grows with the square root of the scale */
+#define TIMETABLE_PAIRS_AT_1 1900   /* city pairs, each flown both ways */
+#define TIMETABLE_WEEKLY_AT_1 14600 /* round trips a week: 500,000 flights in 120 days */
 #define TIMETABLE_DISTANCE_KM_MIN 130
-#define TIMETABLE_NUMBER_MAX 9998      /* flight numbers have four digits */
+#define TIMETABLE_NUMBER_MAX 9998 /* flight numbers have four digits */
 #define TIMETABLE_BANKS_MAX 5
 
 /* A city pair as seen from its hub. */
@@ -24,7 +25,8 @@ struct timetable_hub {
     int32_t airport;
     int32_t bank_count;
     int32_t bank_main;
-    int32_t bank_min[TIMETABLE_BANKS_MAX]; /* local minute around which arrivals end and departures begin */
+    int32_t bank_min[TIMETABLE_BANKS_MAX]; /* local minute around which arrivals end and departures
+                                              begin */
 };
 
 struct timetable_routes {

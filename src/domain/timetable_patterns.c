@@ -1,5 +1,6 @@
-/* When a city pair is flown, by whom, with what and for how much: banks at hubs, so that connections work;
- * airlines by base; aircraft by distance and demand; fares by distance; numbers unique per airline. */
+/* When a city pair is flown, by whom, with what and for how much: banks at hubs, so that
+ * connections work; airlines by base; aircraft by distance and demand; fares by distance; numbers
+ * unique per airline. */
 #include "timetable_internal.h"
 
 #include <math.h>
@@ -37,7 +38,8 @@ static int32_t wrap_day(int32_t minute)
     return m < 0 ? m + DAY_MIN : m;
 }
 
-static void plan_banks(struct timetable_hub *hub, const struct timetable_network *net, uint64_t seed)
+static void plan_banks(struct timetable_hub *hub, const struct timetable_network *net,
+                       uint64_t seed)
 {
     struct prng rng = prng_for(seed, 1, (uint64_t)hub->airport);
     int32_t traffic = net->airports[hub->airport].traffic;
@@ -62,8 +64,9 @@ static bool decent(int32_t minute, int32_t from, int32_t to)
     return from <= to ? m >= from && m <= to : m >= from || m <= to;
 }
 
-/* The bank next to the wished one whose times suit people at the other end; short flights only, since long ones
- * cannot suit both ends. At another hub, arrivals shortly before one of its banks suit best. */
+/* The bank next to the wished one whose times suit people at the other end; short flights only,
+ * since long ones cannot suit both ends. At another hub, arrivals shortly before one of its banks
+ * suit best. */
 static int32_t suited_bank(const struct layout *l, const struct timetable_hub *hub,
                            const struct rotation *r, int32_t wish, bool outbound)
 {
@@ -71,8 +74,8 @@ static int32_t suited_bank(const struct layout *l, const struct timetable_hub *h
     int32_t other_hub = l->routes->hub_of[r->other];
     for (int32_t b = 0; b < hub->bank_count; b++) {
         int32_t cost = abs(b - wish) * 2;
-        int32_t there = hub->bank_min[b] + r->shift_min +
-                        (outbound ? 70 + r->block_min : -40 - r->block_min);
+        int32_t there =
+            hub->bank_min[b] + r->shift_min + (outbound ? 70 + r->block_min : -40 - r->block_min);
         if (r->block_min < SHORT_HAUL_MIN &&
             !(outbound ? decent(there, 6 * 60, 30) : decent(there, 5 * 60 + 30, 22 * 60 + 30)))
             cost += 20;
@@ -80,7 +83,8 @@ static int32_t suited_bank(const struct layout *l, const struct timetable_hub *h
             const struct timetable_hub *o = &l->routes->hubs[other_hub];
             int32_t miss = DAY_MIN;
             for (int32_t ob = 0; ob < o->bank_count; ob++) {
-                int32_t wait = wrap_day(outbound ? o->bank_min[ob] - there : there - o->bank_min[ob]);
+                int32_t wait =
+                    wrap_day(outbound ? o->bank_min[ob] - there : there - o->bank_min[ob]);
                 miss = wait < miss ? wait : miss;
             }
             cost += miss > 120 ? 3 : 0;
@@ -119,8 +123,16 @@ static int32_t wanted_seats(const struct timetable_network *net, const struct ti
     int32_t t = net->airports[p->airport].traffic, h = net->airports[hub].traffic;
     int32_t small = t < h ? t : h;
     if (p->distance_km >= 4500)
-        return p->weekly >= 21 && small >= 40000 ? 430 : small < 8000 ? 240 : small < 25000 ? 290 : 320;
-    return small < 300 ? 70 : small < 1500 ? 90 : small < 6000 ? 130 : small < 20000 ? 165 : 190;
+        return small < 10000    ? 270
+               : small < 35000  ? 290
+               : small < 60000  ? 312
+               : p->weekly < 14 ? 350
+                                : 430;
+    return small < 300 || (small < 3000 && p->distance_km < 600) ? 70
+           : small < 1500                                        ? 90
+           : small < 6000                                        ? 130
+           : small < 20000                                       ? 165
+                                                                 : 190;
 }
 
 static int16_t pick_aircraft(const struct timetable_network *net, const struct timetable_pair *p,
@@ -130,8 +142,8 @@ static int16_t pick_aircraft(const struct timetable_network *net, const struct t
     for (int32_t i = 0; i < net->aircraft_count; i++) {
         const struct timetable_aircraft *a = &net->aircraft[i];
         int32_t seats = a->seats[1] + a->seats[2] + a->seats[3] + a->seats[4];
-        int32_t cost = abs(seats - wanted) * (int32_t)(80 + prng_below(rng, 50)) / 100;
-        bool prop = a->speed_kmh < 700, wide = a->range_km > 10000;
+        int32_t cost = abs(seats - wanted) + (int32_t)prng_below(rng, 40);
+        bool prop = a->speed_kmh<700, wide = a->range_km> 10000;
         if (p->distance_km > a->range_km - a->range_km / 12)
             continue;
         cost += prop && p->distance_km > 800 ? 1000 : 0;
@@ -160,7 +172,8 @@ static int64_t base_fare(int32_t distance_km, bool low_cost, struct prng *rng)
     return llround(cents) * permille / 1000 / 100 * 100;
 }
 
-/* The airlines that fly the pair, best first: based at both ends, then by how early the base stands in their list. */
+/* The airlines that fly the pair, best first: based at both ends, then by how early the base stands
+ * in their list. */
 static int32_t pick_carriers(const struct timetable_network *net, int32_t hub, int32_t other,
                              int32_t distance_km, struct prng *rng,
                              const struct timetable_base *ret_bases[CARRIERS_MAX])

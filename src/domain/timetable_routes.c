@@ -1,6 +1,7 @@
 /* Which city pairs are flown, and how often: hubs by traffic, pairs by gravity.
- * First a tree over the hubs, so that the network is one piece; then each hub's best spokes, the trunk between
- * hubs, and each airport's best hub, so that it is wide; then whatever pulls hardest. */
+ * First a tree over the hubs, so that the network is one piece; then each hub's best spokes, the
+ * trunk between hubs, and each airport's best hub, so that it is wide; then whatever pulls hardest.
+ */
 #include "timetable_internal.h"
 
 #include <math.h>
@@ -15,8 +16,9 @@
 #define FAR_UNTIL_PERMILLE 200      /* each hub's far hubs */
 #define SPOKES_UNTIL_PERMILLE 400   /* each hub's best spokes, round by round */
 #define TRUNK_UNTIL_PERMILLE 600    /* hub to hub */
-#define COVERAGE_UNTIL_PERMILLE 800 /* airports that nobody serves yet; the rest by gravity alone */
-#define FAR_HUBS 4                 /* far hubs that each hub reaches at least */
+#define COVERAGE_UNTIL_PERMILLE 800 /* airports that nobody serves yet; the rest by gravity alone  \
+                                     */
+#define FAR_HUBS 4                  /* far hubs that each hub reaches at least */
 #define FAR_KM 4500
 
 struct choice {
@@ -39,8 +41,8 @@ static int by_gravity(const void *pa, const void *pb)
     return a->airport < b->airport ? -1 : a->airport > b->airport;
 }
 
-/* Hubs in falling order of traffic, each further one of a country counting a fifth less, so that large countries
- * do not take them all. */
+/* Hubs in falling order of traffic, each further one of a country counting a fifth less, so that
+ * large countries do not take them all. */
 static void choose_hubs(struct choice *ch, struct arena *arena, int32_t hubs_max)
 {
     const struct timetable_network *net = ch->net;
@@ -69,8 +71,8 @@ static void choose_hubs(struct choice *ch, struct arena *arena, int32_t hubs_max
     }
 }
 
-/* More pull between large and near; a home country pulls twice as much. The distance counts little, since what is far
- * apart has no train. */
+/* More pull between large and near; a home country pulls twice as much. The distance counts little,
+ * since what is far apart has no train. */
 static int64_t gravity(const struct timetable_airport *a, const struct timetable_airport *b,
                        int32_t distance_km)
 {
@@ -104,14 +106,17 @@ static void list_candidates(struct choice *ch, struct arena *arena)
         if (net->bases[i].reach_km > reach_km[net->bases[i].airport])
             reach_km[net->bases[i].airport] = net->bases[i].reach_km;
     ch->first = arena_array(arena, (size_t)r->hub_count + 1, sizeof *ch->first);
-    ch->all = arena_array(arena, (size_t)r->hub_count * (size_t)net->airport_count, sizeof *ch->all);
+    ch->all =
+        arena_array(arena, (size_t)r->hub_count * (size_t)net->airport_count, sizeof *ch->all);
     for (int32_t h = 0; h < r->hub_count; h++) {
         const struct timetable_airport *hub = &net->airports[r->hubs[h].airport];
         ch->first[h] = n;
         for (int32_t a = 0; a < net->airport_count; a++) {
             const struct timetable_airport *other = &net->airports[a];
-            int32_t km = geo_distance_km(hub->latitude, hub->longitude, other->latitude, other->longitude);
-            if (km < TIMETABLE_DISTANCE_KM_MIN || km > range_km || strcmp(hub->metro, other->metro) == 0 ||
+            int32_t km =
+                geo_distance_km(hub->latitude, hub->longitude, other->latitude, other->longitude);
+            if (km < TIMETABLE_DISTANCE_KM_MIN || km > range_km ||
+                strcmp(hub->metro, other->metro) == 0 ||
                 !within_reach(reach_km, r->hubs[h].airport, a, km))
                 continue;
             ch->all[n++] = (struct timetable_pair){
@@ -141,7 +146,8 @@ static void take(struct choice *ch, const struct timetable_pair *p)
     r->pairs[r->pair_count++] = *p;
 }
 
-/* Each hub to the earlier (larger) hub that pulls it hardest: one connected network at any scale. */
+/* Each hub to the earlier (larger) hub that pulls it hardest: one connected network at any scale.
+ */
 static void take_tree(struct choice *ch)
 {
     for (int32_t h = 1; h < ch->routes->hub_count; h++)
@@ -188,11 +194,13 @@ static void take_spokes(struct choice *ch, int32_t until)
     }
 }
 
-/* The best hub of each airport, the busiest airports first. @all is in order of gravity from here on. */
+/* The best hub of each airport, the busiest airports first. @all is in order of gravity from here
+ * on. */
 static void take_coverage(struct choice *ch, struct arena *arena, int32_t n, int32_t until)
 {
     const struct timetable_network *net = ch->net;
-    const struct timetable_pair **best = arena_array(arena, (size_t)net->airport_count, sizeof *best);
+    const struct timetable_pair **best =
+        arena_array(arena, (size_t)net->airport_count, sizeof *best);
     for (int32_t i = n - 1; i >= 0; i--)
         best[ch->all[i].airport] = &ch->all[i];
     int32_t traffic_max = INT32_MAX;
@@ -209,28 +217,39 @@ static void take_coverage(struct choice *ch, struct arena *arena, int32_t n, int
     }
 }
 
-static int32_t weekly_at(const struct timetable_pair *p, double k)
+/* Departures follow the size of both ends more than gravity does: two great cities fly often,
+ * however far. */
+static double demand(const struct choice *ch, const struct timetable_pair *p)
 {
-    double f = k * pow((double)p->gravity * 1e-6, 0.7);
-    return f < 2 ? 2 : f > 49 ? 49 : (int32_t)lround(f);
+    const struct timetable_airport *a = &ch->net->airports[ch->routes->hubs[p->hub].airport];
+    const struct timetable_airport *b = &ch->net->airports[p->airport];
+    double home = strcmp(a->country, b->country) == 0 ? 1.3 : 1.0;
+    return pow((double)a->traffic * b->traffic, 0.6) * home / pow(p->distance_km + 1500.0, 0.3);
 }
 
-/* Frequencies follow gravity; the factor is found so that they add up to what the scale asks for. */
-static void share_frequencies(struct timetable_routes *r, int64_t weekly)
+static int32_t weekly_at(const struct choice *ch, const struct timetable_pair *p, double k)
 {
+    double f = k * demand(ch, p);
+    return f < 3 ? 3 : f > 56 ? 56 : (int32_t)lround(f);
+}
+
+/* The factor of demand is found so that departures add up to what the scale asks for. */
+static void share_frequencies(const struct choice *ch, int64_t weekly)
+{
+    struct timetable_routes *r = ch->routes;
     double low = 0, high = 1e6;
     for (int step = 0; step < 60; step++) {
         double k = (low + high) / 2;
         int64_t sum = 0;
         for (int32_t i = 0; i < r->pair_count; i++)
-            sum += weekly_at(&r->pairs[i], k);
+            sum += weekly_at(ch, &r->pairs[i], k);
         if (sum > weekly)
             high = k;
         else
             low = k;
     }
     for (int32_t i = 0; i < r->pair_count; i++)
-        r->pairs[i].weekly = weekly_at(&r->pairs[i], low);
+        r->pairs[i].weekly = weekly_at(ch, &r->pairs[i], low);
 }
 
 void timetable_choose_routes(struct arena *arena, const struct timetable_network *net,
@@ -258,5 +277,5 @@ void timetable_choose_routes(struct arena *arena, const struct timetable_network
     take_coverage(&ch, arena, n, ch.wanted * COVERAGE_UNTIL_PERMILLE / 1000);
     for (int32_t i = 0; i < n; i++)
         take(&ch, &ch.all[i]);
-    share_frequencies(ret_routes, llround(TIMETABLE_WEEKLY_AT_1 * scale));
+    share_frequencies(&ch, llround(TIMETABLE_WEEKLY_AT_1 * scale));
 }

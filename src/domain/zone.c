@@ -1,5 +1,6 @@
-/* Local time and UTC, both ways, over a short list of offset spans. The timetable's expansion calls it a million
- * times; the answer must equal PostgreSQL's AT TIME ZONE for every minute, gaps and overlaps included. */
+/* Local time and UTC, both ways, over a short list of offset spans. The timetable's expansion calls
+ * it a million times; the answer must equal PostgreSQL's AT TIME ZONE for every minute, gaps and
+ * overlaps included. */
 #include "domain/zone.h"
 
 #include "base/check.h"

@@ -1,5 +1,6 @@
-/* Civil time of one time zone: its UTC offsets over the span we sell, and the way back from local time.
- * The rules come from the database (its tzdata is what SQL will answer with); this is their arithmetic. */
+/* Civil time of one time zone: its UTC offsets over the span we sell, and the way back from local
+ * time. The rules come from the database (its tzdata is what SQL will answer with); this is their
+ * arithmetic. */
 #pragma once
 
 #include <stddef.h>
@@ -18,8 +19,9 @@ struct zone_rules {
 
 int32_t zone_offset_min(const struct zone_rules *z, int64_t utc_s);
 
-/* @local_s: seconds since 1970 as the wall clock shows them. As PostgreSQL decides: a time that does not exist
- * (clocks went forward) is read with the offset before the change, one that exists twice with the offset after it. */
+/* @local_s: seconds since 1970 as the wall clock shows them. As PostgreSQL decides: a time that
+ * does not exist (clocks went forward) is read with the offset before the change, one that exists
+ * twice with the offset after it. */
 int64_t zone_utc_of_local(const struct zone_rules *z, int64_t local_s);
 
 /* Days since 1970-01-01 of a proleptic Gregorian date, and back. */

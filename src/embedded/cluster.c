@@ -1,6 +1,7 @@
 /* The life of a private PostgreSQL: make, start as our child, wait until it accepts, stop.
- * `faregate dev` and the tests call it, from their main thread (the kernel ties the server's life to that).
- * What must stay true: no TCP, and durable as a real one: fsync and synchronous_commit stay on. */
+ * `faregate dev` and the tests call it, from their main thread (the kernel ties the server's life
+ * to that). What must stay true: no TCP, and durable as a real one: fsync and synchronous_commit
+ * stay on. */
 #include "internal.h"
 
 #include <errno.h>
@@ -51,11 +52,22 @@ static int init_data(struct cluster *c)
         fprintf(c->out, "database: making a private PostgreSQL in %s\n", c->data);
     if (exists(c->data, "PG_VERSION") || access(c->data, F_OK) == 0) {
         char old[PATH_MAX];
-        if (cluster_path(old, "%s.unfinished.%ld", c->data, (long)time(NULL)) < 0 || rename(c->data, old) < 0)
+        if (cluster_path(old, "%s.unfinished.%ld", c->data, (long)time(NULL)) < 0 ||
+            rename(c->data, old) < 0)
             return cluster_fail(-EACCES, "cannot put %s aside: %s", c->data, strerror(errno));
     }
-    char *argv[] = {"initdb",      "-D", c->data,      "-U",        "faregate", "-A", "trust",
-                    "-E",          "UTF8", "--locale=C.UTF-8", "--no-instructions", NULL};
+    char *argv[] = {"initdb",
+                    "-D",
+                    c->data,
+                    "-U",
+                    "faregate",
+                    "-A",
+                    "trust",
+                    "-E",
+                    "UTF8",
+                    "--locale=C.UTF-8",
+                    "--no-instructions",
+                    NULL};
     pid_t pid = cluster_spawn(c, argv, true);
     if (pid < 0 || cluster_wait(pid) < 0)
         return cluster_fail(-EIO, "initdb failed: %s", cluster_last_words(c));
@@ -85,7 +97,8 @@ static int write_settings(const struct cluster *c, const struct cluster_options 
             "max_connections = %d\n"
             "shared_buffers = '%ldMB'\n"
             "maintenance_work_mem = '256MB'\n"
-            "wal_level = minimal\n" /* nobody replicates a private cluster; loads need not be logged twice */
+            "wal_level = minimal\n" /* nobody replicates a private cluster; loads need not be logged
+                                       twice */
             "max_wal_senders = 0\n"
             "wal_buffers = '16MB'\n"
             "max_wal_size = '8GB'\n"
@@ -108,8 +121,9 @@ static int write_settings(const struct cluster *c, const struct cluster_options 
     return 0;
 }
 
-/* A server of an earlier life: its owner is gone (we hold the lock), so it is on its way out or only its file is
- * left. PostgreSQL trusts a pid that some other process may have by now; the working directory tells. */
+/* A server of an earlier life: its owner is gone (we hold the lock), so it is on its way out or
+ * only its file is left. PostgreSQL trusts a pid that some other process may have by now; the
+ * working directory tells. */
 static int outlive_the_former(struct cluster *c)
 {
     char path[PATH_MAX], cwd[PATH_MAX], real[PATH_MAX];
@@ -183,9 +197,8 @@ static int start(struct cluster *c, const struct cluster_options *options)
 {
     char first[PATH_MAX + 128];
     int r = cluster_find_programs(c);
-    if (r < 0 || (r = cluster_settle(c, options->dir)) < 0 ||
-        (r = outlive_the_former(c)) < 0 || (r = init_data(c)) < 0 ||
-        (r = write_settings(c, options)) < 0)
+    if (r < 0 || (r = cluster_settle(c, options->dir)) < 0 || (r = outlive_the_former(c)) < 0 ||
+        (r = init_data(c)) < 0 || (r = write_settings(c, options)) < 0)
         return r;
     snprintf(c->conninfo, sizeof c->conninfo, "host='%s' user=faregate dbname=faregate", c->socket);
     snprintf(first, sizeof first, "host='%s' user=faregate dbname=postgres", c->socket);

@@ -1,4 +1,5 @@
-/* Shared by the parts of the private cluster: where it lives, how its programs are run, and its life. */
+/* Shared by the parts of the private cluster: where it lives, how its programs are run, and its
+ * life. */
 #pragma once
 
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* Where a private cluster lives: its directory, owner, lock and socket.
- * PostgreSQL refuses to run as root and a socket's path must stay below 108 bytes; both are dealt with here, so that
- * `faregate dev` works for root in /root and in deep directories alike. */
+ * PostgreSQL refuses to run as root and a socket's path must stay below 108 bytes; both are dealt
+ * with here, so that `faregate dev` works for root in /root and in deep directories alike. */
 #include "internal.h"
 
 #include <errno.h>
@@ -57,7 +57,8 @@ static int choose_user(struct cluster *c)
     if (!user)
         user = getpwnam("nobody");
     if (!user)
-        return cluster_fail(-EACCES, "neither user postgres nor nobody exists to run PostgreSQL as");
+        return cluster_fail(-EACCES,
+                            "neither user postgres nor nobody exists to run PostgreSQL as");
     c->uid = user->pw_uid;
     c->gid = user->pw_gid;
     c->drops_root = true;
@@ -78,7 +79,8 @@ static bool user_can_enter(const struct cluster *c, const char *path)
     return pid > 0 && cluster_wait(pid) == 0;
 }
 
-/* @dir/db, or, where the server's user cannot get there, a directory under /var/lib that @dir/db points to. */
+/* @dir/db, or, where the server's user cannot get there, a directory under /var/lib that @dir/db
+ * points to. */
 static int choose_home(struct cluster *c, const char *dir)
 {
     char real[PATH_MAX], link[PATH_MAX];
@@ -95,8 +97,10 @@ static int choose_home(struct cluster *c, const char *dir)
         return cluster_path(c->home, "%s", link);
     if (!c->drops_root)
         return cluster_fail(-EACCES, "cannot enter %s", link);
-    if (cluster_path(c->home, ROOT_HOME "/%016llx", (unsigned long long)str_hash(str_of(real))) < 0 ||
-        make_directories(c->home) < 0 || chown(c->home, c->uid, c->gid) < 0 || !user_can_enter(c, c->home))
+    if (cluster_path(c->home, ROOT_HOME "/%016llx", (unsigned long long)str_hash(str_of(real))) <
+            0 ||
+        make_directories(c->home) < 0 || chown(c->home, c->uid, c->gid) < 0 ||
+        !user_can_enter(c, c->home))
         return cluster_fail(-EACCES, "PostgreSQL's user can enter neither %s nor " ROOT_HOME, link);
     if (rmdir(link) < 0 || symlink(c->home, link) < 0)
         return cluster_fail(-EACCES, "cannot point %s to %s", link, c->home);
@@ -115,7 +119,8 @@ static int take_lock(struct cluster *c)
     if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         ssize_t n = pread(c->lock_fd, pid, sizeof pid - 1, 0);
         pid[n < 0 ? 0 : n] = 0;
-        return cluster_fail(-EBUSY, "%s is in use by process %.*s", c->home, (int)strcspn(pid, "\n"), pid);
+        return cluster_fail(-EBUSY, "%s is in use by process %.*s", c->home,
+                            (int)strcspn(pid, "\n"), pid);
     }
     int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     if (ftruncate(c->lock_fd, 0) < 0 || pwrite(c->lock_fd, pid, (size_t)n, 0) != n)
@@ -123,7 +128,8 @@ static int take_lock(struct cluster *c)
     return 0;
 }
 
-/* home itself, or a short directory under /tmp that home/socket points to; one left by a crash is removed. */
+/* home itself, or a short directory under /tmp that home/socket points to; one left by a crash is
+ * removed. */
 static int choose_socket(struct cluster *c)
 {
     char link[PATH_MAX], old[PATH_MAX];
@@ -140,7 +146,8 @@ static int choose_socket(struct cluster *c)
     cluster_path(c->socket, "/tmp/faregate.XXXXXX");
     if (!mkdtemp(c->socket) || (c->drops_root && chown(c->socket, c->uid, c->gid) < 0) ||
         symlink(c->socket, link) < 0)
-        return cluster_fail(-EACCES, "cannot make a socket directory under /tmp: %s", strerror(errno));
+        return cluster_fail(-EACCES, "cannot make a socket directory under /tmp: %s",
+                            strerror(errno));
     c->socket_is_temporary = true;
     return 0;
 }
@@ -148,9 +155,11 @@ static int choose_socket(struct cluster *c)
 int cluster_settle(struct cluster *c, const char *dir)
 {
     int r = choose_user(c);
-    if (r < 0 || (r = choose_home(c, dir)) < 0 || (r = take_lock(c)) < 0 || (r = choose_socket(c)) < 0)
+    if (r < 0 || (r = choose_home(c, dir)) < 0 || (r = take_lock(c)) < 0 ||
+        (r = choose_socket(c)) < 0)
         return r;
-    if (cluster_path(c->data, "%s/pg", c->home) < 0 || cluster_path(c->log, "%s/pg.log", c->home) < 0)
+    if (cluster_path(c->data, "%s/pg", c->home) < 0 ||
+        cluster_path(c->log, "%s/pg.log", c->home) < 0)
         return -ENAMETOOLONG;
     return 0;
 }

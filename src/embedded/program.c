@@ -56,7 +56,8 @@ int cluster_find_programs(struct cluster *c)
     if (find_newest(c, "/usr/lib/postgresql/*/bin") || find_newest(c, "/usr/pgsql-*/bin") ||
         ask_pg_config(c))
         return 0;
-    return cluster_fail(-ENOENT, "PostgreSQL %d or later is not installed (apt-get install postgresql)",
+    return cluster_fail(-ENOENT,
+                        "PostgreSQL %d or later is not installed (apt-get install postgresql)",
                         VERSION_MIN);
 }
 

@@ -1,4 +1,5 @@
-/* Finds embedded files by name; the table itself (embedded_table.S) is made by CMake from what lies in this folder. */
+/* Finds embedded files by name; the table itself (embedded_table.S) is made by CMake from what lies
+ * in this folder. */
 #include "schema/embedded.h"
 
 #include <string.h>

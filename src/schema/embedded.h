@@ -1,4 +1,5 @@
-/* The migrations and data files of this folder, inside the binary: nothing has to be installed beside it. */
+/* The migrations and data files of this folder, inside the binary: nothing has to be installed
+ * beside it. */
 #pragma once
 
 #include <stddef.h>

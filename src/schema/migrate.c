@@ -1,6 +1,6 @@
-/* Applies NNNN_name.sql in order under an advisory lock, and remembers each with a checksum of its text.
- * A start-up command: blocking libpq is right here, and nowhere on the loop.
- * What must stay true: an applied migration never changes; a further one is added instead. */
+/* Applies NNNN_name.sql in order under an advisory lock, and remembers each with a checksum of its
+ * text. A start-up command: blocking libpq is right here, and nowhere on the loop. What must stay
+ * true: an applied migration never changes; a further one is added instead. */
 #include "schema/migrate.h"
 
 #include <errno.h>
@@ -49,8 +49,9 @@ static int is_applied(PGconn *conn, const struct embedded_file *f, const char *c
     char version[5] = {0};
     memcpy(version, f->name, 4);
     const char *values[] = {version};
-    PGresult *result = PQexecParams(conn, "SELECT checksum, applied_time::date FROM schema_migration WHERE version = $1::int4",
-                                    1, NULL, values, NULL, NULL, 0);
+    PGresult *result = PQexecParams(
+        conn, "SELECT checksum, applied_time::date FROM schema_migration WHERE version = $1::int4",
+        1, NULL, values, NULL, NULL, 0);
     int r = 0;
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
         r = refused(f->name, conn);
@@ -58,7 +59,8 @@ static int is_applied(PGconn *conn, const struct embedded_file *f, const char *c
         r = 1;
     } else if (PQntuples(result) == 1) {
         fprintf(stderr,
-                "faregate migrate: %s was applied on %s with another text; restore the file and add a further "
+                "faregate migrate: %s was applied on %s with another text; restore the file and "
+                "add a further "
                 "migration, or start from an empty database\n",
                 f->name, PQgetvalue(result, 0, 1));
         r = -EBADMSG;
@@ -97,7 +99,8 @@ static int apply(PGconn *conn, const struct embedded_file *f, FILE *out)
     return 1;
 }
 
-/* A database that knows more than we do must not be served: our statements were not written for it. */
+/* A database that knows more than we do must not be served: our statements were not written for it.
+ */
 static int refuse_newer(PGconn *conn, const struct embedded_file *files, size_t count)
 {
     int newest = 0;
@@ -122,7 +125,8 @@ static int apply_all(PGconn *conn, const struct embedded_file *files, size_t cou
     int applied = 0;
     int r = run(conn, "schema_migration",
                 "SET client_min_messages = warning; "
-                "CREATE TABLE IF NOT EXISTS schema_migration (version int4 NOT NULL CONSTRAINT schema_migration_pk "
+                "CREATE TABLE IF NOT EXISTS schema_migration (version int4 NOT NULL CONSTRAINT "
+                "schema_migration_pk "
                 "PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
                 "applied_time timestamptz NOT NULL DEFAULT now())");
     if (r < 0 || (r = refuse_newer(conn, files, count)) < 0)

@@ -1,4 +1,5 @@
-/* Brings a database to this binary's schema: `faregate migrate`, and `faregate dev` at every start. */
+/* Brings a database to this binary's schema: `faregate migrate`, and `faregate dev` at every start.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -6,14 +7,16 @@
 
 #include "schema/embedded.h"
 
-/* Applies what is missing, in order, each in a transaction of its own; several may run at once, one works.
- * @out gets a line per step; NULL is quiet. 0, or a negative errno after one line on stderr: -ENOTCONN no connection,
- * -EBADMSG an applied migration's text has changed, -ENOENT the database is newer than the binary, -EINVAL the
- * database refused. */
+/* Applies what is missing, in order, each in a transaction of its own; several may run at once, one
+ * works.
+ * @out gets a line per step; NULL is quiet. 0, or a negative errno after one line on stderr:
+ * -ENOTCONN no connection, -EBADMSG an applied migration's text has changed, -ENOENT the database
+ * is newer than the binary, -EINVAL the database refused. */
 int migrate_run(const char *conninfo, FILE *out);
 
 /* The same with migrations of the caller's. */
 int migrate_files(const char *conninfo, const struct embedded_file *files, size_t count, FILE *out);
 
-/* Prints all of them, so that an administrator can read or apply them by hand. Negative when @out fails. */
+/* Prints all of them, so that an administrator can read or apply them by hand. Negative when @out
+ * fails. */
 int migrate_print(FILE *out);

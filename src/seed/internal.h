@@ -1,4 +1,5 @@
-/* Shared by the parts of `faregate seed`: reading the data files, the network, COPY, the zones, progress. */
+/* Shared by the parts of `faregate seed`: reading the data files, the network, COPY, the zones,
+ * progress. */
 #pragma once
 
 #include <libpq-fe.h>
@@ -23,7 +24,8 @@ struct tsv {
     const char *name;
 };
 
-/* The embedded file @name; a missing file, column or number is a bug in the build and stops the program. */
+/* The embedded file @name; a missing file, column or number is a bug in the build and stops the
+ * program. */
 void tsv_open(struct tsv *t, const char *name);
 bool tsv_next(struct tsv *t);
 struct str tsv_text(const struct tsv *t, const char *column);

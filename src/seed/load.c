@@ -1,6 +1,6 @@
 /* COPY of the timetable: weekly patterns as text, dated flights and their cabins in binary.
- * Rows leave in the order of their keys (route, date, time), so that the indexes grow at their right edge and one
- * route's flights share pages. */
+ * Rows leave in the order of their keys (route, date, time), so that the indexes grow at their
+ * right edge and one route's flights share pages. */
 #include <endian.h>
 #include <string.h>
 
@@ -172,10 +172,13 @@ static int copy_flights(struct seed *s, struct pass *pass, const char *sql)
     buf_append(&b, head, sizeof head);
     for (int32_t i = 0, end; r == 0 && i < s->timetable.count; i = end) {
         end = i + 1;
-        while (end < s->timetable.count && s->timetable.patterns[end].route == s->timetable.patterns[i].route)
+        while (end < s->timetable.count &&
+               s->timetable.patterns[end].route == s->timetable.patterns[i].route)
             end++;
         r = copy_route(s, pass, i, end, &b);
-        seed_progress_to(&s->progress, pass->from + (pass->to - pass->from) * end / s->timetable.count, pass->what);
+        seed_progress_to(&s->progress,
+                         pass->from + (pass->to - pass->from) * end / s->timetable.count,
+                         pass->what);
     }
     buf_append(&b, tail, sizeof tail);
     if (r == 0)
@@ -189,9 +192,10 @@ static int copy_flights(struct seed *s, struct pass *pass, const char *sql)
 int seed_load_flights(struct seed *s, bool freeze)
 {
     struct pass pass = {.put = put_flight, .what = "flights", .from = 0.05, .to = 0.35};
-    int r = copy_flights(s, &pass,
-                         freeze ? "COPY flight (" FLIGHT_COLUMNS ") FROM STDIN (FORMAT binary, FREEZE)"
-                                : "COPY flight (" FLIGHT_COLUMNS ") FROM STDIN (FORMAT binary)");
+    int r =
+        copy_flights(s, &pass,
+                     freeze ? "COPY flight (" FLIGHT_COLUMNS ") FROM STDIN (FORMAT binary, FREEZE)"
+                            : "COPY flight (" FLIGHT_COLUMNS ") FROM STDIN (FORMAT binary)");
     s->flights = pass.rows;
     return r;
 }
@@ -199,9 +203,10 @@ int seed_load_flights(struct seed *s, bool freeze)
 int seed_load_inventory(struct seed *s, bool freeze)
 {
     struct pass pass = {.put = put_inventory, .what = "seats and prices", .from = 0.35, .to = 0.80};
-    return copy_flights(s, &pass,
-                        freeze ? "COPY inventory (" INVENTORY_COLUMNS ") FROM STDIN (FORMAT binary, FREEZE)"
-                               : "COPY inventory (" INVENTORY_COLUMNS ") FROM STDIN (FORMAT binary)");
+    return copy_flights(
+        s, &pass,
+        freeze ? "COPY inventory (" INVENTORY_COLUMNS ") FROM STDIN (FORMAT binary, FREEZE)"
+               : "COPY inventory (" INVENTORY_COLUMNS ") FROM STDIN (FORMAT binary)");
 }
 
 static void put_date(struct buf *b, int32_t days)
@@ -221,8 +226,8 @@ int seed_load_schedule(struct seed *s)
         return r;
     for (int32_t i = 0; i < s->timetable.count; i++) {
         const struct timetable_pattern *t = &s->timetable.patterns[i];
-        buf_printf(&b, "%s\t%d\t%s\t%s\t", t->carrier, t->number, s->network.airports[t->origin].iata,
-                   s->network.airports[t->destination].iata);
+        buf_printf(&b, "%s\t%d\t%s\t%s\t", t->carrier, t->number,
+                   s->network.airports[t->origin].iata, s->network.airports[t->destination].iata);
         put_date(&b, s->first_days);
         put_date(&b, s->last_days);
         buf_printf(&b, "%d\t%02d:%02d\t%d\t%d\t%s\t%lld\n", t->weekdays, t->departure_min / 60,

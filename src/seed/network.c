@@ -1,5 +1,6 @@
-/* The reference data, twice: as rows for the database and as the network that the timetable is generated over.
- * A data file's first line names its table's columns, so that file and table cannot drift apart unnoticed. */
+/* The reference data, twice: as rows for the database and as the network that the timetable is
+ * generated over. A data file's first line names its table's columns, so that file and table cannot
+ * drift apart unnoticed. */
 #include <string.h>
 
 #include "base/check.h"

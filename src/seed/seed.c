@@ -1,5 +1,6 @@
 /* `faregate seed`: reference data, then the timetable, in one transaction; then statistics.
- * What must stay true: a database is either as it was or fully seeded, and a seeded one is left alone. */
+ * What must stay true: a database is either as it was or fully seeded, and a seeded one is left
+ * alone. */
 #include "seed/seed.h"
 
 #include <errno.h>
@@ -26,7 +27,8 @@ int seed_exec(struct seed *s, const char *sql)
 {
     PGresult *result = PQexec(s->conn, sql);
     ExecStatusType status = PQresultStatus(result);
-    int r = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : seed_refused(s->conn, sql);
+    int r =
+        status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : seed_refused(s->conn, sql);
     PQclear(result);
     return r;
 }
@@ -94,13 +96,15 @@ static int64_t field(const PGresult *result, int column)
     return value;
 }
 
-/* What an earlier run left: 0 nothing, 1 a timetable and @s is set to continue it, 2 nothing is left to do. */
+/* What an earlier run left: 0 nothing, 1 a timetable and @s is set to continue it, 2 nothing is
+ * left to do. */
 static int look_around(struct seed *s)
 {
-    PGresult *result = PQexec(
-        s->conn, "SELECT count(*), coalesce(min(seed), 0), coalesce(min(scale_permille), 0), "
-                 "coalesce(max(last_date), 'epoch') - date 'epoch', min(first_date), max(last_date), "
-                 "coalesce(sum(flights), 0), (EXISTS (SELECT FROM flight))::int4 FROM seed_run");
+    PGresult *result =
+        PQexec(s->conn,
+               "SELECT count(*), coalesce(min(seed), 0), coalesce(min(scale_permille), 0), "
+               "coalesce(max(last_date), 'epoch') - date 'epoch', min(first_date), max(last_date), "
+               "coalesce(sum(flights), 0), (EXISTS (SELECT FROM flight))::int4 FROM seed_run");
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
         PQclear(result);
         return seed_refused(s->conn, "is the database migrated?");
@@ -114,7 +118,8 @@ static int look_around(struct seed *s)
         s->scale_permille = (int32_t)field(result, 2);
         s->first_days = (int32_t)field(result, 3) + 1;
         if (r == 2 && !s->options->quiet)
-            fprintf(stderr, "seed: nothing to do, %s flights from %s to %s are there (seed %s, scale %g)\n",
+            fprintf(stderr,
+                    "seed: nothing to do, %s flights from %s to %s are there (seed %s, scale %g)\n",
                     PQgetvalue(result, 0, 6), PQgetvalue(result, 0, 4), PQgetvalue(result, 0, 5),
                     PQgetvalue(result, 0, 1), s->scale_permille / 1000.0);
     }
@@ -124,15 +129,17 @@ static int look_around(struct seed *s)
 
 static int remember(struct seed *s)
 {
-    return seed_exec(s, arena_printf(&s->arena,
-                                     "INSERT INTO seed_run (seed, scale_permille, first_date, last_date, flights) "
-                                     "VALUES (%lld, %d, date 'epoch' + %d, date 'epoch' + %d, %lld)",
-                                     (long long)s->number, s->scale_permille, s->first_days, s->last_days,
-                                     (long long)s->flights));
+    return seed_exec(
+        s,
+        arena_printf(&s->arena,
+                     "INSERT INTO seed_run (seed, scale_permille, first_date, last_date, flights) "
+                     "VALUES (%lld, %d, date 'epoch' + %d, date 'epoch' + %d, %lld)",
+                     (long long)s->number, s->scale_permille, s->first_days, s->last_days,
+                     (long long)s->flights));
 }
 
-/* Into empty tables: emptied in this transaction, they are written frozen, and, where wal_level is minimal, unlogged.
- * The search index is made once all rows are there. */
+/* Into empty tables: emptied in this transaction, they are written frozen, and, where wal_level is
+ * minimal, unlogged. The search index is made once all rows are there. */
 static int load_afresh(struct seed *s)
 {
     int r;
@@ -151,8 +158,9 @@ static int load_afresh(struct seed *s)
 
 static int load_more(struct seed *s)
 {
-    int r = seed_exec(s, arena_printf(&s->arena, "UPDATE schedule SET last_date = date 'epoch' + %d",
-                                      s->last_days));
+    int r =
+        seed_exec(s, arena_printf(&s->arena, "UPDATE schedule SET last_date = date 'epoch' + %d",
+                                  s->last_days));
     if (r == 0)
         r = seed_load_flights(s, false);
     return r < 0 ? r : seed_load_inventory(s, false);
@@ -160,7 +168,8 @@ static int load_more(struct seed *s)
 
 static int load(struct seed *s, bool more)
 {
-    const struct timetable_options options = {.seed = s->number, .scale_permille = s->scale_permille};
+    const struct timetable_options options = {.seed = s->number,
+                                              .scale_permille = s->scale_permille};
     int r;
     seed_read_network(s);
     timetable_make(&s->arena, &s->network, &options, &s->timetable);

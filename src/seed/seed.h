@@ -1,5 +1,6 @@
-/* Fills an empty, migrated database with airports, airlines, fares and a generated timetable: `faregate seed`,
- * and `faregate dev` at its first start. Blocking: a start-up command, never on the event loop. */
+/* Fills an empty, migrated database with airports, airlines, fares and a generated timetable:
+ * `faregate seed`, and `faregate dev` at its first start. Blocking: a start-up command, never on
+ * the event loop. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,14 +12,15 @@
 
 struct seed_options {
     const char *conninfo;
-    double scale; /* 1: 4,800 directed routes, about 4,170 flights a day */
+    double scale; /* 1: 3,800 directed routes, about 4,170 flights a day */
     int days;     /* 1 .. SEED_DAYS_MAX */
     uint64_t seed;
     const char *start; /* first local date, YYYY-MM-DD; NULL or empty: today */
-    bool extend;       /* add days to what is there, until @start + @days; seed and scale are the first run's */
-    bool quiet;        /* no progress and no summary */
+    bool extend; /* add days to what is there, until @start + @days; seed and scale are the first
+                    run's */
+    bool quiet;  /* no progress and no summary */
 };
 
-/* All or nothing: one transaction. On a database that is seeded already it says so and does nothing.
- * 0, or a negative errno after one line on stderr. */
+/* All or nothing: one transaction. On a database that is seeded already it says so and does
+ * nothing. 0, or a negative errno after one line on stderr. */
 int seed_run(const struct seed_options *options);

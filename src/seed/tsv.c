@@ -1,5 +1,5 @@
-/* Reads the data files that are embedded in the binary. They were checked when they were made, so that what is wrong
- * here is a bug, not bad input. */
+/* Reads the data files that are embedded in the binary. They were checked when they were made, so
+ * that what is wrong here is a bug, not bad input. */
 #include <stdlib.h>
 #include <string.h>
 

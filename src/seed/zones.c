@@ -1,5 +1,6 @@
-/* Asks the database for its time zone rules, so that what we load is what SQL would compute, whatever tzdata this
- * machine has. Offsets are compared day by day, then minute by minute in the few days in which they differ. */
+/* Asks the database for its time zone rules, so that what we load is what SQL would compute,
+ * whatever tzdata this machine has. Offsets are compared day by day, then minute by minute in the
+ * few days in which they differ. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -8,7 +9,8 @@
 static const char query[] =
     "WITH day AS ("
     "  SELECT i, name, t,"
-    "         extract(epoch FROM (t AT TIME ZONE name) - (t AT TIME ZONE 'UTC'))::int4 / 60 AS offset_min"
+    "         extract(epoch FROM (t AT TIME ZONE name) - (t AT TIME ZONE 'UTC'))::int4 / 60 AS "
+    "offset_min"
     "  FROM unnest($1::text[]) WITH ORDINALITY zone (name, i),"
     "       generate_series(to_timestamp($2::int4 * 86400.0), to_timestamp($3::int4 * 86400.0),"
     "                       interval '1 day') t),"
@@ -18,8 +20,10 @@ static const char query[] =
     "SELECT i, extract(epoch FROM t)::int8 AS from_s, offset_min"
     "  FROM day WHERE t = to_timestamp($2::int4 * 86400.0) "
     "UNION ALL "
-    "SELECT i, (SELECT extract(epoch FROM min(u))::int8 FROM generate_series(t, next_t, interval '1 minute') u"
-    "            WHERE extract(epoch FROM (u AT TIME ZONE name) - (u AT TIME ZONE 'UTC'))::int4 / 60"
+    "SELECT i, (SELECT extract(epoch FROM min(u))::int8 FROM generate_series(t, next_t, interval "
+    "'1 minute') u"
+    "            WHERE extract(epoch FROM (u AT TIME ZONE name) - (u AT TIME ZONE 'UTC'))::int4 / "
+    "60"
     "                  <> offset_min), next_min"
     "  FROM step WHERE next_min <> offset_min "
     "ORDER BY 1, 2";
