@@ -32,6 +32,10 @@ struct h2_header {
     bool secret;      /* never indexed by HPACK (authorization, tokens) */
 };
 
+/* A stream's queue: above the first it is time to stop writing, below the second on_writable says to go on. */
+#define H2_STREAM_HIGH_WATER_BYTES ((size_t)64 * 1024)
+#define H2_STREAM_LOW_WATER_BYTES ((size_t)16 * 1024)
+
 /* One request and its response. The public part is read-only above h2. */
 struct h2_stream {
     struct h2_conn *conn;
@@ -110,7 +114,8 @@ const struct h2_stats *h2_server_stats(const struct h2_server *server);
  * Ending a stream that the client has not half-closed is followed by RST_STREAM(NO_ERROR) once the frame left. */
 void h2_respond(struct h2_stream *s, const struct h2_header *headers, size_t count, bool end);
 
-/* Queues body bytes. @p must stay valid until on_close or, if @on_sent is set, until it is called. */
+/* Queues body bytes (at least one). @p must stay valid until on_close or, if @on_sent is set, until it is called; that
+ * happens exactly once, for bytes that were never sent just before on_close. on_sent frees; it does not write. */
 void h2_write(struct h2_stream *s, const uint8_t *p, size_t bytes, void (*on_sent)(void *arg), void *arg);
 
 /* Trailers after all queued body; ends the stream. Never END_STREAM on DATA. */

@@ -1,0 +1,220 @@
+/* What nghttp2 tells us about one connection, turned into the events of h2.h. Called from inside mem_recv and
+ * mem_send, so nothing here may feed the session; only RST_STREAM is submitted, where nghttp2's manual says to.
+ * What must stay true: header bytes are counted here, because nghttp2 1.52 advertises the limit without keeping it. */
+#include "base/check.h"
+#include "h2/internal.h"
+
+/* RFC 9113 section 6.5.2: what a field costs beyond its bytes. */
+#define FIELD_OVERHEAD_BYTES 32
+/* A header list this many times over the limit is an attack on HPACK, not a mistake: the stream is reset. */
+#define HEADER_LIST_ABSURD 4
+/* CVE-2019-9518. */
+#define EMPTY_FRAMES_MAX 16
+
+struct stream *h2_find_stream(struct h2_conn *c, int32_t id)
+{
+    if (!c->cached || c->cached->pub.id != id)
+        c->cached = nghttp2_session_get_stream_user_data(c->session, id);
+    return c->cached;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+    struct h2_conn *c = arg;
+    int32_t id = frame->hd.stream_id;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    if (c->streams_open >= c->server->limits.streams_max) {
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    struct stream *s = h2_stream_new(c, id);
+    c->cached = s;
+    nghttp2_session_set_stream_user_data(session, id, s);
+    c->server->handler->on_open(&s->pub, c->server->ctx);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value, uint8_t flags, void *arg)
+{
+    (void)session;
+    (void)flags;
+    struct h2_conn *c = arg;
+    struct stream *s = h2_find_stream(c, frame->hd.stream_id);
+    if (!s)
+        return 0;
+    nghttp2_vec n = nghttp2_rcbuf_get_buf(name);
+    nghttp2_vec v = nghttp2_rcbuf_get_buf(value);
+    size_t limit = c->server->limits.header_list_bytes_max;
+    s->header_bytes += n.len + v.len + FIELD_OVERHEAD_BYTES;
+    if (s->header_bytes > limit) {
+        s->over_limit = true;
+        return s->header_bytes > limit * HEADER_LIST_ABSURD ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+    }
+    h2_stream_hold(s, name);
+    h2_stream_hold(s, value);
+    c->server->handler->on_header(&s->pub, (struct str){.p = (const char *)n.base, .n = n.len},
+                                  (struct str){.p = (const char *)v.base, .n = v.len},
+                                  c->server->ctx);
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p,
+                   size_t bytes, void *arg)
+{
+    (void)session;
+    (void)flags;
+    struct h2_conn *c = arg;
+    struct stream *s = h2_find_stream(c, id);
+    if (!s) {
+        c->consumed_bytes += bytes;
+        return 0;
+    }
+    s->unconsumed_bytes += bytes;
+    c->server->handler->on_data(&s->pub, p, bytes, c->server->ctx);
+    return 0;
+}
+
+static void on_headers_complete(struct h2_conn *c, const nghttp2_frame *frame)
+{
+    const struct h2_handler *handler = c->server->handler;
+    struct stream *s = h2_find_stream(c, frame->hd.stream_id);
+    if (!s)
+        return;
+    bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    s->pub.request_ended |= end;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        handler->on_request(&s->pub, s->over_limit, c->server->ctx);
+    if (end)
+        handler->on_end(&s->pub, c->server->ctx);
+}
+
+static int on_data_complete(struct h2_conn *c, const nghttp2_frame *frame)
+{
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+        c->empty_frames = frame->hd.length ? 0 : c->empty_frames + 1;
+        return c->empty_frames > EMPTY_FRAMES_MAX ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    }
+    c->empty_frames = 0;
+    struct stream *s = h2_find_stream(c, frame->hd.stream_id);
+    if (!s)
+        return 0;
+    s->pub.request_ended = true;
+    c->server->handler->on_end(&s->pub, c->server->ctx);
+    return 0;
+}
+
+static void on_settings(struct h2_conn *c, const nghttp2_frame *frame)
+{
+    if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+        return;
+    c->peer_spoke = true;
+    for (size_t i = 0; i < frame->settings.niv; i++) {
+        if (frame->settings.iv[i].settings_id == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
+            c->table_size_changed = true;
+    }
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+    (void)session;
+    struct h2_conn *c = arg;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        on_headers_complete(c, frame);
+        return 0;
+    case NGHTTP2_DATA:
+        return on_data_complete(c, frame);
+    case NGHTTP2_RST_STREAM: {
+        struct stream *s = h2_find_stream(c, frame->hd.stream_id);
+        if (s)
+            s->reset_by_peer = true;
+        return 0;
+    }
+    case NGHTTP2_SETTINGS:
+        on_settings(c, frame);
+        return 0;
+    case NGHTTP2_PING:
+        /* The only PING of ours is the one behind the first GOAWAY. The peer's are answered by nghttp2; their rate
+         * (gRPC's ping strikes) would be judged here. */
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK && c->drain == DRAIN_NOTICED)
+            c->drain = DRAIN_FINAL_DUE;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+    struct h2_conn *c = arg;
+    uint8_t type = frame->hd.type;
+    if (type == NGHTTP2_HEADERS)
+        c->table_size_changed = false;
+    else if (type != NGHTTP2_DATA)
+        return 0;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    /* We have said all before the client has: it may stop (RFC 9113 section 8.1). */
+    struct stream *s = h2_find_stream(c, frame->hd.stream_id);
+    if (s && !s->pub.request_ended) {
+        s->reset_by_us = true;
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->pub.id, NGHTTP2_NO_ERROR);
+    }
+    return 0;
+}
+
+/* A response that nghttp2 could not send (its header block is too large, say) would leave the stream hanging. */
+static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int error, void *arg)
+{
+    (void)session;
+    (void)error;
+    struct stream *s;
+    if (frame->hd.type == NGHTTP2_HEADERS && (s = h2_find_stream(arg, frame->hd.stream_id)) != NULL)
+        h2_reset(&s->pub, H2_INTERNAL_ERROR);
+    return 0;
+}
+
+/* Streams that end badly through the peer's doing cost a budget that refills with time (CVE-2023-44487, and
+ * CVE-2025-8671, where the peer makes us send the resets). */
+static void count_fault(struct h2_conn *c)
+{
+    const struct h2_limits *limits = &c->server->limits;
+    int64_t now_ns = c->server->loop->now_ns;
+    c->faults_left += (double)(now_ns - c->faults_ns) / NS_PER_S * limits->reset_rate_per_s;
+    c->faults_ns = now_ns;
+    if (c->faults_left > limits->reset_burst_max)
+        c->faults_left = limits->reset_burst_max;
+    c->faults_left -= 1;
+    if (c->faults_left < 0)
+        c->calm_due = true;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *arg)
+{
+    (void)session;
+    struct h2_conn *c = arg;
+    struct stream *s = h2_find_stream(c, id);
+    if (!s)
+        return 0;
+    if (error_code != NGHTTP2_NO_ERROR && !s->reset_by_us)
+        count_fault(c);
+    h2_stream_closed(s, error_code, s->reset_by_peer);
+    return 0;
+}
+
+nghttp2_session_callbacks *h2_callbacks_new(void)
+{
+    nghttp2_session_callbacks *callbacks;
+    CHECK(nghttp2_session_callbacks_new(&callbacks) == 0);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_send_body);
+    return callbacks;
+}

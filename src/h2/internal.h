@@ -1,0 +1,198 @@
+/* The inside of h2: server, connection and stream as its .c files see them.
+ *   server.c     listeners, limits, the tick, drain           session.c  one connection: bytes to nghttp2 and back
+ *   callbacks.c  what nghttp2 tells us                        stream.c   streams, their pool, what they hold
+ *   send.c       the calls of the layer above, DATA frames    fields.c   header blocks kept until they leave
+ *   memory.c     nghttp2's allocator
+ * Calls of the layer above only note what is wanted and mark the stream dirty; nghttp2 hears of it in session.c's
+ * on_write_ready, outside of its own callbacks. */
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include "h2/h2.h"
+#include "io/conn.h"
+#include "io/listen.h"
+
+/* Small enough for pools to be worth it, large enough for a unary call to need nothing else. */
+#define FIELDS_SMALL_COUNT 6
+#define FIELDS_SMALL_BYTES 224
+#define STREAM_SMALL_RCBUFS 32
+#define STREAM_SMALL_CHUNKS 2
+
+/* A header block, copied when it is handed over. */
+struct h2_fields {
+    nghttp2_nv *nv;
+    size_t count;
+    size_t encoded_bytes; /* as literals without indexing */
+    void *heap;           /* NULL: it fits below */
+    nghttp2_nv small_nv[FIELDS_SMALL_COUNT];
+    uint8_t small_bytes[FIELDS_SMALL_BYTES];
+};
+
+struct h2_chunk {
+    const uint8_t *p;
+    size_t bytes;
+    void (*on_sent)(void *arg);
+    void *arg;
+};
+
+struct stream {
+    struct h2_stream pub;
+    struct list in_conn;
+    struct list dirty;        /* linked while something is to be told to nghttp2 */
+
+    size_t header_bytes;      /* as SETTINGS_MAX_HEADER_LIST_SIZE counts */
+    size_t unconsumed_bytes;  /* received, window not given back yet */
+    size_t consumed_bytes;    /* given back, nghttp2 not told yet */
+    bool over_limit;
+    bool reset_by_peer;
+    bool closed;              /* on_close is being called */
+
+    bool respond_due;         /* head waits to be submitted */
+    bool end_with_head;       /* Trailers-Only */
+    bool tail_set;
+    bool deferred;            /* nghttp2 asked for body and there was none */
+    bool reset_due;
+    bool reset_by_us;
+    bool above_high_water;
+    uint32_t reset_code;
+
+    unsigned rcbuf_count, rcbuf_cap;
+    unsigned chunk_first, chunk_count, chunk_cap;
+    nghttp2_rcbuf **rcbufs;   /* names and values of the request */
+    struct h2_chunk *chunks;
+
+    /* From here on nothing is cleared when the stream is used again. */
+    struct h2_fields head, tail;
+    struct h2_chunk small_chunks[STREAM_SMALL_CHUNKS];
+    nghttp2_rcbuf *small_rcbufs[STREAM_SMALL_RCBUFS];
+};
+
+/* RFC 9113 section 6.8: the first GOAWAY names no last stream, so that requests under way are not lost. */
+enum drain {
+    DRAIN_NO,
+    DRAIN_NOTICE_DUE,
+    DRAIN_NOTICED,   /* GOAWAY(2^31-1) and PING left; waiting for the answer, at most DRAIN_NOTICE_MS */
+    DRAIN_FINAL_DUE,
+    DRAIN_FINAL,     /* GOAWAY(last id) left; the session ends with its last stream */
+};
+
+struct h2_conn {
+    struct list node;          /* in server->conns */
+    struct h2_server *server;
+    struct conn *transport;
+    nghttp2_session *session;  /* NULL until the transport is open */
+    struct list streams;
+    struct list dirty;
+    struct stream *cached;     /* the one looked up last */
+    struct buf *out;           /* only during on_write_ready */
+    unsigned streams_open;
+    unsigned empty_frames;     /* DATA without data or end, in a row */
+    size_t queued_bytes;       /* body, all streams */
+    size_t consumed_bytes;     /* connection window given back, nghttp2 not told yet */
+    int64_t opened_ns;
+    int64_t idle_since_ns;
+    int64_t progress_ns;       /* last time body left, or began to wait */
+    int64_t noticed_ns;
+    int64_t faults_ns;         /* the faults budget was refilled up to here */
+    double faults_left;
+    enum drain drain;
+    const char *drain_why;     /* debug data of the GOAWAY */
+    bool greeted;              /* our SETTINGS are out */
+    bool peer_spoke;           /* the client's SETTINGS are in */
+    bool speaks_http1;
+    bool table_size_changed;   /* the next header block must come from nghttp2's encoder */
+    bool calm_due;             /* too many faults: GOAWAY(ENHANCE_YOUR_CALM) */
+    bool closed_by_us;
+};
+
+/* Sanitizer builds free at once, or use after free would go unseen. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define H2_NO_POOLS 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define H2_NO_POOLS 1
+#endif
+#ifndef H2_NO_POOLS
+#define H2_NO_POOLS 0
+#endif
+
+#define H2_MEMORY_CLASSES 17
+
+struct h2_memory {
+    void *free[H2_MEMORY_CLASSES];
+    size_t free_bytes;
+};
+
+#define H2_LISTENERS_MAX 8
+
+struct h2_listener {
+    struct h2_server *server;
+    struct listener *listener;
+    struct tls_context *tls;
+};
+
+struct h2_server {
+    struct loop *loop;
+    struct h2_limits limits;
+    struct conn_limits conn_limits;
+    const struct h2_handler *handler;
+    void *ctx;
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_option *option;
+    nghttp2_mem mem;
+    struct h2_memory memory;
+    struct list conns;
+    struct h2_listener listeners[H2_LISTENERS_MAX];
+    unsigned listener_count;
+    bool held;                  /* conns_max reached */
+    struct stream *free_streams; /* linked through pub.user */
+    unsigned free_stream_count;
+    ev_timer tick;
+    struct h2_stats *stats;
+    struct conn_stats conn_stats;
+    uint32_t *conns_by_worker;
+    unsigned workers, self;
+    bool draining;
+    void (*on_drained)(void *ctx);
+    struct loop_task drained;
+};
+
+/* server.c */
+void h2_server_conn_gone(struct h2_server *server);
+
+/* session.c */
+void h2_conn_new(struct h2_server *server, int fd, struct tls_context *tls);
+/* Frees the connection and ends its streams. The transport is gone, or the caller's to free. */
+void h2_conn_free(struct h2_conn *c, bool by_peer);
+void h2_conn_drain(struct h2_conn *c, const char *why);
+void h2_conn_tick(struct h2_conn *c, int64_t now_ns);
+
+/* callbacks.c */
+nghttp2_session_callbacks *h2_callbacks_new(void);
+struct stream *h2_find_stream(struct h2_conn *c, int32_t id);
+
+/* stream.c */
+struct stream *h2_stream_new(struct h2_conn *c, int32_t id);
+/* Tells the layer above and frees. */
+void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer);
+void h2_stream_pool_deinit(struct h2_server *server);
+/* Keeps the bytes of a field alive until the stream is gone. */
+void h2_stream_hold(struct stream *s, nghttp2_rcbuf *buf);
+
+/* send.c */
+/* Tells nghttp2 what the layer above wants of @s. 0, or a fatal nghttp2 error. */
+int h2_stream_apply(struct stream *s);
+int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header, size_t bytes,
+                 nghttp2_data_source *source, void *arg);
+
+/* fields.c */
+void h2_fields_set(struct h2_fields *f, const struct h2_header *headers, size_t count);
+void h2_fields_clear(struct h2_fields *f);
+/* A HEADERS frame with END_STREAM that touches no encoder state. */
+void h2_fields_write_frame(const struct h2_fields *f, int32_t stream_id, struct buf *out);
+
+/* memory.c */
+nghttp2_mem h2_memory_init(struct h2_memory *memory);
+void h2_memory_deinit(struct h2_memory *memory);

@@ -1,0 +1,268 @@
+/* The way out: what the layer above asks for is noted (any time, also from inside its own callbacks) and told to
+ * nghttp2 once per loop turn; DATA is written straight from the caller's memory into the connection's buffer.
+ * What must stay true: nothing here calls on_close; END_STREAM never leaves on DATA; a RST_STREAM never follows
+ * trailers before they have left (nghttp2 would drop them). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "h2/internal.h"
+
+#define FRAME_HEADER_BYTES 9
+/* What every peer accepts as one frame. Larger trailers need nghttp2 to split them. */
+#define FRAME_BYTES_SAFE 16384
+
+static struct stream *stream_of(struct h2_stream *pub)
+{
+    return list_entry(pub, struct stream, pub);
+}
+
+static void mark_dirty(struct stream *s)
+{
+    struct h2_conn *c = s->pub.conn;
+    if (list_is_empty(&s->dirty))
+        list_append(&c->dirty, &s->dirty);
+    conn_want_write(c->transport);
+}
+
+void h2_respond(struct h2_stream *pub, const struct h2_header *headers, size_t count, bool end)
+{
+    struct stream *s = stream_of(pub);
+    CHECK(!pub->response_started);
+    if (s->closed)
+        return;
+    h2_fields_set(&s->head, headers, count);
+    pub->response_started = true;
+    pub->response_ended = end;
+    s->respond_due = true;
+    s->end_with_head = end;
+    mark_dirty(s);
+}
+
+static void grow_chunks(struct stream *s)
+{
+    unsigned cap = s->chunk_cap;
+    if (s->chunk_count == cap)
+        cap *= 2;
+    struct h2_chunk *chunks = s->chunks;
+    if (cap != s->chunk_cap) {
+        chunks = malloc(cap * sizeof *chunks);
+        CHECK(chunks);
+    }
+    memmove(chunks, s->chunks + s->chunk_first, s->chunk_count * sizeof *chunks);
+    if (cap != s->chunk_cap && s->chunks != s->small_chunks)
+        free(s->chunks);
+    s->chunks = chunks;
+    s->chunk_cap = cap;
+    s->chunk_first = 0;
+}
+
+void h2_write(struct h2_stream *pub, const uint8_t *p, size_t bytes, void (*on_sent)(void *arg),
+              void *arg)
+{
+    struct stream *s = stream_of(pub);
+    CHECK(pub->response_started);
+    CHECK(!pub->response_ended);
+    CHECK(!s->closed);
+    CHECK(bytes > 0);
+    if (s->chunk_first + s->chunk_count == s->chunk_cap)
+        grow_chunks(s);
+    s->chunks[s->chunk_first + s->chunk_count++] =
+        (struct h2_chunk){.p = p, .bytes = bytes, .on_sent = on_sent, .arg = arg};
+    struct h2_conn *c = pub->conn;
+    if (c->queued_bytes == 0)
+        c->progress_ns = c->server->loop->now_ns;
+    c->queued_bytes += bytes;
+    pub->queued_bytes += bytes;
+    if (pub->queued_bytes > H2_STREAM_HIGH_WATER_BYTES)
+        s->above_high_water = true;
+    mark_dirty(s);
+}
+
+void h2_trailers(struct h2_stream *pub, const struct h2_header *headers, size_t count)
+{
+    struct stream *s = stream_of(pub);
+    CHECK(pub->response_started);
+    CHECK(!pub->response_ended);
+    if (s->closed)
+        return;
+    h2_fields_set(&s->tail, headers, count);
+    pub->response_ended = true;
+    s->tail_set = true;
+    mark_dirty(s);
+}
+
+void h2_reset(struct h2_stream *pub, enum h2_error code)
+{
+    struct stream *s = stream_of(pub);
+    if (s->closed || s->reset_by_us)
+        return;
+    s->reset_due = true;
+    s->reset_by_us = true;
+    s->reset_code = code;
+    mark_dirty(s);
+}
+
+void h2_consume(struct h2_stream *pub, size_t bytes)
+{
+    struct stream *s = stream_of(pub);
+    struct h2_conn *c = pub->conn;
+    if (s->closed)
+        return;
+    CHECK(bytes <= s->unconsumed_bytes);
+    s->unconsumed_bytes -= bytes;
+    c->consumed_bytes += bytes;
+    /* Told in lumps: nghttp2 sends WINDOW_UPDATE at half a window, so a quarter kept back never stalls a sender.
+     * A stream that has ended needs no window any more. */
+    if (!pub->request_ended) {
+        s->consumed_bytes += bytes;
+        if (s->consumed_bytes >= c->server->limits.stream_window_bytes / 4)
+            mark_dirty(s);
+    }
+    if (c->consumed_bytes >= c->server->limits.conn_window_bytes / 4)
+        conn_want_write(c->transport);
+}
+
+struct str h2_stream_peer(const struct h2_stream *s)
+{
+    return conn_peer(s->conn->transport);
+}
+
+bool h2_stream_is_tls(const struct h2_stream *s)
+{
+    return conn_is_tls(s->conn->transport);
+}
+
+static bool tail_by_hand(const struct stream *s)
+{
+    /* After the peer changed its table size the next block has to say so (RFC 7541 section 4.2): nghttp2's can. */
+    return !s->pub.conn->table_size_changed && s->tail.encoded_bytes <= FRAME_BYTES_SAFE;
+}
+
+/* nghttp2 asks how much DATA there is. */
+static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t bytes_max,
+                         uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+    (void)buf;
+    (void)arg;
+    struct stream *s = source->ptr;
+    size_t bytes = s->pub.queued_bytes;
+    if (bytes == 0) {
+        s->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (bytes > bytes_max)
+        return (ssize_t)bytes_max;
+    if (!s->tail_set)
+        return (ssize_t)bytes;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (!tail_by_hand(s)) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        int r = nghttp2_submit_trailer(session, id, s->tail.nv, s->tail.count);
+        if (r < 0)
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    return (ssize_t)bytes;
+}
+
+/* Copies @bytes of body into the connection's buffer and lets go of what is done. */
+static void move_chunks(struct stream *s, uint8_t *to, size_t bytes)
+{
+    struct h2_conn *c = s->pub.conn;
+    c->queued_bytes -= bytes;
+    s->pub.queued_bytes -= bytes;
+    c->progress_ns = c->server->loop->now_ns;
+    while (bytes) {
+        struct h2_chunk *chunk = &s->chunks[s->chunk_first];
+        size_t n = bytes < chunk->bytes ? bytes : chunk->bytes;
+        memcpy(to, chunk->p, n);
+        to += n;
+        bytes -= n;
+        chunk->p += n;
+        chunk->bytes -= n;
+        if (chunk->bytes)
+            break;
+        struct h2_chunk done = *chunk;
+        s->chunk_count--;
+        s->chunk_first = s->chunk_count ? s->chunk_first + 1 : 0;
+        if (done.on_sent)
+            done.on_sent(done.arg);
+    }
+}
+
+int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header, size_t bytes,
+                 nghttp2_data_source *source, void *arg)
+{
+    (void)session;
+    struct h2_conn *c = arg;
+    struct stream *s = source->ptr;
+    /* nghttp2 takes this DATA for the last frame; on the wire the trailers behind it are. */
+    bool last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    c->cached = s;
+    uint8_t *to = buf_reserve(c->out, FRAME_HEADER_BYTES + bytes);
+    memcpy(to, header, FRAME_HEADER_BYTES);
+    if (last)
+        to[4] &= (uint8_t)~NGHTTP2_FLAG_END_STREAM;
+    buf_commit(c->out, FRAME_HEADER_BYTES + bytes);
+    move_chunks(s, to + FRAME_HEADER_BYTES, bytes);
+    if (last)
+        h2_fields_write_frame(&s->tail, s->pub.id, c->out);
+    if (s->above_high_water && s->pub.queued_bytes < H2_STREAM_LOW_WATER_BYTES) {
+        s->above_high_water = false;
+        if (!s->pub.response_ended)
+            c->server->handler->on_writable(&s->pub, c->server->ctx);
+    }
+    return 0;
+}
+
+static int submit_response(struct stream *s)
+{
+    nghttp2_session *session = s->pub.conn->session;
+    nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
+    s->respond_due = false;
+    if (s->tail_set && s->pub.queued_bytes == 0) {
+        /* Nothing between head and trailers: no DATA, which would wait for a window. */
+        int r = nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, s->pub.id, NULL, s->head.nv,
+                                       s->head.count, NULL);
+        return r < 0 ? r : nghttp2_submit_trailer(session, s->pub.id, s->tail.nv, s->tail.count);
+    }
+    return nghttp2_submit_response(session, s->pub.id, s->head.nv, s->head.count,
+                                   s->end_with_head ? NULL : &body);
+}
+
+/* Body or trailers came after nghttp2 had been told that there was nothing. */
+static int resume(struct stream *s)
+{
+    nghttp2_session *session = s->pub.conn->session;
+    if (s->pub.queued_bytes) {
+        s->deferred = false;
+        return nghttp2_session_resume_data(session, s->pub.id);
+    }
+    if (!s->tail_set)
+        return 0;
+    s->deferred = false;
+    return nghttp2_submit_trailer(session, s->pub.id, s->tail.nv, s->tail.count);
+}
+
+int h2_stream_apply(struct stream *s)
+{
+    struct h2_conn *c = s->pub.conn;
+    int r = 0;
+    if (s->reset_due) {
+        s->reset_due = false;
+        return nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->pub.id, s->reset_code);
+    }
+    if (s->reset_by_us)
+        return 0;
+    if (s->consumed_bytes && !s->pub.request_ended) {
+        r = nghttp2_session_consume_stream(c->session, s->pub.id, s->consumed_bytes);
+        s->consumed_bytes = 0;
+    }
+    if (r == 0 && s->respond_due)
+        r = submit_response(s);
+    else if (r == 0 && s->deferred)
+        r = resume(s);
+    return nghttp2_is_fatal(r) ? r : 0;
+}

@@ -1,0 +1,247 @@
+/* The server: who may connect, how many, for how long, and how it all ends. main makes one per worker.
+ * What must stay true: a connection is only ever delayed by the even spread, never refused by it, and the worker
+ * with the fewest connections never pauses, so not all workers can. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "h2/internal.h"
+
+/* Control frames that may wait for a peer that does not read (CVE-2019-9512, -9515). */
+#define OUTBOUND_ACKS_MAX 64
+#define SETTINGS_ENTRIES_MAX 32
+#define CONTINUATIONS_MAX 8
+/* For how long a worker with more than its share leaves connections to the others. */
+#define SPREAD_PAUSE_MS 5
+/* One part in eight above the even share is even enough. */
+#define SPREAD_SLACK 8
+
+const struct h2_limits h2_limits_default = {
+    .streams_max = 128,
+    .stream_window_bytes = 256 * 1024,
+    .conn_window_bytes = 1024 * 1024,
+    .header_list_bytes_max = 8192,
+    .frame_bytes_max = 16384,
+    .write_high_water_bytes = 256 * 1024,
+    .handshake_timeout_ms = 10 * 1000,
+    .preface_timeout_ms = 10 * 1000,
+    .write_timeout_ms = 30 * 1000,
+    .idle_timeout_ms = 0,
+    .conns_max = 10000,
+    .reset_burst_max = 500,
+    .reset_rate_per_s = 100,
+};
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Timeouts are kept to a quarter of the shortest, at most a quarter of a second. */
+static double tick_s(const struct h2_limits *limits)
+{
+    uint32_t shortest_ms = min_u32(1000, min_u32(limits->preface_timeout_ms, limits->write_timeout_ms));
+    if (limits->idle_timeout_ms)
+        shortest_ms = min_u32(shortest_ms, limits->idle_timeout_ms);
+    return (shortest_ms < 20 ? 20 : shortest_ms) / 4 * 1e-3;
+}
+
+static void on_tick(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)events;
+    struct h2_server *server = w->data;
+    if (list_is_empty(&server->conns)) {
+        ev_timer_stop(ev, w);
+        return;
+    }
+    list_for_each(node, &server->conns)
+        h2_conn_tick(list_entry(node, struct h2_conn, node), server->loop->now_ns);
+}
+
+static void publish_conns(struct h2_server *server)
+{
+    if (server->conns_by_worker)
+        __atomic_store_n(&server->conns_by_worker[server->self], (uint32_t)server->stats->conns_open,
+                         __ATOMIC_RELAXED);
+}
+
+static uint32_t may_accept_ms(void *ctx)
+{
+    struct h2_server *server = ((struct h2_listener *)ctx)->server;
+    if (!server->conns_by_worker)
+        return 0;
+    uint64_t total = 0;
+    for (unsigned i = 0; i < server->workers; i++)
+        total += __atomic_load_n(&server->conns_by_worker[i], __ATOMIC_RELAXED);
+    uint64_t share = (total + server->workers) / server->workers; /* of total + 1, rounded up */
+    return server->stats->conns_open + 1 > share + share / SPREAD_SLACK ? SPREAD_PAUSE_MS : 0;
+}
+
+static void hold_listeners(struct h2_server *server, bool held)
+{
+    server->held = held;
+    for (unsigned i = 0; i < server->listener_count; i++)
+        listener_hold(server->listeners[i].listener, held);
+}
+
+static void on_accept(void *ctx, int fd)
+{
+    struct h2_listener *listener = ctx;
+    struct h2_server *server = listener->server;
+    h2_conn_new(server, fd, listener->tls);
+    publish_conns(server);
+    if (!ev_is_active(&server->tick))
+        ev_timer_again(server->loop->ev, &server->tick);
+    if (server->stats->conns_open >= server->limits.conns_max)
+        hold_listeners(server, true);
+}
+
+static const struct listener_handler accept_handler = {
+    .may_accept_ms = may_accept_ms,
+    .on_accept = on_accept,
+};
+
+static void on_drained(struct loop_task *task)
+{
+    struct h2_server *server = list_entry(task, struct h2_server, drained);
+    void (*report)(void *ctx) = server->on_drained;
+    server->on_drained = NULL;
+    if (report)
+        report(server->ctx);
+}
+
+void h2_server_conn_gone(struct h2_server *server)
+{
+    publish_conns(server);
+    if (server->held && server->stats->conns_open < server->limits.conns_max)
+        hold_listeners(server, false);
+    if (server->draining && server->stats->conns_open == 0)
+        loop_defer(server->loop, &server->drained);
+}
+
+static void set_options(struct h2_server *server)
+{
+    const struct h2_limits *limits = &server->limits;
+    CHECK(nghttp2_option_new(&server->option) == 0);
+    nghttp2_option_set_no_auto_window_update(server->option, 1);
+    nghttp2_option_set_no_closed_streams(server->option, 1);
+    nghttp2_option_set_max_outbound_ack(server->option, OUTBOUND_ACKS_MAX);
+    nghttp2_option_set_max_settings(server->option, SETTINGS_ENTRIES_MAX);
+    nghttp2_option_set_max_continuations(server->option, CONTINUATIONS_MAX);
+    nghttp2_option_set_stream_reset_rate_limit(server->option, limits->reset_burst_max,
+                                               limits->reset_rate_per_s);
+}
+
+int h2_server_new(struct h2_server **ret_server, struct loop *loop, const struct h2_limits *limits,
+                  const struct h2_handler *handler, void *ctx)
+{
+    struct h2_server *server = calloc(1, sizeof *server);
+    CHECK(server);
+    server->stats = calloc(1, sizeof *server->stats);
+    CHECK(server->stats);
+    server->loop = loop;
+    server->limits = *limits;
+    server->conn_limits = (struct conn_limits){
+        .handshake_timeout_ms = limits->handshake_timeout_ms,
+        .write_timeout_ms = limits->write_timeout_ms,
+        .write_high_water_bytes = limits->write_high_water_bytes,
+    };
+    server->handler = handler;
+    server->ctx = ctx;
+    server->callbacks = h2_callbacks_new();
+    server->mem = h2_memory_init(&server->memory);
+    set_options(server);
+    list_init(&server->conns);
+    loop_task_init(&server->drained, on_drained);
+    ev_timer_init(&server->tick, on_tick, 0., tick_s(limits));
+    server->tick.data = server;
+    *ret_server = server;
+    return 0;
+}
+
+static void stop_listening(struct h2_server *server)
+{
+    while (server->listener_count)
+        listener_free(server->listeners[--server->listener_count].listener);
+}
+
+struct h2_server *h2_server_free(struct h2_server *server)
+{
+    if (!server)
+        return NULL;
+    stop_listening(server);
+    struct list *node;
+    while ((node = list_first(&server->conns)) != NULL) {
+        struct h2_conn *c = list_entry(node, struct h2_conn, node);
+        struct conn *transport = c->transport;
+        h2_conn_free(c, false);
+        conn_free(transport);
+    }
+    publish_conns(server);
+    ev_timer_stop(server->loop->ev, &server->tick);
+    loop_task_cancel(&server->drained);
+    h2_stream_pool_deinit(server);
+    nghttp2_session_callbacks_del(server->callbacks);
+    nghttp2_option_del(server->option);
+    h2_memory_deinit(&server->memory);
+    free(server->stats);
+    free(server);
+    return NULL;
+}
+
+int h2_server_listen(struct h2_server *server, int fd, struct tls_context *tls)
+{
+    CHECK(server->listener_count < H2_LISTENERS_MAX);
+    CHECK(!server->draining);
+    struct h2_listener *l = &server->listeners[server->listener_count];
+    *l = (struct h2_listener){.server = server, .tls = tls};
+    int r = listener_new(&l->listener, server->loop, fd, &accept_handler, l);
+    if (r < 0)
+        return r;
+    server->listener_count++;
+    listener_hold(l->listener, server->held);
+    return 0;
+}
+
+void h2_server_set_balance(struct h2_server *server, uint32_t *conns_by_worker, unsigned workers,
+                           unsigned self)
+{
+    CHECK(!conns_by_worker || self < workers);
+    server->conns_by_worker = conns_by_worker;
+    server->workers = workers;
+    server->self = self;
+    publish_conns(server);
+}
+
+void h2_server_drain(struct h2_server *server, void (*on_drained_)(void *ctx))
+{
+    server->draining = true;
+    server->on_drained = on_drained_;
+    stop_listening(server);
+    list_for_each(node, &server->conns)
+        h2_conn_drain(list_entry(node, struct h2_conn, node), "");
+    if (server->stats->conns_open == 0)
+        loop_defer(server->loop, &server->drained);
+}
+
+void h2_server_close(struct h2_server *server)
+{
+    stop_listening(server);
+    list_for_each(node, &server->conns) {
+        struct h2_conn *c = list_entry(node, struct h2_conn, node);
+        c->closed_by_us = true;
+        conn_close(c->transport, false);
+    }
+}
+
+const struct h2_stats *h2_server_stats(const struct h2_server *server)
+{
+    struct h2_stats *stats = server->stats;
+    const struct conn_stats *conns = &server->conn_stats;
+    stats->bytes_read = conns->bytes_read;
+    stats->bytes_written = conns->bytes_written;
+    stats->reads = conns->reads;
+    stats->writes = conns->writes;
+    stats->tls_handshakes_ok = conns->tls_handshakes_ok;
+    stats->tls_handshakes_failed = conns->tls_handshakes_failed;
+    return stats;
+}
