@@ -1,0 +1,390 @@
+/* The fakes behind rig.h. They take the place of h2/ at link time: the names below are h2.h's.
+ * What must stay true: they are as strict as the real ones (one end per stream, writes stay valid until taken). */
+#include "rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+struct rig rig;
+struct fake_db fake_db;
+
+/* ---- the server ---------------------------------------------------------------------------------------------- */
+
+static int64_t rig_mono(const struct clock *clock)
+{
+    (void)clock;
+    return rig.mono_ns;
+}
+
+static int64_t rig_wall(const struct clock *clock)
+{
+    (void)clock;
+    return rig.mono_ns + INT64_C(1700000000) * NS_PER_S;
+}
+
+static void complete_policy(struct rpc_method *method)
+{
+    struct rpc_policy *policy = &method->policy;
+    policy->auth = policy->auth ? policy->auth : RPC_AUTH_PUBLIC;
+    policy->request_bytes_max = policy->request_bytes_max ? policy->request_bytes_max : 65536;
+    policy->reply_bytes_max = policy->reply_bytes_max ? policy->reply_bytes_max : 65536;
+    method->full_name = (struct str){.p = method->path.p + 1, .n = method->path.n - 1};
+    method->service = &rig.service;
+    method->obs = -1;
+    for (unsigned i = 0; i < RPC_STEPS_MAX; i++)
+        method->obs_steps[i] = -1;
+}
+
+/* "good" is a traveller, "ops" works for an airline, "old" has expired. */
+static enum reason authenticate(void *app, struct str token, int64_t wall_ns, struct principal *ret_principal)
+{
+    (void)app;
+    *ret_principal = (struct principal){.known = true, .user_id.b = {7}, .expire_wall_ns = wall_ns + 60 * NS_PER_S};
+    if (str_eq(token, STR("good")))
+        ret_principal->roles = 1u << ROLE_TRAVELLER;
+    else if (str_eq(token, STR("ops")))
+        ret_principal->roles = 1u << ROLE_AIRLINE_OPS;
+    else
+        return str_eq(token, STR("old")) ? REASON_TOKEN_EXPIRED : REASON_TOKEN_INVALID;
+    return REASON_NONE;
+}
+
+void rig_start(const struct rpc_method *methods, size_t count, const struct server_limits *limits)
+{
+    rig = (struct rig){.mono_ns = INT64_C(1000) * NS_PER_S, .clock = {.mono_ns = rig_mono, .wall_ns = rig_wall}};
+    fake_db = (struct fake_db){0};
+    list_init(&fake_db.open);
+    CHECK(loop_init(&rig.loop, &rig.clock) == 0);
+    struct registry *registry = calloc(1, sizeof *registry);
+    CHECK(registry);
+    registry->methods = calloc(count, sizeof registry->methods[0]);
+    CHECK(registry->methods);
+    memcpy(registry->methods, methods, count * sizeof methods[0]);
+    registry->method_count = count;
+    for (size_t i = 0; i < count; i++)
+        complete_policy(&registry->methods[i]);
+    CHECK(registry_index(registry) == 0);
+    struct server_hooks hooks = {.authenticate = authenticate, .tx = &fake_tx, .app = &rig};
+    CHECK(server_new_with(&rig.server, &rig.loop, limits ? limits : &server_limits_default, &hooks, registry, NULL) == 0);
+}
+
+void rig_turn(void)
+{
+    ev_run(rig.loop.ev, EVRUN_NOWAIT);
+}
+
+void rig_advance(int64_t ms)
+{
+    rig.mono_ns += ms * NS_PER_MS;
+    rig.loop.now_ns = rig.mono_ns;
+    wheel_advance(&rig.server->wheel, rig.mono_ns);
+    rig_turn();
+}
+
+bool rig_is_clean(void)
+{
+    return rig.server->calls_in_flight == 0 && list_is_empty(&rig.server->calls) && rig.loop.arenas.live_chunks == 0 &&
+           fake_db.open_count == 0 && fake_db.leases_open == 0 &&
+           fake_db.leases == fake_db.commits + fake_db.rollbacks;
+}
+
+void rig_stop(void)
+{
+    rig_turn();
+    rig.server = server_free(rig.server);
+    loop_deinit(&rig.loop);
+}
+
+/* ---- HTTP/2 ---------------------------------------------------------------------------------------------------- */
+
+static struct client *client_of(struct h2_stream *s)
+{
+    return (struct client *)s;
+}
+
+static void keep(struct client *c, const struct h2_header *headers, size_t count, bool in_trailers)
+{
+    for (size_t i = 0; i < count; i++) {
+        CHECK(c->field_count < CLIENT_FIELDS_MAX);
+        CHECK(headers[i].name.n < sizeof c->names[0]);
+        CHECK(headers[i].value.n < sizeof c->values[0]);
+        memcpy(c->names[c->field_count], headers[i].name.p, headers[i].name.n);
+        memcpy(c->values[c->field_count], headers[i].value.p, headers[i].value.n);
+        c->in_trailers[c->field_count++] = in_trailers;
+    }
+}
+
+void h2_respond(struct h2_stream *s, const struct h2_header *headers, size_t count, bool end)
+{
+    struct client *c = client_of(s);
+    CHECK(!s->response_started);
+    CHECK(!c->is_closed);
+    s->response_started = true;
+    s->response_ended = end;
+    c->head_count++;
+    c->end_count += end;
+    c->trailers_only = end;
+    keep(c, headers, count, false);
+}
+
+void h2_write(struct h2_stream *s, const uint8_t *p, size_t bytes, void (*on_sent)(void *arg), void *arg)
+{
+    struct client *c = client_of(s);
+    CHECK(s->response_started);
+    CHECK(!s->response_ended);
+    CHECK(!c->is_closed);
+    CHECK(c->write_count < CLIENT_WRITES_MAX);
+    c->writes[c->write_count++] = (struct client_write){.p = p, .bytes = bytes, .on_sent = on_sent, .arg = arg};
+    s->queued_bytes += bytes;
+}
+
+void h2_trailers(struct h2_stream *s, const struct h2_header *headers, size_t count)
+{
+    struct client *c = client_of(s);
+    CHECK(s->response_started);
+    CHECK(!s->response_ended);
+    CHECK(!c->is_closed);
+    s->response_ended = true;
+    c->end_count++;
+    keep(c, headers, count, true);
+}
+
+void h2_reset(struct h2_stream *s, enum h2_error code)
+{
+    struct client *c = client_of(s);
+    CHECK(!c->is_closed);
+    c->is_reset = true;
+    c->reset_code = code;
+}
+
+void h2_consume(struct h2_stream *s, size_t bytes)
+{
+    client_of(s)->consumed += bytes;
+}
+
+struct str h2_stream_peer(const struct h2_stream *s)
+{
+    (void)s;
+    return STR("192.0.2.7:4711");
+}
+
+bool h2_stream_is_tls(const struct h2_stream *s)
+{
+    (void)s;
+    return false;
+}
+
+/* ---- clients --------------------------------------------------------------------------------------------------- */
+
+struct client *client_new(void)
+{
+    struct client *c = calloc(1, sizeof *c);
+    CHECK(c);
+    c->stream.id = 1;
+    server_h2_handler.on_open(&c->stream, rig.server);
+    return c;
+}
+
+void client_header(struct client *c, const char *name, const char *value)
+{
+    server_h2_handler.on_header(&c->stream, str_of(name), str_of(value), rig.server);
+}
+
+void client_head(struct client *c, const char *path)
+{
+    client_header(c, ":method", "POST");
+    client_header(c, ":scheme", "http");
+    client_header(c, ":path", path);
+    client_header(c, ":authority", "faregate.test");
+    client_header(c, "te", "trailers");
+    client_header(c, "content-type", "application/grpc");
+}
+
+void client_head_end(struct client *c)
+{
+    server_h2_handler.on_request(&c->stream, false, rig.server);
+}
+
+/* From memory of the exact size that is gone afterwards: what the server keeps a pointer to, the sanitizer finds. */
+void client_data(struct client *c, const void *p, size_t bytes)
+{
+    uint8_t *copy = malloc(bytes + (bytes == 0));
+    CHECK(copy);
+    if (bytes > 0)
+        memcpy(copy, p, bytes);
+    server_h2_handler.on_data(&c->stream, copy, bytes, rig.server);
+    free(copy);
+}
+
+void client_message(struct client *c, const void *p, size_t bytes)
+{
+    struct buf framed = {0};
+    frame_prefix(buf_reserve(&framed, FRAME_PREFIX_BYTES), false, bytes);
+    buf_commit(&framed, FRAME_PREFIX_BYTES);
+    if (bytes > 0)
+        buf_append(&framed, p, bytes);
+    client_data(c, framed.p, buf_len(&framed));
+    buf_deinit(&framed);
+}
+
+void client_end(struct client *c)
+{
+    c->stream.request_ended = true;
+    server_h2_handler.on_end(&c->stream, rig.server);
+}
+
+void client_take(struct client *c)
+{
+    for (unsigned i = 0; i < c->write_count; i++) {
+        struct client_write write = c->writes[i];
+        buf_append(&c->body, write.p, write.bytes);
+        c->stream.queued_bytes -= write.bytes;
+        if (write.on_sent)
+            write.on_sent(write.arg);
+    }
+    c->write_count = 0;
+}
+
+void client_close(struct client *c, bool by_peer)
+{
+    if (c->is_closed)
+        return;
+    if (!by_peer && !c->is_reset)
+        client_take(c);
+    c->is_closed = true;
+    server_h2_handler.on_close(&c->stream, by_peer ? H2_CANCEL : H2_NO_ERROR, by_peer, rig.server);
+    CHECK(!c->stream.user);
+}
+
+struct client *client_free(struct client *c)
+{
+    client_close(c, false);
+    buf_deinit(&c->body);
+    free(c);
+    return NULL;
+}
+
+struct client *client_call(const char *path, const void *p, size_t bytes)
+{
+    struct client *c = client_new();
+    client_head(c, path);
+    client_head_end(c);
+    client_message(c, p, bytes);
+    client_end(c);
+    return c;
+}
+
+const char *client_field(const struct client *c, const char *name)
+{
+    for (unsigned i = 0; i < c->field_count; i++) {
+        if (strcmp(c->names[i], name) == 0)
+            return c->values[i];
+    }
+    return "";
+}
+
+int client_status(const struct client *c)
+{
+    const char *status = client_field(c, "grpc-status");
+    return status[0] == '\0' ? -1 : (int)strtol(status, NULL, 10);
+}
+
+/* ---- statements ------------------------------------------------------------------------------------------------- */
+
+static void op_free(struct fake_op *f)
+{
+    list_remove(&f->node);
+    fake_db.open_count--;
+    free(f);
+}
+
+static void on_detach(struct op *op)
+{
+    struct fake_op *f = list_entry(op, struct fake_op, op);
+    CHECK(!f->is_commit || !f->scope->commit_sent);
+    fake_db.detached++;
+    op_free(f);
+}
+
+static struct fake_op *op_new(struct op_scope *scope, int *ret)
+{
+    struct fake_op *f = calloc(1, sizeof *f);
+    CHECK(f);
+    f->ret = ret;
+    f->scope = scope;
+    list_init(&f->node);
+    list_append(&fake_db.open, &f->node);
+    fake_db.open_count++;
+    op_start(&f->op, scope, on_detach);
+    return f;
+}
+
+static void lease_end(struct op_scope *scope, unsigned *counter)
+{
+    if (!scope->lease)
+        return;
+    scope->lease = NULL;
+    fake_db.leases_open--;
+    (*counter)++;
+}
+
+void fake_submit(struct call *c, int *ret)
+{
+    fake_db.submitted++;
+    if (c->scope.want_tx && !c->scope.lease) {
+        c->scope.lease = &fake_db;
+        fake_db.leases++;
+        fake_db.leases_open++;
+    }
+    struct fake_op *f = op_new(&c->scope, ret);
+    if (fake_db.instant)
+        fake_complete(f, 1);
+}
+
+struct fake_op *fake_first(void)
+{
+    struct list *node = list_first(&fake_db.open);
+    return node ? list_entry(node, struct fake_op, node) : NULL;
+}
+
+void fake_complete(struct fake_op *f, int value)
+{
+    if (f->ret)
+        *f->ret = value;
+    if (f->is_commit)
+        lease_end(f->scope, &fake_db.commits);
+    struct op *op = &f->op;
+    list_remove(&f->node);
+    fake_db.open_count--;
+    op_done(op, NULL);
+    free(f);
+}
+
+void fake_fail(struct fake_op *f, enum reason reason, bool restart, bool unknown)
+{
+    struct op_error error = {.reason = reason, .restart = restart, .unknown = unknown, .detail = "made to fail"};
+    if (f->is_commit) /* whichever way it went, the connection is not ours any more */
+        lease_end(f->scope, &fake_db.rollbacks);
+    list_remove(&f->node);
+    fake_db.open_count--;
+    op_done(&f->op, &error);
+    free(f);
+}
+
+static void commit(struct op_scope *scope)
+{
+    struct fake_op *f = op_new(scope, NULL);
+    f->is_commit = true;
+    scope->commit_sent = !fake_db.commit_queued;
+    if (fake_db.instant)
+        fake_complete(f, 0);
+}
+
+static void rollback(struct op_scope *scope)
+{
+    lease_end(scope, &fake_db.rollbacks);
+}
+
+const struct op_tx fake_tx = {.commit = commit, .rollback = rollback};
