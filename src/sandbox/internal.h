@@ -268,7 +268,7 @@ struct request {
 struct answer {
     unsigned status;
     json_t *json;                       /* owned */
-    char *text;                         /* a replayed body, instead of json; owned */
+    char *text;                         /* the body, where it is known already; owned */
     bool replayed;
     bool unsaved;                       /* the key may be used again: nothing began to execute */
     enum fault fault;

@@ -155,13 +155,12 @@ static bool replay_key(struct request *request, uint64_t hash, struct answer *an
     return true;
 }
 
-static void save_key(struct request *request, uint64_t hash, const struct answer *answer)
+static void save_key(struct request *request, uint64_t hash, struct answer *answer)
 {
     struct psp *psp = request->psp;
-    char *body = json_dumps(answer->json, JSON_COMPACT);
-    CHECK(body);
-    struct key *key = books_key_new(request->idempotency_key, hash, answer->status, body);
-    free(body);
+    answer->text = json_dumps(answer->json, JSON_COMPACT);
+    CHECK(answer->text);
+    struct key *key = books_key_new(request->idempotency_key, hash, answer->status, answer->text);
     key->busy_until_ms = request->now_ms + answer->delay_ms;
     books_key_add(&psp->books, key, psp->options->keys_max);
     journal_key(&psp->journal, key);

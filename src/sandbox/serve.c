@@ -161,14 +161,17 @@ static struct MHD_Response *twice(const char *body)
 static struct MHD_Response *render(struct exchange *x)
 {
     enum fault fault = x->answer.fault;
-    char *body = x->answer.text;
-    x->answer.text = NULL;
-    if (fault == FAULT_GARBAGE)
+    char *body = NULL;
+    if (fault == FAULT_GARBAGE) {
         body = strdup("{\"id\": \"pi_\", \"status\": succ\x01<html>");
-    else if (fault == FAULT_CHARGED_THEN_500)
+    } else if (fault == FAULT_CHARGED_THEN_500) {
         body = strdup("<html><body>502 Bad Gateway</body></html>");
-    else if (!body)
+    } else if (x->answer.text) {
+        body = x->answer.text;
+        x->answer.text = NULL;
+    } else {
         body = json_dumps(x->answer.json, JSON_COMPACT);
+    }
     CHECK(body);
     struct MHD_Response *response;
     if (fault == FAULT_TWICE) {

@@ -32,7 +32,7 @@ struct connection {
 
 static void say(int fd, const char *text)
 {
-    (void)!write(fd, text, strlen(text));
+    (void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
 }
 
 static void say_body(int fd, const char *status, const char *body, size_t n)
@@ -40,7 +40,7 @@ static void say_body(int fd, const char *status, const char *body, size_t n)
     char head[256];
     snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", status, n);
     say(fd, head);
-    (void)!write(fd, body, n);
+    (void)!send(fd, body, n, MSG_NOSIGNAL);
 }
 
 /* Waits until the client hangs up. */
