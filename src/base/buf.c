@@ -33,7 +33,7 @@ static void make_room(struct buf *b, size_t bytes)
             cap *= 2;
         uint8_t *p = malloc(cap);
         CHECK(p);
-        if (used)
+        if (b->p)
             memcpy(p, b->p + b->start, used);
         free(b->p);
         b->p = p;
