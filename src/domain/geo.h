@@ -1,4 +1,5 @@
-/* Distances on the globe. */
+/* Distances on the globe: what block times, fares and emissions are computed from.
+ * The timetable calls it; it is pure and rounds to whole kilometres. */
 #pragma once
 
 #include <stdint.h>

@@ -79,6 +79,19 @@ static bool user_can_enter(const struct cluster *c, const char *path)
     return pid > 0 && cluster_wait(pid) == 0;
 }
 
+/* @link may be an empty directory, just made, or the link of an earlier start. */
+static int point_to_home(const struct cluster *c, const char *link)
+{
+    char old[PATH_MAX];
+    ssize_t n = readlink(link, old, sizeof old - 1);
+    old[n < 0 ? 0 : n] = 0;
+    if (strcmp(old, c->home) == 0)
+        return 0;
+    if (rmdir(link) < 0 || symlink(c->home, link) < 0)
+        return cluster_fail(-EACCES, "cannot point %s to %s: %s", link, c->home, strerror(errno));
+    return chmod(c->home, 0700) < 0 ? -errno : 0;
+}
+
 /* @dir/db, or, where the server's user cannot get there, a directory under /var/lib that @dir/db
  * points to. */
 static int choose_home(struct cluster *c, const char *dir)
@@ -102,9 +115,7 @@ static int choose_home(struct cluster *c, const char *dir)
         make_directories(c->home) < 0 || chown(c->home, c->uid, c->gid) < 0 ||
         !user_can_enter(c, c->home))
         return cluster_fail(-EACCES, "PostgreSQL's user can enter neither %s nor " ROOT_HOME, link);
-    if (rmdir(link) < 0 || symlink(c->home, link) < 0)
-        return cluster_fail(-EACCES, "cannot point %s to %s", link, c->home);
-    return 0;
+    return point_to_home(c, link);
 }
 
 /* Held as long as this process owns the cluster; the kernel lets go of it with us. */

@@ -23,7 +23,7 @@ static void make_dir(const char *below)
     chmod(dir, 0711);
     snprintf(command, sizeof command, "mkdir -m 711 -p %s%s", dir, below);
     ASSERT_INT_EQ(system(command), 0);
-    strcat(dir, below);
+    snprintf(dir + strlen(dir), sizeof dir - strlen(dir), "%s", below);
 }
 
 static void remove_dir(void)
@@ -155,6 +155,29 @@ TEST(cluster, lives_in_deep_directories_too)
     cluster_stop(c);
     ASSERT_INT_EQ(start(&c), 0);
     cluster_stop(c);
+    remove_dir();
+}
+
+/* Root's own directories are closed to the user that PostgreSQL runs as. */
+TEST(cluster, moves_out_of_what_its_user_cannot_enter)
+{
+    char link[256], home[256] = "", command[512];
+    struct cluster *c;
+    if (geteuid() != 0)
+        return;
+    make_dir("/closed/data");
+    snprintf(command, sizeof command, "chmod 700 %.19s/closed", dir);
+    ASSERT_INT_EQ(system(command), 0);
+    snprintf(link, sizeof link, "%s/db", dir);
+    for (int i = 0; i < 2; i++) {
+        ASSERT_INT_EQ(start(&c), 0);
+        ASSERT_STR_EQ(ask(c, "SELECT 1"), "1");
+        cluster_stop(c);
+        ASSERT_INT_IN(readlink(link, home, sizeof home - 1), 1, 255);
+        ASSERT_HAS(home, "/var/lib/faregate/");
+    }
+    snprintf(command, sizeof command, "rm -rf '%s'", home);
+    ASSERT_INT_EQ(system(command), 0);
     remove_dir();
 }
 
