@@ -212,7 +212,8 @@ static void watch_end(void *arg)
     list_remove(&w->node);
 }
 
-/* Runs at the start, and again whenever the table changed or the client took what was queued. */
+/* Runs at the start, and again whenever the table changed or the client took what was queued. Nothing is queued behind
+ * a message that the client has not taken: what it reads next is the newest state, not the history. */
 static enum step watch(struct call *c)
 {
     struct watch *w = c->state;
@@ -222,15 +223,18 @@ static enum step watch(struct call *c)
         list_append(&c->server->health->watchers, &w->node);
         call_defer(c, watch_end, w);
     }
+    if (call_impl_of(c)->streamed_bytes > 0)
+        return STEP_PARK;
     enum health_status status = status_asked(c, call_request(c));
     if (!w->has_sent || status != w->sent) {
         Grpc__Health__V1__HealthCheckResponse reply = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
         reply.status = (Grpc__Health__V1__HealthCheckResponse__ServingStatus)status;
-        if (call_send(c, &reply.base)) {
-            w->sent = status;
-            w->has_sent = true;
-        }
+        w->sent = status;
+        w->has_sent = true;
+        call_send(c, &reply.base);
+        return STEP_PARK;
     }
+    /* The last word was taken; a watch that stayed open would hold up the drain for ever. */
     if (call_draining(c))
         return call_fail(c, REASON_SHUTTING_DOWN);
     return STEP_PARK;
