@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -118,7 +117,8 @@ static int choose_home(struct cluster *c, const char *dir)
     return point_to_home(c, link);
 }
 
-/* Held as long as this process owns the cluster; the kernel lets go of it with us. */
+/* Held as long as this process lives. A record lock, not flock: workers that it forks and that
+ * outlive it must not keep it. */
 static int take_lock(struct cluster *c)
 {
     char path[PATH_MAX], pid[32];
@@ -127,9 +127,10 @@ static int take_lock(struct cluster *c)
     c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (c->lock_fd < 0)
         return cluster_fail(-EACCES, "cannot open %s: %s", path, strerror(errno));
-    if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        ssize_t n = pread(c->lock_fd, pid, sizeof pid - 1, 0);
-        pid[n < 0 ? 0 : n] = 0;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(c->lock_fd, F_SETLK, &lock) < 0) {
+        ssize_t length = pread(c->lock_fd, pid, sizeof pid - 1, 0);
+        pid[length < 0 ? 0 : length] = 0;
         return cluster_fail(-EBUSY, "%s is in use by process %.*s", c->home,
                             (int)strcspn(pid, "\n"), pid);
     }
