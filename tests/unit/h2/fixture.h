@@ -1,0 +1,46 @@
+/* An HTTP/2 server in the test's own thread: tests say what its handler does and read what it saw.
+ * fx_start, then clients through fx_client or fx_dial; fx_stop checks that nothing is left over. */
+#pragma once
+
+#include "h2/h2.h"
+#include "support/h2client.h"
+#include "support/test.h"
+
+#define FX_STREAMS_MAX 4096
+
+struct fx {
+    struct loop loop;
+    struct h2_server *server;
+    uint16_t port;
+    /* What happened, in order: "open:1 header request:1 data:1:5 end:1 writable:1 close:1:0:peer ". */
+    struct buf log;
+    bool log_headers;            /* "header:name=value " too */
+    /* What to do on these; NULL: on_end echoes, the others do nothing. */
+    void (*on_request)(struct h2_stream *s, bool over_limit);
+    void (*on_data)(struct h2_stream *s, const uint8_t *p, size_t bytes);
+    void (*on_end)(struct h2_stream *s);
+    void (*on_writable)(struct h2_stream *s);
+    bool keep_window;            /* do not consume */
+    struct h2_stream *streams[FX_STREAMS_MAX]; /* by (id - 1) / 2 of one connection */
+    unsigned opened, closed, closed_by_peer, sent;
+    bool drained;
+};
+
+extern struct fx fx;
+
+void fx_start(const struct h2_limits *limits);
+void fx_stop(void);
+/* The loop, a little. */
+void fx_pump(void *arg);
+void fx_pump_ms(int ms);
+struct h2client *fx_client(const struct h2client_options *options);
+int fx_dial(void);
+const char *fx_log(void);
+void fx_on_drained(void *ctx);
+
+/* Head, @body (kept by the caller), "grpc-status: 0". */
+void fx_reply(struct h2_stream *s, const void *body, size_t bytes);
+void fx_head(struct h2_stream *s);
+void fx_trailers(struct h2_stream *s);
+/* Counts fx.sent. */
+void fx_on_sent(void *arg);
