@@ -1,5 +1,6 @@
 /* The fakes behind rig.h. They take the place of h2/ at link time: the names below are h2.h's.
- * What must stay true: they are as strict as the real ones (one end per stream, writes stay valid until taken). */
+ * What must stay true: they are as strict as the real ones (one end per stream, writes stay valid
+ * until taken). */
 #include "rig.h"
 
 #include <stdio.h>
@@ -10,7 +11,8 @@
 struct rig rig;
 struct fake_db fake_db;
 
-/* ---- the server ---------------------------------------------------------------------------------------------- */
+/* ---- the server
+ * ---------------------------------------------------------------------------------------------- */
 
 static int64_t rig_mono(const struct clock *clock)
 {
@@ -38,10 +40,12 @@ static void complete_policy(struct rpc_method *method)
 }
 
 /* "good" is a traveller, "ops" works for an airline, "old" has expired. */
-static enum reason authenticate(void *app, struct str token, int64_t wall_ns, struct principal *ret_principal)
+static enum reason authenticate(void *app, struct str token, int64_t wall_ns,
+                                struct principal *ret_principal)
 {
     (void)app;
-    *ret_principal = (struct principal){.known = true, .user_id.b = {7}, .expire_wall_ns = wall_ns + 60 * NS_PER_S};
+    *ret_principal = (struct principal){
+        .known = true, .user_id.b = {7}, .expire_wall_ns = wall_ns + 60 * NS_PER_S};
     if (str_eq(token, STR("good")))
         ret_principal->roles = 1u << ROLE_TRAVELLER;
     else if (str_eq(token, STR("ops")))
@@ -53,7 +57,8 @@ static enum reason authenticate(void *app, struct str token, int64_t wall_ns, st
 
 void rig_start(const struct rpc_method *methods, size_t count, const struct server_limits *limits)
 {
-    rig = (struct rig){.mono_ns = INT64_C(1000) * NS_PER_S, .clock = {.mono_ns = rig_mono, .wall_ns = rig_wall}};
+    rig = (struct rig){.mono_ns = INT64_C(1000) * NS_PER_S,
+                       .clock = {.mono_ns = rig_mono, .wall_ns = rig_wall}};
     fake_db = (struct fake_db){0};
     list_init(&fake_db.open);
     CHECK(loop_init(&rig.loop, &rig.clock) == 0);
@@ -67,7 +72,8 @@ void rig_start(const struct rpc_method *methods, size_t count, const struct serv
         complete_policy(&registry->methods[i]);
     CHECK(registry_index(registry) == 0);
     struct server_hooks hooks = {.authenticate = authenticate, .tx = &fake_tx, .app = &rig};
-    CHECK(server_new_with(&rig.server, &rig.loop, limits ? limits : &server_limits_default, &hooks, registry, NULL) == 0);
+    CHECK(server_new_with(&rig.server, &rig.loop, limits ? limits : &server_limits_default, &hooks,
+                          registry, NULL) == 0);
 }
 
 void rig_turn(void)
@@ -85,9 +91,9 @@ void rig_advance(int64_t ms)
 
 bool rig_is_clean(void)
 {
-    return rig.server->calls_in_flight == 0 && list_is_empty(&rig.server->calls) && rig.loop.arenas.live_chunks == 0 &&
-           fake_db.open_count == 0 && fake_db.leases_open == 0 &&
-           fake_db.leases == fake_db.commits + fake_db.rollbacks;
+    return rig.server->calls_in_flight == 0 && list_is_empty(&rig.server->calls) &&
+           rig.loop.arenas.live_chunks == 0 && fake_db.open_count == 0 &&
+           fake_db.leases_open == 0 && fake_db.leases == fake_db.commits + fake_db.rollbacks;
 }
 
 void rig_stop(void)
@@ -97,7 +103,9 @@ void rig_stop(void)
     loop_deinit(&rig.loop);
 }
 
-/* ---- HTTP/2 ---------------------------------------------------------------------------------------------------- */
+/* ---- HTTP/2
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static struct client *client_of(struct h2_stream *s)
 {
@@ -129,14 +137,16 @@ void h2_respond(struct h2_stream *s, const struct h2_header *headers, size_t cou
     keep(c, headers, count, false);
 }
 
-void h2_write(struct h2_stream *s, const uint8_t *p, size_t bytes, void (*on_sent)(void *arg), void *arg)
+void h2_write(struct h2_stream *s, const uint8_t *p, size_t bytes, void (*on_sent)(void *arg),
+              void *arg)
 {
     struct client *c = client_of(s);
     CHECK(s->response_started);
     CHECK(!s->response_ended);
     CHECK(!c->is_closed);
     CHECK(c->write_count < CLIENT_WRITES_MAX);
-    c->writes[c->write_count++] = (struct client_write){.p = p, .bytes = bytes, .on_sent = on_sent, .arg = arg};
+    c->writes[c->write_count++] =
+        (struct client_write){.p = p, .bytes = bytes, .on_sent = on_sent, .arg = arg};
     s->queued_bytes += bytes;
 }
 
@@ -176,7 +186,9 @@ bool h2_stream_is_tls(const struct h2_stream *s)
     return false;
 }
 
-/* ---- clients --------------------------------------------------------------------------------------------------- */
+/* ---- clients
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 struct client *client_new(void)
 {
@@ -207,7 +219,8 @@ void client_head_end(struct client *c)
     server_h2_handler.on_request(&c->stream, false, rig.server);
 }
 
-/* From memory of the exact size that is gone afterwards: what the server keeps a pointer to, the sanitizer finds. */
+/* From memory of the exact size that is gone afterwards: what the server keeps a pointer to, the
+ * sanitizer finds. */
 void client_data(struct client *c, const void *p, size_t bytes)
 {
     uint8_t *copy = malloc(bytes + (bytes == 0));
@@ -291,7 +304,9 @@ int client_status(const struct client *c)
     return status[0] == '\0' ? -1 : (int)strtol(status, NULL, 10);
 }
 
-/* ---- statements ------------------------------------------------------------------------------------------------- */
+/* ---- statements
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void op_free(struct fake_op *f)
 {
@@ -364,7 +379,8 @@ void fake_complete(struct fake_op *f, int value)
 
 void fake_fail(struct fake_op *f, enum reason reason, bool restart, bool unknown)
 {
-    struct op_error error = {.reason = reason, .restart = restart, .unknown = unknown, .detail = "made to fail"};
+    struct op_error error = {
+        .reason = reason, .restart = restart, .unknown = unknown, .detail = "made to fail"};
     if (f->is_commit) /* whichever way it went, the connection is not ours any more */
         lease_end(f->scope, &fake_db.rollbacks);
     list_remove(&f->node);

@@ -1,10 +1,12 @@
-/* A server without sockets or a database: fake HTTP/2 streams in front, fake statements behind, a clock that tests move.
- * The unit tests of intake and runner use it, and the torture driver. One rig at a time. */
+/* A server without sockets or a database: fake HTTP/2 streams in front, fake statements behind, a
+ * clock that tests move. The unit tests of intake and runner use it, and the torture driver. One
+ * rig at a time. */
 #pragma once
 
 #include "grpc/internal.h"
 
-/* ---- the server ---------------------------------------------------------------------------------------------- */
+/* ---- the server
+ * ---------------------------------------------------------------------------------------------- */
 
 struct rig {
     struct loop loop;
@@ -26,7 +28,9 @@ void rig_advance(int64_t ms);
 bool rig_is_clean(void);
 void rig_stop(void);
 
-/* ---- clients --------------------------------------------------------------------------------------------------- */
+/* ---- clients
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 #define CLIENT_FIELDS_MAX 24
 #define CLIENT_WRITES_MAX 64
@@ -40,12 +44,12 @@ struct client_write {
 
 struct client {
     struct h2_stream stream;
-    char names[CLIENT_FIELDS_MAX][64];     /* response headers and trailers, copied */
+    char names[CLIENT_FIELDS_MAX][64]; /* response headers and trailers, copied */
     char values[CLIENT_FIELDS_MAX][12288];
     bool in_trailers[CLIENT_FIELDS_MAX];
     unsigned field_count;
-    unsigned head_count;                   /* HEADERS frames that begin a response */
-    unsigned end_count;                    /* END_STREAMs: one per call */
+    unsigned head_count; /* HEADERS frames that begin a response */
+    unsigned end_count;  /* END_STREAMs: one per call */
     bool trailers_only;
     bool is_reset;
     bool is_closed;
@@ -53,7 +57,7 @@ struct client {
     size_t consumed;
     struct client_write writes[CLIENT_WRITES_MAX];
     unsigned write_count;
-    struct buf body;                       /* what the client took */
+    struct buf body; /* what the client took */
 };
 
 struct client *client_new(void);
@@ -78,7 +82,9 @@ const char *client_field(const struct client *c, const char *name);
 /* grpc-status as a number; -1: none came. */
 int client_status(const struct client *c);
 
-/* ---- statements ------------------------------------------------------------------------------------------------- */
+/* ---- statements
+ * -------------------------------------------------------------------------------------------------
+ */
 
 struct fake_op {
     struct op op;
@@ -89,16 +95,16 @@ struct fake_op {
 };
 
 struct fake_db {
-    struct list open;                      /* struct fake_op, oldest first */
+    struct list open; /* struct fake_op, oldest first */
     unsigned open_count;
     unsigned submitted;
     unsigned detached;
-    unsigned leases;                       /* ever taken */
+    unsigned leases; /* ever taken */
     unsigned leases_open;
     unsigned commits;
     unsigned rollbacks;
-    bool instant;                          /* statements complete inside the step */
-    bool commit_queued;                    /* COMMIT waits: commit_sent stays false */
+    bool instant;       /* statements complete inside the step */
+    bool commit_queued; /* COMMIT waits: commit_sent stays false */
 };
 
 extern struct fake_db fake_db;

@@ -33,7 +33,8 @@ TEST(timeout, clamps_hours_that_overflow)
 
 TEST(timeout, refuses_what_is_not_digits_and_a_unit)
 {
-    static const char *const bad[] = {"", "S", "1", "1s", "-1S", "+1S", "1.5S", " 1S", "1S ", "123456789S", "1SS", "0x1S"};
+    static const char *const bad[] = {"",     "S",   "1",   "1s",         "-1S", "+1S",
+                                      "1.5S", " 1S", "1S ", "123456789S", "1SS", "0x1S"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ASSERT_INT_EQ(parsed(bad[i]), -EINVAL);
 }
@@ -55,8 +56,9 @@ TEST(percent, leaves_printable_ascii_alone_but_for_the_percent_sign)
 /* The interop case special_status_message. */
 TEST(percent, escapes_control_and_every_byte_of_utf8)
 {
-    expect_percent("\t\ntest with whitespace\r\nand Unicode BMP \xe2\x98\xba and non-BMP \xf0\x9f\x98\x88\t\n",
-                   "%09%0Atest with whitespace%0D%0Aand Unicode BMP %E2%98%BA and non-BMP %F0%9F%98%88%09%0A");
+    expect_percent(
+        "\t\ntest with whitespace\r\nand Unicode BMP \xe2\x98\xba and non-BMP \xf0\x9f\x98\x88\t\n",
+        "%09%0Atest with whitespace%0D%0Aand Unicode BMP %E2%98%BA and non-BMP %F0%9F%98%88%09%0A");
     expect_percent("\x7f\xff", "%7F%FF");
 }
 
@@ -88,7 +90,8 @@ TEST(base64, writes_unpadded_and_reads_both)
 
 TEST(base64, refuses_foreign_characters_and_impossible_lengths)
 {
-    static const char *const bad[] = {"Z", "Zm9vY", "Zm9*", "Zg=", "Z===", "=", "====", "Zm=v", "-_-_", "Zm 9v"};
+    static const char *const bad[] = {
+        "Z", "Zm9vY", "Zm9*", "Zg=", "Z===", "=", "====", "Zm=v", "-_-_", "Zm 9v"};
     uint8_t bytes[64];
     size_t count;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

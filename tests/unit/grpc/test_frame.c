@@ -93,9 +93,12 @@ TEST(compress, refuses_garbage_truncation_and_trailing_bytes)
     size_t bytes;
     struct str back;
     ASSERT_INT_EQ(compressor_new(&z), 0);
-    ASSERT_INT_EQ(compressor_inflate(z, (const uint8_t *)"not gzip at all", 15, 1000, &back), -EBADMSG);
+    ASSERT_INT_EQ(compressor_inflate(z, (const uint8_t *)"not gzip at all", 15, 1000, &back),
+                  -EBADMSG);
     ASSERT_INT_EQ(compressor_inflate(z, (const uint8_t *)"", 0, 1000, &back), -EBADMSG);
-    ASSERT_INT_EQ(compressor_deflate(z, (const uint8_t *)"hello hello hello", 17, small, sizeof small - 1, &bytes), 0);
+    ASSERT_INT_EQ(compressor_deflate(z, (const uint8_t *)"hello hello hello", 17, small,
+                                     sizeof small - 1, &bytes),
+                  0);
     for (size_t n = 0; n < bytes; n++)
         ASSERT_INT_EQ(compressor_inflate(z, small, n, 1000, &back), -EBADMSG);
     small[bytes] = 'x';

@@ -1,0 +1,198 @@
+/* Streaming calls: back-pressure in both directions, and how a stream ends.
+ * Sizes are chosen so that the queue limit of 2000 bytes is passed by the fifth message. */
+#include <grpc/health/v1/health.pb-c.h>
+
+#include "rig.h"
+#include "support/test.h"
+
+static unsigned step_runs[2];
+static unsigned send_count;
+
+struct state {
+    unsigned rounds;
+};
+
+static enum step pour(struct call *c)
+{
+    struct state *s = c->state;
+    Grpc__Health__V1__HealthCheckRequest message = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+    char text[400];
+    step_runs[0]++;
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    message.service = text;
+    while (s->rounds < send_count) {
+        s->rounds++;
+        if (!call_send(c, &message.base))
+            return STEP_PARK;
+    }
+    return call_reply(c, NULL);
+}
+
+static const struct step_def pour_steps[] = {STEP(pour)};
+static const struct rpc_handler pours = {.method = "Pours", RPC_STEPS(pour_steps, struct state)};
+
+static enum step echo(struct call *c)
+{
+    const Grpc__Health__V1__HealthCheckRequest *message;
+    step_runs[0]++;
+    while ((message = call_next_request(c))) {
+        step_runs[1]++;
+        if (!call_send(c, &message->base))
+            return STEP_PARK;
+    }
+    return call_half_closed(c) ? call_reply(c, NULL) : STEP_PARK;
+}
+
+static const struct step_def echo_steps[] = {STEP(echo)};
+static const struct rpc_handler echoes = {.method = "Echoes", RPC_STEPS(echo_steps, struct state)};
+
+#define TYPES                                                                                      \
+    .request = &grpc__health__v1__health_check_request__descriptor,                                \
+    .reply = &grpc__health__v1__health_check_response__descriptor
+
+static void begin(void)
+{
+    struct server_limits limits = server_limits_default;
+    const struct rpc_method methods[] = {
+        {.path = STR("/test.S/Pours"), .handler = &pours, TYPES, .server_streaming = true},
+        {.path = STR("/test.S/UserPours"),
+         .handler = &pours,
+         TYPES,
+         .server_streaming = true,
+         .policy.auth = RPC_AUTH_USER},
+        {.path = STR("/test.S/Echoes"),
+         .handler = &echoes,
+         TYPES,
+         .server_streaming = true,
+         .client_streaming = true},
+    };
+    memset(step_runs, 0, sizeof step_runs);
+    limits.stream_queue_bytes_max = 2000;
+    rig_start(methods, sizeof methods / sizeof methods[0], &limits);
+}
+
+static void finish(void)
+{
+    rig_turn();
+    ASSERT_TRUE(rig_is_clean());
+    rig_stop();
+}
+
+static void expect_end(struct client *c, int status)
+{
+    client_take(c);
+    ASSERT_INT_EQ(client_status(c), status);
+    ASSERT_INT_EQ(c->end_count, 1);
+    client_free(c);
+}
+
+TEST(stream, slows_a_stream_down_to_the_clients_pace)
+{
+    begin();
+    send_count = 12;
+    struct client *c = client_call("/test.S/Pours", "", 0);
+    ASSERT_INT_EQ(c->write_count, 5); /* the fifth passes 2000 bytes */
+    rig_turn();
+    ASSERT_INT_EQ(c->write_count, 5);
+    client_take(c);
+    rig_turn();
+    ASSERT_INT_EQ(c->write_count, 5);
+    client_take(c);
+    rig_turn();
+    client_take(c);
+    ASSERT_INT_EQ(buf_len(&c->body), 12 * (5 + 402));
+    expect_end(c, STATUS_OK);
+    finish();
+}
+
+TEST(stream, resets_a_stream_whose_token_expires_while_the_client_does_not_read)
+{
+    begin();
+    send_count = 12;
+    struct client *c = client_new();
+    client_head(c, "/test.S/UserPours");
+    client_header(c, "authorization", "Bearer good");
+    client_head_end(c);
+    client_message(c, "", 0);
+    client_end(c);
+    rig_advance(59000);
+    ASSERT_FALSE(c->is_reset);
+    rig_advance(1002);
+    ASSERT_TRUE(c->is_reset);
+    ASSERT_INT_EQ(c->reset_code, H2_CANCEL);
+    client_free(c);
+    finish();
+}
+
+TEST(stream, sends_trailers_only_for_a_stream_without_messages)
+{
+    begin();
+    send_count = 0;
+    struct client *c = client_call("/test.S/Pours", "", 0);
+    ASSERT_TRUE(c->trailers_only);
+    expect_end(c, STATUS_OK);
+    finish();
+}
+
+TEST(stream, echoes_a_stream_however_its_bytes_are_cut)
+{
+    static const char two_messages[] = "\0\0\0\0\3\n\1a\0\0\0\0\3\n\1b";
+    begin();
+    struct client *c = client_new();
+    client_head(c, "/test.S/Echoes");
+    client_head_end(c);
+    ASSERT_INT_EQ(step_runs[0], 1);
+    client_data(c, two_messages, 11);
+    rig_turn();
+    ASSERT_INT_EQ(step_runs[1], 1);
+    client_data(c, two_messages + 11, 5);
+    client_data(c, two_messages, 16);
+    rig_turn();
+    ASSERT_INT_EQ(step_runs[1], 4);
+    ASSERT_INT_EQ(c->consumed, 32);
+    client_end(c);
+    rig_turn();
+    client_take(c);
+    ASSERT_INT_EQ(buf_len(&c->body), 32);
+    expect_end(c, STATUS_OK);
+    finish();
+}
+
+TEST(stream, ends_a_stream_whose_bytes_are_wrong)
+{
+    static const struct {
+        const char *p;
+        size_t bytes;
+    } bad[] = {
+        {"\2\0\0\0\0", 5}, {"\0\0\0\0\3\n", 6}, {"\0\0\0\0\3\n\5x", 8}, {"\1\0\0\0\3\n\1x", 8}};
+    begin();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct client *c = client_new();
+        client_head(c, "/test.S/Echoes");
+        client_head_end(c);
+        client_data(c, "\0\0\0\0\3\n\1a", 8);
+        client_data(c, bad[i].p, bad[i].bytes);
+        rig_turn();
+        client_end(c);
+        rig_turn();
+        ASSERT_INT_EQ(c->consumed, 8 + bad[i].bytes);
+        expect_end(c, STATUS_INTERNAL);
+    }
+    finish();
+}
+
+TEST(stream, keeps_the_window_closed_for_what_no_step_takes)
+{
+    begin();
+    struct client *c = client_new();
+    client_head(c, "/test.S/Echoes");
+    client_head_end(c);
+    for (int i = 0; i < 10; i++)
+        client_data(c, "\0\0\0\0\3\n\1a", 8);
+    ASSERT_INT_EQ(c->consumed, 0);
+    client_close(c, true);
+    ASSERT_INT_EQ(c->consumed, 80);
+    client_free(c);
+    finish();
+}
