@@ -115,3 +115,203 @@ WITH r AS MATERIALIZED (
 SELECT w.n::int4, k.request_id IS NOT NULL AS claimed, w.refusal, b.create_time, b.payment_required_time AS due_time
   FROM w LEFT JOIN k USING (principal, request_id) LEFT JOIN b USING (booking_id)
  ORDER BY w.n;
+
+-- name: claim_seats(booking_id uuid, expire_seconds int4, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
+--       -> one (taken int4)
+-- Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: roll back.
+WITH s AS (
+    INSERT INTO seat_assignment (flight_id, seat, cabin, booking_id, passenger, expire_time)
+    SELECT x.flight_id, x.seat, x.cabin, @booking_id, x.passenger, now() + @expire_seconds * interval '1 second'
+      FROM unnest(@flight_ids, @seats, @cabins, @passengers) AS x(flight_id, seat, cabin, passenger)
+     ORDER BY x.flight_id, x.seat
+        ON CONFLICT (flight_id, seat) DO UPDATE
+           SET booking_id = excluded.booking_id, passenger = excluded.passenger, cabin = excluded.cabin,
+               expire_time = excluded.expire_time
+         WHERE seat_assignment.expire_time <= now()
+    RETURNING 1
+), b AS (
+    UPDATE booking SET has_assigned_seats = true WHERE booking_id = @booking_id
+)
+SELECT count(*)::int4 AS taken FROM s;
+
+-- name: get(booking_id uuid) -> maybe (booking_id uuid, user_id uuid, locator text, state text, state_reason text?,
+--       total_minor int8, currency text, authorised_minor int8, captured_minor int8, refunded_minor int8, offer text,
+--       snapshot bytea, passengers bytea, intent_id uuid?, create_time timestamptz, update_time timestamptz,
+--       due_time timestamptz, lapsed bool, event_count int4)
+-- read
+-- batched: on booking_id max 32
+-- A hold past its lease is dead even if nobody swept it yet: @lapsed.
+-- one:
+SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
+       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,
+       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
+       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
+  FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id
+ WHERE b.booking_id = @booking_id;
+-- many:
+SELECT r.n::int4, b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
+       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,
+       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
+       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
+  FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking b USING (booking_id)
+  LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id;
+
+-- name: tickets(booking_id uuid) -> many (number text, passenger int2, coupons text, issue_time timestamptz)
+-- read
+-- max: 18 rows
+SELECT number, passenger, coupons, issue_time FROM ticket WHERE booking_id = @booking_id ORDER BY passenger, number;
+
+-- name: seats(booking_id uuid) -> many (segment int4, passenger int2, seat text)
+-- read
+-- max: 216 rows
+SELECT f.i::int4 AS segment, s.passenger, s.seat
+  FROM booking b CROSS JOIN LATERAL unnest(b.flight_ids) WITH ORDINALITY AS f(flight_id, i)
+  JOIN seat_assignment s ON s.flight_id = f.flight_id AND s.booking_id = b.booking_id
+ WHERE b.booking_id = @booking_id AND b.has_assigned_seats AND s.expire_time > now()
+ ORDER BY 1, 2;
+
+-- name: list(user_id uuid, before uuid, states text[], row_count int4) -> many (booking_id uuid, user_id uuid, locator text,
+--       state text, state_reason text?, total_minor int8, currency text, authorised_minor int8, captured_minor int8,
+--       refunded_minor int8, snapshot bytea, passengers bytea, intent_id uuid?, create_time timestamptz,
+--       update_time timestamptz, due_time timestamptz, lapsed bool, event_count int4)
+-- read
+-- max: 101 rows
+-- Newest first: booking ids are ordered by time.
+SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
+       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot, b.passengers,
+       b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
+       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
+  FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id
+ WHERE b.user_id = @user_id AND b.booking_id < @before
+   AND (cardinality(@states) = 0
+        OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END = ANY (@states))
+ ORDER BY b.booking_id DESC LIMIT @row_count;
+
+-- name: events(booking_id uuid, after int4, row_count int4) -> many (sequence int4, type text, state text, actor text,
+--       reason text?, occur_time timestamptz)
+-- read
+-- max: 201 rows
+SELECT sequence, type, state, actor, reason, occur_time
+  FROM booking_event WHERE booking_id = @booking_id AND sequence > @after ORDER BY sequence LIMIT @row_count;
+
+-- name: quote(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, event_count int4,
+--       refund_minor int8, penalty_minor int8, quote_seconds int4)
+--       -> one (claimed bool, refusal text?, create_time timestamptz, expire_time timestamptz)
+-- A quote for the booking as it was read (@event_count); CONFLICT when it has changed since, which leaves no claim.
+WITH b AS MATERIALIZED (
+    SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
+), v AS MATERIALIZED (
+    SELECT CASE
+               WHEN b.event_count <> @event_count THEN 'CONFLICT'
+               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor
+                   THEN 'PAYMENT_IN_PROGRESS'
+               WHEN b.state NOT IN ('HELD', 'CONFIRMED') OR b.state = 'HELD' AND b.payment_required_time <= now()
+                   THEN 'BOOKING_STATE'
+           END AS refusal
+      FROM b
+), k AS (
+    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
+    SELECT @principal, 6, @request_id, @fingerprint, CASE WHEN refusal IS NULL THEN @cancellation_id END, refusal
+      FROM v WHERE refusal IS NULL OR refusal = 'BOOKING_STATE'
+        ON CONFLICT DO NOTHING
+    RETURNING resource
+), g AS MATERIALIZED (
+    SELECT b.event_count, b.currency, b.state FROM k, b WHERE k.resource IS NOT NULL
+), s AS (
+    UPDATE cancellation SET state = 'SUPERSEDED'
+      FROM g WHERE cancellation.booking_id = @booking_id AND cancellation.state = 'QUOTED'
+), q AS (
+    INSERT INTO cancellation (booking_id, cancellation_id, state, refund_minor, penalty_minor, currency, expire_time)
+    SELECT @booking_id, @cancellation_id, 'QUOTED', @refund_minor, @penalty_minor, currency,
+           now() + @quote_seconds * interval '1 second'
+      FROM g
+), u AS (
+    UPDATE booking SET event_count = booking.event_count + 1, update_time = now() FROM g WHERE booking_id = @booking_id
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
+    SELECT @booking_id, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || @principal FROM g
+)
+SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, now() AS create_time,
+       now() + @quote_seconds * interval '1 second' AS expire_time
+  FROM v;
+
+-- name: cancellation(booking_id uuid, cancellation_id uuid) -> maybe (user_id uuid, state text, refund_minor int8,
+--       penalty_minor int8, currency text, refund_id uuid?, expire_time timestamptz, create_time timestamptz, lapsed bool,
+--       offer text, captured_minor int8)
+SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund_id, c.expire_time, c.create_time,
+       c.state = 'QUOTED' AND c.expire_time <= now() AS lapsed, b.offer, b.captured_minor
+  FROM cancellation c JOIN booking b USING (booking_id)
+ WHERE c.booking_id = @booking_id AND c.cancellation_id = @cancellation_id;
+
+-- name: cancel(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, refund_id uuid,
+--       transfer_id uuid) -> one (claimed bool, refusal text?)
+-- Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
+-- provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
+WITH b AS MATERIALIZED (
+    SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
+), q AS MATERIALIZED (
+    SELECT c.* FROM cancellation c, b WHERE c.booking_id = @booking_id AND c.cancellation_id = @cancellation_id
+), v AS MATERIALIZED (
+    SELECT CASE
+               WHEN b.user_id IS DISTINCT FROM @principal OR q.cancellation_id IS NULL THEN 'NOT_FOUND'
+               WHEN q.state = 'SUPERSEDED' THEN 'QUOTE_SUPERSEDED'
+               WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'
+               WHEN q.state <> 'QUOTED' OR b.state NOT IN ('HELD', 'CONFIRMED') THEN 'BOOKING_STATE'
+               WHEN q.expire_time <= now() THEN 'QUOTE_EXPIRED'
+               WHEN b.captured_minor - b.refunded_minor <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'
+           END AS refusal
+      FROM (SELECT 1) x LEFT JOIN b ON true LEFT JOIN q ON true
+), k AS (
+    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
+    SELECT @principal, 7, @request_id, @fingerprint, CASE WHEN refusal IS NULL THEN @cancellation_id END, refusal
+      FROM v WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS')
+        ON CONFLICT DO NOTHING
+    RETURNING resource
+), g AS MATERIALIZED (
+    SELECT b.*, q.refund_minor, q.penalty_minor FROM k, b, q WHERE k.resource IS NOT NULL
+), l AS MATERIALIZED (
+    SELECT i.flight_id, i.cabin, g.seats, g.state
+      FROM g CROSS JOIN LATERAL (SELECT DISTINCT * FROM unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin)) x
+      JOIN inventory i USING (flight_id, cabin)
+     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
+), u AS (
+    UPDATE inventory i SET held = held - CASE l.state WHEN 'HELD' THEN l.seats ELSE 0 END,
+                           sold = sold - CASE l.state WHEN 'CONFIRMED' THEN l.seats ELSE 0 END
+      FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+), z AS (
+    DELETE FROM seat_assignment a USING g, unnest(g.flight_ids) AS x(flight_id)
+     WHERE g.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = g.booking_id
+), t AS (
+    UPDATE ticket SET coupons = replace(ticket.coupons, 'O', CASE WHEN g.refund_minor > 0 THEN 'R' ELSE 'V' END)
+      FROM g WHERE ticket.booking_id = g.booking_id
+), w AS (
+    UPDATE booking SET state = CASE WHEN g.refund_minor > 0 THEN 'CANCELLING' ELSE 'CANCELLED' END, update_time = now(),
+                       event_count = booking.event_count + CASE WHEN g.refund_minor > 0 THEN 1 ELSE 2 END
+      FROM g WHERE booking.booking_id = g.booking_id
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
+    SELECT g.booking_id, g.event_count + x.i, x.type, CASE WHEN g.refund_minor > 0 THEN 'CANCELLING' ELSE 'CANCELLED' END,
+           'users/' || @principal
+      FROM g JOIN (VALUES (1, 'CANCELLATION_CONFIRMED'), (2, 'BOOKING_CANCELLED')) AS x(i, type)
+        ON x.i = 1 OR g.refund_minor = 0
+), c AS (
+    UPDATE cancellation SET state = CASE WHEN g.refund_minor > 0 THEN 'CONFIRMING' ELSE 'APPLIED' END,
+                            refund_id = CASE WHEN g.refund_minor > 0 THEN @refund_id END
+      FROM g WHERE cancellation.booking_id = @booking_id AND cancellation.cancellation_id = @cancellation_id
+), p AS (
+    UPDATE payment_intent i
+       SET refund_reserved_minor = i.refund_reserved_minor + g.refund_minor, update_time = now(),
+           state = CASE i.state WHEN 'REQUIRES_PAYMENT_METHOD' THEN 'CANCELLED' WHEN 'REQUIRES_ACTION' THEN 'CANCELLED'
+                   ELSE i.state END
+      FROM g WHERE i.booking_id = g.booking_id AND i.intent_id = g.intent_id
+), f AS (
+    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)
+    SELECT booking_id, @refund_id, intent_id, 'RESERVED', refund_minor, currency, 'CANCELLATION', now()
+      FROM g WHERE refund_minor > 0
+), m AS (
+    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)
+    SELECT booking_id, @transfer_id, 'PENALTY', 'unearned_revenue', 'penalty_revenue', penalty_minor, currency,
+           @cancellation_id
+      FROM g WHERE penalty_minor > 0
+)
+SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal FROM v;
