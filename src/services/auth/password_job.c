@@ -43,11 +43,15 @@ static void job_done(struct work_job *base)
     *job->ret = job->result;
 }
 
-static void job_free(struct work_job *base)
+static void job_drop(struct password_job *job)
 {
-    struct password_job *job = (struct password_job *)base;
     explicit_bzero(job, sizeof *job);
     free(job);
+}
+
+static void job_free(struct work_job *base)
+{
+    job_drop((struct password_job *)base);
 }
 
 static bool job_start(struct call *c, struct str password, struct str stored, bool checks,
@@ -71,7 +75,7 @@ static bool job_start(struct call *c, struct str password, struct str stored, bo
     job->password_len = password.n;
     if (work_submit(app->work, &job->job, &c->scope) == 0)
         return true;
-    job_free(&job->job);
+    job_drop(job);
     call_fail_pushback(c, BUSY_PUSHBACK_MS);
     call_fail(c, REASON_OVERLOADED);
     return false;
