@@ -1,0 +1,258 @@
+/* From nothing to a session: host names, PQconnectPoll, session settings, and the next attempt when it fails.
+ *
+ *   OFF -> RESOLVING -> CONNECTING -> (SETUP, first connection only) -> READY
+ *                           any of them -> BROKEN -> WAITING -> RESOLVING ...
+ *
+ * What must stay true: the watcher is stopped before libpq closes its socket, and set again after every poll
+ * (the socket may be another one, even with the same number). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/uuid.h"
+#include "db/internal.h"
+
+#define KEYWORDS_MAX 80
+
+/* What we ask for unless the conninfo says otherwise. */
+static const char *const defaults[][2] = {
+    {"application_name", "faregate"}, {"gssencmode", "disable"},    {"client_encoding", "UTF8"},
+    {"keepalives_idle", "10"},        {"keepalives_interval", "3"}, {"keepalives_count", "3"},
+    {"tcp_user_timeout", "8000"},
+};
+
+static void on_io(struct ev_loop *ev, ev_io *w, int events)
+{
+    (void)ev;
+    db_conn_io(w->data, events);
+}
+
+static void on_timer(struct ev_loop *ev, ev_timer *w, int events)
+{
+    struct db_conn *conn = w->data;
+    (void)events;
+    ev_timer_stop(ev, w);
+    if (conn->state == CONN_WAITING)
+        db_conn_start(conn);
+    else if (conn->state != CONN_RESOLVING) /* the resolver has time limits of its own */
+        db_conn_break(conn, "timeout while connecting");
+}
+
+static void on_broken(struct loop_task *task)
+{
+    db_conn_lost(list_entry(task, struct db_conn, broken_task));
+}
+
+void db_conn_init(struct db_conn *conn, struct db *db, bool needs_writes)
+{
+    conn->db = db;
+    conn->needs_writes = needs_writes;
+    conn->state = CONN_OFF;
+    list_init(&conn->units);
+    loop_task_init(&conn->broken_task, on_broken);
+    ev_init(&conn->io, on_io);
+    ev_init(&conn->timer, on_timer);
+    conn->io.data = conn->timer.data = conn;
+    conn->prepared = calloc(db->plan_count * 2 + 1, 1);
+    CHECK(conn->prepared);
+}
+
+void db_conn_deinit(struct db_conn *conn)
+{
+    ev_io_stop(conn->db->loop->ev, &conn->io);
+    ev_timer_stop(conn->db->loop->ev, &conn->timer);
+    loop_task_cancel(&conn->broken_task);
+    resolve_free(conn->resolve);
+    PQfinish(conn->pg);
+    free(conn->replies);
+    free(conn->prepared);
+}
+
+static void start_timer(struct db_conn *conn, uint32_t ms)
+{
+    ev_timer_stop(conn->db->loop->ev, &conn->timer);
+    ev_timer_set(&conn->timer, ms / 1000.0, 0);
+    ev_timer_start(conn->db->loop->ev, &conn->timer);
+}
+
+/* Exponential, with full jitter: a thousand workers must not knock at the same moment. */
+void db_conn_retry_later(struct db_conn *conn)
+{
+    const struct db_limits *limits = &conn->db->limits;
+    uint64_t max = limits->reconnect_min_ms;
+    uint64_t bits;
+    random_bytes(&bits, sizeof bits);
+    for (uint32_t i = 0; i < conn->attempts && max < limits->reconnect_max_ms; i++)
+        max *= 2;
+    if (max > limits->reconnect_max_ms)
+        max = limits->reconnect_max_ms;
+    conn->attempts++;
+    conn->state = CONN_WAITING;
+    start_timer(conn, (uint32_t)(1 + bits % (max + 1)));
+}
+
+/* ---- parameters --------------------------------------------------------------------------------------- */
+
+struct keywords {
+    const char *names[KEYWORDS_MAX];
+    const char *values[KEYWORDS_MAX];
+    int count;
+};
+
+static void put(struct keywords *k, const char *name, const char *value)
+{
+    CHECK(k->count + 1 < KEYWORDS_MAX);
+    k->names[k->count] = name;
+    k->values[k->count++] = value;
+}
+
+static const char *value_of(const struct keywords *k, const char *name)
+{
+    for (int i = 0; i < k->count; i++)
+        if (strcmp(k->names[i], name) == 0)
+            return k->values[i];
+    return NULL;
+}
+
+static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
+{
+    const struct db_limits *limits = &conn->db->limits;
+    struct keywords k = {.count = 0};
+    const char *host = NULL, *address = NULL, *port = NULL, *error, *theirs = "";
+    char ours[400];
+    if (conn->resolve && !resolve_result(conn->resolve, &host, &address, &port, &error)) {
+        db_conn_break(conn, error);
+        return false;
+    }
+    for (const PQconninfoOption *o = options; o->keyword; o++) {
+        if (!o->val || (host && (strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "port") == 0)))
+            continue;
+        if (strcmp(o->keyword, "options") == 0)
+            theirs = o->val;
+        else
+            put(&k, o->keyword, o->val);
+    }
+    if (host) {
+        put(&k, "host", host);
+        put(&k, "hostaddr", address);
+        put(&k, "port", port);
+    }
+    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
+        if (!value_of(&k, defaults[i][0]))
+            put(&k, defaults[i][0], defaults[i][1]);
+    const char *hosts = value_of(&k, "host");
+    if (conn->needs_writes && hosts && strchr(hosts, ',') && !value_of(&k, "target_session_attrs"))
+        put(&k, "target_session_attrs", "read-write");
+    /* Theirs come last, so they win. */
+    snprintf(ours, sizeof ours,
+             "-c plan_cache_mode=force_generic_plan -c idle_in_transaction_session_timeout=15000"
+             " -c statement_timeout=%u -c lock_timeout=%u %s",
+             limits->statement_timeout_ms, limits->lock_timeout_ms, theirs);
+    put(&k, "options", ours);
+    conn->pg = PQconnectStartParams(k.names, k.values, 0);
+    CHECK(conn->pg);
+    return true;
+}
+
+static void ignore_notice(void *ctx, const PGresult *result)
+{
+    (void)ctx;
+    (void)result;
+}
+
+static void connect_now(struct db_conn *conn)
+{
+    start_timer(conn, conn->db->limits.connect_timeout_ms);
+    char *error = NULL;
+    PQconninfoOption *options = PQconninfoParse(conn->db->conninfo, &error);
+    PQfreemem(error);
+    CHECK(options); /* db_new has parsed it before */
+    conn->state = CONN_CONNECTING;
+    bool started = start_connect(conn, options);
+    PQconninfoFree(options);
+    resolve_free(conn->resolve);
+    conn->resolve = NULL;
+    if (!started)
+        return;
+    if (PQstatus(conn->pg) == CONNECTION_BAD) {
+        db_conn_break(conn, NULL);
+        return;
+    }
+    PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
+    ev_io_set(&conn->io, PQsocket(conn->pg), EV_WRITE);
+    ev_io_start(conn->db->loop->ev, &conn->io);
+}
+
+static void on_resolved(void *ctx, struct resolve *resolve)
+{
+    struct db_conn *conn = ctx;
+    CHECK(conn->resolve == resolve);
+    connect_now(conn);
+}
+
+void db_conn_start(struct db_conn *conn)
+{
+    CHECK(conn->state == CONN_OFF || conn->state == CONN_WAITING);
+    char *error = NULL;
+    PQconninfoOption *options = PQconninfoParse(conn->db->conninfo, &error);
+    PQfreemem(error);
+    CHECK(options);
+    if (resolve_is_needed(options)) {
+        conn->state = CONN_RESOLVING;
+        conn->resolve = resolve_start(conn->db->loop, options, on_resolved, conn);
+    } else {
+        connect_now(conn);
+    }
+    PQconninfoFree(options);
+}
+
+/* ---- polling ------------------------------------------------------------------------------------------ */
+
+static bool is_on(const struct db_conn *conn, const char *parameter)
+{
+    const char *value = PQparameterStatus(conn->pg, parameter);
+    return value && strcmp(value, "on") == 0;
+}
+
+static void on_session(struct db_conn *conn)
+{
+    if (conn->needs_writes && (is_on(conn, "in_hot_standby") || is_on(conn, "default_transaction_read_only"))) {
+        db_conn_break(conn, "the server is read-only");
+        return;
+    }
+    if (PQsetnonblocking(conn->pg, 1) != 0 || !PQenterPipelineMode(conn->pg)) {
+        db_conn_break(conn, NULL);
+        return;
+    }
+    conn->timeout_ms = conn->db->limits.statement_timeout_ms;
+    conn->is_writing = false;
+    ev_io_stop(conn->db->loop->ev, &conn->io);
+    ev_io_set(&conn->io, PQsocket(conn->pg), EV_READ);
+    ev_io_start(conn->db->loop->ev, &conn->io);
+    if (conn->db->is_checked) {
+        db_conn_up(conn);
+    } else {
+        conn->state = CONN_SETUP;
+        db_setup_start(conn);
+    }
+}
+
+void db_conn_poll(struct db_conn *conn)
+{
+    PostgresPollingStatusType status = PQconnectPoll(conn->pg);
+    ev_io_stop(conn->db->loop->ev, &conn->io);
+    switch (status) {
+    case PGRES_POLLING_OK:
+        on_session(conn);
+        break;
+    case PGRES_POLLING_READING:
+    case PGRES_POLLING_WRITING:
+        ev_io_set(&conn->io, PQsocket(conn->pg),
+                  status == PGRES_POLLING_READING ? EV_READ : EV_WRITE);
+        ev_io_start(conn->db->loop->ev, &conn->io);
+        break;
+    default:
+        db_conn_break(conn, NULL);
+        break;
+    }
+}
