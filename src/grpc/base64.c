@@ -56,7 +56,8 @@ int base64_decode(struct str text, uint8_t *out, size_t *ret_bytes)
         bits = bits << 6 | (uint32_t)value;
         if (i % 4 == 0)
             continue;
-        /* The second character completes the first byte, the third the second, the fourth the third. */
+        /* The second character completes the first byte, the third the second, the fourth the
+         * third. */
         *next++ = (uint8_t)(bits >> (6 - 2 * (i % 4)));
     }
     *ret_bytes = (size_t)(next - out);

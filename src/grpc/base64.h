@@ -1,4 +1,5 @@
-/* Standard base64 for -bin metadata: read padded or not, written without padding (gRPC PROTOCOL-HTTP2). */
+/* Standard base64 for -bin metadata: read padded or not, written without padding (gRPC
+ * PROTOCOL-HTTP2). */
 #pragma once
 
 #include <stddef.h>

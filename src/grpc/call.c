@@ -1,6 +1,7 @@
 /* Calls as objects: taken from a pool, given back; and the small accessors of grpc.h.
- * intake and call_run_internal make them; the runner ends them. What must stay true: a call is released only when it has
- * ended and h2 has closed its stream, so the reply's bytes outlive the write. */
+ * intake and call_run_internal make them; the runner ends them. What must stay true: a call is
+ * released only when it has ended and h2 has closed its stream, so the reply's bytes outlive the
+ * write. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,7 +1,8 @@
-/* Replies: packing behind the reserved prefix, streaming out with back-pressure, and the answer in its wire form.
- * Handlers call the call_* functions of grpc.h, the runner calls call_send_answer.
- * What must stay true: unary bytes live in the call's arena until h2 closes the stream; streamed bytes belong to
- * ci->outgoing; headers leave with the first message or not at all (Trailers-Only). */
+/* Replies: packing behind the reserved prefix, streaming out with back-pressure, and the answer in
+ * its wire form. Handlers call the call_* functions of grpc.h, the runner calls call_send_answer.
+ * What must stay true: unary bytes live in the call's arena until h2 closes the stream; streamed
+ * bytes belong to ci->outgoing; headers leave with the first message or not at all (Trailers-Only).
+ */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -34,18 +35,19 @@ static bool may_compress(const struct call_impl *ci)
     return ci->accepts_gzip && !ci->pub.method->policy.no_compression;
 }
 
-/* The encoding is announced only where a message may really use it; what we take, to those who use it already. */
+/* The encoding is announced only where a message may really use it; what we take, to those who use
+ * it already. */
 static void send_headers(struct call_impl *ci, bool with_encoding)
 {
     const struct h2_header *headers = ci->subtype_proto ? proto_headers : plain_headers;
-    size_t count = with_encoding ? HEADERS_WITH_ENCODING
+    size_t count = with_encoding                   ? HEADERS_WITH_ENCODING
                    : ci->encoding == ENCODING_GZIP ? HEADERS_WITH_ACCEPT
                                                    : HEADERS_BASIC;
     h2_respond(ci->stream, headers, count, false);
     ci->headers_sent = true;
 }
 
-/* ---- packing ------------------------------------------------------------------------------------------------- */
+/* ---- packing ---- */
 
 /* The framed message in the arena; .p NULL when the budget does not allow it. */
 static struct str pack_framed(struct call_impl *ci, const ProtobufCMessage *message)
@@ -64,7 +66,8 @@ static struct str pack_framed(struct call_impl *ci, const ProtobufCMessage *mess
 static struct str frame_bytes(struct call_impl *ci, const uint8_t *body, size_t bytes)
 {
     if (ci->packed.p && (const char *)body == ci->packed.p && bytes == ci->packed.n)
-        return (struct str){.p = ci->packed.p - FRAME_PREFIX_BYTES, .n = bytes + FRAME_PREFIX_BYTES};
+        return (struct str){.p = ci->packed.p - FRAME_PREFIX_BYTES,
+                            .n = bytes + FRAME_PREFIX_BYTES};
     uint8_t *p = arena_try(&ci->pub.arena, FRAME_PREFIX_BYTES + bytes);
     if (!p)
         return (struct str){0};
@@ -81,7 +84,8 @@ struct str call_pack(struct call *c, const ProtobufCMessage *message)
     struct str framed = pack_framed(ci, message);
     if (!framed.p)
         return (struct str){0};
-    ci->packed = (struct str){.p = framed.p + FRAME_PREFIX_BYTES, .n = framed.n - FRAME_PREFIX_BYTES};
+    ci->packed =
+        (struct str){.p = framed.p + FRAME_PREFIX_BYTES, .n = framed.n - FRAME_PREFIX_BYTES};
     return ci->packed;
 }
 
@@ -91,7 +95,8 @@ static struct str compressed(struct call_impl *ci, struct str framed)
     size_t room = framed.n - FRAME_PREFIX_BYTES;
     uint8_t *p = arena_try(&ci->pub.arena, FRAME_PREFIX_BYTES + room);
     size_t bytes;
-    if (!p || compressor_deflate(ci->pub.server->compressor, (const uint8_t *)framed.p + FRAME_PREFIX_BYTES, room,
+    if (!p || compressor_deflate(ci->pub.server->compressor,
+                                 (const uint8_t *)framed.p + FRAME_PREFIX_BYTES, room,
                                  p + FRAME_PREFIX_BYTES, room - 1, &bytes) < 0)
         return framed;
     frame_prefix(p, true, bytes);
@@ -138,7 +143,7 @@ void call_replayed(struct call *c)
     call_impl_of(c)->replayed = true;
 }
 
-/* ---- streaming out ------------------------------------------------------------------------------------------- */
+/* ---- streaming out ---- */
 
 static void on_sent(void *arg)
 {
@@ -149,7 +154,8 @@ static void on_sent(void *arg)
     list_remove(&out->node);
     ci->streamed_bytes -= out->bytes;
     free(out);
-    if (ci->phase == CALL_RUNNING && (ci->streamed_bytes == 0 || (was_high && ci->streamed_bytes <= low)))
+    if (ci->phase == CALL_RUNNING &&
+        (ci->streamed_bytes == 0 || (was_high && ci->streamed_bytes <= low)))
         call_wake(&ci->pub);
 }
 
@@ -196,8 +202,8 @@ static bool queue_maybe_compressed(struct call_impl *ci, struct outgoing *out, s
         return queue(ci, out, false, bytes);
     struct outgoing *smaller = outgoing_new(bytes);
     size_t deflated;
-    if (compressor_deflate(ci->pub.server->compressor, out->p + FRAME_PREFIX_BYTES, bytes, smaller->p + FRAME_PREFIX_BYTES,
-                           bytes - 1, &deflated) < 0) {
+    if (compressor_deflate(ci->pub.server->compressor, out->p + FRAME_PREFIX_BYTES, bytes,
+                           smaller->p + FRAME_PREFIX_BYTES, bytes - 1, &deflated) < 0) {
         free(smaller);
         return queue(ci, out, false, bytes);
     }
@@ -240,7 +246,7 @@ bool call_send_bytes(struct call *c, const uint8_t *p, size_t bytes)
     return queue_maybe_compressed(ci, out, bytes);
 }
 
-/* ---- the answer ---------------------------------------------------------------------------------------------- */
+/* ---- the answer ---- */
 
 static struct str http_status_text(uint16_t http_status)
 {
@@ -264,7 +270,8 @@ static struct str http_status_text(uint16_t http_status)
 static void send_trailers_only(struct call_impl *ci)
 {
     struct h2_header headers[HEADERS_BASIC + STATUS_HEADERS_MAX];
-    memcpy(headers, ci->subtype_proto ? proto_headers : plain_headers, HEADERS_BASIC * sizeof headers[0]);
+    memcpy(headers, ci->subtype_proto ? proto_headers : plain_headers,
+           HEADERS_BASIC * sizeof headers[0]);
     headers[0].value = http_status_text(ci->http_status);
     size_t count = HEADERS_BASIC + status_headers(ci, headers + HEADERS_BASIC);
     h2_respond(ci->stream, headers, count, true);
@@ -278,7 +285,8 @@ void call_send_answer(struct call_impl *ci)
         send_trailers_only(ci);
         return;
     }
-    /* A stream cut by its deadline with bytes the client does not take: trailers would wait behind them for ever. */
+    /* A stream cut by its deadline with bytes the client does not take: trailers would wait behind
+     * them for ever. */
     bool is_cut = ci->reason == ci->deadline_reason || ci->reason == REASON_SHUTTING_DOWN;
     if (is_cut && ci->streamed_bytes > 0) {
         h2_reset(ci->stream, H2_CANCEL);

@@ -1,5 +1,6 @@
 /* zlib behind two functions. intake inflates requests, call_send.c deflates replies.
- * What must stay true: the limit is checked while inflating, so a bomb costs no more memory than an honest message. */
+ * What must stay true: the limit is checked while inflating, so a bomb costs no more memory than an
+ * honest message. */
 #include "grpc/compress.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 #include "base/check.h"
 
 #define GZIP_WINDOW_BITS (15 + 16)
-#define DEFLATE_LEVEL 2          /* measured trade: replies are small and the processor is shared with the handlers */
+#define DEFLATE_LEVEL                                                                              \
+    2 /* measured trade: replies are small and the processor is shared with the handlers */
 #define INFLATE_STEP_BYTES 16384
 #define SCRATCH_KEEP_BYTES 65536 /* what stays allocated between messages */
 
@@ -31,7 +33,8 @@ int compressor_new(struct compressor **ret_compressor)
         free(z);
         return -ENOMEM;
     }
-    if (deflateInit2(&z->deflate, DEFLATE_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+    if (deflateInit2(&z->deflate, DEFLATE_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS, 8,
+                     Z_DEFAULT_STRATEGY) != Z_OK) {
         inflateEnd(&z->inflate);
         free(z);
         return -ENOMEM;
@@ -69,7 +72,8 @@ static void out_reset(struct compressor *z)
     z->out.start = z->out.end = 0;
 }
 
-int compressor_inflate(struct compressor *z, const uint8_t *p, size_t bytes, size_t bytes_max, struct str *ret_body)
+int compressor_inflate(struct compressor *z, const uint8_t *p, size_t bytes, size_t bytes_max,
+                       struct str *ret_body)
 {
     if (bytes > UINT_MAX || bytes_max > UINT_MAX)
         return -EMSGSIZE;
@@ -99,8 +103,8 @@ int compressor_inflate(struct compressor *z, const uint8_t *p, size_t bytes, siz
     return 0;
 }
 
-int compressor_deflate(struct compressor *z, const uint8_t *p, size_t bytes, uint8_t *out, size_t out_bytes_max,
-                       size_t *ret_bytes)
+int compressor_deflate(struct compressor *z, const uint8_t *p, size_t bytes, uint8_t *out,
+                       size_t out_bytes_max, size_t *ret_bytes)
 {
     if (bytes > UINT_MAX || out_bytes_max > UINT_MAX)
         return -ENOSPC;

@@ -1,6 +1,6 @@
-/* The timer wheel: level k holds what is due within 64^(k+1) ticks, one list per 64^k ticks. The runner sets and clears.
- * What must stay true: a timer is on at most one list; bits in @occupied may be stale (list emptied by wheel_clear), never
- * missing. */
+/* The timer wheel: level k holds what is due within 64^(k+1) ticks, one list per 64^k ticks. The
+ * runner sets and clears. What must stay true: a timer is on at most one list; bits in @occupied
+ * may be stale (list emptied by wheel_clear), never missing. */
 #include "grpc/deadline.h"
 
 #include "base/check.h"
@@ -49,7 +49,8 @@ void wheel_timer_init(struct wheel_timer *timer, void (*fire)(struct wheel_timer
     timer->due_tick = 0;
 }
 
-/* The ev_timer moves only when something is due sooner than what it waits for: in a steady state, never. */
+/* The ev_timer moves only when something is due sooner than what it waits for: in a steady state,
+ * never. */
 static void arm(struct wheel *wheel, uint64_t tick)
 {
     if (tick >= wheel->armed_tick)

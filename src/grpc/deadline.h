@@ -1,5 +1,6 @@
-/* Timers of calls: a hierarchical wheel, so that setting and clearing one costs a list insertion and no system call.
- * One ev_timer per worker stands for all. A timer never fires early and at most a tick (1.05 ms) late. */
+/* Timers of calls: a hierarchical wheel, so that setting and clearing one costs a list insertion
+ * and no system call. One ev_timer per worker stands for all. A timer never fires early and at most
+ * a tick (1.05 ms) late. */
 #pragma once
 
 #include <ev.h>

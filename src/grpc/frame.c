@@ -1,10 +1,12 @@
 /* The five bytes in front of every gRPC message. Called for each DATA chunk and each reply.
- * What must stay true: an announced length beyond the limit is refused before a byte of it is kept. */
+ * What must stay true: an announced length beyond the limit is refused before a byte of it is kept.
+ */
 #include "grpc/frame.h"
 
 #include "base/check.h"
 
-enum frame_result frame_peek(const uint8_t *p, size_t bytes, size_t body_bytes_max, struct frame *ret_frame)
+enum frame_result frame_peek(const uint8_t *p, size_t bytes, size_t body_bytes_max,
+                             struct frame *ret_frame)
 {
     if (bytes > 0 && p[0] > 1)
         return FRAME_BAD_FLAG;

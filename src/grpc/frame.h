@@ -1,5 +1,6 @@
-/* gRPC message framing: one flag byte, four bytes of big-endian length, the body. Pure: looks at bytes, keeps nothing.
- * intake and the streaming reader call it. The length is judged before anything is buffered. */
+/* gRPC message framing: one flag byte, four bytes of big-endian length, the body. Pure: looks at
+ * bytes, keeps nothing. intake and the streaming reader call it. The length is judged before
+ * anything is buffered. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,7 +10,7 @@
 #define FRAME_PREFIX_BYTES 5
 
 enum frame_result {
-    FRAME_PARTIAL,   /* more bytes are needed */
+    FRAME_PARTIAL, /* more bytes are needed */
     FRAME_READY,
     FRAME_BAD_FLAG,  /* neither 0 nor 1 */
     FRAME_TOO_LARGE, /* the prefix announces more than is allowed */
@@ -22,7 +23,8 @@ struct frame {
 };
 
 /* Looks at the first message in @p. */
-enum frame_result frame_peek(const uint8_t *p, size_t bytes, size_t body_bytes_max, struct frame *ret_frame);
+enum frame_result frame_peek(const uint8_t *p, size_t bytes, size_t body_bytes_max,
+                             struct frame *ret_frame);
 
 /* Writes the prefix of a message of @body_bytes. */
 void frame_prefix(uint8_t p[static FRAME_PREFIX_BYTES], bool is_compressed, size_t body_bytes);

@@ -1,6 +1,7 @@
-/* gRPC for handlers: what a service file includes. Calls, step tables, replies, failures; and the server object for main.
- * The runner owns deadline, cancellation, retry, transaction, error mapping, metrics and the log line; a handler is a table
- * of steps (style.md section 2). What must stay true: call_reply or call_fail exactly once per call. */
+/* gRPC for handlers: what a service file includes. Calls, step tables, replies, failures; and the
+ * server object for main. The runner owns deadline, cancellation, retry, transaction, error
+ * mapping, metrics and the log line; a handler is a table of steps (style.md section 2). What must
+ * stay true: call_reply or call_fail exactly once per call. */
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
@@ -19,13 +20,13 @@
 struct call;
 struct h2_server;
 
-/* ---- handlers ------------------------------------------------------------------------------------------------ */
+/* ---- handlers ---- */
 
 enum step {
     STEP_NEXT,  /* run the next step when everything that this one started has finished */
     STEP_AGAIN, /* the same, but run this step again */
-    STEP_PARK,  /* run this step again when the call is woken: a message came in, the client half-closed, the client took
-                   what was queued, call_wake, or the server drains */
+    STEP_PARK,  /* run this step again when the call is woken: a message came in, the client
+                   half-closed, the client took  what was queued, call_wake, or the server drains */
     STEP_DONE,  /* the call has ended: what call_reply and call_fail return */
 };
 
@@ -34,38 +35,45 @@ struct step_def {
     enum step (*run)(struct call *c);
 };
 
-#define STEP(function) {.name = #function, .run = function}
+#define STEP(function)                                                                             \
+    {                                                                                              \
+        .name = #function, .run = function                                                         \
+    }
 
 enum rpc_tx {
     TX_NONE,  /* each statement commits by itself (or with its batch) */
     TX_WRITE, /* all statements of the call run in one transaction; COMMIT before the reply */
 };
 
-/* Everything about an RPC that is not in the .proto (auth, limits, deadline, roles: options there). */
+/* Everything about an RPC that is not in the .proto (auth, limits, deadline, roles: options there).
+ */
 struct rpc_handler {
-    const char *method;          /* "CreateBooking" */
+    const char *method; /* "CreateBooking" */
     const struct step_def *steps;
     unsigned step_count;
-    size_t state_bytes;          /* zeroed, reachable as c->state */
+    size_t state_bytes; /* zeroed, reachable as c->state */
     enum rpc_tx tx;
-    unsigned retry_max;          /* restarts after 40001/40P01; 0: the default 3 */
-    bool sheds_last;             /* payments: the last to be refused under overload */
+    unsigned retry_max; /* restarts after 40001/40P01; 0: the default 3 */
+    bool sheds_last;    /* payments: the last to be refused under overload */
 };
 
-#define RPC_STEPS(table, state_type) \
-    .steps = (table), .step_count = sizeof(table) / sizeof((table)[0]), .state_bytes = sizeof(state_type)
+#define RPC_STEPS(table, state_type)                                                               \
+    .steps = (table), .step_count = sizeof(table) / sizeof((table)[0]),                            \
+    .state_bytes = sizeof(state_type)
 
 /* One proto service: its descriptor from protoc-c and its handlers. */
 struct rpc_service {
-    const ProtobufCServiceDescriptor *descriptor; /* NULL for streaming services found by name only */
-    const char *full_name;                        /* "faregate.v1.BookingService" */
-    const char *flag;                             /* name in --services; NULL: always on */
-    const struct rpc_handler *const *handlers;    /* NULL-terminated */
+    const ProtobufCServiceDescriptor
+        *descriptor;                           /* NULL for streaming services found by name only */
+    const char *full_name;                     /* "faregate.v1.BookingService" */
+    const char *flag;                          /* name in --services; NULL: always on */
+    const struct rpc_handler *const *handlers; /* NULL-terminated */
 };
 
-/* ---- the caller ---------------------------------------------------------------------------------------------- */
+/* ---- the caller ---- */
 
-enum role { /* bit numbers; the same as faregate.v1.Role */
+/* bit numbers; the same as faregate.v1.Role */
+enum role {
     ROLE_TRAVELLER = 1,
     ROLE_AGENT = 2,
     ROLE_AIRLINE_OPS = 3,
@@ -79,7 +87,7 @@ struct principal {
     bool known;
     struct uuid user_id;
     struct uuid session_id;
-    uint32_t roles;            /* bit (1u << enum role) */
+    uint32_t roles; /* bit (1u << enum role) */
     int64_t expire_wall_ns;
 };
 
@@ -88,36 +96,38 @@ static inline bool principal_has(const struct principal *p, enum role role)
     return p->known && (p->roles & (1u << role)) != 0;
 }
 
-/* ---- the call ------------------------------------------------------------------------------------------------ */
+/* ---- the call ---- */
 
 /* The part handlers may touch; the rest is the runner's (grpc/internal.h embeds this first). */
 struct call {
     void *state;
-    struct arena arena;            /* everything allocated for the call */
-    struct op_scope scope;         /* what it waits for */
+    struct arena arena;    /* everything allocated for the call */
+    struct op_scope scope; /* what it waits for */
     struct principal principal;
     const struct rpc_method *method;
     struct server *server;
-    unsigned attempt;              /* 1, 2, ... after restarts */
-    struct uuid request_id;        /* idempotent methods: parsed from the request; nil otherwise */
-    uint8_t fingerprint[16];       /* of the request without its request_id; idempotent methods only */
+    unsigned attempt;        /* 1, 2, ... after restarts */
+    struct uuid request_id;  /* idempotent methods: parsed from the request; nil otherwise */
+    uint8_t fingerprint[16]; /* of the request without its request_id; idempotent methods only */
 };
 
 /* The request message (unary and server-streaming). Cast to the type of the method. */
 const void *call_request(const struct call *c);
 
-/* Streaming in: the next message, or NULL if none is there yet; call_half_closed tells whether more can come.
- * The message before it is gone. */
+/* Streaming in: the next message, or NULL if none is there yet; call_half_closed tells whether more
+ * can come. The message before it is gone. */
 const void *call_next_request(struct call *c);
 bool call_half_closed(const struct call *c);
 
-/* Streaming out: queues one message (headers go with the first). False: the client is slow, STEP_PARK until it took some;
- * the message is queued all the same, so it must not be sent again. */
+/* Streaming out: queues one message (headers go with the first). False: the client is slow,
+ * STEP_PARK until it took some; the message is queued all the same, so it must not be sent again.
+ */
 bool call_send(struct call *c, const ProtobufCMessage *message);
 /* The same for bytes that are already a serialized message (copied into the arena). */
 bool call_send_bytes(struct call *c, const uint8_t *p, size_t bytes);
 
-/* Ends the call with OK. Unary: with @message (packed before this returns; after COMMIT the bytes leave). Streams: NULL. */
+/* Ends the call with OK. Unary: with @message (packed before this returns; after COMMIT the bytes
+ * leave). Streams: NULL. */
 enum step call_reply(struct call *c, const ProtobufCMessage *message);
 /* A reply that is already serialized: replays of idempotent calls. */
 enum step call_reply_bytes(struct call *c, const uint8_t *p, size_t bytes);
@@ -126,24 +136,30 @@ struct str call_pack(struct call *c, const ProtobufCMessage *message);
 
 /* Ends the call with a reason. Its code, sentence and retry advice come from reasons.def. */
 enum step call_fail(struct call *c, enum reason reason);
-/* The same, and names the field: BadRequest.FieldViolation. @format makes the description for people. */
-enum step call_fail_field(struct call *c, enum reason reason, const char *field, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-/* Adds a key and value to the ErrorInfo metadata of the failure that follows; also PreconditionFailure subject. */
-void call_fail_with(struct call *c, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same, and names the field: BadRequest.FieldViolation. @format makes the description for
+ * people. */
+enum step call_fail_field(struct call *c, enum reason reason, const char *field, const char *format,
+                          ...) __attribute__((format(printf, 4, 5)));
+/* Adds a key and value to the ErrorInfo metadata of the failure that follows; also
+ * PreconditionFailure subject. */
+void call_fail_with(struct call *c, const char *key, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The failure that follows carries RetryInfo and grpc-retry-pushback-ms; negative: do not retry. */
 void call_fail_pushback(struct call *c, int32_t pushback_ms);
 
 /* Marks the answer as a replay: trailer idempotent-replayed: true. */
 void call_replayed(struct call *c);
 
-/* From here on the call's statements run in one transaction (a TX_NONE handler that finds it needs one). */
+/* From here on the call's statements run in one transaction (a TX_NONE handler that finds it needs
+ * one). */
 void call_begin_tx(struct call *c);
-/* Commits what is open and waits for it as for a statement, so that a step can follow it (before a provider call). */
+/* Commits what is open and waits for it as for a statement, so that a step can follow it (before a
+ * provider call). */
 void call_commit(struct call *c);
 
 /* A fact for the log event: never a sentence, never a secret. */
-void call_note(struct call *c, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void call_note(struct call *c, const char *key, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Calls @fn at the end of the call, whatever ends it, before the arena goes. Last in, first out. */
 void call_defer(struct call *c, void (*fn)(void *arg), void *arg);
@@ -152,7 +168,8 @@ void call_defer(struct call *c, void (*fn)(void *arg), void *arg);
 void call_wake(struct call *c);
 /* Wakes a parked call when this much time has passed. */
 void call_wake_after(struct call *c, uint32_t delay_ms);
-/* True once the server drains: long streams should end with call_fail(c, REASON_SHUTTING_DOWN) or OK. */
+/* True once the server drains: long streams should end with call_fail(c, REASON_SHUTTING_DOWN) or
+ * OK. */
 bool call_draining(const struct call *c);
 
 /* Metadata of the request; empty if absent. Not for grpc-* names. */
@@ -160,27 +177,29 @@ struct str call_metadata(const struct call *c, struct str name);
 struct str call_peer(const struct call *c);
 int64_t call_deadline_ns(const struct call *c);
 int64_t call_wall_ns(const struct call *c);
-/* The object main registered for services (their caches, keys, reference data): see services/app.h. */
+/* The object main registered for services (their caches, keys, reference data): see services/app.h.
+ */
 void *call_app(const struct call *c);
 
-/* ---- calls without a client: jobs and start-up ------------------------------------------------------------------ */
+/* ---- calls without a client: jobs and start-up ---- */
 
-/* Runs @handler once with no peer; @on_end gets REASON_NONE or what failed. The call's app, database and limits are the
- * server's. @request may be NULL; it is not copied. */
-int call_run_internal(struct server *server, const struct rpc_handler *handler, const void *request, uint32_t timeout_ms,
-                      void (*on_end)(void *ctx, enum reason reason), void *ctx);
+/* Runs @handler once with no peer; @on_end gets REASON_NONE or what failed. The call's app,
+ * database and limits are the server's. @request may be NULL; it is not copied. */
+int call_run_internal(struct server *server, const struct rpc_handler *handler, const void *request,
+                      uint32_t timeout_ms, void (*on_end)(void *ctx, enum reason reason),
+                      void *ctx);
 
-/* ---- the server, for main ---------------------------------------------------------------------------------------- */
+/* ---- the server, for main ---- */
 
 struct server_limits {
-    uint32_t message_bytes_max;       /* request, before and after inflating */
+    uint32_t message_bytes_max; /* request, before and after inflating */
     uint32_t reply_bytes_max;
-    uint32_t arena_bytes_max;         /* per call */
+    uint32_t arena_bytes_max; /* per call */
     uint32_t message_depth_max;
-    uint32_t deadline_default_ms;     /* when the client sets none */
+    uint32_t deadline_default_ms; /* when the client sets none */
     uint32_t deadline_max_ms;
-    uint32_t calls_max;               /* in flight per worker; above: OVERLOADED with pushback */
-    uint32_t stream_queue_bytes_max;  /* per streaming call, not yet taken by the client */
+    uint32_t calls_max;              /* in flight per worker; above: OVERLOADED with pushback */
+    uint32_t stream_queue_bytes_max; /* per streaming call, not yet taken by the client */
     uint32_t drain_grace_ms;
 };
 
@@ -188,19 +207,21 @@ extern const struct server_limits server_limits_default;
 
 /* What the layers above provide. */
 struct server_hooks {
-    /* Checks a bearer token (signature, expiry, revocation). REASON_NONE and *ret_principal, or why not. Must not block. */
-    enum reason (*authenticate)(void *app, struct str token, int64_t wall_ns, struct principal *ret_principal);
+    /* Checks a bearer token (signature, expiry, revocation). REASON_NONE and *ret_principal, or why
+     * not. Must not block. */
+    enum reason (*authenticate)(void *app, struct str token, int64_t wall_ns,
+                                struct principal *ret_principal);
     const struct op_tx *tx;
-    void *db;   /* becomes scope.db */
-    void *app;  /* call_app */
+    void *db;  /* becomes scope.db */
+    void *app; /* call_app */
 };
 
-struct health;   /* grpc/health.h */
-struct obs;      /* obs/obs.h */
+struct health; /* grpc/health.h */
+struct obs;    /* obs/obs.h */
 
 int server_new(struct server **ret_server, struct loop *loop, const struct server_limits *limits,
-               const struct server_hooks *hooks, const struct rpc_service *const *services, struct obs *obs,
-               char *error, size_t error_bytes);
+               const struct server_hooks *hooks, const struct rpc_service *const *services,
+               struct obs *obs, char *error, size_t error_bytes);
 struct server *server_free(struct server *server);
 
 /* The handler table to give to h2_server_new, with ctx = server. */

@@ -1,6 +1,7 @@
-/* Streams to calls: the h2 handler. Header blocks are judged in the fixed order of the intake table, DATA becomes messages.
- * h2 is the caller. What must stay true: no step runs for a request that was refused; unary calls start on END_STREAM, so
- * the answer never races with the request; bytes of an ended call are given back and dropped. */
+/* Streams to calls: the h2 handler. Header blocks are judged in the fixed order of the intake
+ * table, DATA becomes messages. h2 is the caller. What must stay true: no step runs for a request
+ * that was refused; unary calls start on END_STREAM, so the answer never races with the request;
+ * bytes of an ended call are given back and dropped. */
 #include <errno.h>
 #include <strings.h>
 
@@ -9,9 +10,10 @@
 #include "grpc/internal.h"
 #include "grpc/timeout.h"
 
-/* ---- headers ------------------------------------------------------------------------------------------------- */
+/* ---- headers ---- */
 
-/* application/grpc, then nothing, "+proto" or parameters. Any other word after '+' is a codec we lack. */
+/* application/grpc, then nothing, "+proto" or parameters. Any other word after '+' is a codec we
+ * lack. */
 static void see_content_type(struct call_impl *ci, struct str value)
 {
     ci->has_content_type = true;
@@ -127,9 +129,10 @@ static void on_header(struct h2_stream *s, struct str name, struct str value, vo
     }
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------------------ */
+/* ---- refusals ---- */
 
-static void refuse(struct call_impl *ci, uint16_t http_status, enum status_code code, const char *message)
+static void refuse(struct call_impl *ci, uint16_t http_status, enum status_code code,
+                   const char *message)
 {
     ci->http_status = http_status;
     call_set_status(ci, code, message);
@@ -154,7 +157,8 @@ static bool judge_headers(struct call_impl *ci, bool over_limit)
     else if (!ci->has_post)
         refuse(ci, 405, STATUS_INTERNAL, "the HTTP method of a call is POST");
     else if (over_limit)
-        refuse(ci, 431, STATUS_RESOURCE_EXHAUSTED, "the request headers are larger than this server allows");
+        refuse(ci, 431, STATUS_RESOURCE_EXHAUSTED,
+               "the request headers are larger than this server allows");
     else if (ci->faults & FAULT_TIMEOUT)
         refuse(ci, 400, STATUS_INTERNAL, "malformed grpc-timeout");
     else if (ci->faults & FAULT_BINARY)
@@ -184,7 +188,8 @@ static bool is_overloaded(struct server *server, const struct rpc_method *method
     if (server->calls_in_flight >= calls_max)
         return true;
     uint32_t in_flight_max = method->policy.in_flight_max;
-    return in_flight_max > 0 && server->in_flight[method - server->registry->methods] >= in_flight_max;
+    return in_flight_max > 0 &&
+           server->in_flight[method - server->registry->methods] >= in_flight_max;
 }
 
 static void admit(struct call_impl *ci, const struct rpc_method *method)
@@ -235,7 +240,7 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
         admit(ci, method);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------------ */
+/* ---- messages ---- */
 
 static void set_frame_fault(struct call_impl *ci, enum frame_result fault)
 {
@@ -255,10 +260,13 @@ static bool take_message(struct call_impl *ci, const struct frame *frame)
     ci->request_bytes += frame->bytes;
     if (frame->is_compressed) {
         if (ci->encoding != ENCODING_GZIP) {
-            call_set_status(ci, STATUS_INTERNAL, "a message is flagged as compressed, but grpc-encoding names no algorithm");
+            call_set_status(
+                ci, STATUS_INTERNAL,
+                "a message is flagged as compressed, but grpc-encoding names no algorithm");
             return false;
         }
-        int rc = compressor_inflate(server->compressor, frame->body, frame->bytes, method->policy.request_bytes_max, &body);
+        int rc = compressor_inflate(server->compressor, frame->body, frame->bytes,
+                                    method->policy.request_bytes_max, &body);
         if (rc == -EMSGSIZE)
             call_set_reason(ci, REASON_MESSAGE_TOO_LARGE);
         else if (rc < 0)
@@ -267,9 +275,11 @@ static bool take_message(struct call_impl *ci, const struct frame *frame)
             return false;
     }
     ProtobufCMessage *message;
-    int rc = guard_unpack(&ci->request_arena, method, server->limits.message_depth_max, (const uint8_t *)body.p, body.n,
-                          &message, &ci->violations);
-    enum reason reason = rc == -ENOMEM ? REASON_MESSAGE_TOO_LARGE : rc == -EINVAL ? REASON_FIELD_INVALID : REASON_NONE;
+    int rc = guard_unpack(&ci->request_arena, method, server->limits.message_depth_max,
+                          (const uint8_t *)body.p, body.n, &message, &ci->violations);
+    enum reason reason = rc == -ENOMEM   ? REASON_MESSAGE_TOO_LARGE
+                         : rc == -EINVAL ? REASON_FIELD_INVALID
+                                         : REASON_NONE;
     if (rc == 0) {
         ci->request = message;
         reason = intercept(ci, INTERCEPT_MESSAGE, body);
@@ -282,7 +292,8 @@ static bool take_message(struct call_impl *ci, const struct frame *frame)
     return reason == REASON_NONE;
 }
 
-/* One message and no more. The usual request lies whole in one chunk and is unpacked where it lies. */
+/* One message and no more. The usual request lies whole in one chunk and is unpacked where it lies.
+ */
 static bool take_unary(struct call_impl *ci, const uint8_t *p, size_t bytes)
 {
     struct frame frame;
@@ -319,15 +330,15 @@ static bool take_unary(struct call_impl *ci, const uint8_t *p, size_t bytes)
     return true;
 }
 
-/* Streams: bytes wait in @in until a step asks; the window stays closed for what waits, except that an unfinished message
- * must be able to arrive. */
+/* Streams: bytes wait in @in until a step asks; the window stays closed for what waits, except that
+ * an unfinished message must be able to arrive. */
 static void take_streamed(struct call_impl *ci, const uint8_t *p, size_t bytes)
 {
     struct frame frame;
     buf_append(&ci->in, p, bytes);
     ci->unacked += bytes;
-    enum frame_result result =
-        frame_peek(ci->in.p + ci->in.start, buf_len(&ci->in), ci->pub.method->policy.request_bytes_max, &frame);
+    enum frame_result result = frame_peek(ci->in.p + ci->in.start, buf_len(&ci->in),
+                                          ci->pub.method->policy.request_bytes_max, &frame);
     if (result == FRAME_READY) {
         call_wake(&ci->pub);
         return;
@@ -372,7 +383,8 @@ static void on_end(struct h2_stream *s, void *ctx)
         return;
     }
     call_set_status(ci, STATUS_INTERNAL,
-                    buf_len(&ci->in) > 0 ? "the request ends inside a message" : "a unary call has one request message");
+                    buf_len(&ci->in) > 0 ? "the request ends inside a message"
+                                         : "a unary call has one request message");
     call_finish(ci);
 }
 
@@ -382,8 +394,8 @@ const void *intake_next(struct call_impl *ci)
     size_t waiting = buf_len(&ci->in);
     if (ci->broken || waiting == 0)
         return NULL;
-    enum frame_result result =
-        frame_peek(ci->in.p + ci->in.start, waiting, ci->pub.method->policy.request_bytes_max, &frame);
+    enum frame_result result = frame_peek(ci->in.p + ci->in.start, waiting,
+                                          ci->pub.method->policy.request_bytes_max, &frame);
     if (result == FRAME_PARTIAL && !ci->half_closed) {
         if (ci->stream && ci->unacked > 0)
             h2_consume(ci->stream, ci->unacked);

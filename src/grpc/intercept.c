@@ -1,6 +1,7 @@
-/* What stands between a request and its first step: one table, in this order, the same for every method.
- * intake runs the header stage before it reads a body and the message stage once the request is known to be valid.
- * What must stay true: nothing here blocks; what is refused here is never recorded (domain idempotency rule 2). */
+/* What stands between a request and its first step: one table, in this order, the same for every
+ * method. intake runs the header stage before it reads a body and the message stage once the
+ * request is known to be valid. What must stay true: nothing here blocks; what is refused here is
+ * never recorded (domain idempotency rule 2). */
 #include "grpc/internal.h"
 
 struct interceptor {

@@ -1,6 +1,7 @@
 /* Who is calling, and may they: the bearer token and the roles of the method's policy.
- * The table in intercept.c runs these. What must stay true: a method that is not public never runs without a principal that
- * the hook vouched for; permission is judged before anything about the resource is known. */
+ * The table in intercept.c runs these. What must stay true: a method that is not public never runs
+ * without a principal that the hook vouched for; permission is judged before anything about the
+ * resource is known. */
 #include "grpc/internal.h"
 
 enum reason intercept_token(struct call_impl *ci, struct str body)
@@ -14,7 +15,8 @@ enum reason intercept_token(struct call_impl *ci, struct str body)
     if (!server->hooks.authenticate)
         return REASON_TOKEN_INVALID;
     struct principal principal = {0};
-    enum reason reason = server->hooks.authenticate(server->hooks.app, ci->token, server_wall_ns(server), &principal);
+    enum reason reason = server->hooks.authenticate(server->hooks.app, ci->token,
+                                                    server_wall_ns(server), &principal);
     if (reason == REASON_NONE && !principal.known)
         return REASON_TOKEN_INVALID;
     if (reason == REASON_NONE)

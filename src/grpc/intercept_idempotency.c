@@ -1,6 +1,7 @@
 /* The key of a repeatable request: its request_id, and a fingerprint of everything else in it.
- * The table in intercept.c runs it for methods whose policy says idempotent. What must stay true: the fingerprint is of the
- * client's own bytes without the id, so a retry by the same client has the same one whatever this server's version. */
+ * The table in intercept.c runs it for methods whose policy says idempotent. What must stay true:
+ * the fingerprint is of the client's own bytes without the id, so a retry by the same client has
+ * the same one whatever this server's version. */
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -53,7 +54,8 @@ static size_t varint(const uint8_t *p, size_t bytes, uint64_t *ret_value)
     return 0;
 }
 
-/* Bytes of the field at @p with its tag; the rest of the message if it is malformed (the guard has refused that before). */
+/* Bytes of the field at @p with its tag; the rest of the message if it is malformed (the guard has
+ * refused that before). */
 static size_t field_bytes(const uint8_t *p, size_t bytes, uint32_t *ret_tag)
 {
     uint64_t key = 0;
@@ -85,7 +87,8 @@ static size_t field_bytes(const uint8_t *p, size_t bytes, uint32_t *ret_tag)
     return value_bytes == 0 || value_bytes > bytes - key_bytes ? bytes : key_bytes + value_bytes;
 }
 
-void fingerprint(struct fingerprinter *f, struct str body, uint32_t skip_tag, uint8_t ret_print[static 16])
+void fingerprint(struct fingerprinter *f, struct str body, uint32_t skip_tag,
+                 uint8_t ret_print[static 16])
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
     const uint8_t *p = (const uint8_t *)body.p;
@@ -114,11 +117,13 @@ enum reason intercept_idempotency(struct call_impl *ci, struct str body)
         return REASON_NONE;
     const char *text;
     memcpy(&text, (const char *)ci->request + method->request_id_offset, sizeof text);
-    if (!text || uuid_parse(str_of(text), &ci->pub.request_id) < 0 || uuid_is_nil(ci->pub.request_id)) {
-        ci->violations.items[ci->violations.count++] =
-            (struct violation){.field = "request_id", .description = "must be a UUID of the caller's making"};
+    if (!text || uuid_parse(str_of(text), &ci->pub.request_id) < 0 ||
+        uuid_is_nil(ci->pub.request_id)) {
+        ci->violations.items[ci->violations.count++] = (struct violation){
+            .field = "request_id", .description = "must be a UUID of the caller's making"};
         return REASON_FIELD_INVALID;
     }
-    fingerprint(ci->pub.server->fingerprinter, body, (uint32_t)method->request_id_tag, ci->pub.fingerprint);
+    fingerprint(ci->pub.server->fingerprinter, body, (uint32_t)method->request_id_tag,
+                ci->pub.fingerprint);
     return REASON_NONE;
 }

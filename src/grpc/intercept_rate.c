@@ -1,7 +1,8 @@
-/* Calls a minute for one user (or one network, where nobody is known) and one method: token buckets in a table of fixed size.
- * The table in intercept.c runs it. What must stay true: memory is bounded whatever the callers do; a newcomer displaces the
- * bucket of its set that is closest to full, which forgets the least. The count is per worker, so N workers allow up to N
- * times as much to a caller who spreads over connections. */
+/* Calls a minute for one user (or one network, where nobody is known) and one method: token buckets
+ * in a table of fixed size. The table in intercept.c runs it. What must stay true: memory is
+ * bounded whatever the callers do; a newcomer displaces the bucket of its set that is closest to
+ * full, which forgets the least. The count is per worker, so N workers allow up to N times as much
+ * to a caller who spreads over connections. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -12,8 +13,8 @@
 #define RATE_WAYS 4
 
 struct bucket {
-    uint64_t key;      /* 0: free */
-    int64_t full_ns;   /* when it will be, or was, full again; a bucket is full at birth */
+    uint64_t key;    /* 0: free */
+    int64_t full_ns; /* when it will be, or was, full again; a bucket is full at birth */
 };
 
 struct rate_table {
@@ -66,8 +67,10 @@ static struct bucket *find(struct rate_table *table, uint64_t key, int64_t now_n
     return fullest;
 }
 
-/* A bucket is kept as the time at which it is full: each call moves that time one interval away, a minute away is empty. */
-uint32_t rate_take_ms(struct rate_table *table, struct str who, uint32_t method, uint32_t per_minute, int64_t now_ns)
+/* A bucket is kept as the time at which it is full: each call moves that time one interval away, a
+ * minute away is empty. */
+uint32_t rate_take_ms(struct rate_table *table, struct str who, uint32_t method,
+                      uint32_t per_minute, int64_t now_ns)
 {
     CHECK(per_minute > 0);
     const int64_t minute_ns = 60 * NS_PER_S;
@@ -81,7 +84,8 @@ uint32_t rate_take_ms(struct rate_table *table, struct str who, uint32_t method,
     return 0;
 }
 
-/* "192.0.2.1:4711" and "[2001:db8:1:2:3::4]:4711": without the port; of IPv6 the first four groups. */
+/* "192.0.2.1:4711" and "[2001:db8:1:2:3::4]:4711": without the port; of IPv6 the first four groups.
+ */
 static struct str network_of(struct str peer)
 {
     if (peer.n > 0 && peer.p[0] == '[') {
@@ -104,11 +108,12 @@ enum reason intercept_rate(struct call_impl *ci, struct str body)
     const struct principal *principal = &ci->pub.principal;
     if (method->policy.rate_per_minute_max == 0)
         return REASON_NONE;
-    struct str who = principal->known
-                         ? (struct str){.p = (const char *)principal->user_id.b, .n = sizeof principal->user_id.b}
-                         : network_of(call_peer(&ci->pub));
-    uint32_t wait_ms = rate_take_ms(server->rates, who, (uint32_t)(method - server->registry->methods),
-                                    method->policy.rate_per_minute_max, server->loop->now_ns);
+    struct str who = principal->known ? (struct str){.p = (const char *)principal->user_id.b,
+                                                     .n = sizeof principal->user_id.b}
+                                      : network_of(call_peer(&ci->pub));
+    uint32_t wait_ms =
+        rate_take_ms(server->rates, who, (uint32_t)(method - server->registry->methods),
+                     method->policy.rate_per_minute_max, server->loop->now_ns);
     if (wait_ms == 0)
         return REASON_NONE;
     call_fail_pushback(&ci->pub, (int32_t)wait_ms);

@@ -1,6 +1,7 @@
-/* What the files of this folder share: the method table, the private half of a call, the server object.
- * Only grpc/ and its tests include it. The registry and the guard (rules) are built next to the runner and meet it here:
- * struct rpc_method is filled once by registry_new and read-only afterwards. */
+/* What the files of this folder share: the method table, the private half of a call, the server
+ * object. Only grpc/ and its tests include it. The registry and the guard (rules) are built next to
+ * the runner and meet it here: struct rpc_method is filled once by registry_new and read-only
+ * afterwards. */
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
@@ -20,10 +21,11 @@
 #include "h2/h2.h"
 #include "obs/obs.h"
 
-/* ---- methods: filled by the registry ------------------------------------------------------------------------- */
+/* ---- methods: filled by the registry ---- */
 
 /* The method options of the .proto, with zeros already replaced by the server's limits. */
-enum rpc_auth { /* the numbers of faregate.v1.Auth */
+/* The numbers are those of faregate.v1.Auth. */
+enum rpc_auth {
     RPC_AUTH_PUBLIC = 1, /* a token is not looked at */
     RPC_AUTH_USER = 2,
     RPC_AUTH_STAFF = 3,
@@ -32,9 +34,10 @@ enum rpc_auth { /* the numbers of faregate.v1.Auth */
 
 struct rpc_policy {
     enum rpc_auth auth;
-    bool is_idempotent;           /* mutating, safe to repeat with the same request_id: the field is required */
-    bool no_compression;          /* replies with secrets (CRIME) */
-    uint32_t roles;               /* any of these bits (1u << enum role); 0: any principal */
+    bool is_idempotent;  /* mutating, safe to repeat with the same request_id: the field is required
+                          */
+    bool no_compression; /* replies with secrets (CRIME) */
+    uint32_t roles;      /* any of these bits (1u << enum role); 0: any principal */
     uint32_t deadline_default_ms; /* when the client sets none */
     uint32_t deadline_max_ms;     /* 0: none (long streams) */
     uint32_t request_bytes_max;   /* before and after inflating */
@@ -49,48 +52,51 @@ struct message_rules; /* grpc/rules.h */
 struct descriptors;   /* grpc/descriptors.h */
 
 struct rpc_method {
-    struct str path;                               /* "/faregate.v1.BookingService/CreateBooking" */
-    struct str full_name;                          /* the same without the first slash */
+    struct str path;      /* "/faregate.v1.BookingService/CreateBooking" */
+    struct str full_name; /* the same without the first slash */
     const struct rpc_service *service;
-    const struct rpc_handler *handler;             /* NULL: UNIMPLEMENTED */
+    const struct rpc_handler *handler; /* NULL: UNIMPLEMENTED */
     const ProtobufCMessageDescriptor *request;
     const ProtobufCMessageDescriptor *reply;
-    const struct message_rules *rules;             /* of the request; NULL: none */
+    const struct message_rules *rules; /* of the request; NULL: none */
     struct rpc_policy policy;
     bool client_streaming;
     bool server_streaming;
-    int request_id_tag;                            /* field number of string request_id; 0: the request has none */
-    uint32_t request_id_offset;                    /* of its char * in the unpacked struct */
-    int obs;                                       /* obs_method index; -1: not counted */
-    int obs_steps[RPC_STEPS_MAX];                  /* obs_step indices; -1: not counted */
+    int request_id_tag;           /* field number of string request_id; 0: the request has none */
+    uint32_t request_id_offset;   /* of its char * in the unpacked struct */
+    int obs;                      /* obs_method index; -1: not counted */
+    int obs_steps[RPC_STEPS_MAX]; /* obs_step indices; -1: not counted */
 };
 
 /* A plain table with a hash over it; tests fill @methods by hand and call registry_index. */
 struct registry {
     struct rpc_method *methods;
     size_t method_count;
-    struct str *services;                          /* full names, for the two texts of UNIMPLEMENTED */
+    struct str *services; /* full names, for the two texts of UNIMPLEMENTED */
     size_t service_count;
-    uint32_t *slots;                               /* open addressing over path: index + 1, 0 is empty */
+    uint32_t *slots; /* open addressing over path: index + 1, 0 is empty */
     size_t slot_mask;
-    struct descriptors *descriptors;               /* owns the rules; NULL in a registry made by hand */
+    struct descriptors *descriptors; /* owns the rules; NULL in a registry made by hand */
 };
 
-/* Pairs @services with the descriptor set; adds health and reflection. Boot error: negative and one line in @error. */
+/* Pairs @services with the descriptor set; adds health and reflection. Boot error: negative and one
+ * line in @error. */
 int registry_new(struct registry **ret_registry, const struct rpc_service *const *services,
-                 const struct server_limits *limits, struct obs *obs, char *error, size_t error_bytes);
+                 const struct server_limits *limits, struct obs *obs, char *error,
+                 size_t error_bytes);
 struct registry *registry_free(struct registry *registry);
-/* (Re)builds the hash and the list of services from @methods. What it replaces, and @methods, is freed by free. */
+/* (Re)builds the hash and the list of services from @methods. What it replaces, and @methods, is
+ * freed by free. */
 int registry_index(struct registry *registry);
 const struct rpc_method *registry_find(const struct registry *registry, struct str path);
 bool registry_has_service(const struct registry *registry, struct str full_name);
 
-/* ---- the guard: bytes to a checked message ------------------------------------------------------------------- */
+/* ---- the guard: bytes to a checked message ---- */
 
 #define VIOLATIONS_MAX 16
 
 struct violation {
-    const char *field;            /* "passengers[0].given_name"; arena or static */
+    const char *field; /* "passengers[0].given_name"; arena or static */
     const char *description;
 };
 
@@ -100,19 +106,21 @@ struct violations {
 };
 
 /* Scans (depth, UTF-8, NUL, counts), unpacks into @arena, applies the method's rules.
- * 0 · -EBADMSG: no such message on the wire (INTERNAL) · -ENOMEM: the arena's budget (RESOURCE_EXHAUSTED) ·
- * -EINVAL: *ret_violations says which fields (FIELD_INVALID). @p need not stay valid. */
-int guard_unpack(struct arena *arena, const struct rpc_method *method, uint32_t depth_max, const uint8_t *p, size_t bytes,
-                 ProtobufCMessage **ret_message, struct violations *ret_violations);
+ * 0 · -EBADMSG: no such message on the wire (INTERNAL) · -ENOMEM: the arena's budget
+ * (RESOURCE_EXHAUSTED) · -EINVAL: *ret_violations says which fields (FIELD_INVALID). @p need not
+ * stay valid. */
+int guard_unpack(struct arena *arena, const struct rpc_method *method, uint32_t depth_max,
+                 const uint8_t *p, size_t bytes, ProtobufCMessage **ret_message,
+                 struct violations *ret_violations);
 
-/* ---- health: the server owns one ----------------------------------------------------------------------------- */
+/* ---- health: the server owns one ---- */
 
 int health_new(struct health **ret_health, struct loop *loop);
 struct health *health_free(struct health *health);
 /* NOT_SERVING for good; wakes the watchers (their calls end by call_draining). */
 void health_shutdown(struct health *health);
 
-/* ---- the private half of a call ------------------------------------------------------------------------------ */
+/* ---- the private half of a call ---- */
 
 #define CALL_METADATA_INLINE 24
 #define CALL_NOTES_MAX 8
@@ -136,11 +144,11 @@ enum intake_fault {
 };
 
 enum call_phase {
-    CALL_HEADERS,   /* the header block is coming in */
-    CALL_RECEIVING, /* unary: the message is coming in */
-    CALL_RUNNING,   /* steps run; it is waiting for operations, or parked */
-    CALL_COMMITTING,/* the answer is made; COMMIT is on its way */
-    CALL_ENDED,     /* status sent (or nobody is left to send it to); memory lives until on_close */
+    CALL_HEADERS,    /* the header block is coming in */
+    CALL_RECEIVING,  /* unary: the message is coming in */
+    CALL_RUNNING,    /* steps run; it is waiting for operations, or parked */
+    CALL_COMMITTING, /* the answer is made; COMMIT is on its way */
+    CALL_ENDED, /* status sent (or nobody is left to send it to); memory lives until on_close */
 };
 
 struct call_pair {
@@ -162,23 +170,23 @@ struct outgoing {
 };
 
 struct call_impl {
-    struct call pub;                        /* first: call_impl_of */
-    struct list node;                       /* in server->calls while in flight, else in the pool */
-    struct list woken;                      /* in server->woken */
-    struct h2_stream *stream;               /* NULL: internal, or the client has gone */
+    struct call pub;          /* first: call_impl_of */
+    struct list node;         /* in server->calls while in flight, else in the pool */
+    struct list woken;        /* in server->woken */
+    struct h2_stream *stream; /* NULL: internal, or the client has gone */
     enum call_phase phase;
 
     /* intake */
-    struct arena head_arena;                /* metadata beyond the inline array, decoded -bin values */
+    struct arena head_arena; /* metadata beyond the inline array, decoded -bin values */
     struct str path;
     struct str authority;
-    struct str token;                       /* after "Bearer " */
+    struct str token; /* after "Bearer " */
     struct str traceparent;
     struct str user_agent;
-    struct str peer;                        /* once the stream is gone */
-    int64_t timeout_ns;                     /* -1: none was sent */
+    struct str peer;    /* once the stream is gone */
+    int64_t timeout_ns; /* -1: none was sent */
     int64_t previous_attempts;
-    unsigned faults;                        /* enum intake_fault bits */
+    unsigned faults; /* enum intake_fault bits */
     enum encoding encoding;
     bool accepts_gzip, subtype_proto;
     bool has_path, has_post, has_content_type, has_te, headers_done;
@@ -187,14 +195,14 @@ struct call_impl {
     unsigned metadata_max;
 
     /* request */
-    struct arena request_arena;             /* the message: survives restarts */
-    struct buf in;                          /* what is not a whole message yet; streams: what no step took yet */
-    size_t unacked;                         /* bytes in @in whose window was not given back */
+    struct arena request_arena; /* the message: survives restarts */
+    struct buf in;  /* what is not a whole message yet; streams: what no step took yet */
+    size_t unacked; /* bytes in @in whose window was not given back */
     const void *request;
     unsigned messages_in;
     size_t request_bytes;
     bool half_closed;
-    bool is_internal;                       /* a job's: no peer, no stream ever */
+    bool is_internal; /* a job's: no peer, no stream ever */
 
     /* steps */
     const struct rpc_handler *handler;
@@ -202,31 +210,31 @@ struct call_impl {
     int64_t step_started_ns;
     struct wheel_timer deadline;
     struct wheel_timer wake;
-    enum reason deadline_reason;            /* DEADLINE_PASSED, or TOKEN_EXPIRED where the token ends first */
-    enum reason interrupted;                /* after COMMIT was sent: what would have ended the call */
+    enum reason deadline_reason; /* DEADLINE_PASSED, or TOKEN_EXPIRED where the token ends first */
+    enum reason interrupted;     /* after COMMIT was sent: what would have ended the call */
     unsigned step;
-    unsigned step_ops;                      /* still pending when the step returned */
-    enum step last;                         /* what the step before said */
-    bool counted;                           /* in server->calls */
-    bool step_open;                         /* its time is not recorded yet */
+    unsigned step_ops; /* still pending when the step returned */
+    enum step last;    /* what the step before said */
+    bool counted;      /* in server->calls */
+    bool step_open;    /* its time is not recorded yet */
     bool parked;
-    bool answered;                          /* call_reply or call_fail happened */
-    bool broken;                            /* the request stream turned out to be malformed inside a step */
-    bool commit_asked;                      /* call_commit in this step */
-    bool committed;                         /* an earlier step's work is in the database for good */
+    bool answered;     /* call_reply or call_fail happened */
+    bool broken;       /* the request stream turned out to be malformed inside a step */
+    bool commit_asked; /* call_commit in this step */
+    bool committed;    /* an earlier step's work is in the database for good */
     uint32_t step_us[RPC_STEPS_MAX];
 
     /* answer */
-    enum reason reason;                     /* of the failure; REASON_NONE: OK or a protocol error */
+    enum reason reason; /* of the failure; REASON_NONE: OK or a protocol error */
     enum status_code code;
     uint16_t http_status;
-    const char *message;                    /* for people; NULL: the reason's sentence */
-    const char *detail;                     /* for the log: what the database said */
-    struct str reply;                       /* framed bytes to send, empty for streams */
-    struct str packed;                      /* the last call_pack: 5 bytes are reserved in front of it */
+    const char *message; /* for people; NULL: the reason's sentence */
+    const char *detail;  /* for the log: what the database said */
+    struct str reply;    /* framed bytes to send, empty for streams */
+    struct str packed;   /* the last call_pack: 5 bytes are reserved in front of it */
     size_t reply_bytes;
-    struct list outgoing;                   /* struct outgoing */
-    size_t streamed_bytes;                  /* their sum */
+    struct list outgoing;  /* struct outgoing */
+    size_t streamed_bytes; /* their sum */
     bool reply_compressed;
     bool headers_sent;
     bool replayed;
@@ -258,7 +266,7 @@ static inline const struct call_impl *call_impl_of_const(const struct call *c)
     return (const struct call_impl *)c;
 }
 
-/* ---- the server ---------------------------------------------------------------------------------------------- */
+/* ---- the server ---- */
 
 struct rate_table;
 struct fingerprinter;
@@ -270,53 +278,55 @@ struct server {
     struct server_hooks hooks;
     struct registry *registry;
     struct health *health;
-    struct obs *obs;                        /* may be NULL: tests */
+    struct obs *obs; /* may be NULL: tests */
     struct wheel wheel;
     struct rate_table *rates;
     struct fingerprinter *fingerprinter;
     struct compressor *compressor;
-    struct list calls;                      /* in flight */
-    struct list pool;                       /* struct call_impl to reuse */
-    struct list woken;                      /* to be resumed at the end of this turn */
+    struct list calls; /* in flight */
+    struct list pool;  /* struct call_impl to reuse */
+    struct list woken; /* to be resumed at the end of this turn */
     struct loop_task wake_task;
     struct wheel_timer drain_timer;
     struct internal_method *internal_methods;
-    int obs_other;                          /* obs_method index of what is not in the table */
+    int obs_other; /* obs_method index of what is not in the table */
     unsigned calls_in_flight;
     unsigned pooled;
     bool draining;
-    uint32_t *in_flight;                    /* by index in registry->methods */
-    uint64_t te_missing;                    /* calls without te: trailers */
-    int64_t wall_ns;                        /* read once per turn */
-    int64_t wall_turn_ns;                   /* loop->now_ns when it was read */
+    uint32_t *in_flight;  /* by index in registry->methods */
+    uint64_t te_missing;  /* calls without te: trailers */
+    int64_t wall_ns;      /* read once per turn */
+    int64_t wall_turn_ns; /* loop->now_ns when it was read */
 };
 
 /* The same as server_new with a registry made by hand, which it then owns. */
-int server_new_with(struct server **ret_server, struct loop *loop, const struct server_limits *limits,
-                    const struct server_hooks *hooks, struct registry *registry, struct obs *obs);
+int server_new_with(struct server **ret_server, struct loop *loop,
+                    const struct server_limits *limits, const struct server_hooks *hooks,
+                    struct registry *registry, struct obs *obs);
 
 /* Wall clock, read at most once per loop turn. */
 int64_t server_wall_ns(struct server *server);
 
-/* ---- call.c: birth and death --------------------------------------------------------------------------------- */
+/* ---- call.c: birth and death ---- */
 
 struct call_impl *call_new(struct server *server);
 /* Back to the pool: ended, and h2 has let go of the stream. */
 void call_release(struct call_impl *ci);
-/* Formats into the call's arena; NULL when the budget is spent (never aborts: used while failing). */
+/* Formats into the call's arena; NULL when the budget is spent (never aborts: used while failing).
+ */
 char *call_format(struct call_impl *ci, const char *format, va_list args);
 
-/* ---- metadata.c ---------------------------------------------------------------------------------------------- */
+/* ---- metadata.c ---- */
 
 /* Keeps one field for call_metadata; -EINVAL when a -bin value is not base64. */
 int metadata_add(struct call_impl *ci, struct str name, struct str value);
 
-/* ---- intake.c ------------------------------------------------------------------------------------------------ */
+/* ---- intake.c ---- */
 
 /* Streaming in: takes the next whole message out of ci->in. NULL: none yet, or ci->broken. */
 const void *intake_next(struct call_impl *ci);
 
-/* ---- intercept.c: what stands between a request and its first step, in one table ------------------------------ */
+/* ---- intercept.c: what stands between a request and its first step, in one table ---- */
 
 enum intercept_stage {
     INTERCEPT_HEADERS, /* the header block is complete; no body is read yet */
@@ -334,28 +344,33 @@ enum reason intercept_idempotency(struct call_impl *ci, struct str body);
 int rate_table_new(struct rate_table **ret_table);
 struct rate_table *rate_table_free(struct rate_table *table);
 /* One token of the bucket of (@who, @method). 0, or how long until there is one. */
-uint32_t rate_take_ms(struct rate_table *table, struct str who, uint32_t method, uint32_t per_minute, int64_t now_ns);
+uint32_t rate_take_ms(struct rate_table *table, struct str who, uint32_t method,
+                      uint32_t per_minute, int64_t now_ns);
 
 int fingerprinter_new(struct fingerprinter **ret_fingerprinter);
 struct fingerprinter *fingerprinter_free(struct fingerprinter *f);
 /* First 16 bytes of SHA-256 over @body without its top-level field @skip_tag. */
-void fingerprint(struct fingerprinter *f, struct str body, uint32_t skip_tag, uint8_t ret_print[static 16]);
+void fingerprint(struct fingerprinter *f, struct str body, uint32_t skip_tag,
+                 uint8_t ret_print[static 16]);
 
-/* ---- runner.c ------------------------------------------------------------------------------------------------ */
+/* ---- runner.c ---- */
 
 /* The deadline, for calls that were admitted. */
 void call_arm(struct call_impl *ci, int64_t timeout_ns);
 /* Runs the first step. */
 void call_start(struct call_impl *ci);
-/* Resumes a parked call; nothing if it is not parked. Not from inside a step: call_wake defers to here. */
+/* Resumes a parked call; nothing if it is not parked. Not from inside a step: call_wake defers to
+ * here. */
 void call_resume_parked(struct call_impl *ci);
-/* The client went away, the deadline passed, the server stops: ends the call now, or after the COMMIT that was sent. */
+/* The client went away, the deadline passed, the server stops: ends the call now, or after the
+ * COMMIT that was sent. */
 void call_interrupt(struct call_impl *ci, enum reason reason);
-/* Ends the call with what ci->code, reason and reply say: sends, counts, logs, cleans up. @ci may be gone afterwards. */
+/* Ends the call with what ci->code, reason and reply say: sends, counts, logs, cleans up. @ci may
+ * be gone afterwards. */
 void call_finish(struct call_impl *ci);
 void call_run_cleanups(struct call_impl *ci);
 
-/* ---- status.c ------------------------------------------------------------------------------------------------ */
+/* ---- status.c ---- */
 
 /* Marks the call as failed; nothing is sent before call_finish. */
 void call_set_reason(struct call_impl *ci, enum reason reason);
@@ -363,15 +378,16 @@ void call_set_status(struct call_impl *ci, enum status_code code, const char *me
 
 #define STATUS_HEADERS_MAX 8
 /* grpc-status and what belongs to it, in the call's arena. Returns how many headers. */
-size_t status_headers(struct call_impl *ci, struct h2_header ret_headers[static STATUS_HEADERS_MAX]);
+size_t status_headers(struct call_impl *ci,
+                      struct h2_header ret_headers[static STATUS_HEADERS_MAX]);
 
-/* ---- call_send.c --------------------------------------------------------------------------------------------- */
+/* ---- call_send.c ---- */
 
 /* The answer, in whatever form the call's state asks for. */
 void call_send_answer(struct call_impl *ci);
 /* The client took a streamed message, or the stream is gone. */
 void call_drop_outgoing(struct call_impl *ci);
 
-/* ---- log.c --------------------------------------------------------------------------------------------------- */
+/* ---- log.c ---- */
 
 void call_log(struct call_impl *ci);

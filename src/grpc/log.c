@@ -1,5 +1,6 @@
 /* The one event of a call. The runner writes it when the call has ended.
- * What must stay true: no secrets and no message contents; names that peers choose appear as values, never as keys. */
+ * What must stay true: no secrets and no message contents; names that peers choose appear as
+ * values, never as keys. */
 #include <stdio.h>
 
 #include "grpc/internal.h"
@@ -39,8 +40,8 @@ static void steps(struct obs_event *e, struct call_impl *ci)
     char line[512];
     size_t at = 0;
     for (unsigned i = 0; ci->handler && i < ci->handler->step_count && i <= ci->step; i++) {
-        int bytes = snprintf(line + at, sizeof line - at, "%s%s=%u", i > 0 ? "," : "", ci->handler->steps[i].name,
-                             ci->step_us[i]);
+        int bytes = snprintf(line + at, sizeof line - at, "%s%s=%u", i > 0 ? "," : "",
+                             ci->handler->steps[i].name, ci->step_us[i]);
         if (bytes < 0 || (size_t)bytes >= sizeof line - at)
             break;
         at += (size_t)bytes;
@@ -54,7 +55,8 @@ void call_log(struct call_impl *ci)
     struct server *server = ci->pub.server;
     const struct rpc_method *method = ci->pub.method;
     int64_t now_ns = server->loop->now_ns;
-    struct obs_event e = obs_event_begin(server->obs, ci->is_internal ? "job" : "call", server_wall_ns(server));
+    struct obs_event e =
+        obs_event_begin(server->obs, ci->is_internal ? "job" : "call", server_wall_ns(server));
     text(&e, "method", method ? method->full_name : ci->path);
     text(&e, "status", str_of(status_name(ci->code)));
     if (ci->reason != REASON_NONE)

@@ -1,5 +1,6 @@
 /* Request metadata: what handlers may look up by name. intake adds, call_metadata finds.
- * What must stay true: ASCII values are h2's memory and are not copied; -bin values are decoded once, on arrival. */
+ * What must stay true: ASCII values are h2's memory and are not copied; -bin values are decoded
+ * once, on arrival. */
 #include <errno.h>
 
 #include "grpc/base64.h"
@@ -9,8 +10,8 @@ static bool is_reserved(struct str name)
 {
     if (!str_starts(name, STR("grpc-")))
         return false;
-    return !str_eq(name, STR("grpc-previous-rpc-attempts")) && !str_eq(name, STR("grpc-trace-bin")) &&
-           !str_eq(name, STR("grpc-retry-pushback-ms"));
+    return !str_eq(name, STR("grpc-previous-rpc-attempts")) &&
+           !str_eq(name, STR("grpc-trace-bin")) && !str_eq(name, STR("grpc-retry-pushback-ms"));
 }
 
 static int append(struct call_impl *ci, struct str name, struct str value)

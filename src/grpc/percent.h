@@ -1,4 +1,5 @@
-/* grpc-message: every byte outside 0x20..0x7E, and '%', as %XX (gRPC PROTOCOL-HTTP2). status.c is the caller. */
+/* grpc-message: every byte outside 0x20..0x7E, and '%', as %XX (gRPC PROTOCOL-HTTP2). status.c is
+ * the caller. */
 #pragma once
 
 #include <stddef.h>

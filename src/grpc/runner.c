@@ -1,7 +1,8 @@
-/* The step runner: deadline, cancellation, restart, transaction and the one end of every call (style.md section 2).
- * intake and call_run_internal start calls; operations, timers and wake-ups resume them.
- * What must stay true: no step runs inside another step; none runs after the call was interrupted; a call ends once;
- * a reply leaves only after COMMIT succeeded; behind a COMMIT that was sent nothing is undone. */
+/* The step runner: deadline, cancellation, restart, transaction and the one end of every call
+ * (style.md section 2). intake and call_run_internal start calls; operations, timers and wake-ups
+ * resume them. What must stay true: no step runs inside another step; none runs after the call was
+ * interrupted; a call ends once; a reply leaves only after COMMIT succeeded; behind a COMMIT that
+ * was sent nothing is undone. */
 #include "base/check.h"
 #include "grpc/internal.h"
 
@@ -16,7 +17,7 @@ static struct call_impl *of_scope(struct op_scope *scope)
     return list_entry(scope, struct call_impl, pub.scope);
 }
 
-/* ---- beginning ----------------------------------------------------------------------------------------------- */
+/* ---- beginning ---- */
 
 static void on_deadline(struct wheel_timer *timer)
 {
@@ -29,7 +30,8 @@ void call_arm(struct call_impl *ci, int64_t timeout_ns)
     struct server *server = ci->pub.server;
     wheel_timer_init(&ci->deadline, on_deadline);
     int64_t now_ns = server->loop->now_ns;
-    ci->pub.scope.deadline_ns = timeout_ns < 0 || timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
+    ci->pub.scope.deadline_ns =
+        timeout_ns < 0 || timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
     if (timeout_ns >= 0)
         wheel_set(&server->wheel, &ci->deadline, ci->pub.scope.deadline_ns);
 }
@@ -37,7 +39,8 @@ void call_arm(struct call_impl *ci, int64_t timeout_ns)
 static void begin_attempt(struct call_impl *ci)
 {
     struct call *c = &ci->pub;
-    c->state = ci->handler->state_bytes > 0 ? arena_alloc(&c->arena, ci->handler->state_bytes) : NULL;
+    c->state =
+        ci->handler->state_bytes > 0 ? arena_alloc(&c->arena, ci->handler->state_bytes) : NULL;
     c->scope.want_tx = ci->handler->tx == TX_WRITE;
     ci->step = 0;
     ci->parked = false;
@@ -89,7 +92,7 @@ void call_start(struct call_impl *ci)
     run(ci);
 }
 
-/* ---- restart ------------------------------------------------------------------------------------------------- */
+/* ---- restart ---- */
 
 static void give_up_transaction(struct call_impl *ci)
 {
@@ -127,24 +130,28 @@ static void restart(struct call_impl *ci)
     begin_attempt(ci);
 }
 
-/* Whether the failed unit can be run again without repeating work that is already in the database: a transaction can, from
- * the start of the call, unless an earlier one of this call was committed. Outside of transactions a statement is a unit:
- * in the first step that is the call, later it is the step, if it started nothing else. */
+/* Whether the failed unit can be run again without repeating work that is already in the database:
+ * a transaction can, from the start of the call, unless an earlier one of this call was committed.
+ * Outside of transactions a statement is a unit: in the first step that is the call, later it is
+ * the step, if it started nothing else. */
 enum again { AGAIN_NEVER, AGAIN_CALL, AGAIN_STEP };
 
 static enum again may_run_again(const struct call_impl *ci)
 {
     unsigned retry_max = ci->handler->retry_max > 0 ? ci->handler->retry_max : RETRY_MAX_DEFAULT;
-    /* What was read from or sent into a stream cannot be read or unsent; an answer may rest on what the step learned. */
+    /* What was read from or sent into a stream cannot be read or unsent; an answer may rest on what
+     * the step learned. */
     bool is_consumed = ci->pub.method->client_streaming || ci->headers_sent;
-    if (!ci->pub.scope.error.restart || ci->pub.attempt > retry_max || ci->committed || is_consumed || ci->interrupted)
+    if (!ci->pub.scope.error.restart || ci->pub.attempt > retry_max || ci->committed ||
+        is_consumed || ci->interrupted)
         return AGAIN_NEVER;
     if (ci->pub.scope.want_tx || ci->step == 0)
         return AGAIN_CALL;
     return ci->step_ops <= 1 && !ci->answered ? AGAIN_STEP : AGAIN_NEVER;
 }
 
-/* Something that the call waited for failed. True: run the (new) current step; false: the call has ended. */
+/* Something that the call waited for failed. True: run the (new) current step; false: the call has
+ * ended. */
 static bool recover(struct call_impl *ci)
 {
     struct op_scope *scope = &ci->pub.scope;
@@ -164,7 +171,9 @@ static bool recover(struct call_impl *ci)
     if (detail)
         memcpy(detail, error.detail, sizeof error.detail);
     ci->detail = detail;
-    enum reason reason = error.unknown ? REASON_OUTCOME_UNKNOWN : error.restart ? REASON_CONFLICT : error.reason;
+    enum reason reason = error.unknown   ? REASON_OUTCOME_UNKNOWN
+                         : error.restart ? REASON_CONFLICT
+                                         : error.reason;
     if (ci->interrupted != REASON_NONE && !error.unknown)
         reason = ci->interrupted;
     call_set_reason(ci, reason);
@@ -172,7 +181,7 @@ static bool recover(struct call_impl *ci)
     return false;
 }
 
-/* ---- steps --------------------------------------------------------------------------------------------------- */
+/* ---- steps ---- */
 
 static void step_begun(struct call_impl *ci)
 {
@@ -194,7 +203,8 @@ static void step_ended(struct call_impl *ci)
         obs_step_ended(obs, index, took_ns);
 }
 
-/* What the step waited for is here. True: run the current step; false: the call has ended or waits for its COMMIT. */
+/* What the step waited for is here. True: run the current step; false: the call has ended or waits
+ * for its COMMIT. */
 static bool settle(struct call_impl *ci)
 {
     struct op_scope *scope = &ci->pub.scope;
@@ -234,7 +244,8 @@ static enum step run_step(struct call_impl *ci)
     scope->in_step = false;
     ci->step_ops = scope->pending;
     ci->last = said;
-    CHECK((said == STEP_DONE) == ci->answered); /* STEP_DONE is what call_reply and call_fail return, and nothing else */
+    CHECK((said == STEP_DONE) ==
+          ci->answered); /* STEP_DONE is what call_reply and call_fail return, and nothing else */
     return said;
 }
 
@@ -279,7 +290,8 @@ static void on_progress(struct op_scope *scope)
     }
     if (ci->phase != CALL_RUNNING)
         return;
-    bool must_settle = scope->error.reason != REASON_NONE || ci->interrupted != REASON_NONE || ci->answered;
+    bool must_settle =
+        scope->error.reason != REASON_NONE || ci->interrupted != REASON_NONE || ci->answered;
     if (!must_settle && !ci->parked && !list_is_empty(&ci->wake.node))
         return; /* call_wake_after: the timer is waited for as well */
     ci->parked = false;
@@ -315,9 +327,10 @@ void call_commit(struct call *c)
     c->server->hooks.tx->commit(&c->scope);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
-/* Answered with OK and nothing is pending: what the call did is made durable before the answer leaves. */
+/* Answered with OK and nothing is pending: what the call did is made durable before the answer
+ * leaves. */
 static void conclude(struct call_impl *ci)
 {
     struct op_scope *scope = &ci->pub.scope;
@@ -365,8 +378,8 @@ static void account(struct call_impl *ci)
         return;
     int index = method ? method->obs : server->obs_other;
     if (index >= 0)
-        obs_call_ended(server->obs, index, ci->code, ci->reason, server->loop->now_ns - ci->started_ns, ci->request_bytes,
-                       ci->reply_bytes);
+        obs_call_ended(server->obs, index, ci->code, ci->reason,
+                       server->loop->now_ns - ci->started_ns, ci->request_bytes, ci->reply_bytes);
     call_log(ci);
 }
 

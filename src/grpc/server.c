@@ -1,6 +1,6 @@
 /* The server object: limits, pools, the method table; draining; and calls that no client made.
- * main makes one per worker and one for the jobs. What must stay true: everything here is used on the loop's thread only;
- * server_free finds no call in flight. */
+ * main makes one per worker and one for the jobs. What must stay true: everything here is used on
+ * the loop's thread only; server_free finds no call in flight. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,8 @@ const struct server_limits server_limits_default = {
     .drain_grace_ms = 25000,
 };
 
-/* A handler that jobs run has no place in the table of methods; it gets one of its own at first use. */
+/* A handler that jobs run has no place in the table of methods; it gets one of its own at first
+ * use. */
 struct internal_method {
     struct internal_method *next;
     struct rpc_method method;
@@ -36,7 +37,7 @@ int64_t server_wall_ns(struct server *server)
     return server->wall_ns;
 }
 
-/* ---- waking -------------------------------------------------------------------------------------------------- */
+/* ---- waking ---- */
 
 /* Wake-ups are collected and served once per turn, outside of every step. */
 static void on_woken(struct loop_task *task)
@@ -67,7 +68,7 @@ void call_wake(struct call *c)
         enqueue(ci);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void on_grace_over(struct wheel_timer *timer)
 {
@@ -85,8 +86,9 @@ static void on_grace_over(struct wheel_timer *timer)
     }
 }
 
-int server_new_with(struct server **ret_server, struct loop *loop, const struct server_limits *limits,
-                    const struct server_hooks *hooks, struct registry *registry, struct obs *obs)
+int server_new_with(struct server **ret_server, struct loop *loop,
+                    const struct server_limits *limits, const struct server_hooks *hooks,
+                    struct registry *registry, struct obs *obs)
 {
     struct server *server = calloc(1, sizeof *server);
     if (!server)
@@ -104,8 +106,9 @@ int server_new_with(struct server **ret_server, struct loop *loop, const struct 
     wheel_init(&server->wheel, loop);
     wheel_timer_init(&server->drain_timer, on_grace_over);
     server->in_flight = calloc(registry->method_count + 1, sizeof server->in_flight[0]);
-    if (!server->in_flight || rate_table_new(&server->rates) < 0 || compressor_new(&server->compressor) < 0 ||
-        fingerprinter_new(&server->fingerprinter) < 0 || health_new(&server->health, loop) < 0) {
+    if (!server->in_flight || rate_table_new(&server->rates) < 0 ||
+        compressor_new(&server->compressor) < 0 || fingerprinter_new(&server->fingerprinter) < 0 ||
+        health_new(&server->health, loop) < 0) {
         server->registry = NULL; /* still the caller's */
         server_free(server);
         return -ENOMEM;
@@ -115,8 +118,8 @@ int server_new_with(struct server **ret_server, struct loop *loop, const struct 
 }
 
 int server_new(struct server **ret_server, struct loop *loop, const struct server_limits *limits,
-               const struct server_hooks *hooks, const struct rpc_service *const *services, struct obs *obs, char *error,
-               size_t error_bytes)
+               const struct server_hooks *hooks, const struct rpc_service *const *services,
+               struct obs *obs, char *error, size_t error_bytes)
 {
     struct registry *registry;
     int rc = registry_new(&registry, services, limits, obs, error, error_bytes);
@@ -177,12 +180,14 @@ void server_drain(struct server *server)
     list_for_each(node, &server->calls) {
         call_wake(&list_entry(node, struct call_impl, node)->pub);
     }
-    wheel_set(&server->wheel, &server->drain_timer, server->loop->now_ns + server->limits.drain_grace_ms * NS_PER_MS);
+    wheel_set(&server->wheel, &server->drain_timer,
+              server->loop->now_ns + server->limits.drain_grace_ms * NS_PER_MS);
 }
 
-/* ---- calls without a client ------------------------------------------------------------------------------------ */
+/* ---- calls without a client ---- */
 
-static const struct rpc_method *internal_method(struct server *server, const struct rpc_handler *handler)
+static const struct rpc_method *internal_method(struct server *server,
+                                                const struct rpc_handler *handler)
 {
     for (struct internal_method *m = server->internal_methods; m; m = m->next) {
         if (m->method.handler == handler)
@@ -202,15 +207,16 @@ static const struct rpc_method *internal_method(struct server *server, const str
     for (unsigned i = 0; i < RPC_STEPS_MAX; i++) {
         bool counts = i < handler->step_count && m->method.obs >= 0;
         m->method.obs_steps[i] =
-            counts ? obs_step(obs_region_of(server->obs), m->method.obs, handler->steps[i].name) : -1;
+            counts ? obs_step(obs_region_of(server->obs), m->method.obs, handler->steps[i].name)
+                   : -1;
     }
     m->next = server->internal_methods;
     server->internal_methods = m;
     return &m->method;
 }
 
-int call_run_internal(struct server *server, const struct rpc_handler *handler, const void *request, uint32_t timeout_ms,
-                      void (*on_end)(void *ctx, enum reason reason), void *ctx)
+int call_run_internal(struct server *server, const struct rpc_handler *handler, const void *request,
+                      uint32_t timeout_ms, void (*on_end)(void *ctx, enum reason reason), void *ctx)
 {
     if (server->draining)
         return -ESHUTDOWN;

@@ -1,6 +1,7 @@
-/* How a call's end looks on the wire: grpc-status, grpc-message and google.rpc.Status with its details (AIP-193).
- * Handlers reach it through call_fail*, the sender through status_headers.
- * What must stay true: exactly one ErrorInfo per reason; all of it stays under 8 KiB by dropping the least important. */
+/* How a call's end looks on the wire: grpc-status, grpc-message and google.rpc.Status with its
+ * details (AIP-193). Handlers reach it through call_fail*, the sender through status_headers. What
+ * must stay true: exactly one ErrorInfo per reason; all of it stays under 8 KiB by dropping the
+ * least important. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -44,7 +45,8 @@ void call_set_reason(struct call_impl *ci, enum reason reason)
     if (reason == REASON_OVERLOADED || reason == REASON_DATABASE_UNAVAILABLE)
         call_fail_pushback(&ci->pub, OVERLOAD_PUSHBACK_MS);
     else if (reason == REASON_OUTCOME_UNKNOWN)
-        call_fail_pushback(&ci->pub, ci->pub.method->policy.is_idempotent ? UNKNOWN_PUSHBACK_MS : -1);
+        call_fail_pushback(&ci->pub,
+                           ci->pub.method->policy.is_idempotent ? UNKNOWN_PUSHBACK_MS : -1);
 }
 
 void call_fail_pushback(struct call *c, int32_t pushback_ms)
@@ -77,7 +79,8 @@ enum step call_fail(struct call *c, enum reason reason)
     return STEP_DONE;
 }
 
-enum step call_fail_field(struct call *c, enum reason reason, const char *field, const char *format, ...)
+enum step call_fail_field(struct call *c, enum reason reason, const char *field, const char *format,
+                          ...)
 {
     struct call_impl *ci = call_impl_of(c);
     va_list args;
@@ -90,7 +93,7 @@ enum step call_fail_field(struct call *c, enum reason reason, const char *field,
     return call_fail(c, reason);
 }
 
-/* ---- google.rpc.Status ----------------------------------------------------------------------------------------- */
+/* ---- google.rpc.Status ---- */
 
 /* protobuf-c's strings are not const, but packing does not write them. */
 static char *unconst(const char *text)
@@ -102,7 +105,8 @@ static char *unconst(const char *text)
     return u.out;
 }
 
-static Google__Protobuf__Any *pack_any(struct arena *a, const char *type_url, const ProtobufCMessage *message)
+static Google__Protobuf__Any *pack_any(struct arena *a, const char *type_url,
+                                       const ProtobufCMessage *message)
 {
     Google__Protobuf__Any *any = arena_try(a, sizeof *any);
     size_t bytes = protobuf_c_message_get_packed_size(message);
@@ -158,14 +162,16 @@ static Google__Protobuf__Any *quota_failure(struct call_impl *ci)
 static Google__Protobuf__Any *precondition_failure(struct call_impl *ci)
 {
     Google__Rpc__PreconditionFailure failure = GOOGLE__RPC__PRECONDITION_FAILURE__INIT;
-    Google__Rpc__PreconditionFailure__Violation violation = GOOGLE__RPC__PRECONDITION_FAILURE__VIOLATION__INIT;
+    Google__Rpc__PreconditionFailure__Violation violation =
+        GOOGLE__RPC__PRECONDITION_FAILURE__VIOLATION__INIT;
     Google__Rpc__PreconditionFailure__Violation *violations[] = {&violation};
     violation.type = unconst(reason_info(ci->reason)->name);
     violation.subject = unconst(ci->fact_count > 0 ? ci->facts[0].value : "");
     violation.description = unconst(reason_info(ci->reason)->text);
     failure.violations = violations;
     failure.n_violations = 1;
-    return pack_any(&ci->pub.arena, "type.googleapis.com/google.rpc.PreconditionFailure", &failure.base);
+    return pack_any(&ci->pub.arena, "type.googleapis.com/google.rpc.PreconditionFailure",
+                    &failure.base);
 }
 
 static Google__Protobuf__Any *bad_request(struct call_impl *ci)
@@ -184,7 +190,8 @@ static Google__Protobuf__Any *bad_request(struct call_impl *ci)
 }
 
 /* Most important first: what does not fit is dropped from the end. */
-static size_t collect_details(struct call_impl *ci, Google__Protobuf__Any *ret_details[static DETAILS_MAX])
+static size_t collect_details(struct call_impl *ci,
+                              Google__Protobuf__Any *ret_details[static DETAILS_MAX])
 {
     size_t count = 0;
     ret_details[count++] = error_info(ci, true);
@@ -233,7 +240,9 @@ static struct str status_details(struct call_impl *ci, const char *message, size
 /* Cut to the limit, at the start of a code point. */
 static const char *bounded_message(struct call_impl *ci)
 {
-    const char *text = ci->message ? ci->message : ci->reason != REASON_NONE ? reason_info(ci->reason)->text : "";
+    const char *text = ci->message                 ? ci->message
+                       : ci->reason != REASON_NONE ? reason_info(ci->reason)->text
+                                                   : "";
     size_t bytes = strlen(text);
     if (bytes <= MESSAGE_BYTES_MAX)
         return text;
@@ -272,7 +281,8 @@ static size_t failure_headers(struct call_impl *ci, struct h2_header *ret_header
         char *pushback = arena_try(&ci->pub.arena, 16);
         int bytes = pushback ? snprintf(pushback, 16, "%d", ci->pushback_ms) : 0;
         if (bytes > 0)
-            ret_headers[count++] = header(STR("grpc-retry-pushback-ms"), (struct str){.p = pushback, .n = (size_t)bytes});
+            ret_headers[count++] = header(STR("grpc-retry-pushback-ms"),
+                                          (struct str){.p = pushback, .n = (size_t)bytes});
     }
     if (ci->encoding == ENCODING_OTHER)
         ret_headers[count++] = header(STR("grpc-accept-encoding"), STR("gzip"));

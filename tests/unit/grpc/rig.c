@@ -11,8 +11,7 @@
 struct rig rig;
 struct fake_db fake_db;
 
-/* ---- the server
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the server ---- */
 
 static int64_t rig_mono(const struct clock *clock)
 {
@@ -103,9 +102,7 @@ void rig_stop(void)
     loop_deinit(&rig.loop);
 }
 
-/* ---- HTTP/2
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- HTTP/2 ---- */
 
 static struct client *client_of(struct h2_stream *s)
 {
@@ -186,9 +183,7 @@ bool h2_stream_is_tls(const struct h2_stream *s)
     return false;
 }
 
-/* ---- clients
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- clients ---- */
 
 struct client *client_new(void)
 {
@@ -304,9 +299,7 @@ int client_status(const struct client *c)
     return status[0] == '\0' ? -1 : (int)strtol(status, NULL, 10);
 }
 
-/* ---- statements
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- statements ---- */
 
 static void op_free(struct fake_op *f)
 {

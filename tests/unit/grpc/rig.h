@@ -5,8 +5,7 @@
 
 #include "grpc/internal.h"
 
-/* ---- the server
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the server ---- */
 
 struct rig {
     struct loop loop;
@@ -28,9 +27,7 @@ void rig_advance(int64_t ms);
 bool rig_is_clean(void);
 void rig_stop(void);
 
-/* ---- clients
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- clients ---- */
 
 #define CLIENT_FIELDS_MAX 24
 #define CLIENT_WRITES_MAX 64
@@ -82,9 +79,7 @@ const char *client_field(const struct client *c, const char *name);
 /* grpc-status as a number; -1: none came. */
 int client_status(const struct client *c);
 
-/* ---- statements
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- statements ---- */
 
 struct fake_op {
     struct op op;
