@@ -1,5 +1,6 @@
 /* Writing the tables of the server as JSON or as text. Called by main for `faregate describe`.
- * What must stay true: both forms say the same; a new limit is added to the list here or a test fails. */
+ * What must stay true: both forms say the same; a new limit is added to the list here or a test
+ * fails. */
 #include "grpc/describe.h"
 
 #include <stdio.h>
@@ -26,16 +27,19 @@ static const struct limit {
     const char *name;
     size_t offset;
 } limits_shown[] = {
+/* clang-format off */
 #define LIMIT(field) {#field, offsetof(struct server_limits, field)}
-    LIMIT(message_bytes_max),   LIMIT(reply_bytes_max), LIMIT(arena_bytes_max),
-    LIMIT(message_depth_max),   LIMIT(deadline_default_ms), LIMIT(deadline_max_ms),
-    LIMIT(calls_max),           LIMIT(stream_queue_bytes_max), LIMIT(drain_grace_ms),
+    /* clang-format on */
+    LIMIT(message_bytes_max), LIMIT(reply_bytes_max),        LIMIT(arena_bytes_max),
+    LIMIT(message_depth_max), LIMIT(deadline_default_ms),    LIMIT(deadline_max_ms),
+    LIMIT(calls_max),         LIMIT(stream_queue_bytes_max), LIMIT(drain_grace_ms),
 #undef LIMIT
 };
 
 #define LIMIT_COUNT (sizeof limits_shown / sizeof limits_shown[0])
 
-_Static_assert(sizeof(struct server_limits) == LIMIT_COUNT * sizeof(uint32_t), "every limit is shown");
+_Static_assert(sizeof(struct server_limits) == LIMIT_COUNT * sizeof(uint32_t),
+               "every limit is shown");
 
 static uint32_t limit_value(const struct server_limits *limits, size_t i)
 {
@@ -58,13 +62,14 @@ static const char *auth_name(const struct rpc_method *m)
     return auth_names[m->policy.auth];
 }
 
-static bool statement_at(const struct describe_hooks *hooks, size_t index, struct describe_statement *s)
+static bool statement_at(const struct describe_hooks *hooks, size_t index,
+                         struct describe_statement *s)
 {
     *s = (struct describe_statement){0};
     return hooks && hooks->statement && hooks->statement(hooks->ctx, index, s);
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------------------------- */
+/* ---- JSON --------------------------------------------------------------------------------- */
 
 static void json_text(struct buf *out, const char *key, const char *value)
 {
@@ -141,8 +146,8 @@ static void json_reasons(struct buf *out)
     }
 }
 
-static void write_json(struct buf *out, const struct registry *registry, const struct server_limits *limits,
-                       const struct describe_hooks *hooks)
+static void write_json(struct buf *out, const struct registry *registry,
+                       const struct server_limits *limits, const struct describe_hooks *hooks)
 {
     buf_printf(out, "{\"methods\":[\n");
     for (size_t i = 0; i < registry->method_count; i++) {
@@ -156,18 +161,20 @@ static void write_json(struct buf *out, const struct registry *registry, const s
     json_reasons(out);
     buf_printf(out, "],\n\"limits\":{");
     for (size_t i = 0; i < LIMIT_COUNT; i++)
-        buf_printf(out, "%s\"%s\":%u", i > 0 ? "," : "", limits_shown[i].name, limit_value(limits, i));
+        buf_printf(out, "%s\"%s\":%u", i > 0 ? "," : "", limits_shown[i].name,
+                   limit_value(limits, i));
     buf_printf(out, "}}\n");
 }
 
-/* ---- text ---------------------------------------------------------------------------------------------------------- */
+/* ---- text --------------------------------------------------------------------------------- */
 
 static void text_method(struct buf *out, const struct rpc_method *m)
 {
     const struct rpc_policy *p = &m->policy;
-    buf_printf(out, "%-46s %-13s %-8s %8u %9u  %s%s%s\n", m->full_name.p, stream_name(m), auth_name(m),
-               p->deadline_max_ms, p->request_bytes_max, p->is_idempotent ? "idempotent " : "",
-               m->handler->tx == TX_WRITE ? "transaction " : "", p->no_compression ? "uncompressed" : "");
+    buf_printf(
+        out, "%-46s %-13s %-8s %8u %9u  %s%s%s\n", m->full_name.p, stream_name(m), auth_name(m),
+        p->deadline_max_ms, p->request_bytes_max, p->is_idempotent ? "idempotent " : "",
+        m->handler->tx == TX_WRITE ? "transaction " : "", p->no_compression ? "uncompressed" : "");
     buf_printf(out, "    %s -> %s\n    steps:", m->request->name, m->reply->name);
     for (unsigned i = 0; i < m->handler->step_count; i++)
         buf_printf(out, " %s", m->handler->steps[i].name);
@@ -184,8 +191,8 @@ static void text_method(struct buf *out, const struct rpc_method *m)
     buf_printf(out, "\n");
 }
 
-static void write_text(struct buf *out, const struct registry *registry, const struct server_limits *limits,
-                       const struct describe_hooks *hooks)
+static void write_text(struct buf *out, const struct registry *registry,
+                       const struct server_limits *limits, const struct describe_hooks *hooks)
 {
     struct describe_statement s;
     buf_printf(out, "%-46s %-13s %-8s %8s %9s\n", "METHOD", "KIND", "AUTH", "MAX MS", "MAX BYTES");
@@ -198,8 +205,8 @@ static void write_text(struct buf *out, const struct registry *registry, const s
     buf_printf(out, "\n%-24s %-20s %-6s %s\n", "REASON", "CODE", "RETRY", "TEXT");
     for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++) {
         const struct reason_info *info = reason_info(r);
-        buf_printf(out, "%-24s %-20s %-6s %s\n", info->name, status_name(info->code), info->retryable ? "yes" : "no",
-                   info->text);
+        buf_printf(out, "%-24s %-20s %-6s %s\n", info->name, status_name(info->code),
+                   info->retryable ? "yes" : "no", info->text);
     }
     buf_printf(out, "\n%-24s %s\n", "LIMIT", "VALUE");
     for (size_t i = 0; i < LIMIT_COUNT; i++)
@@ -207,8 +214,8 @@ static void write_text(struct buf *out, const struct registry *registry, const s
 }
 
 int describe_write(struct buf *out, bool as_json, const struct rpc_service *const *services,
-                   const struct server_limits *limits, const struct describe_hooks *hooks, char *error,
-                   size_t error_bytes)
+                   const struct server_limits *limits, const struct describe_hooks *hooks,
+                   char *error, size_t error_bytes)
 {
     struct registry *registry;
     int rc = registry_new(&registry, services, limits, NULL, error, error_bytes);

@@ -1,5 +1,6 @@
-/* The server about itself: `faregate describe` prints the tables it runs on, so its output is a golden file for review.
- * main calls it with the services it would serve. What must stay true: nothing is said here that is not read from a table. */
+/* The server about itself: `faregate describe` prints the tables it runs on, so its output is a
+ * golden file for review. main calls it with the services it would serve. What must stay true:
+ * nothing is said here that is not read from a table. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,8 +23,8 @@ struct describe_hooks {
     bool (*statement)(void *ctx, size_t index, struct describe_statement *ret_statement);
 };
 
-/* Appends the description to @out: one JSON object, or tables for people. Negative and one line in @error where the
- * services do not fit the .proto files. */
+/* Appends the description to @out: one JSON object, or tables for people. Negative and one line in
+ * @error where the services do not fit the .proto files. */
 int describe_write(struct buf *out, bool as_json, const struct rpc_service *const *services,
-                   const struct server_limits *limits, const struct describe_hooks *hooks, char *error,
-                   size_t error_bytes);
+                   const struct server_limits *limits, const struct describe_hooks *hooks,
+                   char *error, size_t error_bytes);

@@ -1,5 +1,6 @@
-/* Parsing and indexing the descriptor set. Called once at boot; the lookups are called by reflection and the registry.
- * What must stay true: a file's raw bytes are exactly those protoc wrote, and every import is in the set. */
+/* Parsing and indexing the descriptor set. Called once at boot; the lookups are called by
+ * reflection and the registry. What must stay true: a file's raw bytes are exactly those protoc
+ * wrote, and every import is in the set. */
 #include "grpc/descriptors.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ struct str descriptors_embedded(void)
     };
 }
 
-/* ---- files ----------------------------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------------- */
 
 /* A FileDescriptorSet is nothing but field 1, again and again: 0x0a, length, bytes. */
 static bool next_file(struct str *set, struct str *ret_raw)
@@ -57,14 +58,16 @@ static int parse_files(struct descriptors *d, struct str set, char *error, size_
     while (set.n > 0) {
         struct descriptor_file *file = &d->files[d->file_count];
         if (d->file_count == DESCRIPTOR_FILES_MAX) {
-            snprintf(error, error_bytes, "descriptor set: more than %d files", DESCRIPTOR_FILES_MAX);
+            snprintf(error, error_bytes, "descriptor set: more than %d files",
+                     DESCRIPTOR_FILES_MAX);
             return -EBADMSG;
         }
         if (next_file(&set, &file->raw))
             file->proto = google__protobuf__file_descriptor_proto__unpack(
                 &memory.allocator, file->raw.n, (const uint8_t *)file->raw.p);
         if (!file->proto || !file->proto->name) {
-            snprintf(error, error_bytes, "descriptor set: file %zu cannot be parsed", d->file_count);
+            snprintf(error, error_bytes, "descriptor set: file %zu cannot be parsed",
+                     d->file_count);
             return -EBADMSG;
         }
         file->name = str_of(file->proto->name);
@@ -92,7 +95,7 @@ static int link_imports(struct descriptors *d, char *error, size_t error_bytes)
     return 0;
 }
 
-/* ---- symbols --------------------------------------------------------------------------------------------------- */
+/* ---- symbols ------------------------------------------------------------------------------ */
 
 /* Filled twice by the same walk: first counting, then writing. */
 struct indexer {
@@ -119,27 +122,29 @@ static void add(struct indexer *x, enum symbol_kind kind, const char *full, cons
 }
 
 /* Values live beside their enum, not inside it: faregate.v1.ECONOMY. */
-static void add_enum(struct indexer *x, const char *scope, const Google__Protobuf__EnumDescriptorProto *e)
+static void add_enum(struct indexer *x, const char *scope,
+                     const Google__Protobuf__EnumDescriptorProto *e)
 {
     add(x, SYMBOL_ENUM, join(x, scope, e->name), e);
     for (size_t i = 0; i < e->n_value; i++)
         add(x, SYMBOL_ENUM_VALUE, join(x, scope, e->value[i]->name), e->value[i]);
 }
 
-static void add_extension(struct indexer *x, const char *scope, const Google__Protobuf__FieldDescriptorProto *f)
+static void add_extension(struct indexer *x, const char *scope,
+                          const Google__Protobuf__FieldDescriptorProto *f)
 {
     add(x, SYMBOL_EXTENSION, join(x, scope, f->name), f);
     if (x->writing) {
         struct str extendee = str_of(f->extendee);
         str_skip(&extendee, STR("."));
-        x->d->extensions[x->extensions] =
-            (struct descriptor_extension){.extendee = extendee, .number = f->number, .file = x->file};
+        x->d->extensions[x->extensions] = (struct descriptor_extension){
+            .extendee = extendee, .number = f->number, .file = x->file};
     }
     x->extensions++;
 }
 
-static void add_message(struct indexer *x, const char *scope, const Google__Protobuf__DescriptorProto *m,
-                        unsigned depth)
+static void add_message(struct indexer *x, const char *scope,
+                        const Google__Protobuf__DescriptorProto *m, unsigned depth)
 {
     const char *full = join(x, scope, m->name);
     CHECK(depth < NESTING_MAX);
@@ -156,7 +161,8 @@ static void add_message(struct indexer *x, const char *scope, const Google__Prot
         add_message(x, full, m->nested_type[i], depth + 1);
 }
 
-static void add_service(struct indexer *x, const char *scope, const Google__Protobuf__ServiceDescriptorProto *s)
+static void add_service(struct indexer *x, const char *scope,
+                        const Google__Protobuf__ServiceDescriptorProto *s)
 {
     const char *full = join(x, scope, s->name);
     add(x, SYMBOL_SERVICE, full, s);
@@ -192,7 +198,8 @@ static int str_order(struct str a, struct str b)
 
 static int symbol_order(const void *a, const void *b)
 {
-    return str_order(((const struct descriptor_symbol *)a)->name, ((const struct descriptor_symbol *)b)->name);
+    return str_order(((const struct descriptor_symbol *)a)->name,
+                     ((const struct descriptor_symbol *)b)->name);
 }
 
 static int extension_order(const void *a, const void *b)
@@ -217,9 +224,10 @@ static void index_symbols(struct descriptors *d)
     qsort(d->extensions, d->extension_count, sizeof d->extensions[0], extension_order);
 }
 
-/* ---- outside --------------------------------------------------------------------------------------------------- */
+/* ---- outside ------------------------------------------------------------------------------ */
 
-int descriptors_new(struct descriptors **ret_descriptors, struct str set, char *error, size_t error_bytes)
+int descriptors_new(struct descriptors **ret_descriptors, struct str set, char *error,
+                    size_t error_bytes)
 {
     struct descriptors *d = calloc(1, sizeof *d);
     CHECK(d);

@@ -1,5 +1,6 @@
 /* The descriptor set the binary carries, parsed once at boot: files, symbols, extensions.
- * The registry, the rules, reflection and describe read it. What must stay true: read-only after descriptors_new. */
+ * The registry, the rules, reflection and describe read it. What must stay true: read-only after
+ * descriptors_new. */
 #pragma once
 
 #include <stdbool.h>
@@ -33,7 +34,7 @@ enum symbol_kind {
 };
 
 struct descriptor_symbol {
-    struct str name; /* full, without a leading dot */
+    struct str name;   /* full, without a leading dot */
     const void *proto; /* the DescriptorProto, ServiceDescriptorProto, ... of its kind */
     uint16_t file;
     uint8_t kind;
@@ -59,8 +60,10 @@ struct descriptors {
 /* The set this binary was built with. */
 struct str descriptors_embedded(void);
 
-/* Parses @set, whose bytes must outlive the result. -EBADMSG and one line in @error where it is not whole. */
-int descriptors_new(struct descriptors **ret_descriptors, struct str set, char *error, size_t error_bytes);
+/* Parses @set, whose bytes must outlive the result. -EBADMSG and one line in @error where it is not
+ * whole. */
+int descriptors_new(struct descriptors **ret_descriptors, struct str set, char *error,
+                    size_t error_bytes);
 struct descriptors *descriptors_free(struct descriptors *d);
 
 /* Index of a file by the name it is imported by; -ENOENT. */

@@ -1,6 +1,7 @@
-/* One walk over the wire bytes before protobuf-c sees them: tags, wire types, depth, UTF-8, NUL, packed lengths, memory.
- * protobuf-c 1.4.1 recurses without limit, truncates strings at NUL, does not check UTF-8 and turns 1 MiB into 67 MB.
- * What must stay true: no recursion, no allocation but for the text of a violation, never a read past the end. */
+/* One walk over the wire bytes before protobuf-c sees them: tags, wire types, depth, UTF-8, NUL,
+ * packed lengths, memory. protobuf-c 1.4.1 recurses without limit, truncates strings at NUL, does
+ * not check UTF-8 and turns 1 MiB into 67 MB. What must stay true: no recursion, no allocation but
+ * for the text of a violation, never a read past the end. */
 #include "grpc/guard.h"
 
 #include <errno.h>
@@ -21,9 +22,10 @@ struct level {
     const ProtobufCMessageDescriptor *type;
     const uint8_t *start;
     const uint8_t *end;
-    const ProtobufCFieldDescriptor *field; /* of the level below: what led here; NULL at the bottom */
-    const uint8_t *field_at;               /* where that field begins */
-    uint64_t seen[SEEN_FIELDS_MAX / 64];   /* singular message fields met, by index */
+    const ProtobufCFieldDescriptor
+        *field;                          /* of the level below: what led here; NULL at the bottom */
+    const uint8_t *field_at;             /* where that field begins */
+    uint64_t seen[SEEN_FIELDS_MAX / 64]; /* singular message fields met, by index */
 };
 
 struct scan {
@@ -37,9 +39,10 @@ struct scan {
     struct level levels[GUARD_DEPTH_MAX];
 };
 
-/* ---- pieces ---------------------------------------------------------------------------------------------------- */
+/* ---- pieces ------------------------------------------------------------------------------- */
 
-static int read_varint(const uint8_t **at, const uint8_t *end, unsigned bytes_max, uint64_t *ret_value)
+static int read_varint(const uint8_t **at, const uint8_t *end, unsigned bytes_max,
+                       uint64_t *ret_value)
 {
     uint64_t value = 0;
     for (unsigned i = 0; i < bytes_max && *at < end; i++) {
@@ -56,7 +59,8 @@ static int read_varint(const uint8_t **at, const uint8_t *end, unsigned bytes_ma
 static int read_tag(const uint8_t **at, const uint8_t *end, uint32_t *ret_number, uint8_t *ret_wire)
 {
     uint64_t tag;
-    if (read_varint(at, end, TAG_BYTES_MAX, &tag) < 0 || tag >> 3 > FIELD_NUMBER_MAX || tag >> 3 == 0)
+    if (read_varint(at, end, TAG_BYTES_MAX, &tag) < 0 || tag >> 3 > FIELD_NUMBER_MAX ||
+        tag >> 3 == 0)
         return -EBADMSG;
     *ret_number = (uint32_t)(tag >> 3);
     *ret_wire = (uint8_t)(tag & 7);
@@ -124,10 +128,11 @@ static size_t rounded(size_t bytes)
     return (bytes + 15) & ~(size_t)15;
 }
 
-/* ---- saying where ---------------------------------------------------------------------------------------------- */
+/* ---- saying where ------------------------------------------------------------------------- */
 
 /* Which item of a repeated field begins at @at: counted only when something is wrong. */
-static size_t item_index(const struct level *f, const ProtobufCFieldDescriptor *field, const uint8_t *at)
+static size_t item_index(const struct level *f, const ProtobufCFieldDescriptor *field,
+                         const uint8_t *at)
 {
     const uint8_t *p = f->start;
     size_t index = 0;
@@ -167,9 +172,10 @@ static int has_nul(struct scan *s, const ProtobufCFieldDescriptor *field, const 
     return -EINVAL;
 }
 
-/* ---- values ---------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------- */
 
-static int scan_string(struct scan *s, const ProtobufCFieldDescriptor *field, const uint8_t *field_at, struct str text)
+static int scan_string(struct scan *s, const ProtobufCFieldDescriptor *field,
+                       const uint8_t *field_at, struct str text)
 {
     if (text.n > 0 && memchr(text.p, '\0', text.n))
         return has_nul(s, field, field_at);
@@ -207,7 +213,8 @@ static int scan_packed(struct scan *s, ProtobufCType type, struct str content)
     }
 }
 
-static int push(struct scan *s, const ProtobufCFieldDescriptor *field, const uint8_t *field_at, struct str content)
+static int push(struct scan *s, const ProtobufCFieldDescriptor *field, const uint8_t *field_at,
+                struct str content)
 {
     struct level *below = &s->levels[s->depth - 1];
     const ProtobufCMessageDescriptor *type = field->descriptor;
@@ -229,11 +236,12 @@ static int push(struct scan *s, const ProtobufCFieldDescriptor *field, const uin
         .field_at = field_at,
     };
     s->at = f->start;
-    return spend(s, rounded(type->sizeof_message) + (field->label == PROTOBUF_C_LABEL_REPEATED ? sizeof(void *) : 0));
+    return spend(s, rounded(type->sizeof_message) +
+                        (field->label == PROTOBUF_C_LABEL_REPEATED ? sizeof(void *) : 0));
 }
 
-static int scan_known(struct scan *s, const ProtobufCFieldDescriptor *field, const uint8_t *field_at, uint8_t wire,
-                      struct str content)
+static int scan_known(struct scan *s, const ProtobufCFieldDescriptor *field,
+                      const uint8_t *field_at, uint8_t wire, struct str content)
 {
     bool is_repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
     if (wire != wire_of(field->type)) {
@@ -261,17 +269,19 @@ static int scan_field(struct scan *s, const struct level *f)
     uint32_t number;
     uint8_t wire;
     struct str content;
-    if (read_tag(&s->at, f->end, &number, &wire) < 0 || read_value(&s->at, f->end, wire, &content) < 0)
+    if (read_tag(&s->at, f->end, &number, &wire) < 0 ||
+        read_value(&s->at, f->end, wire, &content) < 0)
         return -EBADMSG;
-    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(f->type, number);
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field(f->type, number);
     if (field)
         return scan_known(s, field, field_at, wire, content);
     /* protobuf-c keeps what it does not know, so it costs. */
     return spend(s, sizeof(ProtobufCMessageUnknownField) + rounded((size_t)(s->at - field_at)));
 }
 
-int guard_scan(struct arena *arena, const ProtobufCMessageDescriptor *type, uint32_t depth_max, size_t cost_max,
-               const uint8_t *p, size_t bytes, struct violations *ret_violations)
+int guard_scan(struct arena *arena, const ProtobufCMessageDescriptor *type, uint32_t depth_max,
+               size_t cost_max, const uint8_t *p, size_t bytes, struct violations *ret_violations)
 {
     struct scan s;
     s.arena = arena;
@@ -287,7 +297,8 @@ int guard_scan(struct arena *arena, const ProtobufCMessageDescriptor *type, uint
     while (s.depth > 0) {
         const struct level *top = &s.levels[s.depth - 1];
         if (s.at == top->end) {
-            s.depth--; /* the level below goes on right here: its field ended where this message did */
+            s.depth--; /* the level below goes on right here: its field ended where this message did
+                        */
             continue;
         }
         int rc = scan_field(&s, top);
@@ -297,8 +308,9 @@ int guard_scan(struct arena *arena, const ProtobufCMessageDescriptor *type, uint
     return 0;
 }
 
-int guard_unpack(struct arena *arena, const struct rpc_method *method, uint32_t depth_max, const uint8_t *p,
-                 size_t bytes, ProtobufCMessage **ret_message, struct violations *ret_violations)
+int guard_unpack(struct arena *arena, const struct rpc_method *method, uint32_t depth_max,
+                 const uint8_t *p, size_t bytes, ProtobufCMessage **ret_message,
+                 struct violations *ret_violations)
 {
     static const uint8_t nothing[1] = {0};
     struct pb_memory memory;
@@ -308,12 +320,13 @@ int guard_unpack(struct arena *arena, const struct rpc_method *method, uint32_t 
     ret_violations->count = 0;
     if (!p)
         p = nothing;
-    int rc = guard_scan(arena, method->request, depth_max, arena->used_bytes_max - arena->used_bytes, p, bytes,
-                        ret_violations);
+    int rc = guard_scan(arena, method->request, depth_max,
+                        arena->used_bytes_max - arena->used_bytes, p, bytes, ret_violations);
     if (rc < 0)
         return rc;
     pb_memory_init(&memory, arena);
-    ProtobufCMessage *message = protobuf_c_message_unpack(method->request, &memory.allocator, bytes, p);
+    ProtobufCMessage *message =
+        protobuf_c_message_unpack(method->request, &memory.allocator, bytes, p);
     if (!message)
         return memory.exhausted ? -ENOMEM : -EBADMSG;
     if (method->rules)

@@ -1,6 +1,7 @@
-/* grpc.health.v1.Health and the table behind it. The server owns the table; main and the database layer's owner set it.
- * What must stay true: a watcher hears of a change once, the newest state wins, and at shutdown every watcher is told
- * NOT_SERVING and then ended, so that a drain comes to its end. */
+/* grpc.health.v1.Health and the table behind it. The server owns the table; main and the database
+ * layer's owner set it. What must stay true: a watcher hears of a change once, the newest state
+ * wins, and at shutdown every watcher is told NOT_SERVING and then ended, so that a drain comes to
+ * its end. */
 #include "grpc/health.h"
 
 #include <assert.h>
@@ -16,7 +17,8 @@
 #define NAME_BYTES_MAX 128
 #define LIST_MAX 100 /* gRFC A90 */
 
-static_assert((int)HEALTH_SERVING == (int)GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING,
+static_assert((int)HEALTH_SERVING ==
+                  (int)GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING,
               "numbers of health.proto");
 static_assert((int)HEALTH_SERVICE_UNKNOWN ==
                   (int)GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN,
@@ -36,7 +38,7 @@ struct health {
     struct list watchers; /* struct watch */
 };
 
-/* ---- the table --------------------------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------- */
 
 struct watch {
     struct list node; /* in health->watchers */
@@ -124,7 +126,8 @@ void health_shutdown(struct health *h)
     wake_watchers(h);
 }
 
-enum health_status health_get(const struct health *h, const struct registry *registry, struct str name)
+enum health_status health_get(const struct health *h, const struct registry *registry,
+                              struct str name)
 {
     const struct override *o = find_override(h, name);
     bool is_server = name.n == 0 || str_eq(name, STR("readiness"));
@@ -138,9 +141,10 @@ enum health_status health_get(const struct health *h, const struct registry *reg
     return is_liveness || h->is_ready ? HEALTH_SERVING : HEALTH_NOT_SERVING;
 }
 
-/* ---- Check ------------------------------------------------------------------------------------------------------- */
+/* ---- Check -------------------------------------------------------------------------------- */
 
-static enum health_status status_asked(const struct call *c, const Grpc__Health__V1__HealthCheckRequest *request)
+static enum health_status status_asked(const struct call *c,
+                                       const Grpc__Health__V1__HealthCheckRequest *request)
 {
     return health_get(c->server->health, c->server->registry, str_of(request->service));
 }
@@ -155,7 +159,7 @@ static enum step check(struct call *c)
     return call_reply(c, &reply.base);
 }
 
-/* ---- List -------------------------------------------------------------------------------------------------------- */
+/* ---- List --------------------------------------------------------------------------------- */
 
 struct listing {
     Grpc__Health__V1__HealthListResponse reply;
@@ -174,8 +178,8 @@ static bool list_name(struct call *c, struct listing *s, struct str name)
     if (n == LIST_MAX)
         return false;
     grpc__health__v1__health_check_response__init(&s->status[n]);
-    s->status[n].status = (Grpc__Health__V1__HealthCheckResponse__ServingStatus)health_get(c->server->health,
-                                                                                           c->server->registry, name);
+    s->status[n].status = (Grpc__Health__V1__HealthCheckResponse__ServingStatus)health_get(
+        c->server->health, c->server->registry, name);
     grpc__health__v1__health_list_response__statuses_entry__init(&s->entry[n]);
     s->entry[n].key = arena_dup(&c->arena, name);
     s->entry[n].value = &s->status[n];
@@ -204,7 +208,7 @@ static enum step list(struct call *c)
     return call_reply(c, &s->reply.base);
 }
 
-/* ---- Watch ------------------------------------------------------------------------------------------------------- */
+/* ---- Watch -------------------------------------------------------------------------------- */
 
 static void watch_end(void *arg)
 {
@@ -212,8 +216,9 @@ static void watch_end(void *arg)
     list_remove(&w->node);
 }
 
-/* Runs at the start, and again whenever the table changed or the client took what was queued. Nothing is queued behind
- * a message that the client has not taken: what it reads next is the newest state, not the history. */
+/* Runs at the start, and again whenever the table changed or the client took what was queued.
+ * Nothing is queued behind a message that the client has not taken: what it reads next is the
+ * newest state, not the history. */
 static enum step watch(struct call *c)
 {
     struct watch *w = c->state;
@@ -240,7 +245,7 @@ static enum step watch(struct call *c)
     return STEP_PARK;
 }
 
-/* ---- the service --------------------------------------------------------------------------------------------------- */
+/* ---- the service -------------------------------------------------------------------------- */
 
 static const struct step_def check_steps[] = {STEP(check)};
 static const struct step_def list_steps[] = {STEP(list)};
@@ -262,7 +267,8 @@ static const struct rpc_handler health_watch = {
     RPC_STEPS(watch_steps, struct watch),
 };
 
-static const struct rpc_handler *const handlers[] = {&health_check, &health_list, &health_watch, NULL};
+static const struct rpc_handler *const handlers[] = {&health_check, &health_list, &health_watch,
+                                                     NULL};
 
 const struct rpc_service health_service = {
     .descriptor = &grpc__health__v1__health__descriptor,

@@ -32,7 +32,8 @@ static void note_behavior(struct field_options *o, uint8_t value)
 {
     if (value == GOOGLE__API__FIELD_BEHAVIOR__REQUIRED)
         o->required = true;
-    if (value == GOOGLE__API__FIELD_BEHAVIOR__OUTPUT_ONLY || value == GOOGLE__API__FIELD_BEHAVIOR__IDENTIFIER)
+    if (value == GOOGLE__API__FIELD_BEHAVIOR__OUTPUT_ONLY ||
+        value == GOOGLE__API__FIELD_BEHAVIOR__IDENTIFIER)
         o->output_only = true;
 }
 
@@ -47,7 +48,8 @@ int options_of_field(struct arena *arena, const Google__Protobuf__FieldDescripto
         return 0;
     for (unsigned i = 0; i < field->options->base.n_unknown_fields; i++) {
         const ProtobufCMessageUnknownField *u = &field->options->base.unknown_fields[i];
-        if (u->tag == TAG_FIELD_BEHAVIOR && u->wire_type == PROTOBUF_C_WIRE_TYPE_VARINT && u->len == 1) {
+        if (u->tag == TAG_FIELD_BEHAVIOR && u->wire_type == PROTOBUF_C_WIRE_TYPE_VARINT &&
+            u->len == 1) {
             note_behavior(ret_options, u->data[0]);
         } else if (u->tag == TAG_FIELD_BEHAVIOR && content_of(u, &content) == 0) {
             for (size_t k = 0; k < content.n; k++)
@@ -56,7 +58,7 @@ int options_of_field(struct arena *arena, const Google__Protobuf__FieldDescripto
             if (content_of(u, &content) < 0)
                 return -EBADMSG;
             ret_options->rules = faregate__v1__field_rules__unpack(&memory.allocator, content.n,
-                                                                  (const uint8_t *)content.p);
+                                                                   (const uint8_t *)content.p);
             if (!ret_options->rules)
                 return -EBADMSG;
         }

@@ -1,5 +1,6 @@
-/* Our options out of the .proto: rules of a field, policy of a method. protobuf-c knows no extensions, so they lie among
- * the unknown fields. The registry, the rules compiler and describe call this, at boot only. */
+/* Our options out of the .proto: rules of a field, policy of a method. protobuf-c knows no
+ * extensions, so they lie among the unknown fields. The registry, the rules compiler and describe
+ * call this, at boot only. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,8 +19,10 @@ struct field_options {
 };
 
 /* 0, or -EBADMSG. Memory: @arena. */
-int options_of_field(struct arena *arena, const struct Google__Protobuf__FieldDescriptorProto *field,
+int options_of_field(struct arena *arena,
+                     const struct Google__Protobuf__FieldDescriptorProto *field,
                      struct field_options *ret_options);
 /* *ret_policy is NULL where the method states none. */
-int options_of_method(struct arena *arena, const struct Google__Protobuf__MethodDescriptorProto *method,
+int options_of_method(struct arena *arena,
+                      const struct Google__Protobuf__MethodDescriptorProto *method,
                       const struct Faregate__V1__MethodPolicy **ret_policy);

@@ -1,5 +1,6 @@
 /* The ProtobufCAllocator over an arena. Called by protobuf-c while it unpacks.
- * What must stay true: a refused allocation is remembered, so that the caller can tell memory from malformed bytes. */
+ * What must stay true: a refused allocation is remembered, so that the caller can tell memory from
+ * malformed bytes. */
 #include "grpc/pb_memory.h"
 
 #include "base/check.h"

@@ -1,5 +1,6 @@
-/* protobuf-c unpacking into an arena: allocation bumps, freeing does nothing, the budget can run out.
- * The guard and the descriptor set use it. What must stay true: the messages die with the arena, never by free_unpacked. */
+/* protobuf-c unpacking into an arena: allocation bumps, freeing does nothing, the budget can run
+ * out. The guard and the descriptor set use it. What must stay true: the messages die with the
+ * arena, never by free_unpacked. */
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>

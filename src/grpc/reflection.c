@@ -1,6 +1,7 @@
 /* grpc.reflection.v1 and v1alpha: answers come raw from the descriptor set in the binary.
- * grpcurl and friends call it before they call anything else. What must stay true: the file asked for comes first and
- * always, what it imports only once in a stream; an unknown thing is an error_response, and the stream goes on. */
+ * grpcurl and friends call it before they call anything else. What must stay true: the file asked
+ * for comes first and always, what it imports only once in a stream; an unknown thing is an
+ * error_response, and the stream goes on. */
 #include "grpc/reflection.h"
 
 #include <assert.h>
@@ -15,14 +16,21 @@
 #define SERVICES_MAX 64
 #define NUMBERS_MAX 64
 
+#define QUESTION(kind) GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_##kind
+#define ANSWER(kind) GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_##kind
+
 typedef Grpc__Reflection__V1__ServerReflectionRequest request_v1;
 typedef Grpc__Reflection__V1alpha__ServerReflectionRequest request_v1alpha;
 
 /* v1alpha messages are read through the v1 struct: protoc-c lays both out the same way. */
 static_assert(sizeof(request_v1) == sizeof(request_v1alpha), "same layout");
-static_assert(offsetof(request_v1, message_request_case) == offsetof(request_v1alpha, message_request_case), "same layout");
-static_assert(offsetof(request_v1, file_by_filename) == offsetof(request_v1alpha, file_by_filename), "same layout");
-static_assert(sizeof(Grpc__Reflection__V1__ExtensionRequest) == sizeof(Grpc__Reflection__V1alpha__ExtensionRequest),
+static_assert(offsetof(request_v1, message_request_case) ==
+                  offsetof(request_v1alpha, message_request_case),
+              "same layout");
+static_assert(offsetof(request_v1, file_by_filename) == offsetof(request_v1alpha, file_by_filename),
+              "same layout");
+static_assert(sizeof(Grpc__Reflection__V1__ExtensionRequest) ==
+                  sizeof(Grpc__Reflection__V1alpha__ExtensionRequest),
               "same layout");
 
 struct reflection {
@@ -46,18 +54,20 @@ struct reflection {
 
 const size_t reflection_bytes = sizeof(struct reflection);
 
-/* ---- the kinds of answer ------------------------------------------------------------------------------------------- */
+/* ---- the kinds of answer ------------------------------------------------------------------ */
 
-static void answer_error(struct reflection *r, enum status_code code, const char *what, struct str name)
+static void answer_error(struct reflection *r, enum status_code code, const char *what,
+                         struct str name)
 {
-    snprintf(r->text, sizeof r->text, "%s not found: %.*s", what, (int)(name.n < 160 ? name.n : 160), name.p);
+    snprintf(r->text, sizeof r->text, "%s not found: %.*s", what,
+             (int)(name.n < 160 ? name.n : 160), name.p);
     /* A cut may fall inside a character; the text must stay UTF-8. */
     while (!str_is_utf8(str_of(r->text)))
         r->text[strlen(r->text) - 1] = '\0';
     grpc__reflection__v1__error_response__init(&r->body.error);
     r->body.error.error_code = (int32_t)code;
     r->body.error.error_message = r->text;
-    r->response.message_response_case = GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
+    r->response.message_response_case = ANSWER(ERROR_RESPONSE);
     r->response.error_response = &r->body.error;
 }
 
@@ -92,8 +102,7 @@ static void answer_file(struct reflection *r, const struct descriptors *d, unsig
             queue[tail++] = file->imports[i];
         }
     }
-    r->response.message_response_case =
-        GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
+    r->response.message_response_case = ANSWER(FILE_DESCRIPTOR_RESPONSE);
     r->response.file_descriptor_response = &r->body.files;
 }
 
@@ -144,8 +153,7 @@ static void answer_numbers(struct reflection *r, const struct descriptors *d, st
     r->body.numbers.extension_number = r->number;
     for (size_t i = 0; i < count && i < NUMBERS_MAX; i++)
         r->number[r->body.numbers.n_extension_number++] = e[i].number;
-    r->response.message_response_case =
-        GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ALL_EXTENSION_NUMBERS_RESPONSE;
+    r->response.message_response_case = ANSWER(ALL_EXTENSION_NUMBERS_RESPONSE);
     r->response.all_extension_numbers_response = &r->body.numbers;
 }
 
@@ -163,24 +171,23 @@ static void answer_services(struct reflection *r, const struct registry *registr
         r->services[i] = &r->service[i];
         list->n_service++;
     }
-    r->response.message_response_case =
-        GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
+    r->response.message_response_case = ANSWER(LIST_SERVICES_RESPONSE);
     r->response.list_services_response = list;
 }
 
-/* ---- one question -------------------------------------------------------------------------------------------------- */
+/* ---- one question ------------------------------------------------------------------------- */
 
-/* The question goes back as it came, but as v1 and without what we do not know: that could be large. */
+/* The question goes back as it came, but as v1 and without what we do not know: that could be
+ * large. */
 static void echo(struct reflection *r, const Grpc__Reflection__V1__ServerReflectionRequest *request)
 {
     r->request = *request;
     r->request.base = (ProtobufCMessage)PROTOBUF_C_MESSAGE_INIT(
         &grpc__reflection__v1__server_reflection_request__descriptor);
-    if (request->message_request_case ==
-        GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_EXTENSION) {
+    if (request->message_request_case == QUESTION(FILE_CONTAINING_EXTENSION)) {
         r->extension = *request->file_containing_extension;
-        r->extension.base =
-            (ProtobufCMessage)PROTOBUF_C_MESSAGE_INIT(&grpc__reflection__v1__extension_request__descriptor);
+        r->extension.base = (ProtobufCMessage)PROTOBUF_C_MESSAGE_INIT(
+            &grpc__reflection__v1__extension_request__descriptor);
         r->request.file_containing_extension = &r->extension;
     }
 }
@@ -196,19 +203,19 @@ int reflection_answer(struct reflection *r, const struct registry *registry,
     r->response.valid_host = r->request.host;
     r->response.original_request = &r->request;
     switch (request->message_request_case) {
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME:
+    case QUESTION(FILE_BY_FILENAME):
         answer_filename(r, d, str_of(request->file_by_filename));
         break;
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_SYMBOL:
+    case QUESTION(FILE_CONTAINING_SYMBOL):
         answer_symbol(r, d, str_of(request->file_containing_symbol));
         break;
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_EXTENSION:
+    case QUESTION(FILE_CONTAINING_EXTENSION):
         answer_extension(r, d, request->file_containing_extension);
         break;
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_ALL_EXTENSION_NUMBERS_OF_TYPE:
+    case QUESTION(ALL_EXTENSION_NUMBERS_OF_TYPE):
         answer_numbers(r, d, str_of(request->all_extension_numbers_of_type));
         break;
-    case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES:
+    case QUESTION(LIST_SERVICES):
         answer_services(r, registry);
         break;
     default:
@@ -218,7 +225,7 @@ int reflection_answer(struct reflection *r, const struct registry *registry,
     return 0;
 }
 
-/* ---- the stream ---------------------------------------------------------------------------------------------------- */
+/* ---- the stream --------------------------------------------------------------------------- */
 
 static enum step answer(struct call *c)
 {

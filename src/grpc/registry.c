@@ -1,6 +1,7 @@
-/* The method table: proto services paired with handlers at boot, one hash look-up per call afterwards.
- * server_new builds it; intake calls registry_find. What must stay true: every method of a service that is served has
- * a handler and every handler a method, or the server does not start; read-only once built. */
+/* The method table: proto services paired with handlers at boot, one hash look-up per call
+ * afterwards. server_new builds it; intake calls registry_find. What must stay true: every method
+ * of a service that is served has a handler and every handler a method, or the server does not
+ * start; read-only once built. */
 #include <assert.h>
 #include <errno.h>
 #include <faregate/v1/options.pb-c.h>
@@ -28,12 +29,17 @@ static const struct rpc_service *const standard_services[] = {
 
 #define STANDARD_COUNT (sizeof standard_services / sizeof standard_services[0])
 
-static_assert((int)RPC_AUTH_PUBLIC == (int)FAREGATE__V1__AUTH__AUTH_PUBLIC, "numbers of options.proto");
+static_assert((int)RPC_AUTH_PUBLIC == (int)FAREGATE__V1__AUTH__AUTH_PUBLIC,
+              "numbers of options.proto");
 static_assert((int)RPC_AUTH_USER == (int)FAREGATE__V1__AUTH__AUTH_USER, "numbers of options.proto");
-static_assert((int)RPC_AUTH_STAFF == (int)FAREGATE__V1__AUTH__AUTH_STAFF, "numbers of options.proto");
-static_assert((int)RPC_AUTH_SERVICE == (int)FAREGATE__V1__AUTH__AUTH_SERVICE, "numbers of options.proto");
-static_assert((int)ROLE_TRAVELLER == (int)FAREGATE__V1__ROLE__ROLE_TRAVELLER, "numbers of options.proto");
-static_assert((int)ROLE_SERVICE == (int)FAREGATE__V1__ROLE__ROLE_SERVICE, "numbers of options.proto");
+static_assert((int)RPC_AUTH_STAFF == (int)FAREGATE__V1__AUTH__AUTH_STAFF,
+              "numbers of options.proto");
+static_assert((int)RPC_AUTH_SERVICE == (int)FAREGATE__V1__AUTH__AUTH_SERVICE,
+              "numbers of options.proto");
+static_assert((int)ROLE_TRAVELLER == (int)FAREGATE__V1__ROLE__ROLE_TRAVELLER,
+              "numbers of options.proto");
+static_assert((int)ROLE_SERVICE == (int)FAREGATE__V1__ROLE__ROLE_SERVICE,
+              "numbers of options.proto");
 
 struct building {
     struct registry *registry;
@@ -54,7 +60,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct building *b, cons
     return -EINVAL;
 }
 
-/* ---- look-up ---------------------------------------------------------------------------------------------------- */
+/* ---- look-up ------------------------------------------------------------------------------ */
 
 static struct str service_of(const struct rpc_method *m)
 {
@@ -98,7 +104,8 @@ int registry_index(struct registry *r)
 
 const struct rpc_method *registry_find(const struct registry *r, struct str path)
 {
-    for (size_t at = str_hash(path) & r->slot_mask; r->slots[at] != 0; at = (at + 1) & r->slot_mask) {
+    for (size_t at = str_hash(path) & r->slot_mask; r->slots[at] != 0;
+         at = (at + 1) & r->slot_mask) {
         const struct rpc_method *m = &r->methods[r->slots[at] - 1];
         if (str_eq(m->path, path))
             return m;
@@ -126,7 +133,7 @@ struct registry *registry_free(struct registry *r)
     return NULL;
 }
 
-/* ---- one method --------------------------------------------------------------------------------------------------- */
+/* ---- one method --------------------------------------------------------------------------- */
 
 static const struct rpc_handler *handler_of(const struct rpc_service *service, const char *method)
 {
@@ -180,13 +187,16 @@ static int method_policy(struct building *b, const Google__Protobuf__MethodDescr
     if (!p || p->auth == FAREGATE__V1__AUTH__AUTH_UNSPECIFIED)
         return refuse(b, "%s: its policy does not state who may call it", m->full_name.p);
     bool is_stream = m->server_streaming || m->client_streaming;
-    uint32_t deadline_max_ms = is_stream && p->timeout_ms_max == 0 ? 0 : at_most(p->timeout_ms_max, limits->deadline_max_ms);
+    uint32_t deadline_max_ms = is_stream && p->timeout_ms_max == 0
+                                   ? 0
+                                   : at_most(p->timeout_ms_max, limits->deadline_max_ms);
     m->policy = (struct rpc_policy){
         .auth = (enum rpc_auth)p->auth,
         .is_idempotent = p->idempotent,
         .no_compression = p->no_compress,
         .roles = role_bits(p),
-        .deadline_default_ms = deadline_max_ms == 0 ? 0 : at_most(limits->deadline_default_ms, deadline_max_ms),
+        .deadline_default_ms =
+            deadline_max_ms == 0 ? 0 : at_most(limits->deadline_default_ms, deadline_max_ms),
         .deadline_max_ms = deadline_max_ms,
         .request_bytes_max = at_most(p->request_bytes_max, limits->message_bytes_max),
         .reply_bytes_max = limits->reply_bytes_max,
@@ -198,7 +208,8 @@ static int method_policy(struct building *b, const Google__Protobuf__MethodDescr
 
 static int find_request_id(struct building *b, struct rpc_method *m)
 {
-    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(m->request, "request_id");
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(m->request, "request_id");
     if (f && f->type == PROTOBUF_C_TYPE_STRING && f->label != PROTOBUF_C_LABEL_REPEATED) {
         m->request_id_tag = (int)f->id;
         m->request_id_offset = f->offset;
@@ -214,7 +225,8 @@ static int count_steps(struct building *b, struct rpc_method *m)
     for (unsigned i = 0; i < RPC_STEPS_MAX; i++)
         m->obs_steps[i] = -1;
     if (m->handler->step_count == 0 || m->handler->step_count > RPC_STEPS_MAX)
-        return refuse(b, "%s: has %u steps; 1 to %d are possible", m->full_name.p, m->handler->step_count, RPC_STEPS_MAX);
+        return refuse(b, "%s: has %u steps; 1 to %d are possible", m->full_name.p,
+                      m->handler->step_count, RPC_STEPS_MAX);
     if (!b->obs)
         return 0;
     struct obs_region *region = obs_region_of(b->obs);
@@ -238,7 +250,8 @@ static int add_method(struct building *b, const struct rpc_service *service,
     m->path = str_of(arena_printf(&b->d->arena, "/%s/%s", service->full_name, proto->name));
     m->full_name = (struct str){.p = m->path.p + 1, .n = m->path.n - 1};
     if (!generated)
-        return refuse(b, "%s: the descriptor set and the generated code differ; run ninja gen", m->full_name.p);
+        return refuse(b, "%s: the descriptor set and the generated code differ; run ninja gen",
+                      m->full_name.p);
     m->service = service;
     m->handler = handler_of(service, proto->name);
     if (!m->handler)
@@ -259,7 +272,7 @@ static int add_method(struct building *b, const struct rpc_service *service,
     return rc;
 }
 
-/* ---- all of them -------------------------------------------------------------------------------------------------- */
+/* ---- all of them -------------------------------------------------------------------------- */
 
 static int add_service(struct building *b, const struct rpc_service *service)
 {
@@ -295,7 +308,8 @@ static size_t count_methods(const struct rpc_service *const *services)
 }
 
 int registry_new(struct registry **ret_registry, const struct rpc_service *const *services,
-                 const struct server_limits *limits, struct obs *obs, char *error, size_t error_bytes)
+                 const struct server_limits *limits, struct obs *obs, char *error,
+                 size_t error_bytes)
 {
     struct building b = {.limits = limits, .obs = obs, .error = error, .error_bytes = error_bytes};
     int rc = descriptors_new(&b.d, descriptors_embedded(), error, error_bytes);

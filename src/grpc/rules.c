@@ -1,5 +1,6 @@
 /* Applying the rules to a message that was unpacked. The guard calls rules_apply for every request.
- * What must stay true: recursion is bounded, because the guard has bounded the depth of the message before. */
+ * What must stay true: recursion is bounded, because the guard has bounded the depth of the message
+ * before. */
 #include "grpc/rules.h"
 
 #include <stdio.h>
@@ -25,7 +26,7 @@ void violations_add(struct violations *v, const char *field, const char *descrip
         v->items[v->count++] = (struct violation){.field = field, .description = description};
 }
 
-/* ---- saying what is wrong -------------------------------------------------------------------------------------- */
+/* ---- saying what is wrong ----------------------------------------------------------------- */
 
 static size_t path_write(const struct place *place, char *text, size_t bytes)
 {
@@ -54,8 +55,8 @@ static void report(struct applying *a, const struct place *place, const char *de
     violations_add(a->v, path ? path : place->name, description);
 }
 
-static void report_number(struct applying *a, const struct place *place, const char *format, long long number,
-                          const char *instead)
+static void report_number(struct applying *a, const struct place *place, const char *format,
+                          long long number, const char *instead)
 {
     char text[96];
     snprintf(text, sizeof text, format, number);
@@ -65,10 +66,10 @@ static void report_number(struct applying *a, const struct place *place, const c
     report(a, place, copy ? copy : instead);
 }
 
-/* ---- values ---------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------- */
 
-static void check_length(struct applying *a, const struct field_rules *r, const struct place *place, size_t length,
-                         const char *unit)
+static void check_length(struct applying *a, const struct field_rules *r, const struct place *place,
+                         size_t length, const char *unit)
 {
     char format[64];
     if (length < r->min_len) {
@@ -80,33 +81,35 @@ static void check_length(struct applying *a, const struct field_rules *r, const 
     }
 }
 
-static void check_string(struct applying *a, const struct field_rules *r, const struct place *place, const char *z)
+static void check_string(struct applying *a, const struct field_rules *r, const struct place *place,
+                         const char *z)
 {
     struct str s = str_of(z);
     if (s.n == 0)
         return;
-    if (r->min_len > 0 || r->max_len > 0) {
+    /* There are never more characters than bytes: most need no counting. */
+    if (r->min_len > 1 || (r->max_len > 0 && s.n > r->max_len)) {
         unsigned before = a->v->count;
         check_length(a, r, place, str_utf8_len(s), "characters");
         if (a->v->count > before)
             return;
     }
+    if (r->resource && rules_resource(r->resource, s))
+        return;
     const char *wrong = rules_format(r->format, s);
     if (wrong) {
         report(a, place, wrong);
-    } else if (r->resource && !rules_resource(r->resource, s)) {
-        const char *text = NULL;
+    } else if (r->resource) {
         size_t bytes = strlen(r->resource) + sizeof "must be like ";
-        char *made = arena_try(a->arena, bytes);
-        if (made) {
-            snprintf(made, bytes, "must be like %s", r->resource);
-            text = made;
-        }
+        char *text = arena_try(a->arena, bytes);
+        if (text)
+            snprintf(text, bytes, "must be like %s", r->resource);
         report(a, place, text ? text : "must name another kind of resource");
     }
 }
 
-static void check_number(struct applying *a, const struct field_rules *r, const struct place *place, int64_t value)
+static void check_number(struct applying *a, const struct field_rules *r, const struct place *place,
+                         int64_t value)
 {
     if (!r->has_range)
         return;
@@ -116,17 +119,19 @@ static void check_number(struct applying *a, const struct field_rules *r, const 
         report_number(a, place, "must be at most %lld", r->max, "is too large");
 }
 
-static void check_enum(struct applying *a, const struct field_rules *r, const struct place *place, int32_t value)
+static void check_enum(struct applying *a, const struct field_rules *r, const struct place *place,
+                       int32_t value)
 {
     if (!protobuf_c_enum_descriptor_get_value(r->field->descriptor, value))
         report(a, place, "must be one of the values defined");
 }
 
-static void check_message(struct applying *a, const struct message_rules *rules, const ProtobufCMessage *message,
-                          const struct place *place);
+static void check_message(struct applying *a, const struct message_rules *rules,
+                          const ProtobufCMessage *message, const struct place *place);
 
 /* One value at @p, be it the field itself or an item of a repeated one. */
-static void check_value(struct applying *a, const struct field_rules *r, const struct place *place, const void *p)
+static void check_value(struct applying *a, const struct field_rules *r, const struct place *place,
+                        const void *p)
 {
     switch (r->field->type) {
     case PROTOBUF_C_TYPE_STRING:
@@ -159,7 +164,9 @@ static void check_value(struct applying *a, const struct field_rules *r, const s
         break;
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
-        check_number(a, r, place, *(const uint64_t *)p > INT64_MAX ? INT64_MAX : (int64_t) * (const uint64_t *)p);
+        check_number(a, r, place,
+                     *(const uint64_t *)p > INT64_MAX ? INT64_MAX
+                                                      : (int64_t) * (const uint64_t *)p);
         break;
     case PROTOBUF_C_TYPE_BOOL:
     case PROTOBUF_C_TYPE_FLOAT:
@@ -188,7 +195,8 @@ static size_t item_bytes(ProtobufCType type)
     }
 }
 
-/* What proto3 takes for "not there". Numbers have no presence; a required number says so by its range. */
+/* What proto3 takes for "not there". Numbers have no presence; a required number says so by its
+ * range. */
 static bool is_unset(const ProtobufCFieldDescriptor *field, const void *p)
 {
     switch (field->type) {
@@ -205,7 +213,7 @@ static bool is_unset(const ProtobufCFieldDescriptor *field, const void *p)
     }
 }
 
-/* ---- fields and messages --------------------------------------------------------------------------------------- */
+/* ---- fields and messages ------------------------------------------------------------------ */
 
 static void check_repeated(struct applying *a, const struct field_rules *r, const uint8_t *message,
                            const struct place *up)
@@ -218,11 +226,13 @@ static void check_repeated(struct applying *a, const struct field_rules *r, cons
         return;
     }
     if (n < r->min_items) {
-        report_number(a, &place, "must have at least %lld items", r->min_items, "has too few items");
+        report_number(a, &place, "must have at least %lld items", r->min_items,
+                      "has too few items");
         return;
     }
     if (r->max_items > 0 && n > r->max_items) {
-        report_number(a, &place, "must have at most %lld items", r->max_items, "has too many items");
+        report_number(a, &place, "must have at most %lld items", r->max_items,
+                      "has too many items");
         return;
     }
     for (size_t i = 0; i < n && a->v->count < VIOLATIONS_MAX; i++) {
@@ -242,7 +252,8 @@ static void check_field(struct applying *a, const struct field_rules *r, const u
     }
     if (r->field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
         /* Another member may be set; its bytes are not ours to read. */
-        if (*(const uint32_t *)(const void *)(message + r->field->quantifier_offset) != r->field->id)
+        if (*(const uint32_t *)(const void *)(message + r->field->quantifier_offset) !=
+            r->field->id)
             return;
     }
     if (r->required && is_unset(r->field, p))
@@ -251,8 +262,8 @@ static void check_field(struct applying *a, const struct field_rules *r, const u
         check_value(a, r, &place, p);
 }
 
-static void check_message(struct applying *a, const struct message_rules *rules, const ProtobufCMessage *message,
-                          const struct place *place)
+static void check_message(struct applying *a, const struct message_rules *rules,
+                          const ProtobufCMessage *message, const struct place *place)
 {
     CHECK(message->descriptor == rules->descriptor);
     const char *wrong = rules->check ? rules->check(message) : NULL;
@@ -262,8 +273,8 @@ static void check_message(struct applying *a, const struct message_rules *rules,
         check_field(a, &rules->fields[i], (const uint8_t *)message, place);
 }
 
-void rules_apply(struct arena *arena, const struct message_rules *rules, const ProtobufCMessage *message,
-                 struct violations *v)
+void rules_apply(struct arena *arena, const struct message_rules *rules,
+                 const ProtobufCMessage *message, struct violations *v)
 {
     struct applying a = {.arena = arena, .v = v};
     struct place root = {.name = NULL, .index = -1};

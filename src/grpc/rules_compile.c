@@ -1,5 +1,6 @@
-/* From options in the descriptor set to tables. Called by the registry at boot, once for every request type.
- * What must stay true: an option that makes no sense stops the boot; a type that holds itself is compiled once. */
+/* From options in the descriptor set to tables. Called by the registry at boot, once for every
+ * request type. What must stay true: an option that makes no sense stops the boot; a type that
+ * holds itself is compiled once. */
 #include <errno.h>
 #include <faregate/v1/options.pb-c.h>
 #include <google/protobuf/descriptor.pb-c.h>
@@ -13,7 +14,7 @@
 #include "grpc/options.h"
 #include "grpc/rules.h"
 
-/* ---- types that carry their own rule --------------------------------------------------------------------------- */
+/* ---- types that carry their own rule ------------------------------------------------------ */
 
 static const char *check_date(const ProtobufCMessage *message)
 {
@@ -29,8 +30,9 @@ static const char *check_date(const ProtobufCMessage *message)
 static const char *check_time_of_day(const ProtobufCMessage *message)
 {
     const Google__Type__TimeOfDay *t = (const Google__Type__TimeOfDay *)message;
-    if (t->hours < 0 || t->hours > 24 || t->minutes < 0 || t->minutes > 59 || t->seconds < 0 || t->seconds > 59 ||
-        t->nanos < 0 || t->nanos > 999999999 || (t->hours == 24 && (t->minutes || t->seconds || t->nanos)))
+    if (t->hours < 0 || t->hours > 24 || t->minutes < 0 || t->minutes > 59 || t->seconds < 0 ||
+        t->seconds > 59 || t->nanos < 0 || t->nanos > 999999999 ||
+        (t->hours == 24 && (t->minutes || t->seconds || t->nanos)))
         return "must be a time from 00:00 to 24:00";
     return NULL;
 }
@@ -56,7 +58,7 @@ static const struct known_type {
     {&google__type__money__descriptor, check_money},
 };
 
-/* ---- compiling ------------------------------------------------------------------------------------------------- */
+/* ---- compiling ---------------------------------------------------------------------------- */
 
 struct compiling {
     struct descriptors *d;
@@ -65,14 +67,15 @@ struct compiling {
     size_t error_bytes;
 };
 
-static int refuse(struct compiling *k, const ProtobufCMessageDescriptor *type, const char *field, const char *why)
+static int refuse(struct compiling *k, const ProtobufCMessageDescriptor *type, const char *field,
+                  const char *why)
 {
     snprintf(k->error, k->error_bytes, "%s.%s: %s", type->name, field, why);
     return -EINVAL;
 }
 
-static const Google__Protobuf__FieldDescriptorProto *field_proto(const Google__Protobuf__DescriptorProto *message,
-                                                                 uint32_t number)
+static const Google__Protobuf__FieldDescriptorProto *
+field_proto(const Google__Protobuf__DescriptorProto *message, uint32_t number)
 {
     for (size_t i = 0; i < message->n_field; i++)
         if ((uint32_t)message->field[i]->number == number)
@@ -82,12 +85,13 @@ static const Google__Protobuf__FieldDescriptorProto *field_proto(const Google__P
 
 static bool has_something(const struct field_rules *r)
 {
-    return r->message || r->resource || r->min_len > 0 || r->max_len > 0 || r->min_items > 0 || r->max_items > 0 ||
-           r->format != 0 || r->required || r->has_range || r->field->type == PROTOBUF_C_TYPE_ENUM;
+    return r->message || r->resource || r->min_len > 0 || r->max_len > 0 || r->min_items > 0 ||
+           r->max_items > 0 || r->format != 0 || r->required || r->has_range ||
+           r->field->type == PROTOBUF_C_TYPE_ENUM;
 }
 
-static int copy_rules(struct compiling *k, const ProtobufCMessageDescriptor *type, const struct field_options *o,
-                      struct field_rules *r)
+static int copy_rules(struct compiling *k, const ProtobufCMessageDescriptor *type,
+                      const struct field_options *o, struct field_rules *r)
 {
     const Faregate__V1__FieldRules *rules = o->rules;
     r->required = o->required;
@@ -109,11 +113,13 @@ static int copy_rules(struct compiling *k, const ProtobufCMessageDescriptor *typ
         return refuse(k, type, r->field->name, "a length rule on what is no string");
     if ((r->format != 0 || r->resource) && !is_string)
         return refuse(k, type, r->field->name, "a format on what is no string");
-    if (!protobuf_c_enum_descriptor_get_value(&faregate__v1__format__descriptor, (int)rules->format))
+    if (!protobuf_c_enum_descriptor_get_value(&faregate__v1__format__descriptor,
+                                              (int)rules->format))
         return refuse(k, type, r->field->name, "a format nobody knows");
     if ((r->min_items > 0 || r->max_items > 0) && !is_repeated)
         return refuse(k, type, r->field->name, "an item rule on what is not repeated");
-    if (r->has_range && (r->min > r->max || is_string || is_bytes || r->field->type == PROTOBUF_C_TYPE_MESSAGE))
+    if (r->has_range &&
+        (r->min > r->max || is_string || is_bytes || r->field->type == PROTOBUF_C_TYPE_MESSAGE))
         return refuse(k, type, r->field->name, "a range that nothing fits");
     if (r->resource && !rules_resource_valid(r->resource))
         return refuse(k, type, r->field->name, "a resource pattern with an unknown part");
@@ -124,14 +130,15 @@ static int compile(struct compiling *k, const ProtobufCMessageDescriptor *type,
                    const struct message_rules **ret_rules);
 
 static int compile_field(struct compiling *k, const ProtobufCMessageDescriptor *type,
-                         const Google__Protobuf__DescriptorProto *proto, const ProtobufCFieldDescriptor *field,
-                         struct message_rules *rules)
+                         const Google__Protobuf__DescriptorProto *proto,
+                         const ProtobufCFieldDescriptor *field, struct message_rules *rules)
 {
     struct field_rules r = {.field = field};
     struct field_options options;
     const Google__Protobuf__FieldDescriptorProto *f = field_proto(proto, field->id);
     if (!f)
-        return refuse(k, type, field->name, "the descriptor set and the generated code differ; run ninja gen");
+        return refuse(k, type, field->name,
+                      "the descriptor set and the generated code differ; run ninja gen");
     if (options_of_field(&k->d->arena, f, &options) < 0)
         return refuse(k, type, field->name, "options that cannot be parsed");
     if (options.output_only)
@@ -176,8 +183,9 @@ static int compile(struct compiling *k, const ProtobufCMessageDescriptor *type,
     return 0;
 }
 
-int rules_compile(struct descriptors *d, const ProtobufCMessageDescriptor *type, const struct message_rules **head,
-                  const struct message_rules **ret_rules, char *error, size_t error_bytes)
+int rules_compile(struct descriptors *d, const ProtobufCMessageDescriptor *type,
+                  const struct message_rules **head, const struct message_rules **ret_rules,
+                  char *error, size_t error_bytes)
 {
     struct compiling k = {.d = d, .head = head, .error = error, .error_bytes = error_bytes};
     CHECK(d);

@@ -1,44 +1,49 @@
-/* The shapes of strings: UUIDs, codes, names, resource names. Pure functions over bytes that are known to be UTF-8.
- * Called by rules.c. What must stay true: the texts say what is wanted, never repeat what was sent. */
+/* The shapes of strings: UUIDs, codes, names, resource names. Pure functions over bytes that are
+ * known to be UTF-8. Called by rules.c. What must stay true: the texts say what is wanted, never
+ * repeat what was sent. */
 #include <faregate/v1/options.pb-c.h>
 
 #include "base/uuid.h"
 #include "grpc/rules.h"
 
-static bool is_upper(char c)
+/* Kinds of ASCII characters, one bit each: a name is looked at on every call. */
+enum {
+    UPPER = 1 << 0,
+    LOWER = 1 << 1,
+    DIGIT = 1 << 2,
+    PUNCTUATION = 1 << 3, /* the marks that a URL path may hold: . _ ~ - */
+    PRINTABLE = 1 << 4,   /* visible, no space */
+    ALNUM = UPPER | LOWER | DIGIT,
+};
+
+static uint8_t kinds[256];
+
+__attribute__((constructor)) static void fill_kinds(void)
 {
-    return c >= 'A' && c <= 'Z';
+    for (unsigned c = 0x21; c < 0x7f; c++)
+        kinds[c] = PRINTABLE;
+    for (unsigned c = 'A'; c <= 'Z'; c++)
+        kinds[c] |= UPPER;
+    for (unsigned c = 'a'; c <= 'z'; c++)
+        kinds[c] |= LOWER;
+    for (unsigned c = '0'; c <= '9'; c++)
+        kinds[c] |= DIGIT;
+    kinds['.'] |= PUNCTUATION;
+    kinds['_'] |= PUNCTUATION;
+    kinds['~'] |= PUNCTUATION;
+    kinds['-'] |= PUNCTUATION;
 }
 
-static bool is_digit(char c)
+static bool is(char c, unsigned kind)
 {
-    return c >= '0' && c <= '9';
+    return (kinds[(uint8_t)c] & kind) != 0;
 }
 
-static bool is_alnum(char c)
-{
-    return is_upper(c) || is_digit(c) || (c >= 'a' && c <= 'z');
-}
-
-static bool is_upper_or_digit(char c)
-{
-    return is_upper(c) || is_digit(c);
-}
-
-static bool is_printable(char c)
-{
-    return c > 0x20 && c < 0x7f;
-}
-
-static bool is_unreserved(char c)
-{
-    return is_alnum(c) || c == '.' || c == '_' || c == '~' || c == '-';
-}
-
-static bool all(struct str s, bool (*is)(char c))
+/* Every character is of one of the kinds, and there is one. */
+static bool all(struct str s, unsigned kind)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (!is(s.p[i]))
+        if (!is(s.p[i], kind))
             return false;
     return s.n > 0;
 }
@@ -49,7 +54,8 @@ static bool is_uuid(struct str s)
     return uuid_parse(s, &ignored) == 0;
 }
 
-/* Deliverability is for the mail; this keeps out what cannot be an address or would split a header. */
+/* Deliverability is for the mail; this keeps out what cannot be an address or would split a header.
+ */
 static bool is_email(struct str s)
 {
     struct str domain = s;
@@ -67,7 +73,7 @@ static bool is_email(struct str s)
         if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
             return false;
         for (size_t i = 0; i < label.n; i++)
-            if ((uint8_t)label.p[i] < 0x80 && !is_alnum(label.p[i]) && label.p[i] != '-')
+            if ((uint8_t)label.p[i] < 0x80 && !is(label.p[i], ALNUM) && label.p[i] != '-')
                 return false;
         if (before > label.n) {
             has_dot = true;
@@ -93,20 +99,23 @@ static uint32_t next_point(struct str *s)
     return point;
 }
 
-/* Letters of any script, by leaving out the blocks that hold none: controls, punctuation, symbols, private use, emoji. */
+/* Letters of any script, by leaving out the blocks that hold none: controls, punctuation, symbols,
+ * private use, emoji. */
 static bool is_letter(uint32_t c)
 {
     if (c < 0x80)
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     if (c < 0xc0 || c == 0xd7 || c == 0xf7)
         return c == 0xaa || c == 0xb5 || c == 0xba;
-    return !(c >= 0x2000 && c <= 0x2bff) && !(c >= 0x3000 && c <= 0x3004) && !(c >= 0x3008 && c <= 0x3020) &&
-           !(c >= 0xd800 && c <= 0xf8ff) && !(c >= 0xfe00 && c <= 0xfe6f) && !(c >= 0xff00 && c <= 0xff20) &&
+    return !(c >= 0x2000 && c <= 0x2bff) && !(c >= 0x3000 && c <= 0x3004) &&
+           !(c >= 0x3008 && c <= 0x3020) && !(c >= 0xd800 && c <= 0xf8ff) &&
+           !(c >= 0xfe00 && c <= 0xfe6f) && !(c >= 0xff00 && c <= 0xff20) &&
            !(c >= 0xfff0 && c <= 0xffff) && c != 0xfeff && !(c >= 0x1d000 && c <= 0x1f9ff) &&
            !(c >= 0x1fa00 && c <= 0x1ffff) && c < 0xe0000;
 }
 
-/* Apostrophe, typographic apostrophe, hyphen, full stop and space join letters; never two spaces, never at the start. */
+/* Apostrophe, typographic apostrophe, hyphen, full stop and space join letters; never two spaces,
+ * never at the start. */
 static bool is_person_name(struct str s)
 {
     uint32_t before = ' ';
@@ -124,14 +133,14 @@ static bool is_person_name(struct str s)
 
 static bool is_phone(struct str s)
 {
-    return str_skip(&s, STR("+")) && s.n >= 7 && s.n <= 15 && s.p[0] != '0' && all(s, is_digit);
+    return str_skip(&s, STR("+")) && s.n >= 7 && s.n <= 15 && s.p[0] != '0' && all(s, DIGIT);
 }
 
 static bool is_seat(struct str s)
 {
-    if (s.n < 2 || s.n > 4 || s.p[0] == '0' || !is_upper(s.p[s.n - 1]))
+    if (s.n < 2 || s.n > 4 || s.p[0] == '0' || !is(s.p[s.n - 1], UPPER))
         return false;
-    return all((struct str){.p = s.p, .n = s.n - 1}, is_digit);
+    return all((struct str){.p = s.p, .n = s.n - 1}, DIGIT);
 }
 
 static bool is_language(struct str s)
@@ -139,7 +148,7 @@ static bool is_language(struct str s)
     while (s.n > 0) {
         size_t before = s.n;
         struct str part = str_cut(&s, '-');
-        if (part.n > 8 || !all(part, is_alnum) || (before > part.n && s.n == 0))
+        if (part.n > 8 || !all(part, ALNUM) || (before > part.n && s.n == 0))
             return false;
     }
     return true;
@@ -150,7 +159,7 @@ static bool is_resource_name(struct str s)
     while (s.n > 0) {
         size_t before = s.n;
         struct str part = str_cut(&s, '/');
-        if (!all(part, is_unreserved) || (before > part.n && s.n == 0))
+        if (!all(part, ALNUM | PUNCTUATION) || (before > part.n && s.n == 0))
             return false;
     }
     return true;
@@ -164,15 +173,21 @@ const char *rules_format(unsigned format, struct str s)
     case FAREGATE__V1__FORMAT__FORMAT_EMAIL:
         return is_email(s) ? NULL : "must be an e-mail address";
     case FAREGATE__V1__FORMAT__FORMAT_IATA_AIRPORT:
-        return s.n == 3 && all(s, is_upper) ? NULL : "must be an IATA code of three upper case letters";
+        return s.n == 3 && all(s, UPPER) ? NULL
+                                         : "must be an IATA code of three upper case letters";
     case FAREGATE__V1__FORMAT__FORMAT_IATA_AIRLINE:
-        return s.n == 2 && all(s, is_upper_or_digit) ? NULL : "must be an IATA airline code of two characters";
+        return s.n == 2 && all(s, UPPER | DIGIT) ? NULL
+                                                 : "must be an IATA airline code of two characters";
     case FAREGATE__V1__FORMAT__FORMAT_CURRENCY:
-        return s.n == 3 && all(s, is_upper) ? NULL : "must be an ISO 4217 code of three upper case letters";
+        return s.n == 3 && all(s, UPPER) ? NULL
+                                         : "must be an ISO 4217 code of three upper case letters";
     case FAREGATE__V1__FORMAT__FORMAT_COUNTRY:
-        return s.n == 2 && all(s, is_upper) ? NULL : "must be an ISO 3166-1 code of two upper case letters";
+        return s.n == 2 && all(s, UPPER) ? NULL
+                                         : "must be an ISO 3166-1 code of two upper case letters";
     case FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME:
-        return is_person_name(s) ? NULL : "must be letters, joined by spaces, hyphens, apostrophes or full stops";
+        return is_person_name(s)
+                   ? NULL
+                   : "must be letters, joined by spaces, hyphens, apostrophes or full stops";
     case FAREGATE__V1__FORMAT__FORMAT_RESOURCE_NAME:
         return is_resource_name(s) ? NULL : "must be a resource name";
     case FAREGATE__V1__FORMAT__FORMAT_PHONE:
@@ -182,15 +197,15 @@ const char *rules_format(unsigned format, struct str s)
     case FAREGATE__V1__FORMAT__FORMAT_LANGUAGE:
         return is_language(s) ? NULL : "must be a language tag like en-GB";
     case FAREGATE__V1__FORMAT__FORMAT_TOKEN:
-        return all(s, is_printable) ? NULL : "must be printable ASCII without spaces";
+        return all(s, PRINTABLE) ? NULL : "must be printable ASCII without spaces";
     case FAREGATE__V1__FORMAT__FORMAT_DOCUMENT:
-        return all(s, is_upper_or_digit) ? NULL : "must be upper case letters and digits";
+        return all(s, UPPER | DIGIT) ? NULL : "must be upper case letters and digits";
     default:
         return NULL;
     }
 }
 
-/* ---- resource names -------------------------------------------------------------------------------------------- */
+/* ---- resource names ----------------------------------------------------------------------- */
 
 static bool is_user(struct str s)
 {
@@ -199,17 +214,17 @@ static bool is_user(struct str s)
 
 static bool is_iata(struct str s)
 {
-    return s.n == 3 && all(s, is_upper);
+    return s.n == 3 && all(s, UPPER);
 }
 
 static bool is_number(struct str s)
 {
-    return s.n <= 19 && all(s, is_digit);
+    return s.n <= 19 && all(s, DIGIT);
 }
 
 static bool is_token(struct str s)
 {
-    return all(s, is_unreserved);
+    return all(s, ALNUM | PUNCTUATION);
 }
 
 static const struct placeholder {
@@ -262,7 +277,7 @@ bool rules_resource_valid(const char *patterns)
             return false;
         while (pattern.n > 0) {
             struct str part = str_cut(&pattern, '/');
-            if (!placeholder_of(part) && !all(part, is_alnum))
+            if (!placeholder_of(part) && !all(part, ALNUM))
                 return false;
         }
     }

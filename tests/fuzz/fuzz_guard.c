@@ -1,6 +1,6 @@
 /* libFuzzer: any bytes as any request of the API through the guard and protobuf-c.
- * clang -fsanitize=fuzzer,address,undefined; the first byte picks the method. What must stay true: no crash, no overrun,
- * and what was accepted is accepted again after packing it. */
+ * clang -fsanitize=fuzzer,address,undefined; the first byte picks the method. What must stay true:
+ * no crash, no overrun, and what was accepted is accepted again after packing it. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -44,7 +44,8 @@ static void prepare(void)
     methods[method_count++].request = &google__protobuf__file_descriptor_set__descriptor;
 }
 
-static void repeat(const struct rpc_method *method, struct arena *arena, const ProtobufCMessage *message)
+static void repeat(const struct rpc_method *method, struct arena *arena,
+                   const ProtobufCMessage *message)
 {
     struct violations violations;
     ProtobufCMessage *again;

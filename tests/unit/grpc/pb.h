@@ -1,5 +1,6 @@
 /* Protobuf bytes by hand, right or wrong, for the tests of the guard.
- * Included by tests in this folder only. What must stay true: it writes what it is told, valid or not. */
+ * Included by tests in this folder only. What must stay true: it writes what it is told, valid or
+ * not. */
 #pragma once
 
 #include <stddef.h>
@@ -9,7 +10,14 @@
 #include "base/buf.h"
 #include "support/test.h"
 
-enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_GROUP = 3, WIRE_END_GROUP = 4, WIRE_32 = 5 };
+enum {
+    WIRE_VARINT = 0,
+    WIRE_64 = 1,
+    WIRE_BYTES = 2,
+    WIRE_GROUP = 3,
+    WIRE_END_GROUP = 4,
+    WIRE_32 = 5
+};
 
 static inline void pb_varint(struct buf *b, uint64_t v)
 {

@@ -1,5 +1,5 @@
-/* Describe: both forms name every method, step, policy, statement, reason and limit; the JSON is whole.
- * A golden file of the real services belongs to the tests of the binary. */
+/* Describe: both forms name every method, step, policy, statement, reason and limit; the JSON is
+ * whole. A golden file of the real services belongs to the tests of the binary. */
 #include "grpc/describe.h"
 
 #include <errno.h>
@@ -15,13 +15,17 @@ static enum step look(struct call *c)
 
 static const struct step_def steps[] = {STEP(look)};
 
-#define HANDLER(name) {.method = name, .steps = steps, .step_count = 1}
+#define HANDLER(name)                                                                              \
+    {                                                                                              \
+        .method = name, .steps = steps, .step_count = 1                                            \
+    }
 
 static const struct rpc_handler flight[] = {
     HANDLER("SearchPlaces"), HANDLER("SearchOffers"), HANDLER("GetOffer"),
     HANDLER("GetFlight"),    HANDLER("GetSeatMap"),
 };
-static const struct rpc_handler *const handlers[] = {&flight[0], &flight[1], &flight[2], &flight[3], &flight[4], NULL};
+static const struct rpc_handler *const handlers[] = {&flight[0], &flight[1], &flight[2],
+                                                     &flight[3], &flight[4], NULL};
 static const struct rpc_service service = {
     .descriptor = &faregate__v1__flight_service__descriptor,
     .full_name = "faregate.v1.FlightService",
@@ -47,7 +51,9 @@ static char *describe(bool as_json)
     static char text[65536];
     struct buf out = {0};
     char error[200];
-    ASSERT_INT_EQ(describe_write(&out, as_json, services, &server_limits_default, &hooks, error, sizeof error), 0);
+    ASSERT_INT_EQ(describe_write(&out, as_json, services, &server_limits_default, &hooks, error,
+                                 sizeof error),
+                  0);
     ASSERT_INT_IN(buf_len(&out), 1000, sizeof text - 1);
     snprintf(text, sizeof text, "%.*s", (int)buf_len(&out), (const char *)out.p + out.start);
     buf_deinit(&out);
@@ -57,9 +63,19 @@ static char *describe(bool as_json)
 TEST(describe, says_the_same_in_both_forms)
 {
     static const char *const words[] = {
-        "faregate.v1.FlightService/SearchOffers", "faregate.v1.SearchOffersRequest", "grpc.health.v1.Health/Watch",
-        "look", "public", "16384", "flight_search", "many", "flight_get", "OFFER_EXPIRED", "FAILED_PRECONDITION",
-        "message_depth_max", "drain_grace_ms",
+        "faregate.v1.FlightService/SearchOffers",
+        "faregate.v1.SearchOffersRequest",
+        "grpc.health.v1.Health/Watch",
+        "look",
+        "public",
+        "16384",
+        "flight_search",
+        "many",
+        "flight_get",
+        "OFFER_EXPIRED",
+        "FAILED_PRECONDITION",
+        "message_depth_max",
+        "drain_grace_ms",
     };
     for (int as_json = 0; as_json <= 1; as_json++) {
         const char *text = describe(as_json);
@@ -107,7 +123,8 @@ TEST(describe, works_without_statements)
 {
     struct buf out = {0};
     char error[200];
-    ASSERT_INT_EQ(describe_write(&out, true, services, &server_limits_default, NULL, error, sizeof error), 0);
+    ASSERT_INT_EQ(
+        describe_write(&out, true, services, &server_limits_default, NULL, error, sizeof error), 0);
     buf_append(&out, "", 1);
     expect_json((const char *)out.p + out.start);
     buf_deinit(&out);
@@ -124,7 +141,9 @@ TEST(describe, refuses_services_that_do_not_fit)
     static const struct rpc_service *const list[] = {&broken, NULL};
     struct buf out = {0};
     char error[200];
-    ASSERT_INT_EQ(describe_write(&out, true, list, &server_limits_default, NULL, error, sizeof error), -EINVAL);
+    ASSERT_INT_EQ(
+        describe_write(&out, true, list, &server_limits_default, NULL, error, sizeof error),
+        -EINVAL);
     ASSERT_HAS(error, "has no handler");
     ASSERT_INT_EQ(buf_len(&out), 0);
     buf_deinit(&out);

@@ -1,5 +1,6 @@
-/* The guard against bytes that would hurt protobuf-c: depth, memory, NUL, UTF-8, wire types, truncation.
- * Rows of the protobuf-c table in the design notes; the field rules have their own file. */
+/* The guard against bytes that would hurt protobuf-c: depth, memory, NUL, UTF-8, wire types,
+ * truncation. Rows of the protobuf-c table in the design notes; the field rules have their own
+ * file. */
 #include "grpc/guard.h"
 
 #include <errno.h>
@@ -19,7 +20,8 @@ static struct arena arena;
 static struct violations violations;
 static ProtobufCMessage *message;
 
-/* What guard_unpack says to @b as a message of @type, without rules; the arena stays filled until the next call. */
+/* What guard_unpack says to @b as a message of @type, without rules; the arena stays filled until
+ * the next call. */
 static int unpack_budget(const ProtobufCMessageDescriptor *type, struct buf *b, size_t budget)
 {
     struct rpc_method method = {.request = type};
@@ -72,7 +74,8 @@ TEST(guard, gives_what_protobuf_c_gives)
     pb_text(&p, 2, "Zo\xc3\xab");
     pb_message(&b, 3, &p);
     ASSERT_INT_EQ(unpack(&faregate__v1__create_booking_request__descriptor, &b), 0);
-    const Faregate__V1__CreateBookingRequest *r = (const Faregate__V1__CreateBookingRequest *)message;
+    const Faregate__V1__CreateBookingRequest *r =
+        (const Faregate__V1__CreateBookingRequest *)message;
     ASSERT_STR_EQ(r->offer, "offers/abc");
     ASSERT_INT_EQ(r->mode, 1);
     ASSERT_INT_EQ(r->n_passengers, 1);
@@ -120,7 +123,8 @@ TEST(guard, refuses_a_megabyte_of_empty_submessages)
     for (unsigned i = 0; i < (1u << 19); i++)
         pb_message(&b, 3, &empty);
     ASSERT_INT_EQ(buf_len(&b), 1 << 20);
-    ASSERT_INT_EQ(unpack_budget(&faregate__v1__create_booking_request__descriptor, &b, 8u << 20), -ENOMEM);
+    ASSERT_INT_EQ(unpack_budget(&faregate__v1__create_booking_request__descriptor, &b, 8u << 20),
+                  -ENOMEM);
     ASSERT_INT_EQ(arena.used_bytes, 0); /* told before a byte was spent */
     done();
 }
@@ -143,8 +147,10 @@ TEST(guard, answers_memory_when_the_budget_ends_inside_protobuf_c)
     struct buf again = {0};
     buf_append(&again, b.p, buf_len(&b));
     /* Enough for the messages, not for the scratch tables of the parser. */
-    size_t bytes = 200 * (sizeof(Faregate__V1__Passenger) + 16 + 8) + sizeof(Faregate__V1__CreateBookingRequest) + 64;
-    ASSERT_INT_EQ(unpack_budget(&faregate__v1__create_booking_request__descriptor, &b, bytes), -ENOMEM);
+    size_t bytes = 200 * (sizeof(Faregate__V1__Passenger) + 16 + 8) +
+                   sizeof(Faregate__V1__CreateBookingRequest) + 64;
+    ASSERT_INT_EQ(unpack_budget(&faregate__v1__create_booking_request__descriptor, &b, bytes),
+                  -ENOMEM);
     ASSERT_INT_EQ(unpack(&faregate__v1__create_booking_request__descriptor, &again), 0);
     done();
 }
@@ -176,7 +182,8 @@ TEST(guard, lets_a_nul_stand_in_bytes)
 TEST(guard, refuses_strings_that_are_not_utf8)
 {
     static const char *const bad[] = {
-        "\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "a\x80", "\xf8\x88\x80\x80\x80",
+        "\xff",     "\xc0\xaf", "\xed\xa0\x80",         "\xf4\x90\x80\x80",
+        "\xe2\x82", "a\x80",    "\xf8\x88\x80\x80\x80",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct buf b = {0};
@@ -233,7 +240,8 @@ TEST(guard, refuses_varints_that_do_not_end)
     done();
 }
 
-/* A real request, cut at every place. Protobuf has no end mark, so a cut between two fields is a shorter message. */
+/* A real request, cut at every place. Protobuf has no end mark, so a cut between two fields is a
+ * shorter message. */
 TEST(guard, never_reads_past_a_cut)
 {
     struct buf whole = {0};

@@ -19,18 +19,27 @@
 static void begin(void)
 {
     const struct rpc_method methods[] = {
-        {.path = STR(CHECK_PATH), .handler = health_service.handlers[0],
+        {.path = STR(CHECK_PATH),
+         .handler = health_service.handlers[0],
          .request = &grpc__health__v1__health_check_request__descriptor},
-        {.path = STR(LIST_PATH), .handler = health_service.handlers[1],
+        {.path = STR(LIST_PATH),
+         .handler = health_service.handlers[1],
          .request = &grpc__health__v1__health_list_request__descriptor},
-        {.path = STR(WATCH_PATH), .handler = health_service.handlers[2], .server_streaming = true,
+        {.path = STR(WATCH_PATH),
+         .handler = health_service.handlers[2],
+         .server_streaming = true,
          .request = &grpc__health__v1__health_check_request__descriptor},
-        {.path = STR(REFLECTION_PATH), .handler = reflection_v1alpha_service.handlers[0], .server_streaming = true,
-         .client_streaming = true, .request = &grpc__reflection__v1__server_reflection_request__descriptor},
+        {.path = STR(REFLECTION_PATH),
+         .handler = reflection_v1alpha_service.handlers[0],
+         .server_streaming = true,
+         .client_streaming = true,
+         .request = &grpc__reflection__v1__server_reflection_request__descriptor},
     };
     char error[200];
     rig_start(methods, sizeof methods / sizeof methods[0], NULL);
-    ASSERT_INT_EQ(descriptors_new(&rig.server->registry->descriptors, descriptors_embedded(), error, sizeof error), 0);
+    ASSERT_INT_EQ(descriptors_new(&rig.server->registry->descriptors, descriptors_embedded(), error,
+                                  sizeof error),
+                  0);
     health_set_ready(server_health(rig.server), true);
 }
 
@@ -118,8 +127,8 @@ TEST(health, lists_every_name_once)
     struct client *c = ask(LIST_PATH, "");
     client_take(c);
     ASSERT_TRUE(buf_len(&c->body) > 5);
-    Grpc__Health__V1__HealthListResponse *list =
-        grpc__health__v1__health_list_response__unpack(NULL, buf_len(&c->body) - 5, c->body.p + c->body.start + 5);
+    Grpc__Health__V1__HealthListResponse *list = grpc__health__v1__health_list_response__unpack(
+        NULL, buf_len(&c->body) - 5, c->body.p + c->body.start + 5);
     ASSERT_NOT_NULL(list);
     ASSERT_INT_EQ(list->n_statuses, 5); /* "", liveness, readiness and two services */
     for (size_t i = 0; i < list->n_statuses; i++)
@@ -204,7 +213,7 @@ TEST(health, drain_says_not_serving_and_ends_the_watch)
     end(c);
 }
 
-/* ---- the reflection stream ---------------------------------------------------------------------------------------- */
+/* ---- the reflection stream ---------------------------------------------------------------- */
 
 static void question(struct client *c, uint32_t field, const char *text)
 {

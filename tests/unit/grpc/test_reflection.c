@@ -1,5 +1,5 @@
-/* Reflection: files come raw and in order, every kind of symbol is found, what is unknown is an answer.
- * Asked without a call; the stream around it is tested over the wire. */
+/* Reflection: files come raw and in order, every kind of symbol is found, what is unknown is an
+ * answer. Asked without a call; the stream around it is tested over the wire. */
 #include "grpc/reflection.h"
 
 #include <errno.h>
@@ -24,7 +24,8 @@ static void begin(void)
 {
     static const struct rpc_service *const none[] = {NULL};
     char error[200];
-    ASSERT_INT_EQ(registry_new(&registry, none, &server_limits_default, NULL, error, sizeof error), 0);
+    ASSERT_INT_EQ(registry_new(&registry, none, &server_limits_default, NULL, error, sizeof error),
+                  0);
     stream = calloc(1, reflection_bytes);
 }
 
@@ -41,7 +42,8 @@ static const answer *ask(int kind, const char *text)
     static char copy[200];
     snprintf(copy, sizeof copy, "%s", text);
     grpc__reflection__v1__server_reflection_request__init(&q);
-    q.message_request_case = (Grpc__Reflection__V1__ServerReflectionRequest__MessageRequestCase)kind;
+    q.message_request_case =
+        (Grpc__Reflection__V1__ServerReflectionRequest__MessageRequestCase)kind;
     q.file_by_filename = copy;
     ASSERT_INT_EQ(reflection_answer(stream, registry, &q, &a), 0);
     return a;
@@ -62,22 +64,25 @@ static void expect_first(const answer *a, const char *file)
 TEST(reflection, finds_symbols_of_every_kind)
 {
     static const char *const symbols[] = {
-        "faregate.v1.BookingService",                 /* service */
-        "faregate.v1.BookingService.CreateBooking",   /* method */
-        "faregate.v1.Booking",                        /* message */
-        "faregate.v1.Booking.State",                  /* nested enum */
-        "faregate.v1.Booking.HELD",                   /* its value */
-        "faregate.v1.Booking.record_locator",         /* field */
-        "faregate.v1.CreateBookingRequest.Mode",      /* nested enum */
-        ".faregate.v1.Passenger",                     /* a leading dot */
+        "faregate.v1.BookingService",               /* service */
+        "faregate.v1.BookingService.CreateBooking", /* method */
+        "faregate.v1.Booking",                      /* message */
+        "faregate.v1.Booking.State",                /* nested enum */
+        "faregate.v1.Booking.HELD",                 /* its value */
+        "faregate.v1.Booking.record_locator",       /* field */
+        "faregate.v1.CreateBookingRequest.Mode",    /* nested enum */
+        ".faregate.v1.Passenger",                   /* a leading dot */
     };
     begin();
     for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++)
-        expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), symbols[i]), "faregate/v1/booking_service.proto");
+        expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), symbols[i]),
+                     "faregate/v1/booking_service.proto");
     expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), "faregate.v1.CreateSessionResponse.outcome"),
                  "faregate/v1/auth_service.proto"); /* oneof */
-    expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), "faregate.v1.rules"), "faregate/v1/options.proto"); /* extension */
-    expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), "faregate.v1.ECONOMY"), "faregate/v1/common.proto");
+    expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), "faregate.v1.rules"),
+                 "faregate/v1/options.proto"); /* extension */
+    expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), "faregate.v1.ECONOMY"),
+                 "faregate/v1/common.proto");
     expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), "faregate.v1.Flight.CabinAvailability.cabin"),
                  "faregate/v1/flight_service.proto");
     end();
@@ -88,7 +93,8 @@ TEST(reflection, sends_what_a_file_imports_once_in_a_stream)
     begin();
     const answer *a = ask(ASK(FILE_BY_FILENAME), "faregate/v1/booking_service.proto");
     expect_first(a, "faregate/v1/booking_service.proto");
-    /* common, options, field_behavior, descriptor, timestamp, duration, date, money besides itself */
+    /* common, options, field_behavior, descriptor, timestamp, duration, date, money besides itself
+     */
     ASSERT_INT_EQ(a->file_descriptor_response->n_file_descriptor_proto, 9);
     a = ask(ASK(FILE_BY_FILENAME), "faregate/v1/booking_service.proto");
     expect_first(a, "faregate/v1/booking_service.proto"); /* asked for again: always */
@@ -135,7 +141,8 @@ TEST(reflection, finds_extensions)
     ASSERT_INT_EQ(a->message_response_case, GOT(ALL_EXTENSION_NUMBERS_RESPONSE));
     ASSERT_STR_EQ(a->all_extension_numbers_response->base_type_name, type);
     ASSERT_INT_EQ(a->all_extension_numbers_response->n_extension_number, 2);
-    a = ask(ASK(ALL_EXTENSION_NUMBERS_OF_TYPE), "faregate.v1.Booking"); /* known, without extensions */
+    a = ask(ASK(ALL_EXTENSION_NUMBERS_OF_TYPE),
+            "faregate.v1.Booking"); /* known, without extensions */
     ASSERT_INT_EQ(a->all_extension_numbers_response->n_extension_number, 0);
     end();
 }
@@ -152,7 +159,8 @@ TEST(reflection, lists_what_is_served)
 
 TEST(reflection, answers_not_found_and_goes_on)
 {
-    static const int kinds[] = {ASK(FILE_BY_FILENAME), ASK(FILE_CONTAINING_SYMBOL), ASK(ALL_EXTENSION_NUMBERS_OF_TYPE)};
+    static const int kinds[] = {ASK(FILE_BY_FILENAME), ASK(FILE_CONTAINING_SYMBOL),
+                                ASK(ALL_EXTENSION_NUMBERS_OF_TYPE)};
     begin();
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         const answer *a = ask(kinds[i], "no.such.thing");
@@ -161,7 +169,8 @@ TEST(reflection, answers_not_found_and_goes_on)
         ASSERT_HAS(a->error_response->error_message, "no.such.thing");
         ASSERT_STR_EQ(a->original_request->file_by_filename, "no.such.thing");
     }
-    expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), "grpc.health.v1.Health"), "grpc/health/v1/health.proto");
+    expect_first(ask(ASK(FILE_CONTAINING_SYMBOL), "grpc.health.v1.Health"),
+                 "grpc/health/v1/health.proto");
     end();
 }
 

@@ -1,5 +1,5 @@
-/* The registry: methods, policies and rules out of the descriptor set; handlers paired with them or the boot refused.
- * Uses the real AuthService with handlers that do nothing. */
+/* The registry: methods, policies and rules out of the descriptor set; handlers paired with them or
+ * the boot refused. Uses the real AuthService with handlers that do nothing. */
 #include <errno.h>
 #include <faregate/v1/auth_service.pb-c.h>
 #include <faregate/v1/payment_service.pb-c.h>
@@ -15,16 +15,21 @@ static enum step nothing(struct call *c)
 
 static const struct step_def steps[] = {STEP(nothing)};
 
-#define HANDLER(name) {.method = name, .steps = steps, .step_count = 1}
+#define HANDLER(name)                                                                              \
+    {                                                                                              \
+        .method = name, .steps = steps, .step_count = 1                                            \
+    }
 
 static const struct rpc_handler auth[] = {
-    HANDLER("CreateUser"),    HANDLER("CreateSession"), HANDLER("RefreshSession"),   HANDLER("GetUser"),
-    HANDLER("ListSessions"),  HANDLER("DeleteSession"), HANDLER("GetJsonWebKeySet"), HANDLER("MakeCoffee"),
+    HANDLER("CreateUser"),       HANDLER("CreateSession"), HANDLER("RefreshSession"),
+    HANDLER("GetUser"),          HANDLER("ListSessions"),  HANDLER("DeleteSession"),
+    HANDLER("GetJsonWebKeySet"), HANDLER("MakeCoffee"),
 };
 
 static const struct rpc_handler *const whole[] = {&auth[0], &auth[1], &auth[2], &auth[3],
                                                   &auth[4], &auth[5], &auth[6], NULL};
-static const struct rpc_handler *const missing[] = {&auth[0], &auth[1], &auth[2], &auth[4], &auth[5], &auth[6], NULL};
+static const struct rpc_handler *const missing[] = {&auth[0], &auth[1], &auth[2], &auth[4],
+                                                    &auth[5], &auth[6], NULL};
 static const struct rpc_handler *const extra[] = {&auth[0], &auth[1], &auth[2], &auth[3], &auth[4],
                                                   &auth[5], &auth[6], &auth[7], NULL};
 static const struct rpc_handler *const twice[] = {&auth[0], &auth[1], &auth[2], &auth[3], &auth[4],
@@ -67,7 +72,8 @@ TEST(registry, reads_the_policy_of_a_method)
 {
     struct registry *r;
     ASSERT_INT_EQ(build(&r, whole), 0);
-    const struct rpc_policy *p = &registry_find(r, STR("/faregate.v1.AuthService/CreateSession"))->policy;
+    const struct rpc_policy *p =
+        &registry_find(r, STR("/faregate.v1.AuthService/CreateSession"))->policy;
     ASSERT_INT_EQ(p->auth, RPC_AUTH_PUBLIC);
     ASSERT_TRUE(p->is_idempotent);
     ASSERT_TRUE(p->no_compression);
@@ -107,7 +113,8 @@ TEST(registry, adds_health_and_reflection)
         registry_find(r, STR("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"));
     ASSERT_NOT_NULL(info);
     ASSERT_TRUE(info->server_streaming && info->client_streaming);
-    ASSERT_NOT_NULL(registry_find(r, STR("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")));
+    ASSERT_NOT_NULL(
+        registry_find(r, STR("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")));
     ASSERT_INT_EQ(r->service_count, 4);
     registry_free(r);
 }
@@ -137,16 +144,18 @@ TEST(registry, refuses_a_service_nobody_declared)
     };
     static const struct rpc_service *const services[] = {&service, NULL};
     struct registry *r;
-    ASSERT_INT_EQ(registry_new(&r, services, &server_limits_default, NULL, error, sizeof error), -EINVAL);
+    ASSERT_INT_EQ(registry_new(&r, services, &server_limits_default, NULL, error, sizeof error),
+                  -EINVAL);
     ASSERT_HAS(error, "faregate.v1.CoffeeService: no such service");
 }
 
-/* Every mutating method of the real API is idempotent, every policy can be read: services/ checks the handlers. */
+/* Every mutating method of the real API is idempotent, every policy can be read: services/ checks
+ * the handlers. */
 TEST(registry, gives_staff_methods_their_roles)
 {
-    static const struct rpc_handler payment[] = {HANDLER("CreatePaymentIntent"), HANDLER("ConfirmPaymentIntent"),
-                                                 HANDLER("GetPaymentIntent"), HANDLER("CreateRefund"),
-                                                 HANDLER("GetRefund")};
+    static const struct rpc_handler payment[] = {
+        HANDLER("CreatePaymentIntent"), HANDLER("ConfirmPaymentIntent"),
+        HANDLER("GetPaymentIntent"), HANDLER("CreateRefund"), HANDLER("GetRefund")};
     static const struct rpc_handler *const handlers[] = {&payment[0], &payment[1], &payment[2],
                                                          &payment[3], &payment[4], NULL};
     static const struct rpc_service service = {
@@ -157,7 +166,8 @@ TEST(registry, gives_staff_methods_their_roles)
     static const struct rpc_service *const services[] = {&service, NULL};
     struct registry *r;
     ASSERT_INT_EQ(registry_new(&r, services, &server_limits_default, NULL, error, sizeof error), 0);
-    const struct rpc_policy *p = &registry_find(r, STR("/faregate.v1.PaymentService/CreateRefund"))->policy;
+    const struct rpc_policy *p =
+        &registry_find(r, STR("/faregate.v1.PaymentService/CreateRefund"))->policy;
     ASSERT_INT_EQ(p->auth, RPC_AUTH_STAFF);
     ASSERT_INT_EQ(p->roles, 1u << ROLE_SUPPORT | 1u << ROLE_FINANCE | 1u << ROLE_ADMIN);
     registry_free(r);

@@ -45,7 +45,8 @@ static void done(void)
 }
 
 /* One violation, of @field, whose text has @text. */
-static void expect(const ProtobufCMessageDescriptor *type, struct buf *b, const char *field, const char *text)
+static void expect(const ProtobufCMessageDescriptor *type, struct buf *b, const char *field,
+                   const char *text)
 {
     ASSERT_INT_EQ(guard(type, b), -EINVAL);
     ASSERT_STR_EQ(violations.items[0].field, field);
@@ -63,7 +64,8 @@ static void put_date(struct buf *b, uint32_t number, unsigned year, unsigned mon
     pb_message(b, number, &date);
 }
 
-static void put_money(struct buf *b, uint32_t number, const char *currency, int64_t units, int64_t nanos)
+static void put_money(struct buf *b, uint32_t number, const char *currency, int64_t units,
+                      int64_t nanos)
 {
     struct buf money = {0};
     pb_text(&money, 1, currency);
@@ -117,9 +119,11 @@ TEST(rules, give_the_path_through_repeated_messages)
 {
     struct buf b = {0};
     put_booking(&b, 3, 1, "Smith2");
-    expect(&faregate__v1__create_booking_request__descriptor, &b, "passengers[1].surname", "letters");
+    expect(&faregate__v1__create_booking_request__descriptor, &b, "passengers[1].surname",
+           "letters");
     put_booking(&b, 3, 2, "");
-    expect(&faregate__v1__create_booking_request__descriptor, &b, "passengers[2].surname", "is required");
+    expect(&faregate__v1__create_booking_request__descriptor, &b, "passengers[2].surname",
+           "is required");
 }
 
 TEST(rules, give_the_path_through_messages_in_messages)
@@ -166,7 +170,8 @@ TEST(rules, count_characters_not_bytes)
     name.end--;
     buf_append(&name, "e", 2);
     put_booking(&b, 1, 0, (const char *)name.p);
-    expect(&faregate__v1__create_booking_request__descriptor, &b, "passengers[0].surname", "at most 40 characters");
+    expect(&faregate__v1__create_booking_request__descriptor, &b, "passengers[0].surname",
+           "at most 40 characters");
     buf_deinit(&name);
 }
 
@@ -175,9 +180,11 @@ TEST(rules, want_enum_values_that_are_defined)
     struct buf b = {0};
     put_booking(&b, 1, 9, "");
     pb_number(&b, 2, 99);
-    expect(&faregate__v1__create_booking_request__descriptor, &b, "mode", "one of the values defined");
+    expect(&faregate__v1__create_booking_request__descriptor, &b, "mode",
+           "one of the values defined");
     pb_bytes(&b, 3, "\x02\x63", 2);
-    expect(&faregate__v1__list_bookings_request__descriptor, &b, "states[1]", "one of the values defined");
+    expect(&faregate__v1__list_bookings_request__descriptor, &b, "states[1]",
+           "one of the values defined");
 }
 
 TEST(rules, want_numbers_in_range)
@@ -196,7 +203,8 @@ TEST(rules, want_the_right_kind_of_resource)
 {
     struct buf b = {0};
     pb_text(&b, 1, "users/" UUID);
-    expect(&faregate__v1__get_booking_request__descriptor, &b, "name", "must be like bookings/{uuid}");
+    expect(&faregate__v1__get_booking_request__descriptor, &b, "name",
+           "must be like bookings/{uuid}");
     pb_text(&b, 1, "bookings/" UUID);
     ASSERT_INT_EQ(guard(&faregate__v1__get_booking_request__descriptor, &b), 0);
     done();
@@ -238,17 +246,19 @@ TEST(rules, say_so_without_memory_for_the_path)
     char error[200];
     arena_pool_init(&pool, 4);
     ASSERT_INT_EQ(descriptors_new(&descriptors, descriptors_embedded(), error, sizeof error), 0);
-    ASSERT_INT_EQ(rules_compile(descriptors, method.request, &head, &method.rules, error, sizeof error), 0);
+    ASSERT_INT_EQ(
+        rules_compile(descriptors, method.request, &head, &method.rules, error, sizeof error), 0);
     arena_init(&arena, &pool, sizeof(Faregate__V1__GetBookingRequest) + 32);
     pb_text(&b, 1, "x");
-    ASSERT_INT_EQ(guard_unpack(&arena, &method, 32, b.p, buf_len(&b), &message, &violations), -EINVAL);
+    ASSERT_INT_EQ(guard_unpack(&arena, &method, 32, b.p, buf_len(&b), &message, &violations),
+                  -EINVAL);
     ASSERT_STR_EQ(violations.items[0].field, "name");
     ASSERT_INT_EQ(violations.count, 1);
     buf_deinit(&b);
     done();
 }
 
-/* ---- shapes ------------------------------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------------- */
 
 struct sample {
     unsigned format;
@@ -283,7 +293,10 @@ static const struct sample samples[] = {
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "Zo\xc3\xab", true},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "\xe6\x9d\x8e\xe5\xb0\x8f\xe9\xbe\x99", true},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "J. R. Smith-Jones", true},
-    {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "D\xe2\x80\x99""Arcy", true},
+    {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME,
+     "D\xe2\x80\x99"
+     "Arcy",
+     true},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "R2D2", false},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "a  b", false},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, " a", false},
@@ -291,7 +304,10 @@ static const struct sample samples[] = {
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "-", false},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "a<b>", false},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "\xf0\x9f\x98\x80", false},
-    {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "a\xe2\x80\xae""b", false}, /* right-to-left override */
+    {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME,
+     "a\xe2\x80\xae"
+     "b",
+     false}, /* right-to-left override */
     {FAREGATE__V1__FORMAT__FORMAT_RESOURCE_NAME, "a/b-c/d.e_f~g", true},
     {FAREGATE__V1__FORMAT__FORMAT_RESOURCE_NAME, "/a", false},
     {FAREGATE__V1__FORMAT__FORMAT_RESOURCE_NAME, "a/", false},
@@ -341,8 +357,10 @@ TEST(rules, match_resource_patterns)
     ASSERT_FALSE(rules_resource("users/{user}", STR("users/me/sessions")));
     ASSERT_FALSE(rules_resource("users/{user}", STR("")));
     ASSERT_TRUE(rules_resource("airports/{iata}|cities/{iata}", STR("cities/LON")));
-    ASSERT_TRUE(rules_resource("bookings/{uuid}/tickets/{number}", STR("bookings/" UUID "/tickets/1252345678901")));
-    ASSERT_FALSE(rules_resource("bookings/{uuid}/tickets/{number}", STR("bookings/" UUID "/tickets/12x")));
+    ASSERT_TRUE(rules_resource("bookings/{uuid}/tickets/{number}",
+                               STR("bookings/" UUID "/tickets/1252345678901")));
+    ASSERT_FALSE(
+        rules_resource("bookings/{uuid}/tickets/{number}", STR("bookings/" UUID "/tickets/12x")));
     ASSERT_TRUE(rules_resource("offers/{token}", STR("offers/AbC-_09")));
     ASSERT_TRUE(rules_resource_valid("users/{user}/sessions/{uuid}"));
     ASSERT_FALSE(rules_resource_valid("users/{id}"));
