@@ -24,7 +24,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     int32_t id = frame->hd.stream_id;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    if (c->streams_open >= c->server->limits.streams_max) {
+    if (c->calm_due || c->streams_open >= c->server->limits.streams_max) {
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
@@ -138,7 +138,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     case NGHTTP2_PING:
         /* The only PING of ours is the one behind the first GOAWAY. The peer's are answered by nghttp2; their rate
          * (gRPC's ping strikes) would be judged here. */
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK && c->drain == DRAIN_NOTICED)
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK && c->drain == DRAIN_PINGED)
             c->drain = DRAIN_FINAL_DUE;
         return 0;
     default:
@@ -152,7 +152,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     uint8_t type = frame->hd.type;
     if (type == NGHTTP2_HEADERS)
         c->table_size_changed = false;
-    else if (type != NGHTTP2_DATA)
+    else if (type == NGHTTP2_GOAWAY && c->drain == DRAIN_NOTICE)
+        c->drain = DRAIN_PING_DUE;
+    if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA)
         return 0;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;

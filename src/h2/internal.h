@@ -51,6 +51,7 @@ struct stream {
     bool respond_due;         /* head waits to be submitted */
     bool end_with_head;       /* Trailers-Only */
     bool tail_set;
+    bool tail_told;           /* nghttp2 has the trailers, or they are written with the last DATA */
     bool deferred;            /* nghttp2 asked for body and there was none */
     bool reset_due;
     bool reset_by_us;
@@ -72,7 +73,9 @@ struct stream {
 enum drain {
     DRAIN_NO,
     DRAIN_NOTICE_DUE,
-    DRAIN_NOTICED,   /* GOAWAY(2^31-1) and PING left; waiting for the answer, at most DRAIN_NOTICE_MS */
+    DRAIN_NOTICE,    /* GOAWAY(2^31-1) is on its way */
+    DRAIN_PING_DUE,  /* it left; nghttp2 would have let a PING overtake it */
+    DRAIN_PINGED,    /* waiting for the answer, at most DRAIN_NOTICE_MS */
     DRAIN_FINAL_DUE,
     DRAIN_FINAL,     /* GOAWAY(last id) left; the session ends with its last stream */
 };
@@ -86,6 +89,7 @@ struct h2_conn {
     struct list dirty;
     struct stream *cached;     /* the one looked up last */
     struct buf *out;           /* only during on_write_ready */
+    size_t out_bytes_max;
     unsigned streams_open;
     unsigned empty_frames;     /* DATA without data or end, in a row */
     size_t queued_bytes;       /* body, all streams */

@@ -145,9 +145,11 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
                          uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
     (void)buf;
-    (void)arg;
+    struct h2_conn *c = arg;
     struct stream *s = source->ptr;
     size_t bytes = s->pub.queued_bytes;
+    if (buf_len(c->out) >= c->out_bytes_max)
+        return NGHTTP2_ERR_PAUSE;
     if (bytes == 0) {
         s->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
@@ -158,6 +160,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     if (!s->tail_set)
         return (ssize_t)bytes;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
+    s->tail_told = true;
     if (!tail_by_hand(s)) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         int r = nghttp2_submit_trailer(session, id, s->tail.nv, s->tail.count);
@@ -224,6 +227,7 @@ static int submit_response(struct stream *s)
     s->respond_due = false;
     if (s->tail_set && s->pub.queued_bytes == 0) {
         /* Nothing between head and trailers: no DATA, which would wait for a window. */
+        s->tail_told = true;
         int r = nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, s->pub.id, NULL, s->head.nv,
                                        s->head.count, NULL);
         return r < 0 ? r : nghttp2_submit_trailer(session, s->pub.id, s->tail.nv, s->tail.count);
@@ -232,17 +236,18 @@ static int submit_response(struct stream *s)
                                    s->end_with_head ? NULL : &body);
 }
 
-/* Body or trailers came after nghttp2 had been told that there was nothing. */
+/* Body or trailers that came after nghttp2 had taken the response. */
 static int resume(struct stream *s)
 {
     nghttp2_session *session = s->pub.conn->session;
-    if (s->pub.queued_bytes) {
+    if (s->pub.queued_bytes && s->deferred) {
         s->deferred = false;
         return nghttp2_session_resume_data(session, s->pub.id);
     }
-    if (!s->tail_set)
+    /* With the body gone, trailers go by themselves: behind DATA they would wait for a window they do not need. */
+    if (s->pub.queued_bytes || !s->tail_set || s->tail_told)
         return 0;
-    s->deferred = false;
+    s->tail_told = true;
     return nghttp2_submit_trailer(session, s->pub.id, s->tail.nv, s->tail.count);
 }
 
@@ -262,7 +267,7 @@ int h2_stream_apply(struct stream *s)
     }
     if (r == 0 && s->respond_due)
         r = submit_response(s);
-    else if (r == 0 && s->deferred)
+    else if (r == 0 && s->pub.response_started && !s->end_with_head)
         r = resume(s);
     return nghttp2_is_fatal(r) ? r : 0;
 }

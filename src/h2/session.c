@@ -105,22 +105,24 @@ static int on_read(void *ctx, const uint8_t *p, size_t bytes)
 
 static int apply_drain(struct h2_conn *c)
 {
-    int r = 0;
-    if (c->drain == DRAIN_NOTICE_DUE) {
-        static const uint8_t mark[8] = "drain";
-        c->drain = DRAIN_NOTICED;
+    static const uint8_t mark[8] = "drain";
+    switch (c->drain) {
+    case DRAIN_NOTICE_DUE:
+        c->drain = DRAIN_NOTICE;
         c->noticed_ns = c->server->loop->now_ns;
-        r = nghttp2_submit_shutdown_notice(c->session);
-        if (r == 0)
-            r = nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, mark);
-    } else if (c->drain == DRAIN_FINAL_DUE) {
+        return nghttp2_submit_shutdown_notice(c->session);
+    case DRAIN_PING_DUE:
+        c->drain = DRAIN_PINGED;
+        return nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, mark);
+    case DRAIN_FINAL_DUE:
         c->drain = DRAIN_FINAL;
-        r = nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
-                                  nghttp2_session_get_last_proc_stream_id(c->session),
-                                  NGHTTP2_NO_ERROR, (const uint8_t *)c->drain_why,
-                                  strlen(c->drain_why));
+        return nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
+                                     nghttp2_session_get_last_proc_stream_id(c->session),
+                                     NGHTTP2_NO_ERROR, (const uint8_t *)c->drain_why,
+                                     strlen(c->drain_why));
+    default:
+        return 0;
     }
-    return r;
 }
 
 /* Tells nghttp2 everything that was asked for since the last time. */
@@ -143,8 +145,9 @@ static int apply(struct h2_conn *c)
 
 static int move_frames(struct h2_conn *c, struct buf *out, size_t bytes_max)
 {
-    size_t limit = buf_len(out) + bytes_max;
-    while (buf_len(out) < limit) {
+    /* One mem_send may produce any number of DATA frames: read_body stops it at the limit too. */
+    c->out_bytes_max = buf_len(out) + bytes_max;
+    while (buf_len(out) < c->out_bytes_max) {
         const uint8_t *p;
         ssize_t n = nghttp2_session_mem_send(c->session, &p);
         if (n <= 0)
@@ -152,6 +155,14 @@ static int move_frames(struct h2_conn *c, struct buf *out, size_t bytes_max)
         buf_append(out, p, (size_t)n);
     }
     return 0;
+}
+
+static void end_streams(struct h2_conn *c, bool by_peer)
+{
+    struct list *node;
+    while ((node = list_first(&c->streams)) != NULL)
+        h2_stream_closed(list_entry(node, struct stream, in_conn), H2_CANCEL, by_peer);
+    CHECK(c->queued_bytes == 0);
 }
 
 static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
@@ -177,9 +188,11 @@ static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
         advertise_streams_max(out->p + out->start + before, buf_len(out) - before,
                               c->server->limits.streams_max);
     }
-    if (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session) &&
-        list_is_empty(&c->dirty))
+    if (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session)) {
+        /* The last GOAWAY is in the buffer. Streams that are left (a protocol error) need not wait for it to leave. */
+        end_streams(c, true);
         conn_close(c->transport, true);
+    }
 }
 
 static void on_closed(void *ctx, int error)
@@ -223,10 +236,7 @@ void h2_conn_new(struct h2_server *server, int fd, struct tls_context *tls)
 
 void h2_conn_free(struct h2_conn *c, bool by_peer)
 {
-    struct list *node;
-    while ((node = list_first(&c->streams)) != NULL)
-        h2_stream_closed(list_entry(node, struct stream, in_conn), H2_CANCEL, by_peer);
-    CHECK(c->queued_bytes == 0);
+    end_streams(c, by_peer);
     if (c->session)
         nghttp2_session_del(c->session);
     list_remove(&c->node);
@@ -249,7 +259,7 @@ void h2_conn_tick(struct h2_conn *c, int64_t now_ns)
         conn_close(c->transport, false);
     else if (c->queued_bytes && overdue(c->progress_ns, now_ns, limits->write_timeout_ms))
         conn_close(c->transport, false);
-    else if (c->drain == DRAIN_NOTICED && overdue(c->noticed_ns, now_ns, DRAIN_NOTICE_MS)) {
+    else if (c->drain == DRAIN_PINGED && overdue(c->noticed_ns, now_ns, DRAIN_NOTICE_MS)) {
         c->drain = DRAIN_FINAL_DUE;
         conn_want_write(c->transport);
     } else if (limits->idle_timeout_ms && c->streams_open == 0 && c->peer_spoke &&

@@ -247,9 +247,9 @@ static void on_task(struct loop_task *task)
         return;
     }
     if (c->state == CONN_HANDSHAKE) {
-        if (c->ssl)
-            return;
-        open_up(c);
+        if (!c->ssl)
+            open_up(c); /* queues this task again if there is something to write */
+        return;
     }
     if (!c->blocked && (c->state == CONN_OPEN || c->state == CONN_FLUSHING))
         flush(c);

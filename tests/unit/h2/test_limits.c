@@ -1,0 +1,317 @@
+/* Peers that ask for too much, say nothing, or speak another language. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+/* :method POST, :scheme http, :path /, :authority x */
+static const uint8_t request[] = {0x83, 0x86, 0x84, 0x41, 1, 'x'};
+
+static int open_wire(void)
+{
+    int fd = fx_dial();
+    wire_send(fd, H2_PREFACE H2_EMPTY_SETTINGS, 24 + 9, fx_pump, NULL);
+    return fd;
+}
+
+static void send_frame(int fd, uint8_t type, uint8_t flags, uint32_t id, const void *p, size_t bytes)
+{
+    wire_send_frame(fd, type, flags, id, p, bytes, fx_pump, NULL);
+}
+
+/* Everything that comes until it is quiet, as text; sets *ret_closed. */
+static const char *frames(int fd, struct buf *text, bool *ret_closed)
+{
+    struct buf in = {0};
+    *ret_closed = wire_read(fd, &in, 60, fx_pump, NULL);
+    fx_pump_ms(5);
+    const char *t = wire_frames(&in, text);
+    buf_deinit(&in);
+    return t;
+}
+
+TEST(h2_limits, takes_bytes_one_at_a_time)
+{
+    fx_start(NULL);
+    uint8_t bytes[200] = H2_PREFACE H2_EMPTY_SETTINGS;
+    size_t n = 24 + 9;
+    memcpy(bytes + n, (uint8_t[]){0, 0, sizeof request, 1, 4, 0, 0, 0, 1}, 9);
+    memcpy(bytes + n + 9, request, sizeof request);
+    n += 9 + sizeof request;
+    memcpy(bytes + n, (uint8_t[]){0, 0, 2, 0, 1, 0, 0, 0, 1, 'h', 'i'}, 11);
+    n += 11;
+    int fd = fx_dial();
+    for (size_t i = 0; i < n; i++) {
+        wire_send(fd, bytes + i, 1, fx_pump, NULL);
+        fx_pump(NULL);
+    }
+    struct buf text = {0};
+    bool closed;
+    ASSERT_HAS(frames(fd, &text, &closed), "HEADERS:1:4:");
+    ASSERT_HAS((char *)text.p, "DATA:1:0:2 HEADERS:1:5:15 ");
+    ASSERT_FALSE(closed);
+    buf_deinit(&text);
+    close(fd);
+    fx_stop();
+}
+
+TEST(h2_limits, advertises_what_it_keeps)
+{
+    fx_start(NULL);
+    int fd = open_wire();
+    struct buf in = {0};
+    wire_read(fd, &in, 60, fx_pump, NULL);
+    /* The first entry of the first frame: MAX_CONCURRENT_STREAMS, ours and not nghttp2's. */
+    ASSERT_MEM_EQ(in.p + 3, ((uint8_t[]){4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 128}), 12);
+    buf_deinit(&in);
+    close(fd);
+    fx_stop();
+}
+
+TEST(h2_limits, answers_pings)
+{
+    fx_start(NULL);
+    struct h2client *c = fx_client(NULL);
+    h2client_ping(c);
+    h2client_run(c, 20);
+    ASSERT_HAS(h2client_log(c), "PING:ack");
+    h2client_free(c);
+    fx_stop();
+}
+
+static void do_nothing(struct h2_stream *s)
+{
+    (void)s;
+}
+
+static void stream_over_the_limit(bool acknowledge)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.streams_max = 2;
+    fx_start(&limits);
+    fx.on_end = do_nothing;
+    int fd = open_wire();
+    if (acknowledge) {
+        fx_pump_ms(20);
+        send_frame(fd, 4, 1, 0, NULL, 0);
+    }
+    for (uint32_t id = 1; id <= 7; id += 2)
+        send_frame(fd, 1, 5, id, request, sizeof request);
+    struct buf text = {0};
+    bool closed;
+    ASSERT_HAS(frames(fd, &text, &closed), "RST:5:0:4 RST:7:0:4 ");
+    ASSERT_FALSE(closed);
+    ASSERT_INT_EQ(fx.opened, 2);
+    /* The first two were not hurt. */
+    fx_reply(fx.streams[0], "x", 1);
+    ASSERT_HAS(frames(fd, &text, &closed), "DATA:1:0:1");
+    buf_deinit(&text);
+    close(fd);
+    fx_pump_ms(20);
+    fx_stop();
+}
+
+TEST(h2_limits, refuses_streams_over_the_limit_before_settings_are_acknowledged)
+{
+    stream_over_the_limit(false);
+}
+
+TEST(h2_limits, refuses_streams_over_the_limit_afterwards)
+{
+    stream_over_the_limit(true);
+}
+
+static char *many_headers(int count)
+{
+    char *lines = calloc((size_t)count, 120);
+    for (int i = 0; i < count; i++)
+        snprintf(lines + strlen(lines), 120, "x-%d: %080d\n", i, i);
+    return lines;
+}
+
+TEST(h2_limits, drops_header_fields_past_the_limit_and_says_so)
+{
+    fx_start(NULL);
+    struct h2client *c = fx_client(NULL);
+    char *lines = many_headers(100);
+    struct h2client_reply *r = h2client_post(c, "/a.B/C", lines, NULL, 0, false);
+    ASSERT_TRUE(h2client_wait(c, r));
+    ASSERT_HAS(fx_log(), "request:1:over");
+    ASSERT_INT_EQ(r->error_code, 0);
+    free(lines);
+    lines = many_headers(40); /* more than the pool's small array, and kept */
+    fx.log_headers = true;
+    r = h2client_post(c, "/a.B/C", lines, NULL, 0, false);
+    ASSERT_TRUE(h2client_wait(c, r));
+    ASSERT_HAS(fx_log(), "request:3 ");
+    ASSERT_HAS(fx_log(), "header:x-39=");
+    free(lines);
+    h2client_free(c);
+    fx_stop();
+}
+
+TEST(h2_limits, resets_a_header_list_that_is_an_attack)
+{
+    fx_start(NULL);
+    struct h2client *c = fx_client(NULL);
+    char *lines = many_headers(500);
+    struct h2client_reply *r = h2client_post(c, "/a.B/C", lines, NULL, 0, false);
+    ASSERT_TRUE(h2client_wait(c, r));
+    ASSERT_TRUE(r->reset);
+    ASSERT_STR_EQ(fx_log(), "open:1 close:1:2 ");
+    free(lines);
+    h2client_free(c);
+    fx_stop();
+}
+
+TEST(h2_limits, closes_on_garbage)
+{
+    fx_start(NULL);
+    int fd = fx_dial();
+    struct buf text = {0};
+    bool closed;
+    wire_send(fd, "\x16\x03\x01garbage that is longer than a preface", 40, fx_pump, NULL);
+    ASSERT_STR_EQ(frames(fd, &text, &closed), "");
+    ASSERT_TRUE(closed);
+    buf_deinit(&text);
+    close(fd);
+    fx_stop();
+}
+
+TEST(h2_limits, tells_http1_clients_in_their_own_words)
+{
+    fx_start(NULL);
+    int fd = fx_dial();
+    struct buf in = {0};
+    wire_send(fd, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 35, fx_pump, NULL);
+    ASSERT_TRUE(wire_read(fd, &in, 200, fx_pump, NULL));
+    *buf_reserve(&in, 1) = '\0';
+    ASSERT_HAS((char *)in.p, "HTTP/1.1 505 ");
+    const char *body = strstr((char *)in.p, "\r\n\r\n") + 4;
+    ASSERT_INT_EQ(atol(strstr((char *)in.p, "Length: ") + 8), strlen(body));
+    buf_deinit(&in);
+    close(fd);
+    fx_stop();
+}
+
+TEST(h2_limits, closes_when_the_preface_does_not_come)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.preface_timeout_ms = 40;
+    fx_start(&limits);
+    int silent = fx_dial();
+    int half = fx_dial();
+    int well = open_wire();
+    wire_send(half, H2_PREFACE, 24, fx_pump, NULL);
+    fx_pump_ms(150);
+    ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_open, 1);
+    close(silent);
+    close(half);
+    close(well);
+    fx_stop();
+}
+
+TEST(h2_limits, says_goodbye_to_idle_connections)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.idle_timeout_ms = 60;
+    fx_start(&limits);
+    struct h2client *c = fx_client(NULL);
+    struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, "x", 1, false);
+    ASSERT_TRUE(h2client_wait(c, r));
+    h2client_run(c, 1400); /* nghttp2's client neither answers nor listens once it may go */
+    ASSERT_HAS(h2client_log(c), "GOAWAY:2147483647:0 PING ");
+    ASSERT_TRUE(h2client_is_closed(c));
+    h2client_free(c);
+    fx_pump_ms(10);
+    ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_open, 0);
+    fx_stop();
+}
+
+TEST(h2_limits, closes_on_rapid_reset)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.reset_burst_max = 20;
+    limits.reset_rate_per_s = 1;
+    fx_start(&limits);
+    fx.on_end = do_nothing;
+    int fd = open_wire();
+    for (uint32_t id = 1; id < 100; id += 2) {
+        send_frame(fd, 1, 5, id, request, sizeof request);
+        send_frame(fd, 3, 0, id, "\0\0\0\10", 4);
+    }
+    struct buf text = {0};
+    bool closed;
+    ASSERT_HAS(frames(fd, &text, &closed), "GOAWAY:");
+    ASSERT_TRUE(closed);
+    ASSERT_INT_IN(fx.opened, 20, 22);
+    buf_deinit(&text);
+    close(fd);
+    fx_stop();
+}
+
+TEST(h2_limits, closes_on_empty_data_frames)
+{
+    fx_start(NULL);
+    int fd = open_wire();
+    send_frame(fd, 1, 4, 1, request, sizeof request);
+    for (int i = 0; i < 30; i++)
+        send_frame(fd, 0, 0, 1, NULL, 0);
+    struct buf text = {0};
+    bool closed;
+    frames(fd, &text, &closed);
+    ASSERT_TRUE(closed);
+    ASSERT_HAS(fx_log(), "close:1:8:peer");
+    buf_deinit(&text);
+    close(fd);
+    fx_stop();
+}
+
+TEST(h2_limits, closes_on_a_flood_of_pings_that_are_not_read)
+{
+    fx_start(NULL);
+    int fd = open_wire();
+    uint8_t flood[17 * 2000];
+    for (size_t i = 0; i < 2000; i++)
+        memcpy(flood + 17 * i, "\0\0\10\6\0\0\0\0\0 ping..", 17);
+    wire_send(fd, flood, sizeof flood, fx_pump, NULL);
+    fx_pump_ms(50);
+    ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_open, 0);
+    close(fd);
+    fx_stop();
+}
+
+TEST(h2_limits, data_after_the_end_of_a_request_is_an_error)
+{
+    fx_start(NULL);
+    fx.on_end = do_nothing;
+    int fd = open_wire();
+    send_frame(fd, 1, 5, 1, request, sizeof request);
+    send_frame(fd, 0, 0, 1, "late", 4);
+    struct buf text = {0};
+    bool closed;
+    ASSERT_HAS(frames(fd, &text, &closed), "GOAWAY:");
+    ASSERT_TRUE(closed);
+    ASSERT_STR_EQ(fx_log(), "open:1 request:1 end:1:0 close:1:8:peer ");
+    buf_deinit(&text);
+    close(fd);
+    fx_stop();
+}
+
+TEST(h2_limits, stops_accepting_at_the_most_connections_and_goes_on_below)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.conns_max = 2;
+    fx_start(&limits);
+    int fds[3] = {fx_dial(), fx_dial(), fx_dial()};
+    fx_pump_ms(30);
+    ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_accepted, 2);
+    close(fds[0]);
+    fx_pump_ms(30);
+    ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_accepted, 3);
+    close(fds[1]);
+    close(fds[2]);
+    fx_stop();
+}
