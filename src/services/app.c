@@ -91,10 +91,12 @@ int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *erro
     return 0;
 }
 
-int app_keys_make(const char *secret_file, char *error, size_t error_bytes)
+int app_secret_make(const char *secret_file, char *error, size_t error_bytes)
 {
     uint8_t secret[64];
     int fd = open(secret_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return 0;
     if (fd < 0)
         return complain(error, error_bytes, -errno, "%s: %m", secret_file);
     random_bytes(secret, sizeof secret);

@@ -27,8 +27,8 @@ struct app_keys {
 /* Fills @ret_keys from @secret_file (at least 32 random bytes, not readable by others). 0, or negative errno and one line in
  * @error. */
 int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *error, size_t error_bytes);
-/* Writes a new secret with mode 0600; -EEXIST where there is a file already. */
-int app_keys_make(const char *secret_file, char *error, size_t error_bytes);
+/* Makes the file with mode 0600 unless there is one already. */
+int app_secret_make(const char *secret_file, char *error, size_t error_bytes);
 
 struct app_limits {
     uint32_t hold_seconds;             /* lease on an unpaid booking's seats */

@@ -20,15 +20,9 @@ int auth_revocations_start(struct server *server, struct app *app);
 /* Before server_free. */
 void auth_revocations_stop(struct app *app);
 
-struct auth_new_user {
-    struct str email;
-    struct str password;
-    struct str display_name;
-    uint32_t roles; /* bit (1u << enum role) */
-};
-
-/* Makes a user with any roles (`faregate user add`, development, tests). Blocks, on a loop of its
- * own. 0; -EEXIST: the address is taken; -EINVAL: address or password are not acceptable; else
- * negative errno. One line in @error. */
-int auth_make_user(const char *conninfo, const struct auth_new_user *user, char *error,
-                   size_t error_bytes);
+/* Makes a user with the roles named in @roles ("traveller,finance"), proven address included:
+ * `faregate user add`, development, tests. Blocks, on a loop of its own. 0; -EEXIST: the address is
+ * taken; -EINVAL: address, password or roles are not acceptable; else negative errno. One line in
+ * @error. */
+int auth_make_user(const char *conninfo, const char *email, const char *password, const char *roles,
+                   const struct app_limits *limits, char *error, size_t error_bytes);

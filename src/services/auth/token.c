@@ -31,8 +31,16 @@ static const char *const role_names[] = {
 
 #define ROLE_COUNT (sizeof role_names / sizeof role_names[0])
 
-int tokens_new(struct tokens **ret_tokens, const char *dir, const struct tokens_limits *limits,
-               char *error, size_t error_bytes)
+int tokens_new(struct tokens **ret_tokens, const char *dir, uint32_t life_s, char *error,
+               size_t error_bytes)
+{
+    struct tokens_limits limits = tokens_limits_default;
+    limits.life_s = life_s;
+    return tokens_new_with(ret_tokens, dir, &limits, error, error_bytes);
+}
+
+int tokens_new_with(struct tokens **ret_tokens, const char *dir, const struct tokens_limits *limits,
+                    char *error, size_t error_bytes)
 {
     struct tokens *t = calloc(1, sizeof *t);
     CHECK(t);
@@ -133,17 +141,21 @@ static struct str json_text(const json_t *object, const char *key)
     return str_of(json_string_value(json_object_get(object, key)));
 }
 
+uint32_t token_role_bit(struct str name)
+{
+    for (unsigned r = 1; r < ROLE_COUNT; r++) {
+        if (str_eq(name, str_of(role_names[r])))
+            return 1u << r;
+    }
+    return 0;
+}
+
 static bool roles_read(const json_t *roles, uint32_t *ret_roles)
 {
     size_t count = json_array_size(roles);
     *ret_roles = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct str name = str_of(json_string_value(json_array_get(roles, i)));
-        for (unsigned r = 1; r < ROLE_COUNT; r++) {
-            if (str_eq(name, str_of(role_names[r])))
-                *ret_roles |= 1u << r;
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        *ret_roles |= token_role_bit(str_of(json_string_value(json_array_get(roles, i))));
     return json_is_array(roles);
 }
 

@@ -36,12 +36,17 @@ extern const struct tokens_limits tokens_limits_default;
 /* Loads DIR/N.pem (Ed25519 private keys, not readable by others), N being the Unix second from
  * which the key signs: the newest that is due signs, all verify. Until a key is due it is
  * published, so that verifiers have it in time. 0, or negative errno and one line in @error. */
-int tokens_new(struct tokens **ret_tokens, const char *dir, const struct tokens_limits *limits,
-               char *error, size_t error_bytes);
+int tokens_new(struct tokens **ret_tokens, const char *dir, uint32_t life_s, char *error,
+               size_t error_bytes);
+int tokens_new_with(struct tokens **ret_tokens, const char *dir, const struct tokens_limits *limits,
+                    char *error, size_t error_bytes);
 struct tokens *tokens_free(struct tokens *tokens);
 
-/* Writes a new key with mode 0600 into @dir (made with 0700 if missing), signing from @from_s. */
-int tokens_make_key(const char *dir, int64_t from_s, char *error, size_t error_bytes);
+/* Makes @dir (mode 0700) and a key in it (0600), signing at once, unless there is one already. */
+int tokens_make_key(const char *dir, char *error, size_t error_bytes);
+/* Adds a key that signs from @from_s. To rotate: add one that is due in some minutes, restart the
+ * servers before it is, remove the old file once its last token has expired. */
+int tokens_add_key(const char *dir, int64_t from_s, char *error, size_t error_bytes);
 
 struct token_claims {
     struct uuid user_id;
@@ -64,6 +69,9 @@ void tokens_revoke(struct tokens *tokens, struct uuid session_id, int64_t until_
 
 uint32_t tokens_life_s(const struct tokens *tokens);
 
+/* The bit of a role's name in tokens ("traveller"), 0 if there is none. */
+uint32_t token_role_bit(struct str name);
+
 struct token_key_public {
     char kid[TOKEN_KID_LEN + 1];
     char x[TOKEN_X_LEN + 1];
@@ -73,3 +81,5 @@ const struct token_key_public *tokens_key(const struct tokens *tokens, unsigned 
 
 /* {"keys":[...]} (RFC 7517), for /.well-known/jwks.json. */
 void tokens_jwks_json(const struct tokens *tokens, struct buf *out);
+/* The same for who has no struct tokens; nothing is kept. */
+int tokens_jwks_of_directory(const char *dir, struct buf *out, char *error, size_t error_bytes);

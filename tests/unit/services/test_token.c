@@ -24,7 +24,7 @@ static struct tokens *tokens;
 static void make_key(int64_t from_s)
 {
     char error[256] = "";
-    if (tokens_make_key(dir, from_s, error, sizeof error) < 0)
+    if (tokens_add_key(dir, from_s, error, sizeof error) < 0)
         FAIL(error);
 }
 
@@ -32,7 +32,7 @@ static void load(const struct tokens_limits *limits)
 {
     char error[256] = "";
     tokens = tokens_free(tokens);
-    if (tokens_new(&tokens, dir, limits, error, sizeof error) < 0)
+    if (tokens_new_with(&tokens, dir, limits, error, sizeof error) < 0)
         FAIL(error);
 }
 
@@ -345,16 +345,16 @@ TEST(token, a_key_others_can_read_stops_the_start)
     struct tokens *t = NULL;
     snprintf(path, sizeof path, "%s/1799999000.pem", dir);
     ASSERT_INT_EQ(chmod(path, 0644), 0);
-    ASSERT_TRUE(tokens_new(&t, dir, &tokens_limits_default, error, sizeof error) < 0);
+    ASSERT_TRUE(tokens_new_with(&t, dir, &tokens_limits_default, error, sizeof error) < 0);
     ASSERT_HAS(error, "others can read");
     ASSERT_INT_EQ(unlink(path), 0);
-    ASSERT_TRUE(tokens_new(&t, dir, &tokens_limits_default, error, sizeof error) < 0);
+    ASSERT_TRUE(tokens_new_with(&t, dir, &tokens_limits_default, error, sizeof error) < 0);
     ASSERT_HAS(error, "no signing key");
     FILE *f = fopen(path, "w");
     fputs("-----BEGIN PRIVATE KEY-----\nrubbish\n", f);
     fclose(f);
     ASSERT_INT_EQ(chmod(path, 0600), 0);
-    ASSERT_TRUE(tokens_new(&t, dir, &tokens_limits_default, error, sizeof error) < 0);
+    ASSERT_TRUE(tokens_new_with(&t, dir, &tokens_limits_default, error, sizeof error) < 0);
     ASSERT_HAS(error, "not an Ed25519 private key");
     teardown();
 }
