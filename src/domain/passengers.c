@@ -1,6 +1,8 @@
 /* Ages and mixes. See passengers.h. */
 #include "domain/passengers.h"
 
+#include "domain/zone.h"
+
 enum reason passenger_mix_check(const struct passenger_mix *mix)
 {
     unsigned seated = mix->adults + mix->children + mix->seat_infants;
@@ -9,46 +11,25 @@ enum reason passenger_mix_check(const struct passenger_mix *mix)
     return REASON_NONE;
 }
 
-static bool is_leap(int year)
+bool date_days(int year, int month, int day, int32_t *ret_days)
 {
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-bool civil_days(int year, int month, int day, int32_t *ret_days)
-{
-    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (year < 1900 || year > 2200 || month < 1 || month > 12 || day < 1 ||
-        day > lengths[month - 1] + (month == 2 && is_leap(year)))
+    if (year < 1900 || year > 2200 || month < 1 || month > 12 || day < 1 || day > 31)
         return false;
-    /* Howard Hinnant's days_from_civil: March-based years make the leap day the last one. */
-    int y = month <= 2 ? year - 1 : year;
-    int era = y / 400;
-    int year_of_era = y - era * 400;
-    int day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    int day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    *ret_days = era * 146097 + day_of_era - 719468;
+    /* A day that the month does not have comes back as one of the next. */
+    int32_t days = civil_days(year, month, day), y, m, d;
+    civil_date(days, &y, &m, &d);
+    if (m != month)
+        return false;
+    *ret_days = days;
     return true;
-}
-
-static void civil_of(int32_t days, int *ret_year, int *ret_month_day)
-{
-    int32_t z = days + 719468;
-    int32_t era = (z >= 0 ? z : z - 146096) / 146097;
-    int32_t day_of_era = z - era * 146097;
-    int32_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int32_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int32_t mp = (5 * day_of_year + 2) / 153;
-    int month = mp < 10 ? mp + 3 : mp - 9;
-    *ret_year = year_of_era + era * 400 + (month <= 2);
-    *ret_month_day = month * 100 + day_of_year - (153 * mp + 2) / 5 + 1;
 }
 
 int age_on(int32_t birth_days, int32_t on_days)
 {
-    int birth_year, birth_md, on_year, on_md;
-    civil_of(birth_days, &birth_year, &birth_md);
-    civil_of(on_days, &on_year, &on_md);
-    return on_year - birth_year - (on_md < birth_md);
+    int32_t birth_year, birth_month, birth_day, year, month, day;
+    civil_date(birth_days, &birth_year, &birth_month, &birth_day);
+    civil_date(on_days, &year, &month, &day);
+    return year - birth_year - (month * 100 + day < birth_month * 100 + birth_day);
 }
 
 bool passenger_type_fits(enum passenger_type type, int32_t birth_days, int32_t on_days)

@@ -24,7 +24,7 @@ struct passenger_mix {
 enum reason passenger_mix_check(const struct passenger_mix *mix);
 
 /* Days since 1970-01-01 of a civil date; false when there is no such date. */
-bool civil_days(int year, int month, int day, int32_t *ret_days);
+bool date_days(int year, int month, int day, int32_t *ret_days);
 
 /* Whole years between two days. */
 int age_on(int32_t birth_days, int32_t on_days);
