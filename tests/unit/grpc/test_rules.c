@@ -225,6 +225,38 @@ TEST(rules, want_money_that_is_money)
     expect(&faregate__v1__create_payment_intent_request__descriptor, &b, "amount", "currency_code");
 }
 
+static bool is_day(unsigned year, unsigned month, unsigned day)
+{
+    struct buf b = {0};
+    struct buf slice = {0};
+    struct buf party = {0};
+    pb_text(&slice, 1, "LHR");
+    pb_text(&slice, 2, "JFK");
+    put_date(&slice, 3, year, month, day);
+    pb_message(&b, 1, &slice);
+    pb_number(&party, 1, 1);
+    pb_number(&party, 2, 1);
+    pb_message(&b, 2, &party);
+    int rc = guard(&faregate__v1__search_offers_request__descriptor, &b);
+    if (rc != 0)
+        ASSERT_STR_EQ(violations.items[0].field, "slices[0].departure_date");
+    done();
+    return rc == 0;
+}
+
+TEST(rules, want_days_of_the_calendar)
+{
+    ASSERT_TRUE(is_day(2024, 2, 29));
+    ASSERT_TRUE(is_day(2000, 2, 29));
+    ASSERT_TRUE(is_day(2026, 12, 31));
+    ASSERT_FALSE(is_day(2026, 2, 29));
+    ASSERT_FALSE(is_day(1900, 2, 29));
+    ASSERT_FALSE(is_day(2026, 4, 31));
+    ASSERT_FALSE(is_day(2026, 13, 1));
+    ASSERT_FALSE(is_day(2026, 5, 0));
+    ASSERT_FALSE(is_day(0, 5, 1)); /* a birthday without a year is a Date, but no date of ours */
+}
+
 TEST(rules, stop_after_sixteen_violations)
 {
     struct buf b = {0};
