@@ -195,14 +195,15 @@ SELECT sequence, type, state, actor, reason, occur_time
   FROM booking_event WHERE booking_id = @booking_id AND sequence > @after ORDER BY sequence LIMIT @row_count;
 
 -- name: quote(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, event_count int4,
---       refund_minor int8, penalty_minor int8, quote_seconds int4)
---       -> one (claimed bool, refusal text?, create_time timestamptz, expire_time timestamptz)
+--       refund_minor int8, penalty_minor int8, quote_seconds int4, etag_count int4?)
+--       -> one (claimed bool, known bool, refusal text?, create_time timestamptz, expire_time timestamptz)
 -- A quote for the booking as it was read (@event_count); CONFLICT when it has changed since, which leaves no claim.
 WITH b AS MATERIALIZED (
     SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), v AS MATERIALIZED (
     SELECT CASE
                WHEN b.event_count <> @event_count THEN 'CONFLICT'
+               WHEN b.event_count <> @etag_count THEN 'ETAG_MISMATCH'
                WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor
                    THEN 'PAYMENT_IN_PROGRESS'
                WHEN b.state NOT IN ('HELD', 'CONFIRMED') OR b.state = 'HELD' AND b.payment_required_time <= now()
@@ -231,7 +232,10 @@ WITH b AS MATERIALIZED (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor)
     SELECT @booking_id, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || @principal FROM g
 )
-SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, now() AS create_time,
+SELECT EXISTS (SELECT FROM k) AS claimed,
+       EXISTS (SELECT FROM idempotency o WHERE o.principal = @principal AND o.method = 6 AND o.request_id = @request_id)
+           AS known,
+       v.refusal, now() AS create_time,
        now() + @quote_seconds * interval '1 second' AS expire_time
   FROM v;
 
@@ -244,7 +248,7 @@ SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund
  WHERE c.booking_id = @booking_id AND c.cancellation_id = @cancellation_id;
 
 -- name: cancel(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, refund_id uuid,
---       transfer_id uuid) -> one (claimed bool, refusal text?)
+--       transfer_id uuid) -> one (claimed bool, known bool, refusal text?)
 -- Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
 -- provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
 WITH b AS MATERIALIZED (
@@ -314,4 +318,8 @@ WITH b AS MATERIALIZED (
            @cancellation_id
       FROM g WHERE penalty_minor > 0
 )
-SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal FROM v;
+SELECT EXISTS (SELECT FROM k) AS claimed,
+       EXISTS (SELECT FROM idempotency o WHERE o.principal = @principal AND o.method = 7 AND o.request_id = @request_id)
+           AS known,
+       v.refusal
+  FROM v;

@@ -4,12 +4,13 @@
 -- name: start(booking_id uuid, principal uuid, method int2, request_id uuid, fingerprint bytea, intent_id uuid,
 --       is_new bool, attempt_id uuid, amount_minor int8?, currency text?, provider text, method_token text,
 --       user_key text, card_key text, user_max int4, card_max int4, booking_max int4, due_seconds int4, pin_seconds int4)
---       -> one (claimed bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz?)
+--       -> one (claimed bool, known bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz?)
 -- batched: on booking_id distinct request_id max 64
 -- Everything that must be true before money moves, and the attempt's row, committed before a byte leaves for the provider.
 -- @is_new makes the intent as well (CreatePaymentIntent with confirm). Velocity is looked at here and counted for those
 -- that go on; batches racing on one key may overshoot a limit by their size.
--- NOT_FOUND is not recorded: it is an answer about permission.
+-- NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS neither: it passes. `known` tells them
+-- from a repeated request, whose own record is the answer.
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @principal, @method, @request_id, @fingerprint, @intent_id, @is_new, @attempt_id,
@@ -52,7 +53,7 @@ WITH r AS MATERIALIZED (
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT principal, method, request_id, fingerprint, CASE WHEN refusal IS NULL THEN intent_id END, refusal
-      FROM v WHERE refusal IS DISTINCT FROM 'NOT_FOUND' ORDER BY principal, method, request_id
+      FROM v WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS') ORDER BY principal, method, request_id
         ON CONFLICT DO NOTHING
     RETURNING principal, method, request_id, resource
 ), g AS MATERIALIZED (
@@ -85,7 +86,10 @@ WITH r AS MATERIALIZED (
      GROUP BY t.key ORDER BY t.key
         ON CONFLICT (key, window_start) DO UPDATE SET hits = velocity.hits + excluded.hits
 )
-SELECT v.n::int4, k.request_id IS NOT NULL AS claimed, v.refusal, v.amount_minor, v.currency, now() AS create_time
+SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
+       EXISTS (SELECT FROM idempotency o WHERE o.principal = v.principal AND o.method = v.method
+                  AND o.request_id = v.request_id) AS known,
+       v.refusal, v.amount_minor, v.currency, now() AS create_time
   FROM v LEFT JOIN k USING (principal, method, request_id)
  ORDER BY v.n;
 

@@ -1,0 +1,263 @@
+/* CreateBooking: takes the seats of an offer for a party, on every flight or on none.
+ * One batched statement in the common case; chosen seats make it a transaction of two.
+ * What must stay true: an answer is a booking that is in the database; the same request_id never books twice. */
+#include "base/check.h"
+#include "domain/locator.h"
+#include "services/booking/internal.h"
+#include "services/reference.h"
+#include "services/shared/idempotency.h"
+#include "services/shared/money.h"
+#include "services/shared/names.h"
+#include "services/shared/timestamp.h"
+
+struct create {
+    const Faregate__V1__CreateBookingRequest *req;
+    struct offer offer;
+    struct uuid booking_id;
+    char locator[LOCATOR_LEN + 1];
+    struct str snapshot;
+    struct str passengers;
+    bool tried_alone;
+    struct booking_hold_row hold;
+    struct booking_claim_seats_row seats;
+    struct idempotency earlier;
+    struct booking_get_row booking;
+};
+
+/* ---- the request against the offer ------------------------------------------------------------------------------ */
+
+static bool check_total(struct call *c)
+{
+    struct create *s = c->state;
+    int64_t expected;
+    struct str currency;
+    if (!money_take(c, "expected_total", s->req->expected_total, &expected, &currency))
+        return false;
+    if (expected == s->offer.total_minor && str_eq(currency, str_of(s->offer.currency)))
+        return true;
+    call_fail_with(c, "expected_minor", "%lld %.3s", (long long)expected, currency.p);
+    call_fail_with(c, "total_minor", "%lld %s", (long long)s->offer.total_minor, s->offer.currency);
+    call_fail(c, REASON_PRICE_CHANGED);
+    return false;
+}
+
+/* Each seat must exist in the offer's cabin of that flight's aircraft; a lap infant has none; nobody has two. */
+static bool check_seats(struct call *c)
+{
+    struct create *s = c->state;
+    for (size_t i = 0; i < s->req->n_seat_selections; i++) {
+        const Faregate__V1__SeatSelection *sel = s->req->seat_selections[i];
+        const char *field = arena_printf(&c->arena, "seat_selections[%zu]", i);
+        if (sel->segment_index >= s->offer.segment_count || (size_t)sel->passenger_index >= s->req->n_passengers ||
+            s->req->passengers[sel->passenger_index]->type == FAREGATE__V1__PASSENGER_TYPE__INFANT_ON_LAP) {
+            call_fail_field(c, REASON_FIELD_INVALID, field, "names no seated passenger on a segment of the offer");
+            return false;
+        }
+        for (size_t j = 0; j < i; j++) {
+            const Faregate__V1__SeatSelection *other = s->req->seat_selections[j];
+            if (other->segment_index == sel->segment_index &&
+                (other->passenger_index == sel->passenger_index || strcmp(other->seat, sel->seat) == 0)) {
+                call_fail_field(c, REASON_FIELD_INVALID, field, "repeats seat_selections[%zu]", j);
+                return false;
+            }
+        }
+        const struct offer_segment *segment = &s->offer.segments[sel->segment_index];
+        if (!reference_has_seat(app_of(c)->reference, segment->aircraft, s->offer.cabin, sel->seat)) {
+            call_fail_field(c, REASON_SEAT_TAKEN, field, "is not a seat of this cabin");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The two fragments of the Booking message: what the offer says, and who travels. */
+static void pack_fragments(struct call *c)
+{
+    struct create *s = c->state;
+    const Faregate__V1__Offer *offer = offer_message(app_of(c), &c->arena, &s->offer, str_of(s->req->offer));
+    Faregate__V1__Booking m = FAREGATE__V1__BOOKING__INIT;
+    m.n_journeys = offer->n_journeys;
+    m.journeys = offer->journeys;
+    m.price = offer->price;
+    m.n_conditions = offer->n_conditions;
+    m.conditions = offer->conditions;
+    m.n_allowances = offer->n_allowances;
+    m.allowances = offer->allowances;
+    s->snapshot = call_pack(c, &m.base);
+    faregate__v1__booking__init(&m);
+    m.n_passengers = s->req->n_passengers;
+    m.passengers = s->req->passengers;
+    m.n_metadata = s->req->n_metadata;
+    m.metadata = s->req->metadata;
+    s->passengers = call_pack(c, &m.base);
+}
+
+static enum step check(struct call *c)
+{
+    struct create *s = c->state;
+    const struct app *app = app_of(c);
+    s->req = call_request(c);
+    if (s->req->mode == FAREGATE__V1__CREATE_BOOKING_REQUEST__MODE__INSTANT)
+        return call_fail_field(c, REASON_FIELD_INVALID, "mode",
+                               "INSTANT is not offered yet: HOLD, then CreatePaymentIntent with confirm");
+    if (offer_open(app, str_of(s->req->offer), &s->offer) < 0)
+        return call_fail_field(c, REASON_OFFER_INVALID, "offer", "is not an offer of this installation");
+    if (!check_total(c) || !booking_check_passengers(c, s->req, &s->offer) || !check_seats(c))
+        return STEP_DONE;
+    uint32_t random;
+    random_bytes(&random, sizeof random);
+    locator_format(random, s->locator);
+    s->booking_id = uuid_v7(app->clock);
+    pack_fragments(c);
+    if (s->req->n_seat_selections > 0)
+        call_begin_tx(c);
+    return STEP_NEXT;
+}
+
+/* ---- the hold --------------------------------------------------------------------------------------------------- */
+
+/* The least id a booking made within the life of a hold can have: version 7 ids start with their millisecond. */
+static struct uuid holds_since(const struct call *c)
+{
+    int64_t ms = call_wall_ns(c) / NS_PER_MS - (int64_t)app_of(c)->limits.hold_seconds * 1000;
+    struct uuid u = {{0}};
+    for (unsigned i = 0; i < 6; i++)
+        u.b[i] = (uint8_t)(ms >> (40 - 8 * i));
+    return u;
+}
+
+static void submit_hold(struct call *c)
+{
+    struct create *s = c->state;
+    const struct app *app = app_of(c);
+    unsigned n = s->offer.segment_count;
+    struct uuid *flights = arena_array(&c->arena, n, sizeof *flights);
+    int16_t *cabins = arena_array(&c->arena, n, sizeof *cabins);
+    for (unsigned i = 0; i < n; i++) {
+        flights[i] = s->offer.segments[i].flight_id;
+        cabins[i] = s->offer.cabin;
+    }
+    booking_hold(c, &s->hold, flights[0], c->principal.user_id, c->request_id, idempotency_fingerprint(c), s->booking_id,
+                 str_of(s->locator), (int32_t)offer_seats(&s->offer), (int32_t)s->req->n_passengers, s->offer.total_minor,
+                 str_of(s->offer.currency), str_of(s->req->offer), s->offer.expire_s * 1000000, s->snapshot, s->passengers,
+                 (int32_t)app->limits.hold_seconds, holds_since(c), (int32_t)app->limits.unpaid_holds_max, flights, n,
+                 cabins, n);
+}
+
+static enum step hold(struct call *c)
+{
+    submit_hold(c);
+    return STEP_NEXT;
+}
+
+static void claim_seats(struct call *c)
+{
+    struct create *s = c->state;
+    size_t n = s->req->n_seat_selections;
+    struct uuid *flights = arena_array(&c->arena, n, sizeof *flights);
+    int16_t *cabins = arena_array(&c->arena, n, sizeof *cabins);
+    int16_t *passengers = arena_array(&c->arena, n, sizeof *passengers);
+    struct str *seats = arena_array(&c->arena, n, sizeof *seats);
+    for (size_t i = 0; i < n; i++) {
+        const Faregate__V1__SeatSelection *sel = s->req->seat_selections[i];
+        flights[i] = s->offer.segments[sel->segment_index].flight_id;
+        cabins[i] = s->offer.cabin;
+        passengers[i] = (int16_t)sel->passenger_index;
+        seats[i] = str_of(sel->seat);
+    }
+    booking_claim_seats(c, &s->seats, s->booking_id, (int32_t)app_of(c)->limits.hold_seconds, flights, n, cabins, n, seats, n,
+                        passengers, n);
+}
+
+static enum step judge(struct call *c)
+{
+    struct create *s = c->state;
+    if (s->hold.has_refusal && str_eq(s->hold.refusal, STR("CROWDED"))) {
+        /* Enough seats, but not behind the larger parties of that batch: once more, on its own. */
+        CHECK(!s->tried_alone);
+        s->tried_alone = true;
+        c->scope.alone = true;
+        submit_hold(c);
+        return STEP_AGAIN;
+    }
+    if (s->hold.claimed && s->hold.has_refusal)
+        return call_fail(c, reason_of_name(s->hold.refusal.p));
+    if (s->hold.claimed && s->req->n_seat_selections > 0)
+        claim_seats(c);
+    return STEP_NEXT;
+}
+
+/* ---- the answer ------------------------------------------------------------------------------------------------- */
+
+static struct booking_view as_created(struct call *c, struct uuid booking_id, struct str locator, struct str snapshot,
+                                      struct str passengers, int64_t create_us, int64_t due_us)
+{
+    const struct create *s = c->state;
+    return (struct booking_view){
+        .booking_id = booking_id,
+        .user_id = c->principal.user_id,
+        .locator = locator,
+        .state = STR("HELD"),
+        .state_reason = STR(""),
+        .currency = str_of(s->offer.currency),
+        .snapshot = snapshot,
+        .passengers = passengers,
+        .total_minor = s->offer.total_minor,
+        .create_us = create_us,
+        .update_us = create_us,
+        .due_us = due_us,
+        .event_count = 1,
+    };
+}
+
+/* The seats as they were asked for: a success has them all. */
+static enum step reply_created(struct call *c, const struct booking_view *view)
+{
+    struct create *s = c->state;
+    Faregate__V1__Booking *m = booking_changing(&c->arena, view);
+    m->n_seats = s->req->n_seat_selections;
+    m->seats = s->req->seat_selections;
+    struct str bytes = booking_bytes(c, view, m);
+    call_note(c, "booking", "%s", m->name);
+    return call_reply_bytes(c, (const uint8_t *)bytes.p, bytes.n);
+}
+
+static enum step read_again(struct call *c)
+{
+    struct create *s = c->state;
+    booking_get(c, &s->booking, s->earlier.row.resource);
+    return STEP_NEXT;
+}
+
+static enum step answer(struct call *c)
+{
+    struct create *s = c->state;
+    if (!s->hold.claimed)
+        return idempotency_replay(c, &s->earlier, IDEMPOTENT_CREATE_BOOKING, read_again);
+    if (s->req->n_seat_selections > 0 && (size_t)s->seats.taken < s->req->n_seat_selections)
+        return call_fail(c, REASON_SEAT_TAKEN);
+    struct booking_view view = as_created(c, s->booking_id, str_of(s->locator), s->snapshot, s->passengers,
+                                          s->hold.create_time, s->hold.due_time);
+    return reply_created(c, &view);
+}
+
+/* A replay: byte for byte what the first answer was, from columns that never change. */
+static enum step answer_again(struct call *c)
+{
+    struct create *s = c->state;
+    const struct booking_get_row *b = &s->booking;
+    if (!b->found)
+        return call_fail(c, REASON_NOT_FOUND);
+    struct booking_view view =
+        as_created(c, b->booking_id, b->locator, b->snapshot, b->passengers, b->create_time, b->due_time);
+    return reply_created(c, &view);
+}
+
+static const struct step_def steps[] = {
+    STEP(check), STEP(hold), STEP(judge), STEP(answer), STEP(answer_again),
+};
+
+const struct rpc_handler booking_create_booking = {
+    .method = "CreateBooking",
+    RPC_STEPS(steps, struct create),
+};

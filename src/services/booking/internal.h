@@ -1,0 +1,65 @@
+/* What the handlers of BookingService share: the view of a row that a Booking is rendered from. */
+#pragma once
+
+#include "faregate/v1/booking_service.pb-c.h"
+#include "gen/sql/booking.sql.h"
+#include "services/app.h"
+#include "services/shared/offer.h"
+
+#define BOOKING_ID_MAX ((struct uuid){.b = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}})
+
+extern const struct rpc_handler booking_create_booking;
+extern const struct rpc_handler booking_get_booking;
+extern const struct rpc_handler booking_list_bookings;
+extern const struct rpc_handler booking_list_booking_events;
+extern const struct rpc_handler booking_create_cancellation;
+extern const struct rpc_handler booking_confirm_cancellation;
+
+/* Everything about a booking that changes, and the two fragments that do not. */
+struct booking_view {
+    struct uuid booking_id;
+    struct uuid user_id;
+    struct uuid intent_id; /* nil: none */
+    struct str locator;
+    struct str state;
+    struct str state_reason;
+    struct str currency;
+    struct str snapshot;   /* packed fragments of faregate.v1.Booking */
+    struct str passengers;
+    int64_t total_minor;
+    int64_t authorised_minor;
+    int64_t captured_minor;
+    int64_t refunded_minor;
+    int64_t create_us;
+    int64_t update_us;
+    int64_t due_us;
+    int32_t event_count;
+    bool lapsed;
+};
+
+/* The columns of `get` and `list` have the same names. */
+#define BOOKING_VIEW_OF(row) \
+    ((struct booking_view){ \
+        .booking_id = (row)->booking_id, .user_id = (row)->user_id, \
+        .intent_id = (row)->has_intent_id ? (row)->intent_id : (struct uuid){0}, .locator = (row)->locator, \
+        .state = (row)->state, .state_reason = (row)->has_state_reason ? (row)->state_reason : STR(""), \
+        .currency = (row)->currency, .snapshot = (row)->snapshot, .passengers = (row)->passengers, \
+        .total_minor = (row)->total_minor, .authorised_minor = (row)->authorised_minor, \
+        .captured_minor = (row)->captured_minor, .refunded_minor = (row)->refunded_minor, \
+        .create_us = (row)->create_time, .update_us = (row)->update_time, .due_us = (row)->due_time, \
+        .event_count = (row)->event_count, .lapsed = (row)->lapsed, \
+    })
+
+/* The part of the message that changes; the caller may add tickets and seats. */
+Faregate__V1__Booking *booking_changing(struct arena *arena, const struct booking_view *view);
+
+/* The serialized message: the fragments and @changing one after the other, which protobuf merges. */
+struct str booking_bytes(struct call *c, const struct booking_view *view, const Faregate__V1__Booking *changing);
+
+Faregate__V1__Booking__State booking_state_of(struct str state);
+
+/* create_passengers.c: the request's passengers against the offer. False: the call has failed. */
+bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingRequest *req, const struct offer *offer);
+
+/* True when the caller may see the booking: the owner, or staff who help or account. */
+bool booking_may_read(const struct call *c, struct uuid user_id);
