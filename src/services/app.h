@@ -13,7 +13,7 @@
 struct work;      /* io/work.h: helper threads */
 struct reference; /* services/reference.h: airports, airlines, fares, taxes of this process */
 struct tokens;    /* services/auth/token.h: signing keys, verified-token cache, revocations */
-struct provider;  /* services/payment/provider.h */
+struct provider;  /* services/shared/provider.h */
 struct revocation_poll; /* services/auth/revocations.c */
 
 /* Keys derived (HKDF-SHA256) from the one secret file that all servers of an installation share. */

@@ -19,7 +19,7 @@
 #include "services/app.h"
 #include "services/auth/auth.h"
 #include "services/auth/token.h"
-#include "services/payment/provider.h"
+#include "services/shared/provider.h"
 #include "services/reference.h"
 
 #define HASH_THREADS 2

@@ -1,0 +1,64 @@
+/* Payment providers: what is asked of them and what can come back. Two implementations: stripe.c speaks the Stripe HTTP
+ * subset (also the simulator's), instant.c approves in-process. Checkout and the completer call it.
+ * What must stay true: an answer that was not understood is UNKNOWN, never DECLINED; every request that moves money carries
+ * an idempotency key of ours, so repeating it is safe. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "base/uuid.h"
+#include "grpc/grpc.h"
+#include "services/app.h"
+
+enum provider_outcome {
+    PROVIDER_UNKNOWN,         /* timeout, lost connection, 5xx, or an answer that makes no sense */
+    PROVIDER_NOT_SENT,        /* not one byte left: nothing can have happened */
+    PROVIDER_AUTHORIZED,
+    PROVIDER_CAPTURED,
+    PROVIDER_DECLINED,        /* definitely no money moved */
+    PROVIDER_ACTION_REQUIRED, /* the customer must prove something to the bank */
+    PROVIDER_CANCELLED,       /* an authorisation that was given back */
+    PROVIDER_NOT_FOUND,       /* inquiry: the provider has never heard of our reference (yet) */
+    PROVIDER_REFUND_PENDING,
+    PROVIDER_REFUND_SUCCEEDED,
+    PROVIDER_REFUND_FAILED,
+};
+
+/* Filled before the step after the one that asked. Strings are in the call's arena. */
+struct provider_answer {
+    enum provider_outcome outcome;
+    struct str reference;        /* the provider's id of the payment or refund */
+    struct str code;             /* normalised: card_declined, expired_card, ... */
+    struct str decline_code;
+    struct str redirect_url;     /* ACTION_REQUIRED */
+    struct str card_fingerprint; /* as the provider gives it; hash it before storing */
+    int64_t amount_minor;        /* what the provider says it moved: compared with ours before it is believed */
+    struct str currency;
+};
+
+struct provider_payment {
+    struct uuid attempt_id;      /* our reference and the idempotency key */
+    struct str method_token;
+    int64_t amount_minor;
+    struct str currency;
+};
+
+/* Each starts one operation of the call; the answer is there in the next step. */
+void provider_authorise(struct call *c, const struct provider_payment *payment, struct provider_answer *ret);
+void provider_capture(struct call *c, struct uuid attempt_id, struct str reference, int64_t amount_minor,
+                      struct provider_answer *ret);
+void provider_void(struct call *c, struct uuid attempt_id, struct str reference, struct provider_answer *ret);
+void provider_inquire(struct call *c, struct uuid attempt_id, struct provider_answer *ret);
+void provider_refund(struct call *c, struct uuid refund_id, struct str payment_reference, int64_t amount_minor,
+                     struct provider_answer *ret);
+void provider_inquire_refund(struct call *c, struct uuid refund_id, struct provider_answer *ret);
+
+/* "stripe" or "instant". */
+const char *provider_name(const struct app *app);
+
+/* @kind stripe or instant; @key_file holds the API key on its first line. 0, or negative errno and a line in @error. */
+int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind, const char *url, const char *key_file,
+                 const struct app_limits *limits, char *error, size_t error_bytes);
+struct provider *provider_free(struct provider *provider);
