@@ -4,6 +4,7 @@
 #include "io/loop.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -63,6 +64,8 @@ static void on_wake(struct ev_loop *ev, ev_async *w, int events)
 int loop_init(struct loop *loop, const struct clock *clock)
 {
     *loop = (struct loop){.clock = clock};
+    /* OpenSSL writes with write(2): a peer that is gone must be an error, not the end of the process. */
+    signal(SIGPIPE, SIG_IGN);
     loop->ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (!loop->ev)
         return -ENOMEM;
