@@ -1,0 +1,56 @@
+/* The small codecs of header values: timeout, base64, percent, traceparent, and the fingerprint's
+ * walk over a message. What must stay true: no byte outside the buffers, and what is written can be
+ * read back. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "grpc/base64.h"
+#include "grpc/internal.h"
+#include "grpc/percent.h"
+#include "grpc/timeout.h"
+
+static void try_base64(const uint8_t *p, size_t bytes)
+{
+    size_t text_bytes = base64_encoded_bytes(bytes);
+    char *text = malloc(text_bytes + 1);
+    uint8_t *back = malloc(base64_decoded_bytes_max(text_bytes > bytes ? text_bytes : bytes));
+    size_t count;
+    CHECK(base64_encode(p, bytes, text) == text_bytes);
+    CHECK(base64_decode((struct str){.p = text, .n = text_bytes}, back, &count) == 0);
+    CHECK(count == bytes);
+    CHECK(bytes == 0 || memcmp(back, p, bytes) == 0);
+    (void)base64_decode((struct str){.p = (const char *)p, .n = bytes}, back, &count);
+    free(text);
+    free(back);
+}
+
+static void try_percent(const uint8_t *p, size_t bytes)
+{
+    char *text = malloc(percent_bytes_max(bytes) + 1);
+    size_t count = percent_encode((struct str){.p = (const char *)p, .n = bytes}, text);
+    CHECK(count <= percent_bytes_max(bytes));
+    for (size_t i = 0; i < count; i++)
+        CHECK(text[i] >= 0x20 && text[i] <= 0x7e);
+    free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t bytes);
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t bytes)
+{
+    static struct fingerprinter *fingerprinter;
+    struct str text = {.p = (const char *)p, .n = bytes};
+    uint8_t print[16];
+    int64_t ns;
+    struct trace trace;
+    if (!fingerprinter)
+        CHECK(fingerprinter_new(&fingerprinter) == 0);
+    if (timeout_parse(text, &ns) == 0)
+        CHECK(ns >= 0 && ns <= TIMEOUT_NS_MAX);
+    trace_begin(&trace, text);
+    try_base64(p, bytes);
+    try_percent(p, bytes);
+    fingerprint(fingerprinter, text, 15, print);
+    return 0;
+}
