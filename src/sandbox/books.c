@@ -77,9 +77,9 @@ void books_deinit(struct books *books)
     tdestroy(books->refunds_by_id, keep);
     tdestroy(books->refunds_by_reference, keep);
     tdestroy(books->keys_by_id, keep);
-    list_for_each (node, &books->intents)
+    list_for_each(node, &books->intents)
         books_intent_free(list_entry(node, struct intent, in_books));
-    list_for_each (node, &books->keys)
+    list_for_each(node, &books->keys)
         key_free(list_entry(node, struct key, in_books));
     books_init(books);
 }
@@ -95,7 +95,7 @@ struct intent *books_intent_new(struct books *books)
 
 void books_intent_free(struct intent *intent)
 {
-    list_for_each (node, &intent->refunds) {
+    list_for_each(node, &intent->refunds) {
         struct refund *refund = list_entry(node, struct refund, in_intent);
         free(refund->reason);
         free(refund->reference);
@@ -257,7 +257,7 @@ const char *refund_status(const struct refund *refund, int64_t now_ms)
 int64_t intent_refunded_minor(const struct intent *intent, int64_t now_ms)
 {
     int64_t sum = 0;
-    list_for_each (node, &intent->refunds) {
+    list_for_each(node, &intent->refunds) {
         const struct refund *refund = list_entry(node, struct refund, in_intent);
         if (!refund->fails || now_ms < refund->settled_ms)
             sum += refund->amount_minor;
@@ -287,7 +287,7 @@ static void total_add(struct books_total *total, const struct intent *intent, in
         total->held_minor += rest;
     else
         total->released_minor += rest;
-    list_for_each (node, &intent->refunds) {
+    list_for_each(node, &intent->refunds) {
         const struct refund *refund = list_entry(node, struct refund, in_intent);
         total->refunds++;
         if (now_ms < refund->settled_ms)
@@ -301,7 +301,7 @@ size_t books_totals(struct books *books, int64_t now_ms, uint64_t ttl_ms,
                     struct books_total totals[SANDBOX_CURRENCIES_MAX])
 {
     size_t count = 0;
-    list_for_each (node, &books->intents) {
+    list_for_each(node, &books->intents) {
         struct intent *intent = list_entry(node, struct intent, in_books);
         books_intent_settle(intent, now_ms, ttl_ms);
         CHECK(intent->captured_minor <= intent->authorized_minor);

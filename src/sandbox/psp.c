@@ -62,22 +62,9 @@ static int start(struct psp *psp, struct server **ret_server)
     if (r == 0)
         r = server_new(ret_server, psp);
     if (r < 0)
-        fprintf(stderr, "sandbox-psp: cannot listen on %s: %s\n", options->listen, strerror(-r));
+        fprintf(stderr, "sandbox-psp: cannot listen on %s port %u: %s\n", options->host,
+                options->port, strerror(-r));
     return r;
-}
-
-struct sandbox_options sandbox_options_default(void)
-{
-    return (struct sandbox_options){
-        .listen = "127.0.0.1:12111",
-        .webhook_secret = "whsec_sandbox",
-        .connections_max = 4096,
-        .body_bytes_max = 65536,
-        .payments_max = 2000000,
-        .keys_max = 200000,
-        .events_max = 10000,
-        .authorization_ttl_ms = UINT64_C(7) * 24 * 3600 * 1000,
-    };
 }
 
 static const char *text_or_null(const char *text)
@@ -111,4 +98,13 @@ int sandbox_psp_run(const struct sandbox_options *given)
         close(signal_fd);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return r == 0 ? 0 : 1;
+}
+
+int sandbox_psp_main(int argc, char **argv)
+{
+    struct sandbox_options options;
+    int r = sandbox_options_parse(argc, argv, &options);
+    if (r != 0)
+        return r > 0 ? 0 : 2;
+    return sandbox_psp_run(&options);
 }

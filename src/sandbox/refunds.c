@@ -123,7 +123,7 @@ void refund_list(struct request *request, struct answer *answer)
     more = refund != NULL;
     struct intent *intent = reference || !intent_id ? NULL : books_intent(books, intent_id);
     if (intent) {
-        list_for_each (node, &intent->refunds) {
+        list_for_each(node, &intent->refunds) {
             more = json_array_size(data) == SANDBOX_LIST_MAX;
             if (more)
                 break;

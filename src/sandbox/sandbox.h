@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 struct sandbox_options {
-    const char *listen;              /* "127.0.0.1:12111" or "[::1]:12111"; port 0: the kernel picks one */
+    const char *host;                /* numeric address to listen on */
+    uint16_t port;                   /* 0: the kernel picks one; it is printed on stdout */
     const char *api_key;             /* what Authorization: Bearer must carry; NULL: any sk_test_... */
     const char *journal;             /* append-only file, replayed at start; NULL: forget at exit */
     const char *webhook_url;         /* where events are posted; NULL: nowhere */
@@ -25,3 +26,10 @@ struct sandbox_options sandbox_options_default(void);
 /* Serves until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop.
  * One JSON line on stdout tells the address once it listens. Empty strings count as NULL. */
 int sandbox_psp_run(const struct sandbox_options *options);
+
+/* Flags over FAREGATE_SANDBOX_PSP_* over the defaults. @argv[0] is the command's name. Texts live as long as @argv.
+ * 0; 1 when --help was printed; -EINVAL after one clear line on stderr. */
+int sandbox_options_parse(int argc, char **argv, struct sandbox_options *ret_options);
+
+/* Parses and runs: what `faregate sandbox-psp ARGS` does. Returns the exit status. */
+int sandbox_psp_main(int argc, char **argv);

@@ -270,30 +270,20 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     return send_answer(x);
 }
 
-/* "host:port", the host in brackets if it has colons of its own. */
-static int address_of(const char *listen, struct sockaddr_storage *ret, uint16_t *ret_port)
+static int address_of(const struct sandbox_options *options, struct sockaddr_storage *ret)
 {
-    char host[64];
-    int64_t port = 0;
-    const char *colon = strrchr(listen, ':');
-    size_t n = colon ? (size_t)(colon - listen) : 0;
-    if (n == 0 || n >= sizeof(host) || str_int64(str_of(colon + 1), 0, 65535, &port) < 0)
-        return -EINVAL;
-    bool brackets = listen[0] == '[' && listen[n - 1] == ']';
-    snprintf(host, sizeof(host), "%.*s", (int)(brackets ? n - 2 : n), listen + brackets);
     memset(ret, 0, sizeof(*ret));
-    *ret_port = (uint16_t)port;
     struct sockaddr_in *in = (struct sockaddr_in *)ret;
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-    if (!brackets && inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+    if (inet_pton(AF_INET, options->host, &in->sin_addr) == 1) {
         in->sin_family = AF_INET;
-        in->sin_port = htons(*ret_port);
+        in->sin_port = htons(options->port);
         return 0;
     }
-    if (inet_pton(AF_INET6, host, &in6->sin6_addr) != 1)
+    if (inet_pton(AF_INET6, options->host, &in6->sin6_addr) != 1)
         return -EINVAL;
     in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(*ret_port);
+    in6->sin6_port = htons(options->port);
     return 0;
 }
 
@@ -301,8 +291,7 @@ int server_new(struct server **ret_server, struct psp *psp)
 {
     const struct sandbox_options *options = psp->options;
     struct sockaddr_storage address;
-    uint16_t port = 0;
-    int r = address_of(options->listen, &address, &port);
+    int r = address_of(options, &address);
     if (r < 0)
         return r;
     struct server *server = calloc(1, sizeof(*server));
@@ -315,7 +304,7 @@ int server_new(struct server **ret_server, struct psp *psp)
         flags |= MHD_USE_IPv6;
     errno = 0;
     server->daemon = MHD_start_daemon(
-        flags, port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address,
+        flags, options->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S_MAX,
         MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
@@ -331,7 +320,7 @@ int server_new(struct server **ret_server, struct psp *psp)
 static void release(struct server *server, int64_t now_ms)
 {
     int64_t next_ms = HELD_FOR_EVER;
-    list_for_each (node, &server->held) {
+    list_for_each(node, &server->held) {
         struct exchange *x = list_entry(node, struct exchange, in_held);
         if (x->due_ms > now_ms) {
             next_ms = x->due_ms < next_ms ? x->due_ms : next_ms;

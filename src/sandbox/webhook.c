@@ -75,12 +75,12 @@ struct webhooks *webhooks_free(struct webhooks *webhooks)
 {
     if (!webhooks)
         return NULL;
-    list_for_each (node, &webhooks->in_flight) {
+    list_for_each(node, &webhooks->in_flight) {
         struct event *event = list_entry(node, struct event, node);
         post_end(webhooks, event);
         event_free(event);
     }
-    list_for_each (node, &webhooks->waiting)
+    list_for_each(node, &webhooks->waiting)
         event_free(list_entry(node, struct event, node));
     curl_multi_cleanup(webhooks->multi);
     free(webhooks);
@@ -190,7 +190,7 @@ static void posts_finish(struct webhooks *webhooks, int64_t now_ms)
 static int64_t posts_start(struct webhooks *webhooks, int64_t now_ms)
 {
     int64_t next_ms = -1;
-    list_for_each (node, &webhooks->waiting) {
+    list_for_each(node, &webhooks->waiting) {
         struct event *event = list_entry(node, struct event, node);
         if (webhooks->in_flight_count >= IN_FLIGHT_MAX)
             return -1; /* an end of one of them wakes us */

@@ -4,6 +4,7 @@
 Run: FAREGATE=build/release/faregate python3 tests/rpc/test_sandbox.py
 """
 
+import atexit
 import glob
 import hashlib
 import hmac
@@ -41,11 +42,16 @@ class Sandbox:
         self.keyfile.write(KEY + "\n")
         self.keyfile.flush()
         self.process = subprocess.Popen(
-            [binary(), "sandbox-psp", "--psp-listen", "127.0.0.1:0",
-             "--provider-key", self.keyfile.name, *flags],
+            [binary(), "sandbox-psp", "--port", "0", "--api-key-file", self.keyfile.name, *flags],
             stdout=subprocess.PIPE, text=True)
+        atexit.register(self.kill)  # a test that fails half-way leaves nothing running
         self.hello = json.loads(self.process.stdout.readline())
         self.port = self.hello["port"]
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def stop(self, how=signal.SIGTERM):
         if self.process.poll() is None:
@@ -532,7 +538,7 @@ class Journal(unittest.TestCase):
 
     def test_a_broken_journal_or_a_second_process_is_refused(self):
         psp = Sandbox("--journal", self.path)
-        command = [binary(), "sandbox-psp", "--psp-listen", "127.0.0.1:0", "--journal", self.path]
+        command = [binary(), "sandbox-psp", "--port", "0", "--journal", self.path]
         second = subprocess.run(command, capture_output=True, text=True, timeout=10)
         self.assertEqual(second.returncode, 1)
         self.assertIn("another sandbox", second.stderr)

@@ -33,7 +33,7 @@ static void on_progress(struct op_scope *scope)
 static void setup(struct sandbox_options options)
 {
     int out[2];
-    options.listen = "127.0.0.1:0";
+    options.port = 0;
     ASSERT_INT_EQ(pipe(out), 0);
     fflush(stdout);
     t.pid = fork();
