@@ -44,6 +44,8 @@ CREATE TABLE session (                  -- distributed by user_id
     CONSTRAINT session_end_ck CHECK ((end_time IS NULL) = (end_reason IS NULL)),
     CONSTRAINT session_idle_ck CHECK (idle_expire_time <= expire_time)
 ) WITH (fillfactor = 70);
+-- Refreshing touches neither column nor predicate, so it stays HOT.
+CREATE INDEX session_live_ix ON session (user_id, session_id) WHERE end_time IS NULL;
 
 -- Sessions that ended while an access token of theirs may still be good. Workers poll it each second by revoke_time;
 -- rows past expire_time may be deleted by anybody.

@@ -5,11 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "services/shared/error_line.h"
 #include "services/shared/seal.h"
 
 #define SECRET_BYTES_MIN 32
@@ -33,35 +33,23 @@ const struct app_limits app_limits_default = {
     .argon2_passes = 2,
 };
 
-static int complain(char *error, size_t error_bytes, int result, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static int complain(char *error, size_t error_bytes, int result, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error, error_bytes, format, args);
-    va_end(args);
-    return result;
-}
-
 static int secret_read(const char *file, uint8_t ret_secret[static SECRET_BYTES_MAX],
                        size_t *ret_bytes, char *error, size_t error_bytes)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return complain(error, error_bytes, -errno, "%s: %m", file);
+        return error_line(error, error_bytes, -errno, "%s: %m", file);
     struct stat st;
     ssize_t n = fstat(fd, &st) == 0 ? read(fd, ret_secret, SECRET_BYTES_MAX) : -1;
     close(fd);
     if (n < 0)
-        return complain(error, error_bytes, -EIO, "%s: %m", file);
+        return error_line(error, error_bytes, -EIO, "%s: %m", file);
     if ((st.st_mode & 077) != 0)
-        return complain(error, error_bytes, -EPERM, "%s: others can read the secret; chmod 600",
-                        file);
+        return error_line(error, error_bytes, -EPERM, "%s: others can read the secret; chmod 600",
+                          file);
     if (n < SECRET_BYTES_MIN)
-        return complain(error, error_bytes, -EINVAL, "%s: the secret has less than %d bytes", file,
-                        SECRET_BYTES_MIN);
+        return error_line(error, error_bytes, -EINVAL, "%s: the secret has less than %d bytes",
+                          file, SECRET_BYTES_MIN);
     *ret_bytes = (size_t)n;
     return 0;
 }
@@ -87,7 +75,7 @@ int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *erro
         result = seal_derive(str_bytes(secret, bytes), str_of(keys[i].label), keys[i].key);
     explicit_bzero(secret, sizeof secret);
     if (result < 0)
-        return complain(error, error_bytes, result, "%s: keys could not be derived", secret_file);
+        return error_line(error, error_bytes, result, "%s: keys could not be derived", secret_file);
     return 0;
 }
 
@@ -98,7 +86,7 @@ int app_secret_make(const char *secret_file, char *error, size_t error_bytes)
     if (fd < 0 && errno == EEXIST)
         return 0;
     if (fd < 0)
-        return complain(error, error_bytes, -errno, "%s: %m", secret_file);
+        return error_line(error, error_bytes, -errno, "%s: %m", secret_file);
     random_bytes(secret, sizeof secret);
     bool ok = write(fd, secret, sizeof secret) == (ssize_t)sizeof secret && fsync(fd) == 0;
     ok = close(fd) == 0 && ok;
@@ -106,5 +94,5 @@ int app_secret_make(const char *secret_file, char *error, size_t error_bytes)
     if (ok)
         return 0;
     unlink(secret_file);
-    return complain(error, error_bytes, -EIO, "%s: could not be written", secret_file);
+    return error_line(error, error_bytes, -EIO, "%s: could not be written", secret_file);
 }

@@ -1,5 +1,5 @@
-/* What the services of one worker share: built by main, reached through call_app(c). Process lifetime.
- * Services do not include each other; what two of them need is here, in domain/, or a row. */
+/* What the services of one worker share: built by main, reached through call_app(c). Process
+ * lifetime. Services do not include each other; what two need is here, in domain/, or a row. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,9 +24,10 @@ struct app_keys {
     uint8_t refresh[32];     /* derives refresh tokens */
 };
 
-/* Fills @ret_keys from @secret_file (at least 32 random bytes, not readable by others). 0, or negative errno and one line in
- * @error. */
-int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *error, size_t error_bytes);
+/* Fills @ret_keys from @secret_file (at least 32 random bytes, not readable by others). 0, or
+ * negative errno and one line in @error. */
+int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *error,
+                  size_t error_bytes);
 /* Makes the file with mode 0600 unless there is one already. */
 int app_secret_make(const char *secret_file, char *error, size_t error_bytes);
 
@@ -37,7 +38,7 @@ struct app_limits {
     uint32_t access_token_seconds;
     uint32_t refresh_token_idle_seconds;
     uint32_t session_seconds;          /* absolute */
-    uint32_t refresh_grace_seconds;    /* the previous refresh token still returns the same successor */
+    uint32_t refresh_grace_seconds;    /* the previous token still returns the same successor */
     uint32_t unpaid_holds_max;         /* live unpaid bookings per user */
     uint32_t pay_attempts_user_max;    /* per user and hour */
     uint32_t pay_attempts_card_max;    /* per card fingerprint and hour */

@@ -20,7 +20,7 @@ static const struct {
     double pair_delay_s_max, network_delay_s_max, window_s;
     int64_t total_max; /* failures a minute, of all */
 } throttle = {
-    .pair_free = 3,
+    .pair_free = 5,
     .network_free = 30,
     .pair_delay_s_max = 300,
     .network_delay_s_max = 60,

@@ -3,7 +3,6 @@
  * and its error mapping are the service's own. What must stay true: it blocks, so nothing that
  * serves calls it. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/check.h"
@@ -12,6 +11,7 @@
 #include "services/auth/internal.h"
 #include "services/auth/password.h"
 #include "services/auth/token.h"
+#include "services/shared/error_line.h"
 
 #define TIMEOUT_S 15
 #define CALL_TIMEOUT_MS 10000
@@ -30,18 +30,6 @@ struct make_user {
     struct auth_create_user_row row;
     enum reason reason;
 };
-
-static int complain(char *error, size_t error_bytes, int result, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static int complain(char *error, size_t error_bytes, int result, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error, error_bytes, format, args);
-    va_end(args);
-    return result;
-}
 
 static enum step store(struct call *c)
 {
@@ -106,8 +94,8 @@ static int run(struct make_user *m, const char *conninfo, char *error, size_t er
     limits.write_lanes = limits.read_lanes = 1;
     int result = db_new(&m->db, &m->loop, conninfo, &limits, auth_statements, on_state, m);
     if (result < 0)
-        return complain(error, error_bytes, result,
-                        "the database's connection string is not usable");
+        return error_line(error, error_bytes, result,
+                          "the database's connection string is not usable");
     const struct server_hooks hooks = {
         .authenticate = auth_authenticate, .tx = &db_tx, .db = m->db, .app = &m->app};
     result = server_new(&m->server, &m->loop, &server_limits_default, &hooks, none, NULL, error,
@@ -121,12 +109,12 @@ static int run(struct make_user *m, const char *conninfo, char *error, size_t er
     loop_run(&m->loop);
     ev_timer_stop(m->loop.ev, &m->timeout);
     if (!m->answered)
-        return complain(error, error_bytes, -ENOTCONN, "%s",
-                        db_error(m->db) ? db_error(m->db) : "no answer");
+        return error_line(error, error_bytes, -ENOTCONN, "%s",
+                          db_error(m->db) ? db_error(m->db) : "no answer");
     if (m->reason != REASON_NONE)
-        return complain(error, error_bytes, -EIO, "%s", reason_info(m->reason)->text);
+        return error_line(error, error_bytes, -EIO, "%s", reason_info(m->reason)->text);
     if (!m->row.is_new)
-        return complain(error, error_bytes, -EEXIST, "the address is taken");
+        return error_line(error, error_bytes, -EEXIST, "the address is taken");
     return 0;
 }
 
@@ -141,21 +129,21 @@ static int accept(struct make_user *m, const char *password, const char *roles,
         struct str name = str_cut(&rest, ',');
         uint32_t bit = token_role_bit(name);
         if (!bit)
-            return complain(error, error_bytes, -EINVAL, "there is no role \"%.*s\"", (int)name.n,
-                            name.p);
+            return error_line(error, error_bytes, -EINVAL, "there is no role \"%.*s\"", (int)name.n,
+                              name.p);
         m->roles |= bit;
     }
     if (!m->roles)
-        return complain(error, error_bytes, -EINVAL, "no role is given");
+        return error_line(error, error_bytes, -EINVAL, "no role is given");
     if (!strchr(m->email, '@') || !str_is_utf8(str_of(m->email)))
-        return complain(error, error_bytes, -EINVAL, "the address is not an e-mail address");
+        return error_line(error, error_bytes, -EINVAL, "the address is not an e-mail address");
     if (!str_is_utf8(str_of(password)) ||
         password_check(str_of(password), str_of(m->email)) != PASSWORD_OK)
-        return complain(error, error_bytes, -EINVAL,
-                        "the password is too short, too common, or contains the address");
+        return error_line(error, error_bytes, -EINVAL,
+                          "the password is too short, too common, or contains the address");
     random_bytes(salt, sizeof salt);
     if (password_hash(str_of(password), &params, salt, m->hash) < 0)
-        return complain(error, error_bytes, -ENOMEM, "no memory to hash the password");
+        return error_line(error, error_bytes, -ENOMEM, "no memory to hash the password");
     return 0;
 }
 
@@ -168,7 +156,7 @@ int auth_make_user(const char *conninfo, const char *email, const char *password
         return result;
     result = loop_init(&m.loop, &clock_system);
     if (result < 0)
-        return complain(error, error_bytes, result, "no event loop");
+        return error_line(error, error_bytes, result, "no event loop");
     m.app = (struct app){.clock = &clock_system, .loop = &m.loop, .limits = *limits};
     result = run(&m, conninfo, error, error_bytes);
     server_free(m.server);

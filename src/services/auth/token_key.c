@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/pem.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,18 +12,7 @@
 
 #include "base/check.h"
 #include "services/auth/token_internal.h"
-
-static int complain(char *error, size_t error_bytes, int result, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static int complain(char *error, size_t error_bytes, int result, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error, error_bytes, format, args);
-    va_end(args);
-    return result;
-}
+#include "services/shared/error_line.h"
 
 /* The thumbprint's input is fixed by RFC 7638 and 8037: these three members, in this order. */
 static void key_describe(struct token_key *key, const uint8_t public_key[32])
@@ -51,12 +39,12 @@ static int key_read(struct token_key *key, int dir_fd, const char *dir, const ch
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return complain(error, error_bytes, -errno, "%s/%s: %m", dir, name);
+        return error_line(error, error_bytes, -errno, "%s/%s: %m", dir, name);
     struct stat st;
     if (fstat(fd, &st) < 0 || (st.st_mode & 077) != 0) {
         close(fd);
-        return complain(error, error_bytes, -EPERM, "%s/%s: others can read this key; chmod 600",
-                        dir, name);
+        return error_line(error, error_bytes, -EPERM, "%s/%s: others can read this key; chmod 600",
+                          dir, name);
     }
     FILE *file = fdopen(fd, "r");
     CHECK(file);
@@ -67,8 +55,8 @@ static int key_read(struct token_key *key, int dir_fd, const char *dir, const ch
     if (!key->pkey || EVP_PKEY_id(key->pkey) != EVP_PKEY_ED25519 ||
         EVP_PKEY_get_raw_public_key(key->pkey, public_key, &bytes) != 1 ||
         bytes != sizeof public_key)
-        return complain(error, error_bytes, -EINVAL,
-                        "%s/%s: not an Ed25519 private key in PEM form", dir, name);
+        return error_line(error, error_bytes, -EINVAL,
+                          "%s/%s: not an Ed25519 private key in PEM form", dir, name);
     key_describe(key, public_key);
     return 0;
 }
@@ -93,15 +81,15 @@ int token_keys_load(struct tokens *t, const char *dir, char *error, size_t error
 {
     DIR *d = opendir(dir);
     if (!d)
-        return complain(error, error_bytes, -errno, "%s: %m", dir);
+        return error_line(error, error_bytes, -errno, "%s: %m", dir);
     int result = 0;
     for (struct dirent *entry; result == 0 && (entry = readdir(d));) {
         int64_t from_s;
         if (!key_time(entry->d_name, &from_s))
             continue;
         if (t->key_count == TOKEN_KEYS_MAX) {
-            result = complain(error, error_bytes, -E2BIG, "%s: more than %d keys; remove old ones",
-                              dir, TOKEN_KEYS_MAX);
+            result = error_line(error, error_bytes, -E2BIG,
+                                "%s: more than %d keys; remove old ones", dir, TOKEN_KEYS_MAX);
             break;
         }
         struct token_key *key = &t->keys[t->key_count++];
@@ -110,7 +98,7 @@ int token_keys_load(struct tokens *t, const char *dir, char *error, size_t error
     }
     closedir(d);
     if (result == 0 && t->key_count == 0)
-        result = complain(error, error_bytes, -ENOENT, "%s: no signing key (NUMBER.pem)", dir);
+        result = error_line(error, error_bytes, -ENOENT, "%s: no signing key (NUMBER.pem)", dir);
     qsort(t->keys, t->key_count, sizeof t->keys[0], by_age);
     return result;
 }
@@ -146,7 +134,7 @@ static int key_write(const char *path, EVP_PKEY *pkey, char *error, size_t error
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        return complain(error, error_bytes, -errno, "%s: %m", path);
+        return error_line(error, error_bytes, -errno, "%s: %m", path);
     FILE *file = fdopen(fd, "w");
     CHECK(file);
     bool ok = PEM_write_PrivateKey(file, pkey, NULL, NULL, 0, NULL, NULL) == 1 &&
@@ -155,7 +143,7 @@ static int key_write(const char *path, EVP_PKEY *pkey, char *error, size_t error
     if (ok)
         return 0;
     unlink(path);
-    return complain(error, error_bytes, -EIO, "%s: could not be written", path);
+    return error_line(error, error_bytes, -EIO, "%s: could not be written", path);
 }
 
 int tokens_make_key(const char *dir, char *error, size_t error_bytes)
@@ -181,11 +169,11 @@ int tokens_jwks_of_directory(const char *dir, struct buf *out, char *error, size
 int tokens_add_key(const char *dir, int64_t from_s, char *error, size_t error_bytes)
 {
     if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-        return complain(error, error_bytes, -errno, "%s: %m", dir);
+        return error_line(error, error_bytes, -errno, "%s: %m", dir);
     char path[4096];
     int n = snprintf(path, sizeof path, "%s/%lld.pem", dir, (long long)from_s);
     if (n >= (int)sizeof path)
-        return complain(error, error_bytes, -ENAMETOOLONG, "%s: name too long", dir);
+        return error_line(error, error_bytes, -ENAMETOOLONG, "%s: name too long", dir);
     EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     CHECK(pkey);
     int result = key_write(path, pkey, error, error_bytes);
