@@ -1,6 +1,6 @@
-/* HTTP requests to others (payment provider, webhooks) on the event loop, as operations of a scope: libcurl's multi
- * interface driven by libev. A request that got no answer is a result, not an op_error: its step decides what that means.
- * What must stay true: a response is filled before its scope is told, and never after its scope detached. */
+/* HTTP requests to others (payment provider, webhooks) as operations of a scope: libcurl on libev.
+ * A request that got no answer is a result, not an op_error: its step decides what that means.
+ * What must stay true: a response is filled before its scope is told, never after it detached. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,17 +29,20 @@ struct http_request {
     size_t headers_count;
     struct str body;             /* of a POST */
     uint32_t timeout_ms;         /* for all of it; at least 1 */
-    /* The peer knows a repeated request when it sees one (GET, idempotency key). Only such a request may travel on a
-     * connection that was used before: when such a connection turns out dead, libcurl sends the request again, unasked. */
+    /* The peer knows a repeated request when it sees one (GET, idempotency key). Only such requests
+     * travel on a connection that was used before: when that turns out dead, libcurl sends the
+     * request again, unasked. */
     bool repeatable;
 };
 
 /* Everything a request may point to is copied before http_send returns. */
 struct http_response {
-    int error;       /* 0: there is an answer, whatever its status. Else negative errno and no answer:
-                      * -ECONNREFUSED and other connect errors, -EHOSTUNREACH (name), -ETIMEDOUT, -ECONNRESET (closed or
-                      * lost half-way), -EBADMSG (not HTTP), -EMSGSIZE (too large), -EPROTO (TLS), -EINVAL (URL), -ENOMEM (arena), -EIO */
-    bool sent;       /* false: not one byte of the request left, so nobody can have acted on it */
+    /* 0: there is an answer, whatever its status. Else negative errno, and no answer:
+     * -ECONNREFUSED and other errors of connect, -EHOSTUNREACH (name not found), -ETIMEDOUT,
+     * -ECONNRESET (closed half-way), -EBADMSG (no HTTP), -EMSGSIZE (body too large), -EPROTO (TLS),
+     * -EINVAL (URL), -ENOMEM (arena), -EIO */
+    int error;
+    bool sent;       /* false: not one byte of it left, so nobody can have acted on it */
     unsigned status; /* 100..599; 0 with an error */
     struct str body; /* in the scope's arena, NUL-terminated */
 };
@@ -51,9 +54,9 @@ int http_new(struct http **ret_http, struct loop *loop, const struct http_limits
 /* Every scope has ended or detached by now. */
 struct http *http_free(struct http *http);
 
-/* Starts @request as an op of @scope; @ret_response lives as long as the scope waits. Detaching gives the request up and
- * closes its connection; the peer may have acted on it all the same. 0, -EAGAIN at requests_max, -EINVAL for a header with a
- * line break; then nothing was started. */
+/* Starts @request as an op of @scope; @ret_response lives as long as that waits. Detaching gives
+ * the request up and closes its connection; the peer may have acted on it all the same.
+ * 0; -EAGAIN at requests_max, -EINVAL for a header with a line break: then nothing was started. */
 int http_send(struct http *http, struct op_scope *scope, const struct http_request *request,
               struct http_response *ret_response);
 

@@ -1,6 +1,6 @@
 /* What the parts of the simulator share: the books, one request, one answer.
  * Nothing outside of src/sandbox includes it.
- * What must stay true: one thread; every change of the books is in the journal before it is answered. */
+ * What must stay true: one thread; what changes the books is journalled before it is answered. */
 #pragma once
 
 #include <jansson.h>
@@ -16,7 +16,7 @@
 #define SANDBOX_FIELDS_MAX 64             /* form fields in one request */
 #define SANDBOX_AMOUNT_MAX INT64_C(999999999999)
 #define SANDBOX_DELAY_MS_MAX 600000       /* the longest a magic name may ask for */
-#define SANDBOX_METADATA_MAX 50           /* Stripe's limits: keys, their length, their values' length */
+#define SANDBOX_METADATA_MAX 50           /* Stripe's limits: keys, their length, their values' */
 #define SANDBOX_METADATA_KEY_MAX 40
 #define SANDBOX_METADATA_VALUE_MAX 500
 #define SANDBOX_LIST_MAX 100              /* objects in one answer */
@@ -33,7 +33,7 @@ struct form {
     struct form_field fields[SANDBOX_FIELDS_MAX];
 };
 
-/* Splits and decodes @text in place. -EINVAL: bad escape, NUL, not UTF-8; -E2BIG: too many fields. */
+/* Splits and decodes @text in place. -EINVAL: bad escape, NUL, not UTF-8; -E2BIG: too many. */
 int form_parse(struct form *form, char *text);
 /* The first value of @name, or NULL. */
 const char *form_get(const struct form *form, const char *name);

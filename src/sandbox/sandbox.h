@@ -1,6 +1,6 @@
-/* The payment provider simulator: a process of its own that speaks a Stripe-compatible HTTP subset.
- * main runs it as `faregate sandbox-psp`; the payment service reaches it only over HTTP, never by linking.
- * What must stay true: it keeps books of its own, so that ours can be checked against somebody else's. */
+/* The payment provider simulator: a process that speaks a Stripe-compatible HTTP subset.
+ * main runs it as `faregate sandbox-psp`; the payment service reaches it over HTTP only.
+ * What must stay true: it keeps books of its own, so that ours are checked against another's. */
 #pragma once
 
 #include <stdint.h>
@@ -8,7 +8,7 @@
 struct sandbox_options {
     const char *host;                /* numeric address to listen on */
     uint16_t port;                   /* 0: the kernel picks one; it is printed on stdout */
-    const char *api_key;             /* what Authorization: Bearer must carry; NULL: any sk_test_... */
+    const char *api_key;             /* the bearer token to demand; NULL: any sk_test_... */
     const char *journal;             /* append-only file, replayed at start; NULL: forget at exit */
     const char *webhook_url;         /* where events are posted; NULL: nowhere */
     const char *webhook_secret;      /* signs them (Stripe-Signature) */
@@ -27,7 +27,7 @@ struct sandbox_options sandbox_options_default(void);
  * One JSON line on stdout tells the address once it listens. Empty strings count as NULL. */
 int sandbox_psp_run(const struct sandbox_options *options);
 
-/* Flags over FAREGATE_SANDBOX_PSP_* over the defaults. @argv[0] is the command's name. Texts live as long as @argv.
+/* Flags over FAREGATE_SANDBOX_PSP_* over the defaults; texts live as long as @argv.
  * 0; 1 when --help was printed; -EINVAL after one clear line on stderr. */
 int sandbox_options_parse(int argc, char **argv, struct sandbox_options *ret_options);
 
