@@ -153,8 +153,9 @@ void call_replayed(struct call *c);
 /* From here on the call's statements run in one transaction (a TX_NONE handler that finds it needs
  * one). */
 void call_begin_tx(struct call *c);
-/* Commits what is open and waits for it as for a statement, so that a step can follow it (before a
- * provider call). */
+/* Commits what is open, behind the statements of this step, before the next step runs (for example
+ * before a provider call). With call_fail in the same step: the work is kept and the call fails.
+ * Afterwards statements run as the handler's tx says; call_begin_tx begins anew. */
 void call_commit(struct call *c);
 
 /* A fact for the log event: never a sentence, never a secret. */

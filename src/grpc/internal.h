@@ -221,7 +221,8 @@ struct call_impl {
     bool answered;     /* call_reply or call_fail happened */
     bool broken;       /* the request stream turned out to be malformed inside a step */
     bool commit_asked; /* call_commit in this step */
-    bool committed;    /* an earlier step's work is in the database for good */
+    bool commit_started;
+    bool committed; /* an earlier step's work is in the database for good */
     uint32_t step_us[RPC_STEPS_MAX];
 
     /* answer */

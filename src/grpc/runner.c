@@ -112,7 +112,7 @@ static void restart(struct call_impl *ci)
     wheel_clear(&ci->wake);
     arena_reset(&c->arena);
     ci->answered = false;
-    ci->commit_asked = false;
+    ci->commit_asked = ci->commit_started = false;
     ci->replayed = false;
     ci->reply_compressed = false;
     ci->has_pushback = false;
@@ -203,19 +203,43 @@ static void step_ended(struct call_impl *ci)
         obs_step_ended(obs, index, took_ns);
 }
 
+/* call_commit waits until the step's statements are done: the database sends COMMIT behind them, on
+ * its own. True: there is a COMMIT to wait for. */
+static bool start_commit(struct call_impl *ci)
+{
+    struct op_scope *scope = &ci->pub.scope;
+    if (!ci->commit_asked || ci->commit_started || scope->error.reason != REASON_NONE)
+        return false;
+    ci->commit_started = true;
+    if (!scope->lease)
+        return false; /* nothing was begun */
+    scope->in_step = true;
+    ci->pub.server->hooks.tx->commit(scope);
+    scope->in_step = false;
+    return scope->pending > 0;
+}
+
+static void end_commit(struct call_impl *ci)
+{
+    struct op_scope *scope = &ci->pub.scope;
+    bool is_durable = ci->commit_asked && scope->error.reason == REASON_NONE;
+    ci->commit_asked = ci->commit_started = false;
+    if (!is_durable)
+        return;
+    ci->committed = true;
+    scope->want_tx = ci->handler->tx == TX_WRITE;
+}
+
 /* What the step waited for is here. True: run the current step; false: the call has ended or waits
  * for its COMMIT. */
 static bool settle(struct call_impl *ci)
 {
     struct op_scope *scope = &ci->pub.scope;
+    if (start_commit(ci))
+        return false;
+    scope->commit_sent = false;
     step_ended(ci);
-    if (ci->commit_asked) {
-        ci->commit_asked = false;
-        scope->commit_sent = false;
-        ci->committed |= scope->error.reason == REASON_NONE;
-        if (scope->error.reason == REASON_NONE)
-            scope->want_tx = ci->handler->tx == TX_WRITE;
-    }
+    end_commit(ci);
     if (scope->error.reason != REASON_NONE)
         return recover(ci);
     if (ci->interrupted != REASON_NONE) {
@@ -254,8 +278,9 @@ static void run(struct call_impl *ci)
     for (unsigned spins = 0;; spins++) {
         CHECK(spins < SPINS_MAX);
         enum step said = run_step(ci);
-        bool has_failed = ci->broken || (said == STEP_DONE && ci->code != STATUS_OK);
-        if (has_failed) {
+        /* A failure undoes what is open, unless the same step has asked for it to be kept. */
+        bool has_failed = said == STEP_DONE && ci->code != STATUS_OK && !ci->commit_asked;
+        if (ci->broken || has_failed) {
             call_finish(ci);
             return;
         }
@@ -320,22 +345,17 @@ void call_commit(struct call *c)
 {
     struct call_impl *ci = call_impl_of(c);
     CHECK(c->scope.in_step);
-    CHECK(!ci->commit_asked);
-    if (!c->scope.want_tx)
-        return; /* every statement has committed by itself */
-    ci->commit_asked = true;
-    c->server->hooks.tx->commit(&c->scope);
+    ci->commit_asked = c->scope.want_tx; /* else every statement commits by itself */
 }
 
 /* ---- the end ---- */
 
-/* Answered with OK and nothing is pending: what the call did is made durable before the answer
- * leaves. */
+/* Answered, and nothing is pending: what an OK stands for is made durable before it leaves. */
 static void conclude(struct call_impl *ci)
 {
     struct op_scope *scope = &ci->pub.scope;
     wheel_clear(&ci->wake);
-    if (!scope->lease) {
+    if (!scope->lease || ci->code != STATUS_OK) {
         call_finish(ci);
         return;
     }

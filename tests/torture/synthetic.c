@@ -87,6 +87,13 @@ static enum step ask_and_reply(struct call *c)
     return reply(c);
 }
 
+/* A refusal that is remembered: the work is kept, and the call fails. */
+static enum step commit_and_refuse(struct call *c)
+{
+    call_commit(c);
+    return refuse(c);
+}
+
 static enum step ask_again(struct call *c)
 {
     struct state *s = c->state;
@@ -183,6 +190,7 @@ HANDLER(phases, TX_NONE, STEP(begin_and_ask), STEP(commit), STEP(ask), STEP(begi
         STEP(commit), STEP(reply));
 HANDLER(phases_packed, TX_WRITE, STEP(ask_and_commit), STEP(ask), STEP(ask_and_commit),
         STEP(reply));
+HANDLER(remembered, TX_WRITE, STEP(ask), STEP(commit_and_refuse));
 HANDLER(again, TX_WRITE, STEP(ask_again));
 HANDLER(polls, TX_NONE, STEP(poll));
 HANDLER(sleeps, TX_NONE, STEP(sleep_twice));
@@ -214,6 +222,7 @@ const struct torture_case synthetic_cases[] = {
     UNARY(begun),
     UNARY(phases),
     UNARY(phases_packed),
+    UNARY(remembered),
     UNARY(again),
     UNARY(polls),
     UNARY(sleeps),

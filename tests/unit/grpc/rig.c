@@ -382,8 +382,10 @@ void fake_fail(struct fake_op *f, enum reason reason, bool restart, bool unknown
     free(f);
 }
 
+/* As strict as the real one: nothing else of the scope is in flight. */
 static void commit(struct op_scope *scope)
 {
+    CHECK(scope->pending == 0);
     struct fake_op *f = op_new(scope, NULL);
     f->is_commit = true;
     scope->commit_sent = !fake_db.commit_queued;

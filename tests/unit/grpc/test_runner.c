@@ -95,6 +95,16 @@ static const struct step_def phase_steps[] = {STEP(claim), STEP(settle_claim), S
                                               STEP(answer)};
 static const struct rpc_handler phases = {.method = "Phases", RPC_STEPS(phase_steps, struct state)};
 
+static enum step keep_and_refuse(struct call *c)
+{
+    call_commit(c);
+    return call_fail(c, REASON_SEATS_UNAVAILABLE);
+}
+
+static const struct step_def keep_steps[] = {STEP(ask_first), STEP(keep_and_refuse)};
+static const struct rpc_handler keeps = {
+    .method = "Keeps", RPC_STEPS(keep_steps, struct state), .tx = TX_WRITE};
+
 /* ---- waiting ---- */
 
 static enum step wait_a_while(struct call *c)
@@ -138,6 +148,7 @@ static void begin(void)
          TYPES,
          .policy.deadline_default_ms = 1000},
         {.path = STR("/test.S/Phases"), .handler = &phases, TYPES},
+        {.path = STR("/test.S/Keeps"), .handler = &keeps, TYPES},
         {.path = STR("/test.S/Waits"), .handler = &waits, TYPES},
         {.path = STR("/test.S/Sleeps"), .handler = &sleeps, TYPES},
     };
@@ -360,6 +371,19 @@ TEST(runner, commits_between_phases_and_never_restarts_behind_that)
     fake_complete(fake_first(), 2);
     expect_end(c, STATUS_OK);
     ASSERT_INT_EQ(fake_db.commits, 2);
+    finish();
+}
+
+TEST(runner, keeps_the_work_of_a_refusal_that_asked_for_commit)
+{
+    begin();
+    struct client *c = client_call("/test.S/Keeps", "", 0);
+    fake_complete(fake_first(), 1);
+    ASSERT_TRUE(fake_first()->is_commit);
+    ASSERT_INT_EQ(client_status(c), -1);
+    fake_complete(fake_first(), 0);
+    ASSERT_INT_EQ(fake_db.commits, 1);
+    expect_end(c, STATUS_FAILED_PRECONDITION);
     finish();
 }
 
