@@ -1,12 +1,14 @@
-/* What nghttp2 tells us about one connection, turned into the events of h2.h. Called from inside mem_recv and
- * mem_send, so nothing here may feed the session; only RST_STREAM is submitted, where nghttp2's manual says to.
- * What must stay true: header bytes are counted here, because nghttp2 1.52 advertises the limit without keeping it. */
+/* What nghttp2 tells us about one connection, turned into the events of h2.h. Called from inside
+ * mem_recv and mem_send, so nothing here may feed the session; only RST_STREAM is submitted, where
+ * nghttp2's manual says to. What must stay true: header bytes are counted here, because
+ * nghttp2 1.52 advertises the limit without keeping it. */
 #include "base/check.h"
 #include "h2/internal.h"
 
 /* RFC 9113 section 6.5.2: what a field costs beyond its bytes. */
 #define FIELD_OVERHEAD_BYTES 32
-/* A header list this many times over the limit is an attack on HPACK, not a mistake: the stream is reset. */
+/* A header list this many times over the limit is an attack on HPACK, not a mistake: the stream is
+ * reset. */
 #define HEADER_LIST_ABSURD 4
 /* CVE-2019-9518. */
 #define EMPTY_FRAMES_MAX 16
@@ -50,7 +52,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     s->header_bytes += n.len + v.len + FIELD_OVERHEAD_BYTES;
     if (s->header_bytes > limit) {
         s->over_limit = true;
-        return s->header_bytes > limit * HEADER_LIST_ABSURD ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+        return s->header_bytes > limit * HEADER_LIST_ABSURD ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+                                                            : 0;
     }
     h2_stream_hold(s, name);
     h2_stream_hold(s, value);
@@ -136,8 +139,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         on_settings(c, frame);
         return 0;
     case NGHTTP2_PING:
-        /* The only PING of ours is the one behind the first GOAWAY. The peer's are answered by nghttp2; their rate
-         * (gRPC's ping strikes) would be judged here. */
+        /* The only PING of ours is the one behind the first GOAWAY. The peer's are answered by
+         * nghttp2; their rate (gRPC's ping strikes) would be judged here. */
         if (frame->hd.flags & NGHTTP2_FLAG_ACK && c->drain == DRAIN_PINGED)
             c->drain = DRAIN_FINAL_DUE;
         return 0;
@@ -167,8 +170,10 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     return 0;
 }
 
-/* A response that nghttp2 could not send (its header block is too large, say) would leave the stream hanging. */
-static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int error, void *arg)
+/* A response that nghttp2 could not send (its header block is too large, say) would leave the
+ * stream hanging. */
+static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                             void *arg)
 {
     (void)session;
     (void)error;
@@ -178,8 +183,8 @@ static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *fram
     return 0;
 }
 
-/* Streams that end badly through the peer's doing cost a budget that refills with time (CVE-2023-44487, and
- * CVE-2025-8671, where the peer makes us send the resets). */
+/* Streams that end badly through the peer's doing cost a budget that refills with time
+ * (CVE-2023-44487, and CVE-2025-8671, where the peer makes us send the resets). */
 static void count_fault(struct h2_conn *c)
 {
     const struct h2_limits *limits = &c->server->limits;

@@ -1,7 +1,8 @@
-/* Header blocks on their way out: copied when the layer above hands them over, encoded when their frame is due.
- * Response heads go through nghttp2's HPACK encoder; trailers are written here as literals that touch no table
- * (RFC 7541 section 6.2.2), which costs a few bytes and saves a frame's worth of work per call.
- * What must stay true: field names are lower case, which is the caller's duty. */
+/* Header blocks on their way out: copied when the layer above hands them over, encoded when their
+ * frame is due. Response heads go through nghttp2's HPACK encoder; trailers are written here as
+ * literals that touch no table (RFC 7541 section 6.2.2), which costs a few bytes and saves a
+ * frame's worth of work per call. What must stay true: field names are lower case, which is the
+ * caller's duty. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
-/* HTTP/2 server connections: nghttp2 turned into streams with callbacks. Knows sockets through io, knows no gRPC.
- * grpc/ is the only caller. What must stay true: no nghttp2 call is made from inside an nghttp2 callback; all frames of
- * one loop turn leave in one write; a stream's memory is gone after on_close. */
+/* HTTP/2 server connections: nghttp2 turned into streams with callbacks. Knows sockets through io,
+ * knows no gRPC. grpc/ is the only caller. What must stay true: h2_* may be called at any time,
+ * also from inside these callbacks, and never calls back itself; all frames of one loop turn leave
+ * in one write; a stream's memory is gone after on_close. */
 #pragma once
 
 #include <netinet/in.h>
@@ -29,10 +30,11 @@ enum h2_error {
 struct h2_header {
     struct str name;
     struct str value;
-    bool secret;      /* never indexed by HPACK (authorization, tokens) */
+    bool secret; /* never indexed by HPACK (authorization, tokens) */
 };
 
-/* A stream's queue: above the first it is time to stop writing, below the second on_writable says to go on. */
+/* A stream's queue: above the first it is time to stop writing, below the second on_writable says
+ * to go on. */
 #define H2_STREAM_HIGH_WATER_BYTES ((size_t)64 * 1024)
 #define H2_STREAM_LOW_WATER_BYTES ((size_t)16 * 1024)
 
@@ -40,45 +42,52 @@ struct h2_header {
 struct h2_stream {
     struct h2_conn *conn;
     int32_t id;
-    void *user;              /* grpc: the call */
-    bool request_ended;      /* END_STREAM was received */
+    void *user;         /* grpc: the call */
+    bool request_ended; /* END_STREAM was received */
     bool response_started;
-    bool response_ended;     /* trailers were submitted */
-    size_t queued_bytes;     /* body bytes not yet handed to the socket */
+    bool response_ended; /* trailers were submitted */
+    size_t queued_bytes; /* body bytes not yet handed to the socket */
 };
 
-/* What the layer above does with streams. Called from the loop, never re-entered from h2_* calls of the same stream. */
+/* What the layer above does with streams. Called from the loop, never re-entered from h2_* calls of
+ * the same stream. */
 struct h2_handler {
     /* A stream begins. Set stream->user. */
     void (*on_open)(struct h2_stream *s, void *ctx);
-    /* One field, in order, pseudo-headers first. Name and value stay valid until on_close. Also request trailers. */
+    /* One field, in order, pseudo-headers first. Name and value stay valid until on_close. Also
+     * request trailers. */
     void (*on_header)(struct h2_stream *s, struct str name, struct str value, void *ctx);
-    /* The header block is complete and within the header list limit. @over_limit: it was not (fields past it were dropped). */
+    /* The header block is complete and within the header list limit. @over_limit: it was not
+     * (fields past it were dropped). */
     void (*on_request)(struct h2_stream *s, bool over_limit, void *ctx);
-    /* Body bytes; valid during the call only. Give the window back with h2_consume as they are dealt with. */
+    /* Body bytes; valid during the call only. Give the window back with h2_consume as they are
+     * dealt with. */
     void (*on_data)(struct h2_stream *s, const uint8_t *p, size_t bytes, void *ctx);
     /* The client has half-closed. */
     void (*on_end)(struct h2_stream *s, void *ctx);
-    /* queued_bytes fell below the low-water mark after having been above the high one. */
+    /* queued_bytes fell below the low-water mark after having been above the high one, and the
+     * response has not ended. */
     void (*on_writable)(struct h2_stream *s, void *ctx);
-    /* The stream is gone, whoever ended it: by_peer when a RST_STREAM or the loss of the connection did. Last callback. */
+    /* The stream is gone, whoever ended it: by_peer when a RST_STREAM or the loss of the connection
+     * did (H2_CANCEL for the latter). Last callback. */
     void (*on_close)(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx);
 };
 
 /* Every limit: unit in the name, default in h2_limits_default, flag in config. */
 struct h2_limits {
-    uint32_t streams_max;              /* SETTINGS_MAX_CONCURRENT_STREAMS */
+    uint32_t streams_max; /* SETTINGS_MAX_CONCURRENT_STREAMS */
     uint32_t stream_window_bytes;
     uint32_t conn_window_bytes;
-    uint32_t header_list_bytes_max;    /* counted here: nghttp2 1.52 advertises but does not enforce it */
+    uint32_t
+        header_list_bytes_max; /* counted here: nghttp2 1.52 advertises but does not enforce it */
     uint32_t frame_bytes_max;
-    uint32_t write_high_water_bytes;   /* per connection: above it, no more is taken from streams */
-    uint32_t handshake_timeout_ms;     /* TLS */
+    uint32_t write_high_water_bytes; /* per connection: above it, no more is taken from streams */
+    uint32_t handshake_timeout_ms;   /* TLS */
     uint32_t preface_timeout_ms;
-    uint32_t write_timeout_ms;         /* no progress for that long with data queued: close */
-    uint32_t idle_timeout_ms;          /* 0: never */
-    uint32_t conns_max;                /* per worker; at the limit accepting pauses */
-    uint32_t reset_burst_max;          /* rapid-reset budget (CVE-2023-44487) */
+    uint32_t write_timeout_ms; /* no progress for that long with data queued: close */
+    uint32_t idle_timeout_ms;  /* 0: never */
+    uint32_t conns_max;        /* per worker; at the limit accepting pauses */
+    uint32_t reset_burst_max;  /* rapid-reset budget (CVE-2023-44487) */
     uint32_t reset_rate_per_s;
 };
 
@@ -88,7 +97,8 @@ struct tls_context; /* io/tls.h */
 
 /* Counters the worker publishes; plain integers of this thread. */
 struct h2_stats {
-    uint64_t conns_accepted, conns_open, conns_refused, streams_opened, streams_open, tls_handshakes_ok, tls_handshakes_failed;
+    uint64_t conns_accepted, conns_open, conns_refused, streams_opened, streams_open,
+        tls_handshakes_ok, tls_handshakes_failed;
     uint64_t bytes_read, bytes_written, reads, writes;
 };
 
@@ -96,27 +106,34 @@ int h2_server_new(struct h2_server **ret_server, struct loop *loop, const struct
                   const struct h2_handler *handler, void *ctx);
 struct h2_server *h2_server_free(struct h2_server *server);
 
-/* Accepts on @fd (listening, non-blocking, shared with other workers); @tls NULL for cleartext with prior knowledge.
- * Even spread: a worker that has more connections than its fair share pauses; see accept_weight. */
+/* Accepts on @fd (listening, non-blocking, shared with other workers); @tls NULL for cleartext with
+ * prior knowledge. Even spread: a worker that has more connections than its fair share pauses; see
+ * accept_weight. */
 int h2_server_listen(struct h2_server *server, int fd, struct tls_context *tls);
 
-/* A shared array of open connections per worker (in shared memory) and our slot in it, for even spread. May be NULL. */
-void h2_server_set_balance(struct h2_server *server, uint32_t *conns_by_worker, unsigned workers, unsigned self);
+/* A shared array of open connections per worker (in shared memory) and our slot in it, for even
+ * spread. May be NULL. */
+void h2_server_set_balance(struct h2_server *server, uint32_t *conns_by_worker, unsigned workers,
+                           unsigned self);
 
-/* Graceful: stop accepting, GOAWAY(2^31-1) + PING, then GOAWAY(last id); @on_drained once no stream is left. */
+/* Graceful: stop accepting, GOAWAY(2^31-1) + PING, then GOAWAY(last id); @on_drained once no stream
+ * is left. */
 void h2_server_drain(struct h2_server *server, void (*on_drained)(void *ctx));
 /* Ends what is left now. */
 void h2_server_close(struct h2_server *server);
 
 const struct h2_stats *h2_server_stats(const struct h2_server *server);
 
-/* Response header block; ends the stream when @end (Trailers-Only). Header memory may go after the call.
- * Ending a stream that the client has not half-closed is followed by RST_STREAM(NO_ERROR) once the frame left. */
+/* Response header block; ends the stream when @end (Trailers-Only). Header memory may go after the
+ * call. Ending a stream that the client has not half-closed is followed by RST_STREAM(NO_ERROR)
+ * once the frame left. */
 void h2_respond(struct h2_stream *s, const struct h2_header *headers, size_t count, bool end);
 
-/* Queues body bytes (at least one). @p must stay valid until on_close or, if @on_sent is set, until it is called; that
- * happens exactly once, for bytes that were never sent just before on_close. on_sent frees; it does not write. */
-void h2_write(struct h2_stream *s, const uint8_t *p, size_t bytes, void (*on_sent)(void *arg), void *arg);
+/* Queues body bytes (at least one). @p must stay valid until on_close or, if @on_sent is set, until
+ * it is called; that happens exactly once, for bytes that were never sent just before on_close.
+ * on_sent frees; it does not write. */
+void h2_write(struct h2_stream *s, const uint8_t *p, size_t bytes, void (*on_sent)(void *arg),
+              void *arg);
 
 /* Trailers after all queued body; ends the stream. Never END_STREAM on DATA. */
 void h2_trailers(struct h2_stream *s, const struct h2_header *headers, size_t count);
@@ -127,6 +144,7 @@ void h2_reset(struct h2_stream *s, enum h2_error code);
 /* Gives @bytes of receive window back (stream and connection). */
 void h2_consume(struct h2_stream *s, size_t bytes);
 
-/* The peer, as text: "127.0.0.1:51234" or "unix:"; and whether TLS is on. Valid as long as the stream. */
+/* The peer, as text: "127.0.0.1:51234" or "unix:"; and whether TLS is on. Valid as long as the
+ * stream. */
 struct str h2_stream_peer(const struct h2_stream *s);
 bool h2_stream_is_tls(const struct h2_stream *s);

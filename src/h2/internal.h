@@ -1,10 +1,14 @@
 /* The inside of h2: server, connection and stream as its .c files see them.
- *   server.c     listeners, limits, the tick, drain           session.c  one connection: bytes to nghttp2 and back
- *   callbacks.c  what nghttp2 tells us                        stream.c   streams, their pool, what they hold
- *   send.c       the calls of the layer above, DATA frames    fields.c   header blocks kept until they leave
+ *   server.c     listeners, limits, the tick, drain
+ *   session.c    one connection: bytes to nghttp2 and back
+ *   callbacks.c  what nghttp2 tells us
+ *   stream.c     streams, their pool, what they hold
+ *   send.c       the calls of the layer above, DATA frames
+ *   fields.c     header blocks kept until they leave
  *   memory.c     nghttp2's allocator
- * Calls of the layer above only note what is wanted and mark the stream dirty; nghttp2 hears of it in session.c's
- * on_write_ready, outside of its own callbacks. */
+ *
+ * What must stay true: calls of the layer above only note what is wanted and mark the stream
+ * dirty; nghttp2 hears of it in session.c's on_write_ready, outside of its own callbacks. */
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -39,20 +43,20 @@ struct h2_chunk {
 struct stream {
     struct h2_stream pub;
     struct list in_conn;
-    struct list dirty;        /* linked while something is to be told to nghttp2 */
+    struct list dirty; /* linked while something is to be told to nghttp2 */
 
-    size_t header_bytes;      /* as SETTINGS_MAX_HEADER_LIST_SIZE counts */
-    size_t unconsumed_bytes;  /* received, window not given back yet */
-    size_t consumed_bytes;    /* given back, nghttp2 not told yet */
+    size_t header_bytes;     /* as SETTINGS_MAX_HEADER_LIST_SIZE counts */
+    size_t unconsumed_bytes; /* received, window not given back yet */
+    size_t consumed_bytes;   /* given back, nghttp2 not told yet */
     bool over_limit;
     bool reset_by_peer;
-    bool closed;              /* on_close is being called */
+    bool closed; /* on_close is being called */
 
-    bool respond_due;         /* head waits to be submitted */
-    bool end_with_head;       /* Trailers-Only */
+    bool respond_due;   /* head waits to be submitted */
+    bool end_with_head; /* Trailers-Only */
     bool tail_set;
-    bool tail_told;           /* nghttp2 has the trailers, or they are written with the last DATA */
-    bool deferred;            /* nghttp2 asked for body and there was none */
+    bool tail_told; /* nghttp2 has the trailers, or they are written with the last DATA */
+    bool deferred;  /* nghttp2 asked for body and there was none */
     bool reset_due;
     bool reset_by_us;
     bool above_high_water;
@@ -60,7 +64,7 @@ struct stream {
 
     unsigned rcbuf_count, rcbuf_cap;
     unsigned chunk_first, chunk_count, chunk_cap;
-    nghttp2_rcbuf **rcbufs;   /* names and values of the request */
+    nghttp2_rcbuf **rcbufs; /* names and values of the request */
     struct h2_chunk *chunks;
 
     /* From here on nothing is cleared when the stream is used again. */
@@ -69,44 +73,45 @@ struct stream {
     nghttp2_rcbuf *small_rcbufs[STREAM_SMALL_RCBUFS];
 };
 
-/* RFC 9113 section 6.8: the first GOAWAY names no last stream, so that requests under way are not lost. */
+/* RFC 9113 section 6.8: the first GOAWAY names no last stream, so that requests under way are not
+ * lost. */
 enum drain {
     DRAIN_NO,
     DRAIN_NOTICE_DUE,
-    DRAIN_NOTICE,    /* GOAWAY(2^31-1) is on its way */
-    DRAIN_PING_DUE,  /* it left; nghttp2 would have let a PING overtake it */
-    DRAIN_PINGED,    /* waiting for the answer, at most DRAIN_NOTICE_MS */
+    DRAIN_NOTICE,   /* GOAWAY(2^31-1) is on its way */
+    DRAIN_PING_DUE, /* it left; nghttp2 would have let a PING overtake it */
+    DRAIN_PINGED,   /* waiting for the answer, at most DRAIN_NOTICE_MS */
     DRAIN_FINAL_DUE,
-    DRAIN_FINAL,     /* GOAWAY(last id) left; the session ends with its last stream */
+    DRAIN_FINAL, /* GOAWAY(last id) left; the session ends with its last stream */
 };
 
 struct h2_conn {
-    struct list node;          /* in server->conns */
+    struct list node; /* in server->conns */
     struct h2_server *server;
     struct conn *transport;
-    nghttp2_session *session;  /* NULL until the transport is open */
+    nghttp2_session *session; /* NULL until the transport is open */
     struct list streams;
     struct list dirty;
-    struct stream *cached;     /* the one looked up last */
-    struct buf *out;           /* only during on_write_ready */
+    struct stream *cached; /* the one looked up last */
+    struct buf *out;       /* only during on_write_ready */
     size_t out_bytes_max;
     unsigned streams_open;
-    unsigned empty_frames;     /* DATA without data or end, in a row */
-    size_t queued_bytes;       /* body, all streams */
-    size_t consumed_bytes;     /* connection window given back, nghttp2 not told yet */
+    unsigned empty_frames; /* DATA without data or end, in a row */
+    size_t queued_bytes;   /* body, all streams */
+    size_t consumed_bytes; /* connection window given back, nghttp2 not told yet */
     int64_t opened_ns;
     int64_t idle_since_ns;
-    int64_t progress_ns;       /* last time body left, or began to wait */
+    int64_t progress_ns; /* last time body left, or began to wait */
     int64_t noticed_ns;
-    int64_t faults_ns;         /* the faults budget was refilled up to here */
+    int64_t faults_ns; /* the faults budget was refilled up to here */
     double faults_left;
     enum drain drain;
-    const char *drain_why;     /* debug data of the GOAWAY */
-    bool greeted;              /* our SETTINGS are out */
-    bool peer_spoke;           /* the client's SETTINGS are in */
+    const char *drain_why; /* debug data of the GOAWAY */
+    bool greeted;          /* our SETTINGS are out */
+    bool peer_spoke;       /* the client's SETTINGS are in */
     bool speaks_http1;
-    bool table_size_changed;   /* the next header block must come from nghttp2's encoder */
-    bool calm_due;             /* too many faults: GOAWAY(ENHANCE_YOUR_CALM) */
+    bool table_size_changed; /* the next header block must come from nghttp2's encoder */
+    bool calm_due;           /* too many faults: GOAWAY(ENHANCE_YOUR_CALM) */
     bool closed_by_us;
 };
 
@@ -150,7 +155,7 @@ struct h2_server {
     struct list conns;
     struct h2_listener listeners[H2_LISTENERS_MAX];
     unsigned listener_count;
-    bool held;                  /* conns_max reached */
+    bool held;                   /* conns_max reached */
     struct stream *free_streams; /* linked through pub.user */
     unsigned free_stream_count;
     ev_timer tick;
@@ -188,8 +193,8 @@ void h2_stream_hold(struct stream *s, nghttp2_rcbuf *buf);
 /* send.c */
 /* Tells nghttp2 what the layer above wants of @s. 0, or a fatal nghttp2 error. */
 int h2_stream_apply(struct stream *s);
-int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header, size_t bytes,
-                 nghttp2_data_source *source, void *arg);
+int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header,
+                 size_t bytes, nghttp2_data_source *source, void *arg);
 
 /* fields.c */
 void h2_fields_set(struct h2_fields *f, const struct h2_header *headers, size_t count);

@@ -1,6 +1,6 @@
 /* nghttp2's allocator: freelists by size class, so that a busy connection does not touch malloc.
- * One per server, on the loop's thread. What must stay true: what is kept free stays below FREE_BYTES_MAX.
- * Sanitizer builds go straight to malloc, or use after free would go unseen. */
+ * One per server, on the loop's thread. What must stay true: what is kept free stays below
+ * FREE_BYTES_MAX. Sanitizer builds go straight to malloc, or use after free would go unseen. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@
 
 struct block {
     size_t class;
-    size_t bytes;  /* usable */
+    size_t bytes; /* usable */
     max_align_t data[];
 };
 
@@ -101,7 +101,7 @@ nghttp2_mem h2_memory_init(struct h2_memory *m)
 
 void h2_memory_deinit(struct h2_memory *m)
 {
-    for (size_t class = 0; class < H2_MEMORY_CLASSES; class++) {
+    for (size_t class = 0; class < H2_MEMORY_CLASSES; class ++) {
         struct block *b;
         while ((b = m->free[class]) != NULL) {
             memcpy(&m->free[class], b->data, sizeof(void *));

@@ -1,7 +1,8 @@
-/* The way out: what the layer above asks for is noted (any time, also from inside its own callbacks) and told to
- * nghttp2 once per loop turn; DATA is written straight from the caller's memory into the connection's buffer.
- * What must stay true: nothing here calls on_close; END_STREAM never leaves on DATA; a RST_STREAM never follows
- * trailers before they have left (nghttp2 would drop them). */
+/* The way out: what the layer above asks for is noted (any time, also from inside its own
+ * callbacks) and told to nghttp2 once per loop turn; DATA is written straight from the caller's
+ * memory into the connection's buffer. What must stay true: nothing here calls on_close; END_STREAM
+ * never leaves on DATA; a RST_STREAM never follows trailers before they have left (nghttp2 would
+ * drop them). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,8 +114,8 @@ void h2_consume(struct h2_stream *pub, size_t bytes)
     CHECK(bytes <= s->unconsumed_bytes);
     s->unconsumed_bytes -= bytes;
     c->consumed_bytes += bytes;
-    /* Told in lumps: nghttp2 sends WINDOW_UPDATE at half a window, so a quarter kept back never stalls a sender.
-     * A stream that has ended needs no window any more. */
+    /* Told in lumps: nghttp2 sends WINDOW_UPDATE at half a window, so a quarter kept back never
+     * stalls a sender. A stream that has ended needs no window any more. */
     if (!pub->request_ended) {
         s->consumed_bytes += bytes;
         if (s->consumed_bytes >= c->server->limits.stream_window_bytes / 4)
@@ -136,7 +137,8 @@ bool h2_stream_is_tls(const struct h2_stream *s)
 
 static bool tail_by_hand(const struct stream *s)
 {
-    /* After the peer changed its table size the next block has to say so (RFC 7541 section 4.2): nghttp2's can. */
+    /* After the peer changed its table size the next block has to say so (RFC 7541 section 4.2):
+     * nghttp2's can. */
     return !s->pub.conn->table_size_changed && s->tail.encoded_bytes <= FRAME_BYTES_SAFE;
 }
 
@@ -195,8 +197,8 @@ static void move_chunks(struct stream *s, uint8_t *to, size_t bytes)
     }
 }
 
-int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header, size_t bytes,
-                 nghttp2_data_source *source, void *arg)
+int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header,
+                 size_t bytes, nghttp2_data_source *source, void *arg)
 {
     (void)session;
     struct h2_conn *c = arg;
@@ -244,7 +246,8 @@ static int resume(struct stream *s)
         s->deferred = false;
         return nghttp2_session_resume_data(session, s->pub.id);
     }
-    /* With the body gone, trailers go by themselves: behind DATA they would wait for a window they do not need. */
+    /* With the body gone, trailers go by themselves: behind DATA they would wait for a window they
+     * do not need. */
     if (s->pub.queued_bytes || !s->tail_set || s->tail_told)
         return 0;
     s->tail_told = true;

@@ -1,6 +1,6 @@
-/* The server: who may connect, how many, for how long, and how it all ends. main makes one per worker.
- * What must stay true: a connection is only ever delayed by the even spread, never refused by it, and the worker
- * with the fewest connections never pauses, so not all workers can. */
+/* The server: who may connect, how many, for how long, and how it all ends. main makes one per
+ * worker. What must stay true: a connection is only ever delayed by the even spread, never refused
+ * by it, and the worker with the fewest connections never pauses, so not all workers can. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -39,7 +39,8 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 /* Timeouts are kept to a quarter of the shortest, at most a quarter of a second. */
 static double tick_s(const struct h2_limits *limits)
 {
-    uint32_t shortest_ms = min_u32(1000, min_u32(limits->preface_timeout_ms, limits->write_timeout_ms));
+    uint32_t shortest_ms =
+        min_u32(1000, min_u32(limits->preface_timeout_ms, limits->write_timeout_ms));
     if (limits->idle_timeout_ms)
         shortest_ms = min_u32(shortest_ms, limits->idle_timeout_ms);
     return (shortest_ms < 20 ? 20 : shortest_ms) / 4 * 1e-3;
@@ -60,8 +61,8 @@ static void on_tick(struct ev_loop *ev, ev_timer *w, int events)
 static void publish_conns(struct h2_server *server)
 {
     if (server->conns_by_worker)
-        __atomic_store_n(&server->conns_by_worker[server->self], (uint32_t)server->stats->conns_open,
-                         __ATOMIC_RELAXED);
+        __atomic_store_n(&server->conns_by_worker[server->self],
+                         (uint32_t)server->stats->conns_open, __ATOMIC_RELAXED);
 }
 
 static uint32_t may_accept_ms(void *ctx)

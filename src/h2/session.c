@@ -1,6 +1,7 @@
-/* One connection: bytes from io into nghttp2, frames from nghttp2 into io's buffer, and the ways it ends.
- * What must stay true: mem_send is only called from on_write_ready, mem_recv only from on_read, never one inside the
- * other; nothing is fed to a session that has said its last (CVE-2026-27135). */
+/* One connection: bytes from io into nghttp2, frames from nghttp2 into io's buffer, and the ways it
+ * ends. What must stay true: mem_send is only called from on_write_ready, mem_recv only from
+ * on_read, never one inside the other; nothing is fed to a session that has said its last
+ * (CVE-2026-27135). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,8 @@
 #define DRAIN_NOTICE_MS 1000
 /* Frames waiting in nghttp2; a peer that makes it queue more (and does not read) is cut off. */
 #define OUTBOUND_FRAMES_MAX 10000
-/* What nghttp2 is told to allow. It would answer one stream too many by closing the connection; we refuse just
- * that stream, and the client reads limits.streams_max (see advertise_streams_max). */
+/* What nghttp2 is told to allow. It would answer one stream too many by closing the connection; we
+ * refuse just that stream, and the client reads limits.streams_max (see advertise_streams_max). */
 #define STREAMS_MAX_INTERNAL (UINT32_C(1) << 30)
 
 static const char http1_answer[] =
@@ -75,7 +76,8 @@ static void on_open(void *ctx)
         conn_close(c->transport, false);
         return;
     }
-    /* In clear the client speaks first, so that one that speaks HTTP/1.1 can be told so in words it can read. */
+    /* In clear the client speaks first, so that one that speaks HTTP/1.1 can be told so in words it
+     * can read. */
     if (conn_is_tls(c->transport))
         conn_want_write(c->transport);
     if (c->server->draining)
@@ -116,10 +118,9 @@ static int apply_drain(struct h2_conn *c)
         return nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, mark);
     case DRAIN_FINAL_DUE:
         c->drain = DRAIN_FINAL;
-        return nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
-                                     nghttp2_session_get_last_proc_stream_id(c->session),
-                                     NGHTTP2_NO_ERROR, (const uint8_t *)c->drain_why,
-                                     strlen(c->drain_why));
+        return nghttp2_submit_goaway(
+            c->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(c->session),
+            NGHTTP2_NO_ERROR, (const uint8_t *)c->drain_why, strlen(c->drain_why));
     default:
         return 0;
     }
@@ -189,7 +190,8 @@ static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
                               c->server->limits.streams_max);
     }
     if (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session)) {
-        /* The last GOAWAY is in the buffer. Streams that are left (a protocol error) need not wait for it to leave. */
+        /* The last GOAWAY is in the buffer. Streams that are left (a protocol error) need not wait
+         * for it to leave. */
         end_streams(c, true);
         conn_close(c->transport, true);
     }

@@ -1,6 +1,7 @@
-/* Streams: made when a header block begins, pooled, gone after on_close. callbacks.c makes and ends them.
- * What must stay true: every on_sent is called before on_close, every byte received is given back to the
- * connection's window even if nobody consumed it, and nothing of a pooled stream points anywhere. */
+/* Streams: made when a header block begins, pooled, gone after on_close. callbacks.c makes and ends
+ * them. What must stay true: every on_sent is called before on_close, every byte received is given
+ * back to the connection's window even if nobody consumed it, and nothing of a pooled stream points
+ * anywhere. */
 #include <stdlib.h>
 #include <string.h>
 

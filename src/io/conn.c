@@ -1,6 +1,7 @@
-/* Connections: when bytes move, when time is up, how it ends. The bytes themselves are conn_transport.c's.
- * h2/ is the caller. What must stay true: all that one loop turn wants to say leaves in one flush at its end,
- * reading stops after LOOP_READ_BYTES per turn, and on_closed is the last call and never made from inside ours. */
+/* Connections: when bytes move, when time is up, how it ends. The bytes themselves are
+ * conn_transport.c's. h2/ is the caller. What must stay true: all that one loop turn wants to say
+ * leaves in one flush at its end, reading stops after LOOP_READ_BYTES per turn, and on_closed is
+ * the last call and never made from inside ours. */
 #include "io/conn.h"
 
 #include <arpa/inet.h>
@@ -101,7 +102,8 @@ static void flush(struct conn *c)
 {
     struct buf *shared = &c->loop->write_buf;
     for (;;) {
-        /* The shared buffer is hot in the cache and costs an idle connection nothing; only a rest moves to its own. */
+        /* The shared buffer is hot in the cache and costs an idle connection nothing; only a rest
+         * moves to its own. */
         size_t queued = buf_len(&c->out);
         struct buf *out = queued ? &c->out : shared;
         if (c->state == CONN_OPEN && queued < c->limits->write_high_water_bytes)
@@ -123,8 +125,8 @@ static void flush(struct conn *c)
         linger(c);
 }
 
-/* Reads once, up to LOOP_READ_BYTES. TLS hands out record by record: they are gathered, so that what arrived
- * together is answered together. */
+/* Reads once, up to LOOP_READ_BYTES. TLS hands out record by record: they are gathered, so that
+ * what arrived together is answered together. */
 static void read_some(struct conn *c)
 {
     size_t got = 0;

@@ -18,7 +18,8 @@ struct conn_handler {
     void (*on_open)(void *ctx);
     /* Bytes arrived; valid during the call. Return < 0 to close. */
     int (*on_read)(void *ctx, const uint8_t *p, size_t bytes);
-    /* Fill the write buffer (conn_out) with up to @bytes_max more: called before each write until nothing is added. */
+    /* Fill the write buffer (conn_out) with up to @bytes_max more: called before each write until
+     * nothing is added. */
     void (*on_write_ready)(void *ctx, struct buf *out, size_t bytes_max);
     /* Gone: error is 0 for an orderly end, else negative errno. */
     void (*on_closed)(void *ctx, int error);
@@ -26,8 +27,8 @@ struct conn_handler {
 
 struct conn_limits {
     uint32_t handshake_timeout_ms;
-    uint32_t write_timeout_ms;        /* the socket takes nothing for that long: close */
-    uint32_t write_high_water_bytes;  /* on_write_ready is not asked for more than this */
+    uint32_t write_timeout_ms;       /* the socket takes nothing for that long: close */
+    uint32_t write_high_water_bytes; /* on_write_ready is not asked for more than this */
 };
 
 /* Sums over connections, for whoever publishes them. */
@@ -36,12 +37,14 @@ struct conn_stats {
     uint64_t tls_handshakes_ok, tls_handshakes_failed;
 };
 
-/* Takes over @fd (non-blocking, a connected stream socket), also when it fails. @tls may be NULL. @limits and @stats
- * outlive the connection. on_open follows from the loop. */
+/* Takes over @fd (non-blocking, a connected stream socket), also when it fails. @tls may be NULL.
+ * @limits and @stats outlive the connection. on_open follows from the loop. */
 int conn_new(struct conn **ret_conn, struct loop *loop, int fd, struct tls_context *tls,
-             const struct conn_limits *limits, struct conn_stats *stats, const struct conn_handler *handler, void *ctx);
+             const struct conn_limits *limits, struct conn_stats *stats,
+             const struct conn_handler *handler, void *ctx);
 
-/* Frees at once and silently: no callback is made. Not from inside one of its callbacks. NULL is fine. */
+/* Frees at once and silently: no callback is made. Not from inside one of its callbacks. NULL is
+ * fine. */
 struct conn *conn_free(struct conn *conn);
 
 /* Something wants to be written: on_write_ready is called at the end of this loop turn. */

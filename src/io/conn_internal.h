@@ -1,4 +1,5 @@
-/* The inside of a connection, shared by conn.c (states) and conn_transport.c (bytes through TLS or not). */
+/* The inside of a connection, shared by conn.c (states) and conn_transport.c (bytes through TLS or
+ * not). */
 #pragma once
 
 #include <ev.h>
@@ -6,13 +7,14 @@
 
 #include "io/conn.h"
 
-/*  HANDSHAKE --> OPEN --> FLUSHING --> LINGERING --> CLOSED      (any state may go straight to CLOSED)
+/*  HANDSHAKE --> OPEN --> FLUSHING --> LINGERING --> CLOSED    (CLOSED can follow any)
  *
  *  HANDSHAKE  TLS is being negotiated; or on_open is still to be called
  *  OPEN       bytes flow both ways
  *  FLUSHING   conn_close(flush_first): nothing is read any more, what is queued still leaves
- *  LINGERING  our side is shut down; what arrives is thrown away until the peer closes too, because
- *             closing with unread bytes makes the kernel reset, and a reset may overtake what we said last
+ *  LINGERING  our side is shut down; what arrives is thrown away until the peer closes too:
+ *             closing with unread bytes makes the kernel reset, and a reset may overtake
+ *             what we said last
  *  CLOSED     on_closed is due at the end of this loop turn */
 enum conn_state {
     CONN_HANDSHAKE,

@@ -1,6 +1,7 @@
 /* Bytes in and out of one socket, through OpenSSL or straight. conn.c decides when.
- * What must stay true: OpenSSL's error queue is empty before each of its calls (a stale entry would be taken for
- * the result of the next), and a read that must write, or a write that must read, re-arms the other direction. */
+ * What must stay true: OpenSSL's error queue is empty before each of its calls (a stale entry would
+ * be taken for the result of the next), and a read that must write, or a write that must read,
+ * re-arms the other direction. */
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>

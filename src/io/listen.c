@@ -1,5 +1,6 @@
-/* Opening listening sockets from an address text. Called by main and by tests; listener.c accepts from them.
- * What must stay true: no name is looked up, a stale unix socket is replaced but a live one never is. */
+/* Opening listening sockets from an address text. Called by main and by tests; listener.c accepts
+ * from them. What must stay true: no name is looked up, a stale unix socket is replaced but a live
+ * one never is. */
 #include "io/listen.h"
 
 #include <arpa/inet.h>
@@ -101,8 +102,8 @@ int listen_open(const char *address, int backlog, int *ret_fd, char *error, size
     socklen_t bytes;
     int r = parse(address, &parsed, &bytes);
     if (r < 0) {
-        snprintf(error, error_bytes, "cannot listen on %s: not ADDRESS:PORT, [IPv6]:PORT or unix:PATH",
-                 address);
+        snprintf(error, error_bytes,
+                 "cannot listen on %s: not ADDRESS:PORT, [IPv6]:PORT or unix:PATH", address);
         return r;
     }
     int fd = open_socket(&parsed, bytes, backlog);

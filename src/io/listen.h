@@ -1,6 +1,6 @@
 /* Listening sockets: opened once (by the supervisor), accepted from by every worker.
- * h2/ accepts through it; main opens. What must stay true: running out of descriptors or of permission to accept
- * pauses the listener for a moment, it never ends or spins it. */
+ * h2/ accepts through it; main opens. What must stay true: running out of descriptors or of
+ * permission to accept pauses the listener for a moment, it never ends or spins it. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,9 +10,10 @@
 #include "base/str.h"
 #include "io/loop.h"
 
-/* Opens a listening, non-blocking socket at @address: "127.0.0.1:50051", "[::1]:50051", "*:50051" (every IPv4 address),
- * "localhost:50051", "unix:/run/faregate.sock". Numbers only, no DNS. Port 0: the kernel chooses (listen_port tells).
- * 0, or negative errno with one line in @error that names the address. */
+/* Opens a listening, non-blocking socket at @address: "127.0.0.1:50051", "[::1]:50051", "*:50051"
+ * (every IPv4 address), "localhost:50051", "unix:/run/faregate.sock". Numbers only, no DNS. Port 0:
+ * the kernel chooses (listen_port tells). 0, or negative errno with one line in @error that names
+ * the address. */
 int listen_open(const char *address, int backlog, int *ret_fd, char *error, size_t error_bytes);
 
 /* The TCP port @fd listens on; 0 for a unix socket. */
@@ -24,8 +25,9 @@ bool listen_is_local(const char *address);
 struct listener;
 
 struct listener_handler {
-    /* Before each accept: for how many milliseconds to leave connections to others, 0 to take one now. The next one
-     * after a pause is taken unasked, so that a connection is only ever delayed. */
+    /* Before each accept: for how many milliseconds to leave connections to others, 0 to take one
+     * now. The next one after a pause is taken unasked, so that a connection is only ever delayed.
+     */
     uint32_t (*may_accept_ms)(void *ctx);
     /* A connection, non-blocking; the handler owns @fd. */
     void (*on_accept)(void *ctx, int fd);

@@ -1,6 +1,7 @@
-/* Accepting: one watcher per listening socket and worker, with a reserve descriptor and short pauses.
- * h2/ decides through may_accept_ms who takes a connection. What must stay true: EMFILE closes the newest
- * connection instead of spinning on it, and a paused listener always comes back. */
+/* Accepting: one watcher per listening socket and worker, with a reserve descriptor and short
+ * pauses. h2/ decides through may_accept_ms who takes a connection. What must stay true: EMFILE
+ * closes the newest connection instead of spinning on it, and a paused listener always comes back.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -60,7 +61,8 @@ static int open_reserve(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* No descriptor is left: without this the peer would wait in the backlog and the watcher would never rest. */
+/* No descriptor is left: without this the peer would wait in the backlog and the watcher would
+ * never rest. */
 static void on_exhausted(struct listener *l)
 {
     if (l->reserve_fd >= 0) {

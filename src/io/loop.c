@@ -1,6 +1,7 @@
-/* The event loop: libev with a deferred queue run before every sleep and messages from other threads.
- * One per process (worker, jobs). What must stay true: deferred tasks are all run before the loop sleeps,
- * in the order they were queued; posts of one thread are run in the order it posted them. */
+/* The event loop: libev with a deferred queue run before every sleep and messages from other
+ * threads. One per process (worker, jobs). What must stay true: deferred tasks are all run before
+ * the loop sleeps, in the order they were queued; posts of one thread are run in the order it
+ * posted them. */
 #include "io/loop.h"
 
 #include <errno.h>
@@ -64,7 +65,8 @@ static void on_wake(struct ev_loop *ev, ev_async *w, int events)
 int loop_init(struct loop *loop, const struct clock *clock)
 {
     *loop = (struct loop){.clock = clock};
-    /* OpenSSL writes with write(2): a peer that is gone must be an error, not the end of the process. */
+    /* OpenSSL writes with write(2): a peer that is gone must be an error, not the end of the
+     * process. */
     signal(SIGPIPE, SIG_IGN);
     loop->ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (!loop->ev)
@@ -75,7 +77,8 @@ int loop_init(struct loop *loop, const struct clock *clock)
     arena_pool_init(&loop->arenas, ARENA_CHUNKS_KEPT_MAX);
     list_init(&loop->deferred);
 
-    /* Deferred work comes after everybody else's preparations, the clock before everybody else's events. */
+    /* Deferred work comes after everybody else's preparations, the clock before everybody else's
+     * events. */
     ev_prepare_init(&loop->prepare, on_prepare);
     ev_set_priority(&loop->prepare, EV_MINPRI);
     ev_check_init(&loop->check, on_check);
@@ -113,7 +116,8 @@ void loop_deinit(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
-    /* libev returns when nothing is watched; a loop that only waits for other threads goes on waiting. */
+    /* libev returns when nothing is watched; a loop that only waits for other threads goes on
+     * waiting. */
     ev_ref(loop->ev);
     ev_run(loop->ev, 0);
     ev_unref(loop->ev);

@@ -14,15 +14,16 @@
 struct loop {
     struct ev_loop *ev;
     const struct clock *clock;
-    int64_t now_ns;              /* monotonic, taken once per loop turn */
+    int64_t now_ns; /* monotonic, taken once per loop turn */
     struct arena_pool arenas;
-    struct list deferred;        /* struct loop_task, run before the loop sleeps */
+    struct list deferred; /* struct loop_task, run before the loop sleeps */
     ev_prepare prepare;
     ev_check check;
     ev_async wake;
-    void *posted;                /* lock-free stack of struct loop_post */
-    uint8_t *read_buf;           /* LOOP_READ_BYTES, shared by connections: valid until the handler returns */
-    struct buf write_buf;        /* what a connection is about to write; only the unsent rest is kept with it */
+    void *posted;      /* lock-free stack of struct loop_post */
+    uint8_t *read_buf; /* LOOP_READ_BYTES, shared by connections: valid until the handler returns */
+    struct buf
+        write_buf; /* what a connection is about to write; only the unsent rest is kept with it */
 };
 
 /* At most this much is read from one connection per loop turn, so that none starves the others. */
@@ -30,7 +31,7 @@ struct loop {
 
 /* Work to be done once at the end of this loop turn (flush a connection, start a batch). */
 struct loop_task {
-    struct list node;            /* linked while queued */
+    struct list node; /* linked while queued */
     void (*run)(struct loop_task *task);
 };
 
@@ -47,7 +48,8 @@ void loop_deinit(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* Queues @task once; queued again while queued is a no-op. Tasks queued by tasks run in the same turn. */
+/* Queues @task once; queued again while queued is a no-op. Tasks queued by tasks run in the same
+ * turn. */
 void loop_defer(struct loop *loop, struct loop_task *task);
 void loop_task_init(struct loop_task *task, void (*run)(struct loop_task *));
 void loop_task_cancel(struct loop_task *task);

@@ -44,8 +44,8 @@ void op_done(struct op *op, const struct op_error *error)
     struct op_scope *scope = leave(op);
     if (error && error->reason != REASON_NONE && scope->error.reason == REASON_NONE)
         scope->error = *error;
-    /* Inside a step the runner looks at pending itself once the step has returned: a step is never entered
-     * from within another one. */
+    /* Inside a step the runner looks at pending itself once the step has returned: a step is never
+     * entered from within another one. */
     if (scope->pending == 0 && !scope->in_step)
         scope->on_progress(scope);
 }

@@ -1,6 +1,7 @@
-/* TLS server contexts: one profile (Mozilla intermediate without DHE, RFC 9113 section 9.2), ALPN h2 or nothing.
- * main makes them, io/conn takes sessions from them. What must stay true: a client that does not offer h2 gets a
- * fatal alert, no early data is ever accepted (a replayed payment is a payment), a bad reload changes nothing. */
+/* TLS server contexts: one profile (Mozilla intermediate without DHE, RFC 9113 section 9.2), ALPN
+ * h2 or nothing. main makes them, io/conn takes sessions from them. What must stay true: a client
+ * that does not offer h2 gets a fatal alert, no early data is ever accepted (a replayed payment is
+ * a payment), a bad reload changes nothing. */
 #include "io/tls.h"
 
 #include <errno.h>
@@ -13,11 +14,11 @@
 
 #include "io/tls_internal.h"
 
-/* Together with the three suites of TLS 1.3: forward secret and authenticated, nothing of RFC 9113's black list. */
-static const char ciphers[] =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+/* Together with the three suites of TLS 1.3: forward secret and authenticated, nothing of RFC
+ * 9113's black list. */
+static const char ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+                              "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+                              "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
 struct tls_context {
     SSL_CTX *ssl; /* counted by OpenSSL: sessions keep an older one alive */
@@ -31,8 +32,8 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
     (void)arg;
     const unsigned char *extension;
     size_t bytes;
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &extension,
-                                  &bytes))
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation,
+                                  &extension, &bytes))
         return SSL_CLIENT_HELLO_SUCCESS;
     *alert = SSL_AD_NO_APPLICATION_PROTOCOL;
     return SSL_CLIENT_HELLO_ERROR;
@@ -57,7 +58,8 @@ static int fail(char *error, size_t error_bytes, const char *file, const char *p
 {
     unsigned long ssl_error = ERR_peek_last_error();
     const char *reason = ssl_error ? ERR_reason_error_string(ssl_error) : NULL;
-    snprintf(error, error_bytes, "%s: %s%s%s", file, problem, reason ? ": " : "", reason ? reason : "");
+    snprintf(error, error_bytes, "%s: %s%s%s", file, problem, reason ? ": " : "",
+             reason ? reason : "");
     ERR_clear_error();
     return code;
 }
@@ -80,7 +82,8 @@ static int set_profile(SSL_CTX *ssl)
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_max_early_data(ssl, 0);
-    /* No resumption: connections live long, and shared ticket keys would have to be rotated across processes. */
+    /* No resumption: connections live long, and shared ticket keys would have to be rotated across
+     * processes. */
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ssl, 0);
     /* One system call brings header and body of several records. */

@@ -1,5 +1,6 @@
 /* Makes the key and certificate that `faregate dev` and the tests serve with.
- * What must stay true: both files are readable by their owner only, and only complete ones appear. */
+ * What must stay true: both files are readable by their owner only, and only complete ones appear.
+ */
 #include "io/tls.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* Helper threads for what would block the loop: a bounded queue, results posted back to the loop.
- * Services use it for password hashing. What must stay true: a job is freed on the loop's thread, exactly once,
- * after everything else; a job whose waiter went away while it was queued is never run. */
+ * Services use it for password hashing. What must stay true: a job is freed on the loop's thread,
+ * exactly once, after everything else; a job whose waiter went away while it was queued is never
+ * run. */
 #include "io/work.h"
 
 #include <errno.h>

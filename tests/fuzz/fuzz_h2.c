@@ -1,5 +1,6 @@
-/* Feeds bytes into an HTTP/2 connection whose handler answers in every way it can, and checks that every stream that
- * was opened is closed once. Each input byte of the first few steers the handler; the rest goes over the wire. */
+/* Feeds bytes into an HTTP/2 connection whose handler answers in every way it can, and checks that
+ * every stream that was opened is closed once. Each input byte of the first few steers the handler;
+ * the rest goes over the wire. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +107,7 @@ static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, voi
     open_streams--;
 }
 
-static const struct h2_handler handler = {on_open, on_header, on_request, on_data,
+static const struct h2_handler handler = {on_open, on_header,   on_request, on_data,
                                           on_end,  on_writable, on_close};
 
 static void drain_replies(int fd)

@@ -66,13 +66,14 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (!r)
         return 0;
     struct buf *to = frame->headers.cat == NGHTTP2_HCAT_RESPONSE ? &r->head : &r->trailers;
-    buf_printf(to, "%.*s: %.*s\n", (int)name_n, (const char *)name, (int)value_n, (const char *)value);
+    buf_printf(to, "%.*s: %.*s\n", (int)name_n, (const char *)name, (int)value_n,
+               (const char *)value);
     terminate(to);
     return 0;
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t bytes,
-                   void *arg)
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p,
+                   size_t bytes, void *arg)
 {
     (void)session;
     (void)flags;
@@ -173,8 +174,8 @@ static void start(struct h2client *c, const struct h2client_options *options)
     CHECK(nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, count) == 0);
 }
 
-struct h2client *h2client_new(int fd, const struct h2client_options *options, void (*pump)(void *arg),
-                              void *arg)
+struct h2client *h2client_new(int fd, const struct h2client_options *options,
+                              void (*pump)(void *arg), void *arg)
 {
     static const struct h2client_options plain = {.table_bytes = -1};
     struct h2client *c = calloc(1, sizeof *c);
@@ -258,7 +259,8 @@ struct h2client_reply *h2client_post(struct h2client *c, const char *path, const
     r->send_left = bytes;
     r->send_open = open;
     nghttp2_data_provider provider = {.source.ptr = r, .read_callback = read_body};
-    r->id = nghttp2_submit_request(c->session, NULL, nv, count, bytes || open ? &provider : NULL, NULL);
+    r->id =
+        nghttp2_submit_request(c->session, NULL, nv, count, bytes || open ? &provider : NULL, NULL);
     CHECK(r->id > 0);
     r->next = c->replies;
     c->replies = r;
@@ -359,10 +361,11 @@ void wire_send(int fd, const void *p, size_t bytes, void (*pump)(void *arg), voi
     }
 }
 
-void wire_send_frame(int fd, uint8_t type, uint8_t flags, uint32_t stream_id, const void *p, size_t bytes,
-                     void (*pump)(void *arg), void *arg)
+void wire_send_frame(int fd, uint8_t type, uint8_t flags, uint32_t stream_id, const void *p,
+                     size_t bytes, void (*pump)(void *arg), void *arg)
 {
-    uint8_t header[9] = {(uint8_t)(bytes >> 16), (uint8_t)(bytes >> 8), (uint8_t)bytes, type, flags};
+    uint8_t header[9] = {(uint8_t)(bytes >> 16), (uint8_t)(bytes >> 8), (uint8_t)bytes, type,
+                         flags};
     stream_id = htonl(stream_id);
     memcpy(header + 5, &stream_id, 4);
     wire_send(fd, header, sizeof header, pump, arg);
@@ -388,8 +391,8 @@ bool wire_read(int fd, struct buf *in, int quiet_ms, void (*pump)(void *arg), vo
 
 const char *wire_frames(const struct buf *in, struct buf *text)
 {
-    static const char *const names[] = {"DATA", "HEADERS", "PRIORITY", "RST", "SETTINGS",
-                                        "PUSH", "PING", "GOAWAY", "WINDOW", "CONTINUATION"};
+    static const char *const names[] = {"DATA", "HEADERS", "PRIORITY", "RST",    "SETTINGS",
+                                        "PUSH", "PING",    "GOAWAY",   "WINDOW", "CONTINUATION"};
     const uint8_t *p = in->p + in->start;
     size_t left = buf_len(in);
     while (left >= 9) {

@@ -121,9 +121,9 @@ void fx_start(const struct h2_limits *limits)
     int fd;
     memset(&fx, 0, sizeof fx);
     ASSERT_INT_EQ(loop_init(&fx.loop, &clock_system), 0);
-    ASSERT_INT_EQ(h2_server_new(&fx.server, &fx.loop, limits ? limits : &h2_limits_default, &handler,
-                                &fx),
-                  0);
+    ASSERT_INT_EQ(
+        h2_server_new(&fx.server, &fx.loop, limits ? limits : &h2_limits_default, &handler, &fx),
+        0);
     ASSERT_INT_EQ(listen_open("127.0.0.1:0", 128, &fd, error, sizeof error), 0);
     fx.port = listen_port(fd);
     ASSERT_INT_EQ(h2_server_listen(fx.server, fd, NULL), 0);

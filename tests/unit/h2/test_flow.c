@@ -15,8 +15,8 @@ TEST(h2_flow, waits_for_the_clients_window)
 {
     fx_start(NULL);
     fx.on_end = answer_large;
-    struct h2client *c = fx_client(
-        &(struct h2client_options){.table_bytes = -1, .keep_window_shut = true});
+    struct h2client *c =
+        fx_client(&(struct h2client_options){.table_bytes = -1, .keep_window_shut = true});
     struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
     h2client_run(c, 50);
     ASSERT_INT_EQ(buf_len(&r->body), 65535);
@@ -37,8 +37,8 @@ TEST(h2_flow, needs_no_window_for_trailers_alone)
 {
     fx_start(NULL);
     fx.on_end = fx_head;
-    struct h2client *c = fx_client(
-        &(struct h2client_options){.table_bytes = -1, .keep_window_shut = true});
+    struct h2client *c =
+        fx_client(&(struct h2client_options){.table_bytes = -1, .keep_window_shut = true});
     struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
     h2client_run(c, 20);
     h2_write(fx.streams[0], large, 65535, NULL, NULL); /* to the last byte of both windows */
@@ -129,8 +129,8 @@ TEST(h2_flow, cuts_off_a_client_that_takes_nothing)
     limits.write_timeout_ms = 60;
     fx_start(&limits);
     fx.on_end = answer_large;
-    struct h2client *c = fx_client(
-        &(struct h2client_options){.table_bytes = -1, .keep_window_shut = true});
+    struct h2client *c =
+        fx_client(&(struct h2client_options){.table_bytes = -1, .keep_window_shut = true});
     h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
     h2client_run(c, 250);
     ASSERT_TRUE(h2client_is_closed(c));

@@ -16,7 +16,8 @@ static int open_wire(void)
     return fd;
 }
 
-static void send_frame(int fd, uint8_t type, uint8_t flags, uint32_t id, const void *p, size_t bytes)
+static void send_frame(int fd, uint8_t type, uint8_t flags, uint32_t id, const void *p,
+                       size_t bytes)
 {
     wire_send_frame(fd, type, flags, id, p, bytes, fx_pump, NULL);
 }

@@ -1,4 +1,5 @@
-/* Connections in clear and through TLS: an echo server in the test's thread, peers of every kind. */
+/* Connections in clear and through TLS: an echo server in the test's thread, peers of every kind.
+ */
 #include <errno.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -236,7 +237,8 @@ static struct tls_context *make_tls(void)
     snprintf(certificate, sizeof certificate, "%s/cert.pem", folder);
     snprintf(key, sizeof key, "%s/key.pem", folder);
     ASSERT_INT_EQ(tls_make_self_signed(certificate, key, error, sizeof error), 0);
-    ASSERT_INT_EQ(tls_context_new(&tls, &(struct tls_config){certificate, key}, error, sizeof error), 0);
+    ASSERT_INT_EQ(
+        tls_context_new(&tls, &(struct tls_config){certificate, key}, error, sizeof error), 0);
     return tls;
 }
 
@@ -414,21 +416,24 @@ TEST(tls, names_the_bad_file_and_keeps_the_old_one)
     char error[300] = "";
     struct tls_context *tls = make_tls(), *other = NULL;
     ASSERT_INT_EQ(chmod(key, 0644), 0);
-    ASSERT_INT_EQ(tls_context_new(&other, &(struct tls_config){certificate, key}, error, sizeof error),
-                  -EPERM);
+    ASSERT_INT_EQ(
+        tls_context_new(&other, &(struct tls_config){certificate, key}, error, sizeof error),
+        -EPERM);
     ASSERT_HAS(error, key);
     ASSERT_HAS(error, "chmod 600");
     ASSERT_INT_EQ(tls_context_reload(tls, error, sizeof error), -EPERM);
     chmod(key, 0600);
-    ASSERT_INT_EQ(tls_context_new(&other, &(struct tls_config){"/nonexistent/c", key}, error,
-                                  sizeof error),
-                  -EINVAL);
+    ASSERT_INT_EQ(
+        tls_context_new(&other, &(struct tls_config){"/nonexistent/c", key}, error, sizeof error),
+        -EINVAL);
     ASSERT_HAS(error, "/nonexistent/c");
-    ASSERT_INT_EQ(tls_context_new(&other, &(struct tls_config){certificate, "/nonexistent/k"}, error,
-                                  sizeof error),
+    ASSERT_INT_EQ(tls_context_new(&other, &(struct tls_config){certificate, "/nonexistent/k"},
+                                  error, sizeof error),
                   -ENOENT);
-    ASSERT_INT_EQ(tls_context_new(&other, &(struct tls_config){key, key}, error, sizeof error), -EINVAL);
-    ASSERT_INT_EQ(tls_make_self_signed("/nonexistent/c", "/nonexistent/k", error, sizeof error), -ENOENT);
+    ASSERT_INT_EQ(tls_context_new(&other, &(struct tls_config){key, key}, error, sizeof error),
+                  -EINVAL);
+    ASSERT_INT_EQ(tls_make_self_signed("/nonexistent/c", "/nonexistent/k", error, sizeof error),
+                  -ENOENT);
 
     /* A new pair is taken by reload; the connection that is up keeps the old one. */
     int fd = start(tls);

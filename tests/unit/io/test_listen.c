@@ -32,9 +32,9 @@ TEST(listen, understands_addresses)
         ASSERT_TRUE(listen_port(fd) > 0);
         close(fd);
     }
-    static const char *const bad[] = {"",        "127.0.0.1",    "127.0.0.1:",     "127.0.0.1:65536",
-                                      ":50051",  "example.org:1", "[::1:5",        "unix:",
-                                      "[]:1",    "127.0.0.1:-1"};
+    static const char *const bad[] = {
+        "",       "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", ":50051", "example.org:1",
+        "[::1:5", "unix:",     "[]:1",       "127.0.0.1:-1"};
     for (size_t i = 0; i < 10; i++) {
         ASSERT_INT_EQ(listen_open(bad[i], 10, &fd, error, sizeof error), -EINVAL);
         ASSERT_HAS(error, bad[i]);

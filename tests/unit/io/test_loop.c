@@ -1,4 +1,5 @@
-/* The loop's own queues: deferred tasks and posts from other threads; and the helper threads that post. */
+/* The loop's own queues: deferred tasks and posts from other threads; and the helper threads that
+ * post. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -134,7 +135,7 @@ struct job {
     struct work_job base;
     int input;
     int output;
-    int *gate;         /* run waits until it is not 0 */
+    int *gate; /* run waits until it is not 0 */
 };
 
 static int freed, ran, delivered;
