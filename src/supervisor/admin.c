@@ -158,7 +158,7 @@ int admin_new(struct admin **ret_admin, struct loop *loop, const struct supervis
               char *error, size_t error_bytes)
 {
     int fd;
-    int r = listen_open(str_of(address), &fd, error, error_bytes);
+    int r = listen_open(address, ADMIN_CONNECTIONS_MAX, &fd, error, error_bytes);
     if (r < 0)
         return r;
     struct admin *a = calloc(1, sizeof *a);

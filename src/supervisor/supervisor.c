@@ -21,6 +21,7 @@
 #include "supervisor/worker.h"
 
 #define RESTART_DELAY_MIN_MS 50
+#define LISTEN_BACKLOG 4096
 #define QUICK_DEATH_NS (2 * NS_PER_S)
 
 struct child {
@@ -75,7 +76,9 @@ static int open_listeners(struct supervisor_context *ctx, const char *addresses,
             return -E2BIG;
         }
         struct listener *l = &ctx->listeners[ctx->listener_count];
-        int r = listen_open(one, &l->fd, error, sizeof error);
+        char address[128];
+        snprintf(address, sizeof address, "%.*s", (int)one.n, one.p);
+        int r = listen_open(address, LISTEN_BACKLOG, &l->fd, error, sizeof error);
         if (r < 0) {
             fprintf(stderr, "faregate: %s\n", error);
             return r;

@@ -2,6 +2,7 @@
  * The supervisor calls worker_run in the child. What must stay true: it serves only with reference data loaded. */
 #include "supervisor/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "io/tls.h"
 #include "io/work.h"
 #include "jobs/jobs.h"
+#include "services/all.h"
 #include "services/app.h"
 #include "services/auth/auth.h"
 #include "services/auth/token.h"
@@ -111,21 +113,6 @@ static void on_db_state(void *arg, int state)
         load(w);
 }
 
-static const struct rpc_service *const *chosen_services(const char *list)
-{
-    static const struct rpc_service *const all[] = {&auth_service, &flight_service, &booking_service, &payment_service};
-    static const struct rpc_service *chosen[5];
-    unsigned count = 0;
-    for (unsigned i = 0; i < 4; i++) {
-        struct str rest = str_of(list);
-        while (rest.n > 0)
-            if (str_eq(str_cut(&rest, ','), str_of(all[i]->flag)))
-                chosen[count++] = all[i];
-    }
-    chosen[count] = NULL;
-    return chosen;
-}
-
 static int build_app(struct worker *w)
 {
     const struct config *c = w->context->config;
@@ -150,8 +137,10 @@ static int build_server(struct worker *w)
         .db = w->db,
         .app = &w->app,
     };
+    const struct rpc_service *services[SERVICES_MAX + 1];
     char error[256];
-    if (server_new(&w->server, &w->loop, &c->server, &hooks, chosen_services(c->services), w->obs, error, sizeof error) < 0)
+    services_chosen(c->services, services);
+    if (server_new(&w->server, &w->loop, &c->server, &hooks, services, w->obs, error, sizeof error) < 0)
         return refuse(error);
     if (w->index == SLOT_JOBS)
         return 0;
@@ -284,6 +273,7 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     db_start(w->db);
     loop_run(&w->loop);
 
+    auth_revocations_stop(&w->app);
     w->h2 = h2_server_free(w->h2);
     w->server = server_free(w->server);
     w->db = db_free(w->db);
