@@ -4,7 +4,6 @@
 #include "base/check.h"
 #include "domain/locator.h"
 #include "services/booking/internal.h"
-#include "services/reference.h"
 #include "services/shared/idempotency.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
@@ -41,35 +40,6 @@ static bool check_total(struct call *c)
     return false;
 }
 
-/* Each seat must exist in the offer's cabin of that flight's aircraft; a lap infant has none; nobody has two. */
-static bool check_seats(struct call *c)
-{
-    struct create *s = c->state;
-    for (size_t i = 0; i < s->req->n_seat_selections; i++) {
-        const Faregate__V1__SeatSelection *sel = s->req->seat_selections[i];
-        const char *field = arena_printf(&c->arena, "seat_selections[%zu]", i);
-        if (sel->segment_index >= s->offer.segment_count || (size_t)sel->passenger_index >= s->req->n_passengers ||
-            s->req->passengers[sel->passenger_index]->type == FAREGATE__V1__PASSENGER_TYPE__INFANT_ON_LAP) {
-            call_fail_field(c, REASON_FIELD_INVALID, field, "names no seated passenger on a segment of the offer");
-            return false;
-        }
-        for (size_t j = 0; j < i; j++) {
-            const Faregate__V1__SeatSelection *other = s->req->seat_selections[j];
-            if (other->segment_index == sel->segment_index &&
-                (other->passenger_index == sel->passenger_index || strcmp(other->seat, sel->seat) == 0)) {
-                call_fail_field(c, REASON_FIELD_INVALID, field, "repeats seat_selections[%zu]", j);
-                return false;
-            }
-        }
-        const struct offer_segment *segment = &s->offer.segments[sel->segment_index];
-        if (!reference_has_seat(app_of(c)->reference, segment->aircraft, s->offer.cabin, sel->seat)) {
-            call_fail_field(c, REASON_SEAT_TAKEN, field, "is not a seat of this cabin");
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The two fragments of the Booking message: what the offer says, and who travels. */
 static void pack_fragments(struct call *c)
 {
@@ -102,7 +72,7 @@ static enum step check(struct call *c)
                                "INSTANT is not offered yet: HOLD, then CreatePaymentIntent with confirm");
     if (offer_open(app, str_of(s->req->offer), &s->offer) < 0)
         return call_fail_field(c, REASON_OFFER_INVALID, "offer", "is not an offer of this installation");
-    if (!check_total(c) || !booking_check_passengers(c, s->req, &s->offer) || !check_seats(c))
+    if (!check_total(c) || !booking_check_passengers(c, s->req, &s->offer) || !booking_check_seats(c, s->req, &s->offer))
         return STEP_DONE;
     uint32_t random;
     random_bytes(&random, sizeof random);

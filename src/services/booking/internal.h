@@ -61,5 +61,8 @@ Faregate__V1__Booking__State booking_state_of(struct str state);
 /* create_passengers.c: the request's passengers against the offer. False: the call has failed. */
 bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingRequest *req, const struct offer *offer);
 
+/* create_seats.c: the seats asked for exist, once each, and for somebody who sits. False: the call has failed. */
+bool booking_check_seats(struct call *c, const Faregate__V1__CreateBookingRequest *req, const struct offer *offer);
+
 /* True when the caller may see the booking: the owner, or staff who help or account. */
 bool booking_may_read(const struct call *c, struct uuid user_id);
