@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "io/listen.h"
 
 enum kind { KIND_TEXT, KIND_U32, KIND_PERMILLE, KIND_BOOL };
 
@@ -252,11 +253,11 @@ int config_parse(int argc, char **argv, struct config *ret_config)
 /* Every address of a comma-separated list must be a unix socket or loopback. */
 static bool is_local_only(const char *addresses)
 {
-    struct str rest = str_of(addresses);
-    while (rest.n > 0) {
-        struct str one = str_cut(&rest, ',');
-        if (!str_starts(one, STR("127.")) && !str_starts(one, STR("[::1]")) && !str_starts(one, STR("unix:")) &&
-            !str_starts(one, STR("localhost:")))
+    char one[128];
+    for (struct str rest = str_of(addresses); rest.n > 0;) {
+        struct str address = str_cut(&rest, ',');
+        snprintf(one, sizeof one, "%.*s", (int)address.n, address.p);
+        if (!listen_is_local(one))
             return false;
     }
     return true;

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "domain/states.h"
 
 #define EXAMPLES_MAX "3"
 
@@ -62,13 +63,30 @@ static void print_row(const struct check *check, long long count, double ms, jso
         printf("       ... %lld in all\n", count);
 }
 
+/* The query with the state machine's moves in place of their marker. */
+static void append_query(struct buf *sql, struct str query)
+{
+    static const char moves[] = "@booking_moves@";
+    const char *at = memmem(query.p, query.n, moves, sizeof moves - 1);
+    if (!at) {
+        buf_append_str(sql, query);
+        return;
+    }
+    buf_append(sql, query.p, (size_t)(at - query.p));
+    for (size_t i = 0; i < booking_move_count; i++)
+        buf_printf(sql, "%s('%s', '%s')", i ? ", " : "", booking_moves[i].before, booking_moves[i].after);
+    at += sizeof moves - 1;
+    buf_append(sql, at, query.n - (size_t)(at - query.p));
+}
+
 static int run_check(PGconn *pg, const struct check *check, struct report *report)
 {
     struct buf sql = {0};
     int64_t start = clock_mono_ns(&clock_system);
-    buf_printf(&sql, "SELECT count(*), coalesce(json_agg(d) FILTER (WHERE n <= " EXAMPLES_MAX "), '[]') FROM "
-                     "(SELECT d, row_number() OVER () AS n FROM (%.*s) v(d)) w%c",
-               (int)check->query.n, check->query.p, '\0');
+    buf_append_str(&sql, STR("SELECT count(*), coalesce(json_agg(d) FILTER (WHERE n <= " EXAMPLES_MAX "), '[]') FROM "
+                             "(SELECT d, row_number() OVER () AS n FROM ("));
+    append_query(&sql, check->query);
+    buf_append(&sql, ") v(d)) w", sizeof ") v(d)) w");
     PGresult *r = PQexec(pg, (const char *)sql.p + sql.start);
     buf_deinit(&sql);
     if (PQresultStatus(r) != PGRES_TUPLES_OK) {
