@@ -1,6 +1,7 @@
-/* What sqlgen's parser hands to its emitter: signed statements, checked and with their parameters numbered.
- * sqlgen.c (main), sqlgen_parse.c and sqlgen_sql.c fill it, sqlgen_emit.c writes C from it.
- * What must stay true: everything that reaches the emitter is valid; every mistake was reported with file and line. */
+/* What sqlgen's parser hands to its emitter: signed statements, checked and with their parameters
+ * numbered. sqlgen.c (main), sqlgen_parse.c and sqlgen_sql.c fill it, sqlgen_emit.c writes C from
+ * it. What must stay true: everything that reaches the emitter is valid; every mistake was reported
+ * with file and line. */
 #pragma once
 
 #include <stdbool.h>
@@ -79,13 +80,15 @@ void gen_fail(const struct gen_file *file, int line, const char *format, ...)
 /* Reads @source, NUL-terminated, into @file->statements. */
 void gen_parse(struct gen_file *file, const char *source);
 
-/* The body of one form, from @p to @end: comments dropped, @names numbered and cast; appended to @out. */
-void gen_sql(const struct gen_file *file, struct gen_statement *s, bool is_many, const char *p, const char *end, int line,
-             struct text *out);
+/* The body of one form, from @p to @end: comments dropped, @names numbered and cast; appended to
+ * @out. */
+void gen_sql(const struct gen_file *file, struct gen_statement *s, bool is_many, const char *p,
+             const char *end, int line, struct text *out);
 
 /* Index of the parameter called @name; -1: none. */
 int gen_param(const struct gen_statement *s, const char *name, size_t n);
 
 void gen_emit_header(const struct gen_file *file, struct text *out);
 void gen_emit_source(const struct gen_file *file, struct text *out);
-void gen_emit_registry(const struct gen_file *files, int count, struct text *out_header, struct text *out_source);
+void gen_emit_registry(const struct gen_file *files, int count, struct text *out_header,
+                       struct text *out_source);

@@ -1,5 +1,6 @@
-/* Writes C from checked statements: row structs, statement tables, one typed function each, the registry.
- * Called by sqlgen.c. What must stay true: the output depends on the statements alone (no paths, no dates). */
+/* Writes C from checked statements: row structs, statement tables, one typed function each, the
+ * registry. Called by sqlgen.c. What must stay true: the output depends on the statements alone (no
+ * paths, no dates). */
 #include "sqlgen.h"
 
 #include <string.h>
@@ -19,11 +20,13 @@ static void emit_argument(struct text *out, const struct gen_field *f)
         text_printf(out, "%s %s", c, f->name);
 }
 
-static void emit_prototype(struct text *out, const struct gen_file *file, const struct gen_statement *s)
+static void emit_prototype(struct text *out, const struct gen_file *file,
+                           const struct gen_statement *s)
 {
     text_printf(out, "void %s_%s(struct call *c", file->prefix, s->name);
     if (s->cardinality != GEN_NONE)
-        text_printf(out, ", struct %s_%s_%s *ret", file->prefix, s->name, s->cardinality == GEN_MANY ? "rows" : "row");
+        text_printf(out, ", struct %s_%s_%s *ret", file->prefix, s->name,
+                    s->cardinality == GEN_MANY ? "rows" : "row");
     for (int i = 0; i < s->param_count; i++) {
         text_printf(out, ",\n    ");
         emit_argument(out, &s->params[i]);
@@ -41,7 +44,8 @@ static void emit_doc(struct text *out, const struct gen_statement *s)
         text_add(out, &s->doc.p[i], 1);
         if (s->doc.p[i] == '\n')
             text_printf(out, " * ");
-        if ((s->doc.p[i] == '*' && s->doc.p[i + 1] == '/') || (s->doc.p[i] == '/' && s->doc.p[i + 1] == '*'))
+        if ((s->doc.p[i] == '*' && s->doc.p[i + 1] == '/') ||
+            (s->doc.p[i] == '/' && s->doc.p[i + 1] == '*'))
             text_printf(out, " ");
     }
     text_printf(out, " */\n");
@@ -61,15 +65,19 @@ static void emit_row(struct text *out, const struct gen_file *file, const struct
     }
     text_printf(out, "};\n\n");
     if (s->cardinality == GEN_MANY)
-        text_printf(out, "struct %s_%s_rows {\n    struct %s_%s_row *rows;\n    uint32_t count;\n    bool truncated;\n};\n\n",
+        text_printf(out,
+                    "struct %s_%s_rows {\n    struct %s_%s_row *rows;\n    uint32_t count;\n    "
+                    "bool truncated;\n};\n\n",
                     file->prefix, s->name, file->prefix, s->name);
 }
 
 void gen_emit_header(const struct gen_file *file, struct text *out)
 {
     text_printf(out,
-                "/* Made by sqlgen from %s.sql: do not edit. Each function queues one execution for the call; *ret is\n"
-                " * filled before the call's next step. Nullable: text and bytea with .p NULL, others as NULL pointers. */\n"
+                "/* Made by sqlgen from %s.sql: do not edit. Each function queues one execution "
+                "for the call; *ret is\n"
+                " * filled before the call's next step. Nullable: text and bytea with .p NULL, "
+                "others as NULL pointers. */\n"
                 "#pragma once\n\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n\n"
                 "#include \"db/db.h\"\n#include \"grpc/grpc.h\"\n\n",
                 file->prefix);
@@ -81,8 +89,11 @@ void gen_emit_header(const struct gen_file *file, struct text *out)
         text_printf(out, ";\n\n");
     }
     for (int i = 0; i < file->count; i++)
-        text_printf(out, "extern const struct db_statement %s_%s_statement;\n", file->prefix, file->statements[i].name);
-    text_printf(out, "\n/* All of them, NULL at the end. */\nextern const struct db_statement *const %s_statements[];\n",
+        text_printf(out, "extern const struct db_statement %s_%s_statement;\n", file->prefix,
+                    file->statements[i].name);
+    text_printf(out,
+                "\n/* All of them, NULL at the end. */\nextern const struct db_statement *const "
+                "%s_statements[];\n",
                 file->prefix);
 }
 
@@ -107,13 +118,14 @@ static void emit_string(struct text *out, const struct text *sql)
     text_printf(out, "\"");
 }
 
-static void emit_tables(struct text *out, const struct gen_file *file, const struct gen_statement *s)
+static void emit_tables(struct text *out, const struct gen_file *file,
+                        const struct gen_statement *s)
 {
     if (s->param_count > 0) {
         text_printf(out, "static const struct db_param %s_params[] = {\n", s->name);
         for (int i = 0; i < s->param_count; i++)
-            text_printf(out, "    {.name = \"%s\", .type = %s%s%s},\n", s->params[i].name, s->params[i].type->tag,
-                        s->params[i].is_array ? ", .is_array = true" : "",
+            text_printf(out, "    {.name = \"%s\", .type = %s%s%s},\n", s->params[i].name,
+                        s->params[i].type->tag, s->params[i].is_array ? ", .is_array = true" : "",
                         s->params[i].is_nullable ? ", .is_nullable = true" : "");
         text_printf(out, "};\n\n");
     }
@@ -122,37 +134,50 @@ static void emit_tables(struct text *out, const struct gen_file *file, const str
     text_printf(out, "static const struct db_column %s_columns[] = {\n", s->name);
     for (int i = 0; i < s->column_count; i++) {
         const struct gen_field *f = &s->columns[i];
-        text_printf(out, "    {.name = \"%s\", .type = %s,\n     .offset = offsetof(struct %s_%s_row, %s)", f->name, f->type->tag,
-                    file->prefix, s->name, f->name);
+        text_printf(
+            out, "    {.name = \"%s\", .type = %s,\n     .offset = offsetof(struct %s_%s_row, %s)",
+            f->name, f->type->tag, file->prefix, s->name, f->name);
         if (f->is_nullable)
-            text_printf(out, ",\n     .is_nullable = true, .has_offset = offsetof(struct %s_%s_row, has_%s)", file->prefix, s->name,
-                        f->name);
+            text_printf(
+                out,
+                ",\n     .is_nullable = true, .has_offset = offsetof(struct %s_%s_row, has_%s)",
+                file->prefix, s->name, f->name);
         text_printf(out, "},\n");
     }
     text_printf(out, "};\n\n");
 }
 
-static void emit_statement(struct text *out, const struct gen_file *file, const struct gen_statement *s)
+static void emit_statement(struct text *out, const struct gen_file *file,
+                           const struct gen_statement *s)
 {
-    text_printf(out, "const struct db_statement %s_%s_statement = {\n    .name = \"%s_%s\",\n    .sql_one =", file->prefix, s->name,
-                file->prefix, s->name);
+    text_printf(
+        out,
+        "const struct db_statement %s_%s_statement = {\n    .name = \"%s_%s\",\n    .sql_one =",
+        file->prefix, s->name, file->prefix, s->name);
     emit_string(out, &s->one);
     text_printf(out, ",\n    .sql_many =");
     emit_string(out, &s->many);
     text_printf(out, ",\n");
     if (s->param_count > 0)
-        text_printf(out, "    .params = %s_params,\n    .param_count = %d,\n", s->name, s->param_count);
+        text_printf(out, "    .params = %s_params,\n    .param_count = %d,\n", s->name,
+                    s->param_count);
     if (s->column_count > 0)
-        text_printf(out, "    .columns = %s_columns,\n    .column_count = %d,\n    .row_bytes = sizeof(struct %s_%s_row),\n", s->name,
-                    s->column_count, file->prefix, s->name);
+        text_printf(out,
+                    "    .columns = %s_columns,\n    .column_count = %d,\n    .row_bytes = "
+                    "sizeof(struct %s_%s_row),\n",
+                    s->name, s->column_count, file->prefix, s->name);
     if (s->cardinality == GEN_MAYBE)
-        text_printf(out, "    .found_offset = offsetof(struct %s_%s_row, found),\n", file->prefix, s->name);
-    text_printf(out, "    .cardinality = %s,\n    .is_read = %s,\n    .rows_max = %ld,\n", cardinalities[s->cardinality],
-                s->is_read ? "true" : "false", s->rows_max);
-    text_printf(out, "    .key_param = %d,\n    .distinct_param = %d,\n    .batch_max = %d,\n};\n\n", s->key, s->distinct,
-                s->is_batched ? s->batch_max : 1);
+        text_printf(out, "    .found_offset = offsetof(struct %s_%s_row, found),\n", file->prefix,
+                    s->name);
+    text_printf(out, "    .cardinality = %s,\n    .is_read = %s,\n    .rows_max = %ld,\n",
+                cardinalities[s->cardinality], s->is_read ? "true" : "false", s->rows_max);
+    text_printf(out,
+                "    .key_param = %d,\n    .distinct_param = %d,\n    .batch_max = %d,\n};\n\n",
+                s->key, s->distinct, s->is_batched ? s->batch_max : 1);
     if (s->cardinality == GEN_MANY)
-        text_printf(out, "_Static_assert(sizeof(struct %s_%s_rows) == sizeof(struct db_rows), \"the twin of db_rows\");\n\n",
+        text_printf(out,
+                    "_Static_assert(sizeof(struct %s_%s_rows) == sizeof(struct db_rows), \"the "
+                    "twin of db_rows\");\n\n",
                     file->prefix, s->name);
 }
 
@@ -168,12 +193,14 @@ static void emit_value(struct text *out, const struct gen_field *f)
     } else if (*m == 's') {
         text_printf(out, "        {.s = %s, .is_null = !%s.p", n, n);
     } else {
-        text_printf(out, "        {.%s = %s ? *%s : (%s)%s, .is_null = !%s", m, n, n, f->type->c, *m == 'u' ? "{{0}}" : "{0}", n);
+        text_printf(out, "        {.%s = %s ? *%s : (%s)%s, .is_null = !%s", m, n, n, f->type->c,
+                    *m == 'u' ? "{{0}}" : "{0}", n);
     }
     text_printf(out, "},\n");
 }
 
-static void emit_function(struct text *out, const struct gen_file *file, const struct gen_statement *s)
+static void emit_function(struct text *out, const struct gen_file *file,
+                          const struct gen_statement *s)
 {
     emit_prototype(out, file, s);
     text_printf(out, "\n{\n");
@@ -183,13 +210,15 @@ static void emit_function(struct text *out, const struct gen_file *file, const s
             emit_value(out, &s->params[i]);
         text_printf(out, "    };\n");
     }
-    text_printf(out, "    db_submit(&c->scope, &%s_%s_statement, %s, %s);\n}\n\n", file->prefix, s->name,
-                s->param_count > 0 ? "values" : "NULL", s->cardinality == GEN_NONE ? "NULL" : "ret");
+    text_printf(out, "    db_submit(&c->scope, &%s_%s_statement, %s, %s);\n}\n\n", file->prefix,
+                s->name, s->param_count > 0 ? "values" : "NULL",
+                s->cardinality == GEN_NONE ? "NULL" : "ret");
 }
 
 void gen_emit_source(const struct gen_file *file, struct text *out)
 {
-    text_printf(out, "/* Made by sqlgen from %s.sql: do not edit. */\n#include \"%s.sql.h\"\n\n", file->prefix, file->prefix);
+    text_printf(out, "/* Made by sqlgen from %s.sql: do not edit. */\n#include \"%s.sql.h\"\n\n",
+                file->prefix, file->prefix);
     for (int i = 0; i < file->count; i++) {
         emit_tables(out, file, &file->statements[i]);
         emit_statement(out, file, &file->statements[i]);
@@ -201,16 +230,22 @@ void gen_emit_source(const struct gen_file *file, struct text *out)
     text_printf(out, "    NULL,\n};\n");
 }
 
-void gen_emit_registry(const struct gen_file *files, int count, struct text *out_header, struct text *out_source)
+void gen_emit_registry(const struct gen_file *files, int count, struct text *out_header,
+                       struct text *out_source)
 {
-    text_printf(out_header, "/* Made by sqlgen: every signed statement of the program, NULL at the end. Do not edit. */\n"
-                            "#pragma once\n\n#include \"db/db.h\"\n\nextern const struct db_statement *const sql_statements[];\n");
-    text_printf(out_source, "/* Made by sqlgen: do not edit. */\n#include \"registry.h\"\n\n#include <stddef.h>\n\n");
+    text_printf(out_header, "/* Made by sqlgen: every signed statement of the program, NULL at the "
+                            "end. Do not edit. */\n"
+                            "#pragma once\n\n#include \"db/db.h\"\n\nextern const struct "
+                            "db_statement *const sql_statements[];\n");
+    text_printf(
+        out_source,
+        "/* Made by sqlgen: do not edit. */\n#include \"registry.h\"\n\n#include <stddef.h>\n\n");
     for (int i = 0; i < count; i++)
         text_printf(out_source, "#include \"%s.sql.h\"\n", files[i].prefix);
     text_printf(out_source, "\nconst struct db_statement *const sql_statements[] = {\n");
     for (int i = 0; i < count; i++)
         for (int j = 0; j < files[i].count; j++)
-            text_printf(out_source, "    &%s_%s_statement,\n", files[i].prefix, files[i].statements[j].name);
+            text_printf(out_source, "    &%s_%s_statement,\n", files[i].prefix,
+                        files[i].statements[j].name);
     text_printf(out_source, "    NULL,\n};\n");
 }

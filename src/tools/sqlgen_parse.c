@@ -1,6 +1,6 @@
-/* Reads a .sql file of signed statements: signature, directives, documentation, and where each form begins.
- * Called by sqlgen.c; the bodies go on to sqlgen_sql.c.
- * What must stay true: nothing that looks like a directive is taken for documentation. */
+/* Reads a .sql file of signed statements: signature, directives, documentation, and where each form
+ * begins. Called by sqlgen.c; the bodies go on to sqlgen_sql.c. What must stay true: nothing that
+ * looks like a directive is taken for documentation. */
 #include "sqlgen.h"
 
 #include <ctype.h>
@@ -22,10 +22,11 @@ static const struct gen_type types[] = {
 
 /* What a generated struct or function cannot be asked to spell. */
 static const char *const reserved[] = {
-    "auto",   "bool",     "break",  "c",      "case",   "char",   "const",    "continue", "default", "do",
-    "double", "else",     "enum",   "extern", "false",  "float",  "for",      "goto",     "if",      "inline",
-    "int",    "long",     "register", "restrict", "ret", "return", "short",   "signed",   "sizeof",  "static",
-    "struct", "switch",   "true",   "typedef", "union", "unsigned", "values", "void",     "volatile", "while",
+    "auto",    "bool",    "break",  "c",        "case",   "char",   "const",    "continue",
+    "default", "do",      "double", "else",     "enum",   "extern", "false",    "float",
+    "for",     "goto",    "if",     "inline",   "int",    "long",   "register", "restrict",
+    "ret",     "return",  "short",  "signed",   "sizeof", "static", "struct",   "switch",
+    "true",    "typedef", "union",  "unsigned", "values", "void",   "volatile", "while",
 };
 
 struct parser {
@@ -75,14 +76,17 @@ static void expect(struct parser *k, int line, const char *token)
         gen_fail(k->file, line, "expected '%s' before '%.20s'", token, k->at);
 }
 
-static void take_name(struct parser *k, int line, const char *what, char ret_name[static GEN_NAME_MAX + 1])
+static void take_name(struct parser *k, int line, const char *what,
+                      char ret_name[static GEN_NAME_MAX + 1])
 {
     skip_space(k);
     size_t n = 0;
-    while (islower((unsigned char)k->at[n]) || k->at[n] == '_' || (n > 0 && isdigit((unsigned char)k->at[n])))
+    while (islower((unsigned char)k->at[n]) || k->at[n] == '_' ||
+           (n > 0 && isdigit((unsigned char)k->at[n])))
         n++;
     if (n == 0 || isalnum((unsigned char)k->at[n]))
-        gen_fail(k->file, line, "expected the name of %s (lower case, digits, _) at '%.20s'", what, k->at);
+        gen_fail(k->file, line, "expected the name of %s (lower case, digits, _) at '%.20s'", what,
+                 k->at);
     if (n > GEN_NAME_MAX)
         gen_fail(k->file, line, "name of more than %d letters: %.*s", GEN_NAME_MAX, (int)n, k->at);
     memcpy(ret_name, k->at, n);
@@ -90,7 +94,8 @@ static void take_name(struct parser *k, int line, const char *what, char ret_nam
     k->at += n;
 }
 
-static void check_field_name(struct parser *k, int line, const struct gen_field *fields, int count, const char *name)
+static void check_field_name(struct parser *k, int line, const struct gen_field *fields, int count,
+                             const char *name)
 {
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (strcmp(reserved[i], name) == 0)
@@ -101,7 +106,8 @@ static void check_field_name(struct parser *k, int line, const struct gen_field 
 }
 
 /* name type[]?, ... ) */
-static int take_fields(struct parser *k, int line, struct gen_field *fields, int max, bool are_params)
+static int take_fields(struct parser *k, int line, struct gen_field *fields, int max,
+                       bool are_params)
 {
     int count = 0;
     if (take(k, ")"))
@@ -138,8 +144,8 @@ static void check_columns(struct parser *k, const struct gen_statement *s)
         for (int j = 0; j < s->column_count; j++)
             if (s->columns[j].is_nullable && starts(s->columns[i].name, "has_") &&
                 strcmp(s->columns[i].name + 4, s->columns[j].name) == 0)
-                gen_fail(k->file, s->line, "column '%s' collides with the flag of '%s'", s->columns[i].name,
-                         s->columns[j].name);
+                gen_fail(k->file, s->line, "column '%s' collides with the flag of '%s'",
+                         s->columns[i].name, s->columns[j].name);
     }
 }
 
@@ -158,11 +164,13 @@ static void read_words(struct parser *k)
 {
     static const char name[] = "-- name:", more[] = "--   ";
     k->words.n = 0;
-    text_add(&k->words, k->p + sizeof name - 1, (size_t)(line_end(k->p) - k->p) - (sizeof name - 1));
+    text_add(&k->words, k->p + sizeof name - 1,
+             (size_t)(line_end(k->p) - k->p) - (sizeof name - 1));
     next_line(k);
     while (!is_signature_complete(k->words.p) && starts(k->p, more)) {
         text_add(&k->words, " ", 1);
-        text_add(&k->words, k->p + sizeof more - 1, (size_t)(line_end(k->p) - k->p) - (sizeof more - 1));
+        text_add(&k->words, k->p + sizeof more - 1,
+                 (size_t)(line_end(k->p) - k->p) - (sizeof more - 1));
         next_line(k);
     }
     k->at = k->words.p;
@@ -172,12 +180,14 @@ static void read_signature(struct parser *k, struct gen_statement *s)
 {
     static const char *const words[] = {"none", "one", "maybe", "many"};
     char cardinality[GEN_NAME_MAX + 1];
-    *s = (struct gen_statement){.line = k->line, .key = -1, .distinct = -1, .batch_max = GEN_BATCH_MAX_DEFAULT};
+    *s = (struct gen_statement){
+        .line = k->line, .key = -1, .distinct = -1, .batch_max = GEN_BATCH_MAX_DEFAULT};
     read_words(k);
     take_name(k, s->line, "the statement", s->name);
     for (int i = 0; i < k->file->count; i++)
         if (strcmp(k->file->statements[i].name, s->name) == 0)
-            gen_fail(k->file, s->line, "'%s' was defined on line %d", s->name, k->file->statements[i].line);
+            gen_fail(k->file, s->line, "'%s' was defined on line %d", s->name,
+                     k->file->statements[i].line);
     expect(k, s->line, "(");
     s->param_count = take_fields(k, s->line, s->params, GEN_PARAMS_MAX, true);
     expect(k, s->line, "->");
@@ -271,7 +281,9 @@ static void read_comment(struct parser *k, struct gen_statement *s)
         s->rows_max = take_number(k, 1, 1000000);
         take(k, "rows");
     } else if (is_directive(k->at)) {
-        gen_fail(k->file, k->line, "unknown directive '%.*s' (documentation must not begin with a lower case word and a colon)",
+        gen_fail(k->file, k->line,
+                 "unknown directive '%.*s' (documentation must not begin with a lower case word "
+                 "and a colon)",
                  (int)strcspn(k->at, ":"), k->at);
     } else {
         text_add(&s->doc, p, n);
@@ -294,7 +306,8 @@ static void read_form(struct parser *k, struct gen_statement *s, bool is_many)
 {
     const char *from = k->p;
     int line = k->line;
-    while (*k->p && !starts(k->p, "-- name:") && !is_marker(k->p, "-- one:") && !is_marker(k->p, "-- many:"))
+    while (*k->p && !starts(k->p, "-- name:") && !is_marker(k->p, "-- one:") &&
+           !is_marker(k->p, "-- many:"))
         next_line(k);
     gen_sql(k->file, s, is_many, from, k->p, line, is_many ? &s->many : &s->one);
 }

@@ -71,7 +71,8 @@ static bool read_file(const char *path, struct text *out)
 }
 
 /* Make and ninja look at times: an unchanged file keeps its own. */
-static void write_if_changed(const char *dir, const char *name, const char *suffix, const struct text *content)
+static void write_if_changed(const char *dir, const char *name, const char *suffix,
+                             const struct text *content)
 {
     char path[4096];
     struct text old = {0};
@@ -79,7 +80,8 @@ static void write_if_changed(const char *dir, const char *name, const char *suff
         fprintf(stderr, "sqlgen: path too long: %s\n", dir);
         exit(1);
     }
-    bool same = read_file(path, &old) && old.n == content->n && memcmp(old.p, content->p, old.n) == 0;
+    bool same =
+        read_file(path, &old) && old.n == content->n && memcmp(old.p, content->p, old.n) == 0;
     text_free(&old);
     if (same)
         return;
@@ -99,7 +101,8 @@ static void set_prefix(struct gen_file *file)
     if (n < 5 || strcmp(base + n - 4, ".sql") != 0 || n - 4 > GEN_NAME_MAX)
         gen_fail(file, 1, "the file must be called <prefix>.sql");
     for (size_t i = 0; i < n - 4; i++)
-        if (!islower((unsigned char)base[i]) && base[i] != '_' && !(i > 0 && isdigit((unsigned char)base[i])))
+        if (!islower((unsigned char)base[i]) && base[i] != '_' &&
+            !(i > 0 && isdigit((unsigned char)base[i])))
             gen_fail(file, 1, "the prefix must be lower case letters, digits and _");
     memcpy(file->prefix, base, n - 4);
 }
@@ -152,7 +155,8 @@ int sqlgen_run(int argc, char **argv)
     qsort(files, (size_t)count, sizeof *files, compare_files);
     for (int i = 1; i < count; i++)
         if (strcmp(files[i - 1].prefix, files[i].prefix) == 0)
-            gen_fail(&files[i], 1, "the prefix '%s' is taken by %s", files[i].prefix, files[i - 1].path);
+            gen_fail(&files[i], 1, "the prefix '%s' is taken by %s", files[i].prefix,
+                     files[i - 1].path);
     write_all(argv[1], files, count);
     for (int i = 0; i < count; i++) {
         for (int j = 0; j < files[i].count; j++) {

@@ -1,6 +1,6 @@
-/* One SQL text: drops comments, leaves quotes alone, turns @name into $n::type. No parser: PostgreSQL has one.
- * Called by sqlgen_parse.c for each form of a statement.
- * What must stay true: nothing inside a quote changes, and no @name is left or guessed at. */
+/* One SQL text: drops comments, leaves quotes alone, turns @name into $n::type. No parser:
+ * PostgreSQL has one. Called by sqlgen_parse.c for each form of a statement. What must stay true:
+ * nothing inside a quote changes, and no @name is left or guessed at. */
 #include "sqlgen.h"
 
 #include <ctype.h>
@@ -122,11 +122,14 @@ static void put_ord(struct scan *k, const char *name, size_t n)
 {
     static const char suffix[] = "__ord";
     size_t tail = sizeof suffix - 1;
-    int param = n > tail && memcmp(name + n - tail, suffix, tail) == 0 ? gen_param(k->s, name, n - tail) : -1;
+    int param = n > tail && memcmp(name + n - tail, suffix, tail) == 0
+                    ? gen_param(k->s, name, n - tail)
+                    : -1;
     if (param < 0)
         gen_fail(k->file, k->line, "@%.*s is not a parameter of %s", (int)n, name, k->s->name);
     if (!k->is_many || !k->s->params[param].is_array)
-        gen_fail(k->file, k->line, "@%.*s exists only for array parameters, in the many form", (int)n, name);
+        gen_fail(k->file, k->line, "@%.*s exists only for array parameters, in the many form",
+                 (int)n, name);
     k->s->params[param].ord_used = true;
     text_printf(&k->out, "$%d::int4[]", place_of(k, param) + 1);
 }
@@ -139,7 +142,8 @@ static void put_param(struct scan *k)
         k->p++;
     size_t n = (size_t)(k->p - name);
     if (strchr("<@~!#%^&|?", before))
-        gen_fail(k->file, k->line, "is this an operator or a parameter? Put a space before @%.*s", (int)n, name);
+        gen_fail(k->file, k->line, "is this an operator or a parameter? Put a space before @%.*s",
+                 (int)n, name);
     int param = gen_param(k->s, name, n);
     if (param < 0) {
         put_ord(k, name, n);
@@ -147,7 +151,8 @@ static void put_param(struct scan *k)
     }
     struct gen_field *f = &k->s->params[param];
     f->used = true;
-    text_printf(&k->out, "$%d::%s%s", place_of(k, param), f->type->sql, k->is_many || f->is_array ? "[]" : "");
+    text_printf(&k->out, "$%d::%s%s", place_of(k, param), f->type->sql,
+                k->is_many || f->is_array ? "[]" : "");
 }
 
 static void only_space_left(struct scan *k)
@@ -207,8 +212,8 @@ static void add_tidy(struct text *out, const struct text *in)
     }
 }
 
-void gen_sql(const struct gen_file *file, struct gen_statement *s, bool is_many, const char *p, const char *end, int line,
-             struct text *out)
+void gen_sql(const struct gen_file *file, struct gen_statement *s, bool is_many, const char *p,
+             const char *end, int line, struct text *out)
 {
     struct scan k = {.file = file, .s = s, .is_many = is_many, .p = p, .end = end, .line = line};
     for (int i = 0; i < s->param_count; i++)
@@ -222,8 +227,8 @@ void gen_sql(const struct gen_file *file, struct gen_statement *s, bool is_many,
     for (int i = 0; i < s->param_count; i++) {
         const struct gen_field *f = &s->params[i];
         if (!f->used && i != s->key) /* a key may only choose the lane */
-            gen_fail(file, s->line, "%s: parameter '%s' is not used in the %s form", s->name, f->name,
-                     is_many ? "many" : "one");
+            gen_fail(file, s->line, "%s: parameter '%s' is not used in the %s form", s->name,
+                     f->name, is_many ? "many" : "one");
         arrays += f->is_array;
         ords += f->ord_used;
     }
