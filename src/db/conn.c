@@ -1,7 +1,7 @@
 /* A session at work: sends units in pipeline mode and reads what comes back, never blocking.
- * connect.c brings it up; lane.c, lease.c and setup.c send through it and are told when a unit is over.
- * What must stay true: every query sent has one entry in the ring of expected replies, in order; PQgetResult is
- * only called when PQisBusy says it will not block; one Sync per unit. */
+ * connect.c brings it up; lane.c, lease.c and setup.c send through it and are told when a unit is
+ * over. What must stay true: every query sent has one entry in the ring of expected replies, in
+ * order; PQgetResult is only called when PQisBusy says it will not block; one Sync per unit. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,7 +16,8 @@ bool db_conn_is_ready(const struct db_conn *conn)
     return conn->state == CONN_READY;
 }
 
-/* ---- expected replies --------------------------------------------------------------------------------- */
+/* ---- expected replies
+ * --------------------------------------------------------------------------------- */
 
 static struct db_reply *head(struct db_conn *conn)
 {
@@ -50,7 +51,8 @@ static void expect(struct db_conn *conn, struct db_reply reply)
     conn->replies[(conn->reply_head + conn->reply_count++) & (conn->reply_cap - 1)] = reply;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------ */
+/* ---- sending
+ * ------------------------------------------------------------------------------------------ */
 
 void db_conn_push(struct db_conn *conn, struct db_unit *unit)
 {
@@ -133,9 +135,9 @@ bool db_conn_send_exec(struct db_conn *conn, const struct db_plan *plan, bool is
     CHECK(wire->count == plan->param_counts[is_many]);
     int ok = PQsendQueryPrepared(conn->pg, name, wire->count, wire->values, wire->bytes,
                                  db_wire_formats, 1);
-    return sent(conn, ok,
-                (struct db_reply){
-                    .kind = REPLY_EXEC, .plan = plan, .is_many = is_many, .member = member});
+    return sent(
+        conn, ok,
+        (struct db_reply){.kind = REPLY_EXEC, .plan = plan, .is_many = is_many, .member = member});
 }
 
 void db_conn_watch(struct db_conn *conn)
@@ -169,7 +171,8 @@ bool db_conn_send_sync(struct db_conn *conn)
     return conn->state != CONN_BROKEN;
 }
 
-/* Few different values, so that SET is rare. It shares the unit's transaction: if that fails, so does the SET. */
+/* Few different values, so that SET is rare. It shares the unit's transaction: if that fails, so
+ * does the SET. */
 bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
 {
     static const uint32_t buckets_ms[] = {1000, 2000, 5000, 10000, 30000};
@@ -187,7 +190,8 @@ bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
     return db_conn_send_command(conn, sql, REPLY_COMMAND);
 }
 
-/* ---- receiving ---------------------------------------------------------------------------------------- */
+/* ---- receiving
+ * ---------------------------------------------------------------------------------------- */
 
 static void unit_over(struct db_conn *conn)
 {
@@ -222,7 +226,8 @@ static void take_rows(struct db_conn *conn, struct db_unit *unit, PGresult *resu
         db_failure_make(&unit->failure, REASON_INTERNAL_ERROR, "42P17", conn->db->error);
     /* COMMIT of a transaction that had failed is answered, politely, with ROLLBACK. */
     if (reply->kind == REPLY_COMMIT && strcmp(PQcmdStatus(result), "COMMIT") != 0)
-        db_failure_make(&unit->failure, REASON_CONFLICT, "25P02", "COMMIT was answered by ROLLBACK");
+        db_failure_make(&unit->failure, REASON_CONFLICT, "25P02",
+                        "COMMIT was answered by ROLLBACK");
     PQclear(result);
 }
 
@@ -313,7 +318,8 @@ void db_conn_io(struct db_conn *conn, int events)
         flush(conn);
 }
 
-/* ---- up and down -------------------------------------------------------------------------------------- */
+/* ---- up and down
+ * -------------------------------------------------------------------------------------- */
 
 void db_conn_up(struct db_conn *conn)
 {

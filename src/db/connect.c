@@ -1,10 +1,11 @@
-/* From nothing to a session: host names, PQconnectPoll, session settings, and the next attempt when it fails.
+/* From nothing to a session: host names, PQconnectPoll, session settings, and the next attempt when
+ * it fails.
  *
  *   OFF -> RESOLVING -> CONNECTING -> (SETUP, first connection only) -> READY
  *                           any of them -> BROKEN -> WAITING -> RESOLVING ...
  *
- * What must stay true: the watcher is stopped before libpq closes its socket, and set again after every poll
- * (the socket may be another one, even with the same number). */
+ * What must stay true: the watcher is stopped before libpq closes its socket, and set again after
+ * every poll (the socket may be another one, even with the same number). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -91,7 +92,8 @@ void db_conn_retry_later(struct db_conn *conn)
     start_timer(conn, (uint32_t)(1 + bits % (max + 1)));
 }
 
-/* ---- parameters --------------------------------------------------------------------------------------- */
+/* ---- parameters
+ * --------------------------------------------------------------------------------------- */
 
 struct keywords {
     const char *names[KEYWORDS_MAX];
@@ -125,7 +127,8 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
         return false;
     }
     for (const PQconninfoOption *o = options; o->keyword; o++) {
-        if (!o->val || (host && (strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "port") == 0)))
+        if (!o->val ||
+            (host && (strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "port") == 0)))
             continue;
         if (strcmp(o->keyword, "options") == 0)
             theirs = o->val;
@@ -206,7 +209,8 @@ void db_conn_start(struct db_conn *conn)
     PQconninfoFree(options);
 }
 
-/* ---- polling ------------------------------------------------------------------------------------------ */
+/* ---- polling
+ * ------------------------------------------------------------------------------------------ */
 
 static bool is_on(const struct db_conn *conn, const char *parameter)
 {
@@ -216,7 +220,8 @@ static bool is_on(const struct db_conn *conn, const char *parameter)
 
 static void on_session(struct db_conn *conn)
 {
-    if (conn->needs_writes && (is_on(conn, "in_hot_standby") || is_on(conn, "default_transaction_read_only"))) {
+    if (conn->needs_writes &&
+        (is_on(conn, "in_hot_standby") || is_on(conn, "default_transaction_read_only"))) {
         db_conn_break(conn, "the server is read-only");
         return;
     }

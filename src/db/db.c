@@ -1,7 +1,7 @@
-/* The worker's database: builds lanes and leases, takes statements in, runs the pump at the end of each loop
- * turn, and says whether the database is usable.
- * main makes one per worker; generated code calls db_submit.
- * What must stay true: db_submit never runs anybody's step and never blocks; sending happens in the pump. */
+/* The worker's database: builds lanes and leases, takes statements in, runs the pump at the end of
+ * each loop turn, and says whether the database is usable. main makes one per worker; generated
+ * code calls db_submit. What must stay true: db_submit never runs anybody's step and never blocks;
+ * sending happens in the pump. */
 #include "db/db.h"
 
 #include <errno.h>
@@ -39,7 +39,8 @@ void db_set_error(struct db *db, const char *format, ...)
         *p = p[1] ? ' ' : '\0';
 }
 
-/* ---- the pump ----------------------------------------------------------------------------------------- */
+/* ---- the pump
+ * ----------------------------------------------------------------------------------------- */
 
 static bool is_busy(const struct db *db)
 {
@@ -86,7 +87,8 @@ static void on_tick(struct ev_loop *ev, ev_timer *w, int events)
         ev_timer_stop(ev, w);
 }
 
-/* ---- statements in ------------------------------------------------------------------------------------ */
+/* ---- statements in
+ * ------------------------------------------------------------------------------------ */
 
 void db_submit(struct op_scope *scope, const struct db_statement *statement,
                const struct db_value *values, void *ret)
@@ -114,7 +116,8 @@ void db_submit(struct op_scope *scope, const struct db_statement *statement,
     }
 }
 
-/* ---- state -------------------------------------------------------------------------------------------- */
+/* ---- state
+ * -------------------------------------------------------------------------------------------- */
 
 void db_update_state(struct db *db)
 {
@@ -156,7 +159,8 @@ const struct db_stats *db_stats(const struct db *db)
     return &db->stats;
 }
 
-/* ---- birth and death ---------------------------------------------------------------------------------- */
+/* ---- birth and death
+ * ---------------------------------------------------------------------------------- */
 
 static void init_set(struct db *db, struct db_queue_set *set)
 {

@@ -1,7 +1,7 @@
 /* Rows from PostgreSQL's binary format into row structs, text into the scope's arena.
  * lane.c and lease.c call it once the Sync has come.
- * What must stay true: a detached member is not written to; a server that sends what was not promised is an
- * internal error of that member, never a wild write. */
+ * What must stay true: a detached member is not written to; a server that sends what was not
+ * promised is an internal error of that member, never a wild write. */
 #include <endian.h>
 #include <errno.h>
 
@@ -126,9 +126,9 @@ static void decode_row(struct db_member *m, const PGresult *result, int row, int
                 fail(m, REASON_INTERNAL_ERROR, c->name);
             continue;
         }
-        int r = decode_value(c->type, PQgetvalue(result, row, i + first),
-                             PQgetlength(result, row, i + first), m->op.scope->arena,
-                             base + c->offset);
+        int r =
+            decode_value(c->type, PQgetvalue(result, row, i + first),
+                         PQgetlength(result, row, i + first), m->op.scope->arena, base + c->offset);
         if (r == -ENOMEM)
             fail(m, REASON_MESSAGE_TOO_LARGE, "the call's memory budget is spent");
         else if (r < 0)

@@ -1,7 +1,7 @@
-/* Arguments to PostgreSQL's binary format. Each is encoded once, when its request is submitted, as a
- * big-endian length and its bytes: the form in which it stands in an array too, so that a batch is made by
- * copying. Called by db.c (db_encode) and lane.c, lease.c (db_wire_*).
- * What must stay true: nothing of the caller's memory is needed after db_encode. */
+/* Arguments to PostgreSQL's binary format. Each is encoded once, when its request is submitted, as
+ * a big-endian length and its bytes: the form in which it stands in an array too, so that a batch
+ * is made by copying. Called by db.c (db_encode) and lane.c, lease.c (db_wire_*). What must stay
+ * true: nothing of the caller's memory is needed after db_encode. */
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -240,7 +240,8 @@ void db_wire_one(const struct db_member *m, struct db_wire *ret_wire)
     }
 }
 
-/* ---- many members, one array per parameter ------------------------------------------------------------ */
+/* ---- many members, one array per parameter
+ * ------------------------------------------------------------ */
 
 static uint8_t *gather_scalars(uint8_t *p, enum db_type type, struct db_member *const *members,
                                unsigned count, unsigned param)

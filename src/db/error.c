@@ -1,7 +1,7 @@
-/* SQLSTATEs and constraint names to reasons (grpc-server notes 5.2). Only what is needed to answer the client is
- * kept; the server's text goes to the log, never to the client.
- * Called by conn.c for every error result. What must stay true: "unknown" is said whenever the database may
- * have committed, and never when it cannot have. */
+/* SQLSTATEs and constraint names to reasons (grpc-server notes 5.2). Only what is needed to answer
+ * the client is kept; the server's text goes to the log, never to the client. Called by conn.c for
+ * every error result. What must stay true: "unknown" is said whenever the database may have
+ * committed, and never when it cannot have. */
 #include <stdio.h>
 
 #include "db/internal.h"
@@ -11,14 +11,15 @@ static const struct {
     enum reason reason;
     bool restart;
 } states[] = {
-    {"40001", REASON_CONFLICT, true},          /* serialization_failure */
-    {"40P01", REASON_CONFLICT, true},          /* deadlock_detected */
-    {"55P03", REASON_CONFLICT, false},         /* lock_not_available: lock_timeout */
-    {"57014", REASON_DEADLINE_PASSED, false},  /* query_canceled: statement_timeout follows the deadline */
-    {"0A000", REASON_INTERNAL_ERROR, true},    /* cached plan must not change result type */
-    {"26000", REASON_INTERNAL_ERROR, true},    /* no such prepared statement */
-    {"25P02", REASON_CONFLICT, true},          /* the transaction had failed before */
-    {"25P03", REASON_CONFLICT, true},          /* idle_in_transaction_session_timeout */
+    {"40001", REASON_CONFLICT, true},  /* serialization_failure */
+    {"40P01", REASON_CONFLICT, true},  /* deadlock_detected */
+    {"55P03", REASON_CONFLICT, false}, /* lock_not_available: lock_timeout */
+    {"57014", REASON_DEADLINE_PASSED,
+     false}, /* query_canceled: statement_timeout follows the deadline */
+    {"0A000", REASON_INTERNAL_ERROR, true},       /* cached plan must not change result type */
+    {"26000", REASON_INTERNAL_ERROR, true},       /* no such prepared statement */
+    {"25P02", REASON_CONFLICT, true},             /* the transaction had failed before */
+    {"25P03", REASON_CONFLICT, true},             /* idle_in_transaction_session_timeout */
     {"25006", REASON_DATABASE_UNAVAILABLE, true}, /* a standby: the primary has moved */
     {"23505", REASON_INTERNAL_ERROR, false},
     {"23503", REASON_INTERNAL_ERROR, false},
@@ -34,11 +35,12 @@ static bool is_class(const struct db_failure *f, const char *prefix)
     return strncmp(f->sqlstate, prefix, strlen(prefix)) == 0;
 }
 
-/* An error that came with COMMIT. These say for certain that it did not happen; of others nobody knows, e.g. a
- * backend told to stop while it waited for the synchronous standby has committed. */
+/* An error that came with COMMIT. These say for certain that it did not happen; of others nobody
+ * knows, e.g. a backend told to stop while it waited for the synchronous standby has committed. */
 static bool is_refused_commit(const struct db_failure *f)
 {
-    return is_class(f, "23") || is_class(f, "40001") || is_class(f, "40P01") || is_class(f, "25P02");
+    return is_class(f, "23") || is_class(f, "40001") || is_class(f, "40P01") ||
+           is_class(f, "25P02");
 }
 
 static void classify(struct db_failure *f, const char *constraint)
@@ -98,7 +100,6 @@ bool db_failure_is_personal(const struct db_failure *f)
 {
     if (f->error.unknown)
         return false;
-    return is_class(f, "57014") ||
-           !(is_class(f, "57") || is_class(f, "53") || is_class(f, "08") || is_class(f, "58") ||
-             is_class(f, "25006"));
+    return is_class(f, "57014") || !(is_class(f, "57") || is_class(f, "53") || is_class(f, "08") ||
+                                     is_class(f, "58") || is_class(f, "25006"));
 }

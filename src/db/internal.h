@@ -1,12 +1,12 @@
-/* The inside of the database layer: members wait in queues, ride in units, units travel on connections.
- * Only src/db includes it (and its unit tests). Picture:
+/* The inside of the database layer: members wait in queues, ride in units, units travel on
+ * connections. Only src/db includes it (and its unit tests). Picture:
  *
- *   db_submit -> member -> queue of its statement -> unit (one execution, one Sync) -> db_conn -> PostgreSQL
- *                lane.c                              lane.c, encode.c                  conn.c, connect.c
- *   scope->want_tx: member -> tx -> leased db_conn                                     lease.c
+ *   db_submit -> member -> queue of its statement -> unit (one execution, one Sync) -> db_conn ->
+ * PostgreSQL lane.c                              lane.c, encode.c                  conn.c,
+ * connect.c scope->want_tx: member -> tx -> leased db_conn lease.c
  *
- * What must stay true: a member is in exactly one place (a queue, a unit, a tx, the failing list or the pool);
- * replies are expected in the order in which things were sent. */
+ * What must stay true: a member is in exactly one place (a queue, a unit, a tx, the failing list or
+ * the pool); replies are expected in the order in which things were sent. */
 #pragma once
 
 #include <libpq-fe.h>
@@ -14,9 +14,9 @@
 #include "base/list.h"
 #include "db/db.h"
 
-#define DB_PARAMS_MAX 128    /* on the wire: array parameters of batched statements take two */
-#define DB_INLINE_BYTES 384  /* encoded arguments that need no memory of their own */
-#define DB_KEEP_BYTES 16384  /* larger argument buffers are given back at once */
+#define DB_PARAMS_MAX 128   /* on the wire: array parameters of batched statements take two */
+#define DB_INLINE_BYTES 384 /* encoded arguments that need no memory of their own */
+#define DB_KEEP_BYTES 16384 /* larger argument buffers are given back at once */
 #define DB_VALUE_BYTES_MAX (32 * 1024 * 1024) /* all arguments of one member */
 #define DB_GRACE_NS (1000 * NS_PER_MS)        /* how long requests wait for a lane that is down */
 #define DB_TICK_MS 100
@@ -35,7 +35,8 @@ struct db_plan {
     unsigned batch_max; /* 1: not batched */
 };
 
-/* ---- members ------------------------------------------------------------------------------------------ */
+/* ---- members
+ * ------------------------------------------------------------------------------------------ */
 
 enum member_state { MEMBER_QUEUED, MEMBER_SENT, MEMBER_FAILING };
 
@@ -64,8 +65,8 @@ struct db_member {
     const char *failed_why;
     bool detached;
     bool is_solo; /* in set->solo, or sent from there */
-    bool alone;  /* shares a unit with nobody */
-    bool resent; /* went down with a connection once */
+    bool alone;   /* shares a unit with nobody */
+    bool resent;  /* went down with a connection once */
     uint32_t rewinds;
     uint32_t cursor; /* rows decoded so far */
     uint32_t data_cap;
@@ -78,7 +79,8 @@ static inline const struct db_slot *member_slots(const struct db_member *m)
     return (const void *)m->data;
 }
 
-/* ---- queues and lanes --------------------------------------------------------------------------------- */
+/* ---- queues and lanes
+ * --------------------------------------------------------------------------------- */
 
 /* Those who wait for one statement. */
 struct db_queue {
@@ -91,15 +93,22 @@ struct db_queue {
 
 /* What one write lane, or all read lanes together, have to do. */
 struct db_queue_set {
-    struct list ready;       /* queues with members, longest waiting first */
-    struct list solo;        /* members of a failed batch, to be executed alone, before everything else */
+    struct list ready; /* queues with members, longest waiting first */
+    struct list solo;  /* members of a failed batch, to be executed alone, before everything else */
     struct db_queue *queues; /* one per plan */
     uint32_t count;
     int64_t down_since_ns; /* 0: at least one lane is up */
 };
 
 struct db_reply {
-    enum db_reply_kind { REPLY_PREPARE, REPLY_DESCRIBE, REPLY_EXEC, REPLY_COMMAND, REPLY_COMMIT, REPLY_SYNC } kind;
+    enum db_reply_kind {
+        REPLY_PREPARE,
+        REPLY_DESCRIBE,
+        REPLY_EXEC,
+        REPLY_COMMAND,
+        REPLY_COMMIT,
+        REPLY_SYNC
+    } kind;
     bool is_many;
     const struct db_plan *plan;
     struct db_member *member; /* REPLY_EXEC in a transaction */
@@ -114,10 +123,10 @@ struct db_failure {
 };
 
 enum unit_kind {
-    UNIT_SETUP,   /* preparing and describing on the first connection */
-    UNIT_CHECK,   /* do the mapped constraints exist? */
-    UNIT_EXEC,    /* a lane's execution */
-    UNIT_TX,      /* statements inside a transaction */
+    UNIT_SETUP, /* preparing and describing on the first connection */
+    UNIT_CHECK, /* do the mapped constraints exist? */
+    UNIT_EXEC,  /* a lane's execution */
+    UNIT_TX,    /* statements inside a transaction */
     UNIT_COMMIT,
     UNIT_ROLLBACK,
 };
@@ -159,9 +168,9 @@ struct db_conn {
     struct list units; /* sent, oldest first */
     struct db_reply *replies;
     uint32_t reply_head, reply_count, reply_cap; /* a ring; cap is a power of two */
-    uint8_t *prepared;                           /* per plan and form: PREPARED and a generation */
-    uint32_t timeout_ms;                         /* the session's statement_timeout; 0: not known */
-    int64_t progress_ns;                         /* when the oldest unit became the oldest */
+    uint8_t *prepared;   /* per plan and form: PREPARED and a generation from 0 */
+    uint32_t timeout_ms; /* the session's statement_timeout; 0: not known */
+    int64_t progress_ns; /* when the oldest unit became the oldest */
     struct db_lane *lane;
     struct db_lease *lease;
     struct resolve *resolve;
@@ -176,7 +185,8 @@ struct db_lane {
     uint8_t *batches; /* per plan: batched units in flight (at most 1, so that batches can form) */
 };
 
-/* ---- transactions ------------------------------------------------------------------------------------- */
+/* ---- transactions
+ * ------------------------------------------------------------------------------------- */
 
 enum tx_state {
     TX_WAITING, /* no connection yet */
@@ -205,7 +215,8 @@ struct db_lease {
     struct db_tx *tx;
 };
 
-/* ---- the worker's database ---------------------------------------------------------------------------- */
+/* ---- the worker's database
+ * ---------------------------------------------------------------------------- */
 
 struct db {
     struct loop *loop;
@@ -227,13 +238,13 @@ struct db {
     unsigned set_count;
     struct db_lease *leases;
     struct list tx_waiting;
-    struct list failing;      /* members to be told at the end of the loop turn */
+    struct list failing; /* members to be told at the end of the loop turn */
     struct list members_free;
     unsigned members_free_count;
     struct list units_free;
     unsigned unit_cap;
-    uint32_t in_flight;   /* units */
-    uint8_t *scratch;     /* arrays of the unit being sent */
+    uint32_t in_flight; /* units */
+    uint8_t *scratch;   /* arrays of the unit being sent */
     size_t scratch_cap;
     struct loop_task pump;
     ev_timer tick;
@@ -245,10 +256,13 @@ struct db {
 int db_plans_build(struct db *db, const struct db_statement *const *statements);
 void db_plans_free(struct db *db);
 const struct db_plan *db_plan_of(const struct db *db, const struct db_statement *statement);
-/* The prepared statement's name on a connection; @generation grows when it had to be prepared again. */
-void db_plan_name(const struct db_plan *plan, bool is_many, unsigned generation, char ret_name[static 24]);
+/* The prepared statement's name on a connection; @generation grows when it had to be prepared
+ * again. */
+void db_plan_name(const struct db_plan *plan, bool is_many, unsigned generation,
+                  char ret_name[static 24]);
 /* 0, or -EPROTO and db->error when the server describes the statement differently. */
-int db_plan_check(struct db *db, const struct db_plan *plan, bool is_many, const PGresult *description);
+int db_plan_check(struct db *db, const struct db_plan *plan, bool is_many,
+                  const PGresult *description);
 
 /* types.c */
 Oid db_type_oid(enum db_type type, bool is_array);
@@ -263,19 +277,23 @@ struct db_wire {
     int count;
 };
 void db_wire_one(const struct db_member *m, struct db_wire *ret_wire);
-void db_wire_many(struct db *db, struct db_member *const *members, unsigned count, struct db_wire *ret_wire);
+void db_wire_many(struct db *db, struct db_member *const *members, unsigned count,
+                  struct db_wire *ret_wire);
 extern const int db_wire_formats[DB_PARAMS_MAX];
 
-/* decode.c: the rows of @result go to the members; what cannot be delivered is noted in member->failed. */
+/* decode.c: the rows of @result go to the members; what cannot be delivered is noted in
+ * member->failed. */
 void db_decode_one(struct db_member *m, const PGresult *result);
 void db_decode_many(struct db_member *const *members, unsigned count, const PGresult *result);
 
 /* error.c */
 void db_failure_set(struct db_failure *f, const PGresult *result, bool after_result);
-void db_failure_make(struct db_failure *f, enum reason reason, const char *sqlstate, const char *detail);
+void db_failure_make(struct db_failure *f, enum reason reason, const char *sqlstate,
+                     const char *detail);
 bool db_failure_is_rewind(const struct db_failure *f);
 bool db_failure_is_stale_plan(const struct db_failure *f);
-/* It says something about the request, not about the database: members of a batch are then tried alone. */
+/* It says something about the request, not about the database: members of a batch are then tried
+ * alone. */
 bool db_failure_is_personal(const struct db_failure *f);
 
 /* member.c */
@@ -297,14 +315,15 @@ void db_conn_deinit(struct db_conn *conn);
 void db_conn_retry_later(struct db_conn *conn);
 void db_conn_poll(struct db_conn *conn);
 
-/* resolve.c: names to addresses on a helper thread; on_done on the loop with "hostaddr" lists, or NULL and an error. */
+/* resolve.c: names to addresses on a helper thread; on_done on the loop with "hostaddr" lists, or
+ * NULL and an error. */
 struct resolve;
 bool resolve_is_needed(const PQconninfoOption *options);
 struct resolve *resolve_start(struct loop *loop, const PQconninfoOption *options,
                               void (*on_done)(void *ctx, struct resolve *resolve), void *ctx);
 /* False with *ret_error set when no name has an address. The strings live until resolve_free. */
-bool resolve_result(const struct resolve *r, const char **ret_host, const char **ret_hostaddr, const char **ret_port,
-                    const char **ret_error);
+bool resolve_result(const struct resolve *r, const char **ret_host, const char **ret_hostaddr,
+                    const char **ret_port, const char **ret_error);
 /* Also while it is still running: then it waits for the thread. */
 void resolve_free(struct resolve *r);
 
@@ -316,17 +335,19 @@ void db_conn_io(struct db_conn *conn, int events);
 void db_conn_break(struct db_conn *conn, const char *why);
 void db_conn_lost(struct db_conn *conn);
 void db_conn_watch(struct db_conn *conn);
-/* @unit is the next to be sent; what follows belongs to it, up to db_conn_send_sync. False: the connection broke. */
+/* @unit is the next to be sent; what follows belongs to it, up to db_conn_send_sync. False: the
+ * connection broke. */
 void db_conn_push(struct db_conn *conn, struct db_unit *unit);
 bool db_conn_send_command(struct db_conn *conn, const char *sql, enum db_reply_kind kind);
 /* Text parameters and results; not prepared. */
-bool db_conn_send_query(struct db_conn *conn, const char *sql, int count, const char *const *values);
+bool db_conn_send_query(struct db_conn *conn, const char *sql, int count,
+                        const char *const *values);
 bool db_conn_send_prepare(struct db_conn *conn, const struct db_plan *plan, bool is_many);
 bool db_conn_send_describe(struct db_conn *conn, const struct db_plan *plan, bool is_many);
 /* Forgets that it was prepared: the next execution prepares it under a new name. */
 void db_conn_forget_plan(struct db_conn *conn, const struct db_plan *plan, bool is_many);
-bool db_conn_send_exec(struct db_conn *conn, const struct db_plan *plan, bool is_many, const struct db_wire *wire,
-                       struct db_member *member);
+bool db_conn_send_exec(struct db_conn *conn, const struct db_plan *plan, bool is_many,
+                       const struct db_wire *wire, struct db_member *member);
 bool db_conn_send_sync(struct db_conn *conn);
 /* Makes the session's statement_timeout fit @deadline_ns. */
 bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns);

@@ -1,11 +1,12 @@
-/* Lanes: who waits is gathered into units, a unit is one execution and one Sync, its results go back by ordinal.
+/* Lanes: who waits is gathered into units, a unit is one execution and one Sync, its results go
+ * back by ordinal.
  *
  *   write lane  one connection, one unit in flight; a key always takes the same lane, in order
- *   read lanes  share one set of queues; several units in flight each, but one batch per statement and lane, so
- *               that the next batch can form behind it
+ *   read lanes  share one set of queues; several units in flight each, but one batch per statement
+ * and lane, so that the next batch can form behind it
  *
- * What must stay true: an error in a batch is nobody's error: its members are then executed alone, in order,
- * before anything else of their lane. */
+ * What must stay true: an error in a batch is nobody's error: its members are then executed alone,
+ * in order, before anything else of their lane. */
 #include <stdio.h>
 
 #include "base/check.h"
@@ -14,7 +15,8 @@
 #define BLOCKED_MAX 32   /* keys that a batch must not overtake; more end the gathering */
 #define READ_SHARE_MIN 8 /* a read batch is not split over idle lanes below this */
 
-/* ---- queues ------------------------------------------------------------------------------------------- */
+/* ---- queues
+ * ------------------------------------------------------------------------------------------- */
 
 static bool is_set_down_long(const struct db_queue_set *set, int64_t now_ns)
 {
@@ -105,7 +107,8 @@ void db_lane_submit(struct db *db, struct db_member *m)
     db_wake(db);
 }
 
-/* ---- gathering ---------------------------------------------------------------------------------------- */
+/* ---- gathering
+ * ---------------------------------------------------------------------------------------- */
 
 static bool contains(const uint64_t *hashes, unsigned n, uint64_t hash)
 {
@@ -135,21 +138,21 @@ static void board(struct db_unit *unit, struct db_member *m)
     unit->members[unit->count++] = m;
 }
 
-/* Takes up to @max members of one statement, in order. Who may not ride along (same distinct value as somebody
- * aboard) stays, and so does everybody behind him with the same key. */
+/* Takes up to @max members of one statement, in order. Who may not ride along (same distinct value
+ * as somebody aboard) stays, and so does everybody behind him with the same key. */
 static void gather(struct db_unit *unit, struct db_queue *q, unsigned max)
 {
     const struct db_statement *s = q->plan->statement;
     uint64_t blocked[BLOCKED_MAX];
     unsigned blocked_count = 0;
-    list_for_each(node, &q->members)
-    {
+    list_for_each(node, &q->members) {
         struct db_member *m = list_entry(node, struct db_member, node);
         if (unit->count == max || blocked_count == BLOCKED_MAX)
             break;
         if (is_late(m)) {
             db_lane_leave(m);
-            db_member_fail_later(m, REASON_DEADLINE_PASSED, false, "the deadline passed in the queue");
+            db_member_fail_later(m, REASON_DEADLINE_PASSED, false,
+                                 "the deadline passed in the queue");
             continue;
         }
         if (m->alone && unit->count > 0)
@@ -166,7 +169,8 @@ static void gather(struct db_unit *unit, struct db_queue *q, unsigned max)
     }
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------ */
+/* ---- sending
+ * ------------------------------------------------------------------------------------------ */
 
 static void count_batch(struct db_stats *stats, unsigned members)
 {
@@ -273,8 +277,7 @@ static bool send_next(struct db *db, struct db_queue_set *set, struct db_lane *l
 {
     if (!list_is_empty(&set->solo))
         return send_solo(db, set, lanes, n);
-    list_for_each(node, &set->ready)
-    {
+    list_for_each(node, &set->ready) {
         if (send_queue(db, list_entry(node, struct db_queue, ready), lanes, n))
             return true;
     }
@@ -291,7 +294,8 @@ void db_lanes_pump(struct db *db)
     }
 }
 
-/* ---- results ------------------------------------------------------------------------------------------ */
+/* ---- results
+ * ------------------------------------------------------------------------------------------ */
 
 static void deliver(struct db_unit *unit)
 {
@@ -308,13 +312,14 @@ static void fail_all(struct db_unit *unit, const struct op_error *error)
 {
     for (unsigned i = 0; i < unit->count; i++) {
         struct op_error own = *error;
-        snprintf(own.detail, sizeof own.detail, "%s: %.*s", unit->plan->statement->name, 100, error->detail);
+        snprintf(own.detail, sizeof own.detail, "%s: %.*s", unit->plan->statement->name, 100,
+                 error->detail);
         db_member_done(unit->members[i], &own);
     }
 }
 
-/* Back to the head of the lane, each to be executed alone. Nobody waits for the detached: nothing of theirs has
- * happened, and nothing will. */
+/* Back to the head of the lane, each to be executed alone. Nobody waits for the detached: nothing
+ * of theirs has happened, and nothing will. */
 static void one_by_one(struct db_unit *unit)
 {
     for (unsigned i = unit->count; i-- > 0;) {
@@ -408,14 +413,15 @@ static bool were_resent(const struct db_unit *unit)
 static void unit_lost(struct db_lane *lane, struct db_unit *unit)
 {
     /* The server said no before it died: nothing has happened. A read never does anything. */
-    bool nothing_happened = unit->plan->statement->is_read ||
-                            (unit->failure.set && !unit->failure.error.unknown);
+    bool nothing_happened =
+        unit->plan->statement->is_read || (unit->failure.set && !unit->failure.error.unknown);
     leave_lane(lane, unit);
     if (nothing_happened && !were_resent(unit)) {
         requeue(unit);
         return;
     }
-    struct op_error error = {.reason = nothing_happened ? REASON_DATABASE_UNAVAILABLE : REASON_OUTCOME_UNKNOWN,
+    struct op_error error = {.reason = nothing_happened ? REASON_DATABASE_UNAVAILABLE
+                                                        : REASON_OUTCOME_UNKNOWN,
                              .unknown = !nothing_happened};
     snprintf(error.detail, sizeof error.detail, "connection lost: %.*s", 100, lane->conn.error);
     fail_all(unit, &error);
@@ -435,7 +441,8 @@ void db_lane_lost(struct db_lane *lane, struct list *units)
     }
 }
 
-/* ---- lanes that are down ------------------------------------------------------------------------------ */
+/* ---- lanes that are down
+ * ------------------------------------------------------------------------------ */
 
 void db_lane_state(struct db_lane *lane)
 {

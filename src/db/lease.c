@@ -1,12 +1,13 @@
-/* Transactions over several steps of a call: a leased connection, BEGIN in the same flight as the first
- * statement, COMMIT as the point of no return.
+/* Transactions over several steps of a call: a leased connection, BEGIN in the same flight as the
+ * first statement, COMMIT as the point of no return.
  *
  *   WAITING -> OPEN -> COMMITTING -> (gone)          scope waits for the commit op
  *                  \-> ROLLING_BACK -> (gone)        nobody waits
  *                  \-> LOST                          the scope learns it with its next statement
  *
  * The runner drives it through db_tx; statements come from db.c when scope->want_tx.
- * What must stay true: a lease goes back to the pool outside of any transaction; scope->lease is NULL or ours. */
+ * What must stay true: a lease goes back to the pool outside of any transaction; scope->lease is
+ * NULL or ours. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -68,7 +69,8 @@ static bool is_db_down_long(const struct db *db)
     return true;
 }
 
-/* ---- what the scope asks for -------------------------------------------------------------------------- */
+/* ---- what the scope asks for
+ * -------------------------------------------------------------------------- */
 
 void db_tx_submit(struct db *db, struct op_scope *scope, struct db_member *m)
 {
@@ -79,7 +81,8 @@ void db_tx_submit(struct db *db, struct op_scope *scope, struct db_member *m)
     }
     m->tx = tx;
     if (tx->state == TX_LOST) {
-        db_member_fail_later(m, REASON_DATABASE_UNAVAILABLE, true, "the transaction's connection was lost");
+        db_member_fail_later(m, REASON_DATABASE_UNAVAILABLE, true,
+                             "the transaction's connection was lost");
     } else if (is_db_down_long(db)) {
         db_member_fail_later(m, REASON_DATABASE_UNAVAILABLE, false, "the database is down");
     } else {
@@ -181,7 +184,8 @@ static void rollback(struct op_scope *scope)
 
 const struct op_tx db_tx = {.commit = commit, .rollback = rollback};
 
-/* ---- what goes out ------------------------------------------------------------------------------------ */
+/* ---- what goes out
+ * ------------------------------------------------------------------------------------ */
 
 /* The deadline is the transaction's, so its settings end with it. */
 static bool send_begin(struct db_conn *conn, const struct db_tx *tx)
@@ -292,7 +296,8 @@ void db_leases_pump(struct db *db)
     }
 }
 
-/* ---- what comes back ---------------------------------------------------------------------------------- */
+/* ---- what comes back
+ * ---------------------------------------------------------------------------------- */
 
 static void decode(struct db_member *m)
 {
@@ -341,7 +346,8 @@ void db_lease_unit_done(struct db_lease *lease, struct db_unit *unit)
 static void tx_lost(struct db_tx *tx, const struct db_unit *commit)
 {
     if (tx->state == TX_OPEN) {
-        /* Nothing of it has happened; the scope is told by its next statement, or by those below. */
+        /* Nothing of it has happened; the scope is told by its next statement, or by those below.
+         */
         tx->state = TX_LOST;
         tx->lease->tx = NULL;
         tx->lease = NULL;
@@ -381,8 +387,7 @@ void db_leases_tick(struct db *db)
 
 void db_tx_fail_waiting(struct db *db)
 {
-    list_for_each(node, &db->tx_waiting)
-    {
+    list_for_each(node, &db->tx_waiting) {
         fail_queued(list_entry(node, struct db_tx, node), REASON_DATABASE_UNAVAILABLE, false,
                     "the database is down");
     }

@@ -1,6 +1,6 @@
 /* Members and units: pools, and how a member ends. Used by every other file of this folder.
- * What must stay true: a member's scope is told exactly once or not at all (detached); nothing here runs the
- * waiter's code except db_member_done. */
+ * What must stay true: a member's scope is told exactly once or not at all (detached); nothing here
+ * runs the waiter's code except db_member_done. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,7 +29,7 @@ struct db_member *db_member_new(struct db *db)
     m->state = MEMBER_QUEUED;
     m->failed = REASON_NONE;
     m->failed_why = NULL;
-    m->detached = m->alone = m->resent = m->is_solo = false;
+    m->detached = m->alone = m->resent = m->is_solo = m->failed_restart = false;
     m->rewinds = 0;
     return m;
 }

@@ -1,6 +1,6 @@
-/* Statements as this worker uses them: parameter types of both forms, names on the wire, and the boot check.
- * db.c builds them once; setup.c compares them with the server's own description.
- * What must stay true: a plan's index is the same on every connection. */
+/* Statements as this worker uses them: parameter types of both forms, names on the wire, and the
+ * boot check. db.c builds them once; setup.c compares them with the server's own description. What
+ * must stay true: a plan's index is the same on every connection. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,8 +34,7 @@ static void build(struct db *db, struct db_plan *plan, const struct db_statement
     }
     plan->batch_max = 1;
     if (s->sql_many && s->batch_max > 1)
-        plan->batch_max =
-            s->batch_max < db->limits.batch_max ? s->batch_max : db->limits.batch_max;
+        plan->batch_max = s->batch_max < db->limits.batch_max ? s->batch_max : db->limits.batch_max;
     if (plan->batch_max > db->unit_cap)
         db->unit_cap = plan->batch_max;
 }
@@ -83,7 +82,7 @@ const struct db_plan *db_plan_of(const struct db *db, const struct db_statement 
 void db_plan_name(const struct db_plan *plan, bool is_many, unsigned generation,
                   char ret_name[static 24])
 {
-    if (generation <= 1)
+    if (generation == 0)
         snprintf(ret_name, 24, "%c%u", is_many ? 'm' : 's', plan->index);
     else
         snprintf(ret_name, 24, "%c%u.%u", is_many ? 'm' : 's', plan->index, generation);
@@ -129,7 +128,8 @@ int db_plan_check(struct db *db, const struct db_plan *plan, bool is_many,
     int count = plan->param_counts[is_many];
     if (PQnparams(description) != count) {
         db_set_error(db, "statement %s (%s form): %d parameters, the signature has %d",
-                     plan->statement->name, is_many ? "many" : "one", PQnparams(description), count);
+                     plan->statement->name, is_many ? "many" : "one", PQnparams(description),
+                     count);
         return -EPROTO;
     }
     for (int i = 0; i < count; i++)

@@ -1,7 +1,7 @@
-/* Host names to addresses on a helper thread, because PQconnectStart would look them up on the loop.
- * connect.c uses it for conninfos whose hosts are neither numbers nor socket directories; the names are kept
- * beside the addresses, so that sslmode=verify-full still checks them.
- * What must stay true: the thread touches nothing but its own struct. */
+/* Host names to addresses on a helper thread, because PQconnectStart would look them up on the
+ * loop. connect.c uses it for conninfos whose hosts are neither numbers nor socket directories; the
+ * names are kept beside the addresses, so that sslmode=verify-full still checks them. What must
+ * stay true: the thread touches nothing but its own struct. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <pthread.h>

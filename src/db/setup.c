@@ -1,7 +1,7 @@
-/* The boot check, on the worker's first connection: every statement is prepared and described and must be what
- * its signature says; every constraint that reasons.def names should exist.
- * connect.c starts it; when it is through, the other lanes connect.
- * What must stay true: no request runs before the check has passed. */
+/* The boot check, on the worker's first connection: every statement is prepared and described and
+ * must be what its signature says; every constraint that reasons.def names should exist. connect.c
+ * starts it; when it is through, the other lanes connect. What must stay true: no request runs
+ * before the check has passed. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -18,15 +18,18 @@ void db_setup_start(struct db_conn *conn)
     for (unsigned i = 0; good && i < db->plan_count; i++) {
         const struct db_plan *plan = &db->plans[i];
         if (plan->statement->sql_one)
-            good = db_conn_send_prepare(conn, plan, false) && db_conn_send_describe(conn, plan, false);
+            good =
+                db_conn_send_prepare(conn, plan, false) && db_conn_send_describe(conn, plan, false);
         if (good && plan->statement->sql_many)
-            good = db_conn_send_prepare(conn, plan, true) && db_conn_send_describe(conn, plan, true);
+            good =
+                db_conn_send_prepare(conn, plan, true) && db_conn_send_describe(conn, plan, true);
     }
     if (good)
         db_conn_send_sync(conn);
 }
 
-/* A violation is reported under the constraint's name, or under that of a unique index without one. */
+/* A violation is reported under the constraint's name, or under that of a unique index without one.
+ */
 static void check_constraints(struct db_conn *conn)
 {
     struct buf names = {0};
@@ -35,11 +38,12 @@ static void check_constraints(struct db_conn *conn)
     buf_printf(&names, buf_len(&names) ? "}" : "{}");
     db_conn_push(conn, db_unit_new(conn->db, UNIT_CHECK));
     const char *values[] = {(const char *)names.p + names.start};
-    if (db_conn_send_query(conn,
-                           "SELECT string_agg(c, ', ') FROM unnest($1::text[]) c"
-                           " WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = c)"
-                           " AND NOT EXISTS (SELECT FROM pg_class WHERE relname = c AND relkind IN ('i', 'I'))",
-                           1, values))
+    if (db_conn_send_query(
+            conn,
+            "SELECT string_agg(c, ', ') FROM unnest($1::text[]) c"
+            " WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = c)"
+            " AND NOT EXISTS (SELECT FROM pg_class WHERE relname = c AND relkind IN ('i', 'I'))",
+            1, values))
         db_conn_send_sync(conn);
     buf_deinit(&names);
 }

@@ -1,7 +1,9 @@
-/* A private PostgreSQL for tests; see pg.h. The server runs as user postgres when we are root (it refuses to
- * run as root), dies with us, and listens on nothing but its socket. */
+/* A private PostgreSQL for tests; see pg.h. The server runs as user postgres when we are root (it
+ * refuses to run as root), dies with us, and listens on its socket and the loopback address only.
+ */
 #include "support/pg.h"
 
+#include <arpa/inet.h>
 #include <ftw.h>
 #include <pwd.h>
 #include <signal.h>
@@ -9,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,6 +23,7 @@ static struct {
     char dir[64];
     char data[80];
     char conninfo[160];
+    unsigned port;
     pid_t pid;
     pid_t owner; /* who started it: a forked child must not stop it */
 } pg;
@@ -33,8 +37,8 @@ static void die(const char *what)
 static const char *program(const char *name)
 {
     static char path[256];
-    const char *dirs[] = {getenv("PG_BINDIR"), "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin",
-                          "/usr/lib/postgresql/17/bin", "/usr/bin"};
+    const char *dirs[] = {getenv("PG_BINDIR"), "/usr/lib/postgresql/15/bin",
+                          "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin", "/usr/bin"};
     for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", dirs[i] ? dirs[i] : "", name);
         if (access(path, X_OK) == 0)
@@ -84,6 +88,19 @@ static void clean_up(void)
     nftw(pg.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* A port that nobody has: the kernel's choice, given back a moment before the server takes it. */
+static unsigned free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(fd, (struct sockaddr *)&address, bytes) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
+        die("no free port");
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
 static void make_cluster(void)
 {
     const struct passwd *user = getuid() == 0 ? getpwnam("postgres") : NULL;
@@ -95,13 +112,23 @@ static void make_cluster(void)
     pg.owner = getpid();
     atexit(clean_up);
     snprintf(pg.data, sizeof pg.data, "%s/data", pg.dir);
-    snprintf(pg.conninfo, sizeof pg.conninfo, "host=%s dbname=postgres user=postgres", pg.dir);
+    pg.port = free_port();
+    snprintf(pg.conninfo, sizeof pg.conninfo, "host=%s port=%u dbname=postgres user=postgres",
+             pg.dir, pg.port);
     char path[256];
     snprintf(path, sizeof path, "%s", program("initdb"));
-    char *const argv[] = {path,        (char[]){"-D"},       pg.data,
-                          (char[]){"-A"}, (char[]){"trust"},    (char[]){"-U"},
-                          (char[]){"postgres"}, (char[]){"--no-sync"}, (char[]){"-E"},
-                          (char[]){"UTF8"}, (char[]){"--no-locale"}, NULL};
+    char *const argv[] = {path,
+                          (char[]){"-D"},
+                          pg.data,
+                          (char[]){"-A"},
+                          (char[]){"trust"},
+                          (char[]){"-U"},
+                          (char[]){"postgres"},
+                          (char[]){"--no-sync"},
+                          (char[]){"-E"},
+                          (char[]){"UTF8"},
+                          (char[]){"--no-locale"},
+                          NULL};
     int status = 0;
     pid_t pid = spawn(argv);
     if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
@@ -114,19 +141,22 @@ void pg_start(void)
         make_cluster();
     if (pg.pid > 0)
         return;
-    char path[256];
+    char path[256], port[16];
     snprintf(path, sizeof path, "%s", program("postgres"));
+    snprintf(port, sizeof port, "%u", pg.port);
     char *const argv[] = {path,
                           (char[]){"-D"},
                           pg.data,
                           (char[]){"-k"},
                           pg.dir,
                           (char[]){"-c"},
-                          (char[]){"listen_addresses="},
+                          (char[]){"listen_addresses=localhost"},
+                          (char[]){"-p"},
+                          port,
                           (char[]){"-c"},
                           (char[]){"fsync=off"},
                           (char[]){"-c"},
-                          (char[]){"deadlock_timeout=100ms"},
+                          (char[]){"deadlock_timeout=400ms"},
                           NULL};
     pg.pid = spawn(argv);
     for (int i = 0; i < 1000; i++) {
@@ -164,6 +194,17 @@ PGconn *pg_session(void)
     if (PQstatus(conn) != CONNECTION_OK)
         die(PQerrorMessage(conn));
     return conn;
+}
+
+const char *pg_conninfo_of_stopped(void)
+{
+    return pg.conninfo;
+}
+
+unsigned pg_tcp_port(void)
+{
+    pg_conninfo();
+    return pg.port;
 }
 
 static PGresult *run(PGconn *conn, const char *sql)

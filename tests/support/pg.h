@@ -1,4 +1,5 @@
-/* A private PostgreSQL for tests: its own cluster in a temporary directory, on a unix socket, without fsync.
+/* A private PostgreSQL for tests: its own cluster in a temporary directory, on a unix socket (and a
+ * loopback port), without fsync.
  * One per test binary, made at first use, gone with the process. Blocking calls: tests only. */
 #pragma once
 
@@ -6,6 +7,10 @@
 
 /* "host=/tmp/... dbname=postgres user=postgres"; starts the server if need be. */
 const char *pg_conninfo(void);
+/* The same without starting it again. */
+const char *pg_conninfo_of_stopped(void);
+/* It listens on 127.0.0.1 and ::1 here too. */
+unsigned pg_tcp_port(void);
 
 /* Fast shutdown (as an operator would), and start again on the same data. */
 void pg_stop(void);

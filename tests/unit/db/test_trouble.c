@@ -1,0 +1,416 @@
+/* Connections that die, servers that stop and start under load, and schemas that are not what was
+ * signed. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "support.h"
+
+static void kill_lane(unsigned lane)
+{
+    char sql[100];
+    snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d, 5000)",
+             PQbackendPID(t_db->lanes[lane].conn.pg));
+    pg_exec(sql);
+}
+
+TEST(trouble, a_write_in_flight_on_a_lost_connection_is_unknown_and_not_repeated)
+{
+    struct caller c[2];
+    struct t_wait_and_log_row row;
+    t_begin_lane();
+    caller_init(&c[0]);
+    t_wait_and_log(&c[0].call, &row, 0.5, 1);
+    t_turn(30);
+    caller_init(&c[1]); /* still in the queue: waits for the new connection */
+    t_nothing(&c[1].call, 2);
+    /* The server's word is lost on the way: all that is seen is the end of the connection. */
+    shutdown(PQsocket(t_db->lanes[0].conn.pg), SHUT_RDWR);
+    t_wait_all(c, 2);
+    ASSERT_INT_EQ(c[0].call.scope.error.reason, REASON_OUTCOME_UNKNOWN);
+    ASSERT_TRUE(c[0].call.scope.error.unknown);
+    ASSERT_INT_EQ(c[1].call.scope.error.reason, REASON_NONE);
+    t_turn(700);
+    /* It did happen, or not; once at most. */
+    ASSERT_INT_IN(pg_value("SELECT count(*) FROM log WHERE member = 1")[0], '0', '1');
+    ASSERT_INT_EQ(db_stats(t_db)->reconnects, 1);
+    caller_deinit(&c[0]);
+    caller_deinit(&c[1]);
+    t_end();
+}
+
+TEST(trouble, a_write_that_the_server_refused_before_it_died_is_repeated)
+{
+    struct caller c;
+    struct t_wait_and_log_row row;
+    t_begin_lane();
+    caller_init(&c);
+    t_wait_and_log(&c.call, &row, 0.3, 1);
+    t_turn(50);
+    kill_lane(0); /* FATAL 57P01 in the middle of the statement: nothing has happened */
+    t_one(&c);
+    ASSERT_STR_EQ(c.call.scope.error.detail, "");
+    ASSERT_INT_EQ(row.v, 1);
+    ASSERT_STR_EQ(pg_value("SELECT count(*) FROM log"), "1");
+    caller_deinit(&c);
+    t_end();
+}
+
+TEST(trouble, reads_in_flight_are_sent_again)
+{
+    struct caller c[20];
+    struct t_some_of_rows rows[20];
+    t_begin();
+    for (unsigned i = 0; i < 20; i++) {
+        caller_init(&c[i]);
+        t_some_of(&c[i].call, &rows[i], (int32_t)(i % 5));
+    }
+    t_pump();
+    ASSERT_INT_EQ(t_db->in_flight, 2);
+    for (unsigned i = 0; i < 2; i++)
+        shutdown(PQsocket(t_db->lanes[t_limits.write_lanes + i].conn.pg), SHUT_RDWR);
+    t_wait_all(c, 20);
+    for (unsigned i = 0; i < 20; i++) {
+        ASSERT_STR_EQ(c[i].call.scope.error.detail, "");
+        ASSERT_INT_EQ(rows[i].count, i % 5);
+        caller_deinit(&c[i]);
+    }
+    ASSERT_INT_EQ(db_stats(t_db)->reconnects, 2);
+    t_end();
+}
+
+TEST(trouble, an_idle_connection_that_dies_is_replaced)
+{
+    struct caller c;
+    struct t_one_of_row row;
+    t_begin();
+    for (unsigned i = 0; i < t_db->lane_count; i++)
+        kill_lane(i);
+    t_turn(50);
+    caller_init(&c);
+    t_one_of(&c.call, &row, 1);
+    t_one(&c);
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_NONE);
+    t_wait_up();
+    ASSERT_INT_EQ(db_stats(t_db)->reconnects, t_db->lane_count);
+    ASSERT_INT_EQ(t_state, 1);
+    caller_deinit(&c);
+    t_end();
+}
+
+/* ---- a server that goes away under load
+ * --------------------------------------------------------------- */
+
+#define CALLERS 60
+
+static struct caller load[CALLERS];
+static struct t_add_row load_rows[CALLERS];
+static unsigned load_good, load_unknown, load_refused, load_next;
+static bool load_stop;
+
+static void load_add(struct caller *c)
+{
+    unsigned i = (unsigned)(c - load);
+    c->done = false;
+    c->call.scope.error = (struct op_error){.reason = REASON_NONE};
+    c->call.scope.deadline_ns = t_loop.now_ns + 5 * NS_PER_S;
+    t_add(&c->call, &load_rows[i], t_uuid(i), t_uuid(load_next++), 1);
+}
+
+static void load_done(struct caller *c)
+{
+    enum reason reason = c->call.scope.error.reason;
+    if (reason == REASON_NONE)
+        load_good++;
+    else if (c->call.scope.error.unknown)
+        load_unknown++;
+    else
+        load_refused++;
+    if (load_stop)
+        return;
+    if (reason == REASON_DATABASE_UNAVAILABLE)
+        return; /* a client that backs off; started again below */
+    load_add(c);
+}
+
+static void load_begin(void)
+{
+    load_good = load_unknown = load_refused = 0;
+    load_stop = false;
+    for (unsigned i = 0; i < CALLERS; i++) {
+        caller_init(&load[i]);
+        load[i].then = load_done;
+        load_add(&load[i]);
+    }
+}
+
+static bool is_state(void *arg)
+{
+    return t_state == *(int *)arg;
+}
+
+static void go_away_and_come_back(void (*stop)(void), unsigned pause_ms)
+{
+    int down = 0, up = 1;
+    t_begin();
+    load_begin();
+    t_turn(100);
+    ASSERT_TRUE(load_good > 100);
+    stop();
+    ASSERT_TRUE(t_wait(is_state, &down, 5000));
+    t_turn(pause_ms);
+    pg_start();
+    ASSERT_TRUE(t_wait(is_state, &up, 15000));
+    t_wait_up();
+    unsigned before = load_good;
+    for (unsigned i = 0; i < CALLERS; i++)
+        if (load[i].done)
+            load_add(&load[i]);
+    t_turn(200);
+    ASSERT_TRUE(load_good > before + 100);
+    load_stop = true;
+    t_wait_all(load, CALLERS);
+    /* Every acknowledged one is there, every refused one is not; the unknown may be either. */
+    unsigned stored = (unsigned)atoi(pg_value("SELECT count(*) FROM log"));
+    ASSERT_INT_IN(stored, load_good, load_good + load_unknown);
+    ASSERT_STR_EQ(pg_value("SELECT count(*) FROM (SELECT request FROM log GROUP BY request HAVING "
+                           "count(*) > 1) x"),
+                  "0");
+    ASSERT_INT_EQ(atoi(pg_value("SELECT sum(balance) - 100000 FROM account")), stored);
+    ASSERT_TRUE(load_unknown <= CALLERS);
+    for (unsigned i = 0; i < CALLERS; i++)
+        caller_deinit(&load[i]);
+    ASSERT_INT_EQ(db_stats(t_db)->queue_now, 0);
+    t_end();
+}
+
+TEST(trouble, a_restart_shorter_than_the_grace_refuses_nobody)
+{
+    go_away_and_come_back(pg_stop, 0);
+    ASSERT_INT_EQ(load_refused, 0);
+}
+
+TEST(trouble, a_longer_stop_refuses_quickly_and_recovers)
+{
+    go_away_and_come_back(pg_stop, 2000);
+    ASSERT_INT_IN(load_refused, 1, CALLERS * 2);
+}
+
+TEST(trouble, a_crash_loses_nothing_that_was_acknowledged)
+{
+    go_away_and_come_back(pg_crash, 0);
+}
+
+TEST(trouble, a_database_that_is_down_refuses_at_once_after_the_grace)
+{
+    struct caller c[3];
+    struct t_one_of_row row;
+    struct t_many_of_rows rows;
+    int down = 0;
+    t_begin();
+    pg_stop();
+    ASSERT_TRUE(t_wait(is_state, &down, 5000));
+    caller_init(&c[0]);
+    int64_t start_ns = clock_mono_ns(&clock_system);
+    t_one_of(&c[0].call, &row, 1);
+    t_one(&c[0]);
+    int64_t waited_ns = clock_mono_ns(&clock_system) - start_ns;
+    ASSERT_INT_EQ(c[0].call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
+    ASSERT_INT_IN(waited_ns, 0, 1500 * NS_PER_MS);
+    caller_init(&c[1]);
+    caller_init(&c[2]);
+    c[2].call.scope.want_tx = true;
+    start_ns = clock_mono_ns(&clock_system);
+    t_many_of(&c[1].call, &rows, 1);
+    t_put(&c[2].call, 1, STR("v"));
+    t_one(&c[1]);
+    t_one(&c[2]);
+    ASSERT_INT_IN(clock_mono_ns(&clock_system) - start_ns, 0, 100 * NS_PER_MS);
+    ASSERT_INT_EQ(c[1].call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
+    ASSERT_INT_EQ(c[2].call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
+    ASSERT_HAS(db_error(t_db), "connect");
+    for (unsigned i = 0; i < 3; i++)
+        caller_deinit(&c[i]);
+    t_end();
+    pg_start();
+}
+
+/* ---- starting
+ * ------------------------------------------------------------------------------------------ */
+
+static bool is_told(void *arg)
+{
+    (void)arg;
+    return t_state != 0;
+}
+
+TEST(boot, waits_for_a_database_that_is_not_there_yet)
+{
+    struct caller c;
+    struct t_one_of_row row;
+    t_begin();
+    t_end();
+    pg_stop();
+    t_begin_with(pg_conninfo_of_stopped(), t_statements);
+    t_turn(200);
+    ASSERT_FALSE(db_is_up(t_db));
+    pg_start();
+    ASSERT_TRUE(t_wait(is_told, NULL, 10000));
+    ASSERT_INT_EQ(t_state, 1);
+    caller_init(&c);
+    t_one_of(&c.call, &row, 1);
+    t_one(&c);
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_NONE);
+    caller_deinit(&c);
+    t_end();
+}
+
+static void refused(const struct db_statement *statement, const char *why)
+{
+    const struct db_statement *const statements[] = {&t_get_item_statement, statement, NULL};
+    struct caller c;
+    t_begin();
+    t_end();
+    t_begin_with(pg_conninfo(), statements);
+    ASSERT_TRUE(t_wait(is_told, NULL, 10000));
+    ASSERT_INT_EQ(t_state, -EPROTO);
+    ASSERT_HAS(db_error(t_db), statement->name);
+    ASSERT_HAS(db_error(t_db), why);
+    ASSERT_FALSE(db_is_up(t_db));
+    /* Nothing runs, nothing hangs. */
+    struct t_get_item_row row;
+    caller_init(&c);
+    t_get_item(&c.call, &row, 1);
+    t_one(&c);
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
+    caller_deinit(&c);
+    t_turn(100);
+    ASSERT_HAS(db_error(t_db), why);
+    t_end();
+}
+
+static const struct db_column one_int8[] = {{.name = "v", .type = DB_INT8}};
+static const struct db_column one_int4[] = {{.name = "v", .type = DB_INT4}};
+
+TEST(boot, refuses_a_column_of_another_type)
+{
+    static const struct db_statement s = {.name = "drifted",
+                                          .sql_one = "SELECT 1::int4",
+                                          .columns = one_int8,
+                                          .column_count = 1,
+                                          .cardinality = DB_ONE,
+                                          .row_bytes = 8,
+                                          .key_param = -1,
+                                          .distinct_param = -1,
+                                          .batch_max = 1};
+    refused(&s, "v int8");
+}
+
+TEST(boot, refuses_another_number_of_columns)
+{
+    static const struct db_statement s = {.name = "drifted",
+                                          .sql_one = "SELECT 1::int4, 2",
+                                          .columns = one_int4,
+                                          .column_count = 1,
+                                          .cardinality = DB_ONE,
+                                          .row_bytes = 8,
+                                          .key_param = -1,
+                                          .distinct_param = -1,
+                                          .batch_max = 1};
+    refused(&s, "2 columns, the signature has 1");
+}
+
+TEST(boot, refuses_a_table_that_is_not_there)
+{
+    static const struct db_statement s = {.name = "drifted",
+                                          .sql_one = "SELECT v FROM gone",
+                                          .columns = one_int4,
+                                          .column_count = 1,
+                                          .cardinality = DB_ONE,
+                                          .row_bytes = 8,
+                                          .key_param = -1,
+                                          .distinct_param = -1,
+                                          .batch_max = 1};
+    refused(&s, "\"gone\" does not exist");
+}
+
+TEST(boot, refuses_a_many_form_without_its_ordinal)
+{
+    static const struct db_statement s = {.name = "drifted",
+                                          .sql_one = "SELECT 1::int4",
+                                          .sql_many = "SELECT 1::int8, 1::int4",
+                                          .columns = one_int4,
+                                          .column_count = 1,
+                                          .cardinality = DB_ONE,
+                                          .row_bytes = 8,
+                                          .key_param = -1,
+                                          .distinct_param = -1,
+                                          .batch_max = 8};
+    refused(&s, "n int4");
+}
+
+TEST(boot, warns_of_constraints_that_do_not_exist)
+{
+    t_begin();
+    if (reason_constraint(0))
+        ASSERT_HAS(db_error(t_db), reason_constraint(0));
+    else
+        ASSERT_STR_EQ(db_error(t_db), "");
+    t_end();
+}
+
+TEST(boot, refuses_a_conninfo_that_is_none)
+{
+    struct db *db = NULL;
+    t_begin();
+    ASSERT_INT_EQ(db_new(&db, &t_loop, "nonsense=1", &db_limits_default, t_statements, NULL, NULL),
+                  -EINVAL);
+    ASSERT_NULL(db);
+    t_end();
+}
+
+TEST(boot, a_read_only_server_takes_no_writes)
+{
+    t_begin();
+    t_end();
+    pg_exec("ALTER SYSTEM SET default_transaction_read_only = on");
+    pg_exec("SELECT pg_reload_conf()");
+    t_begin_with(pg_conninfo(), t_statements);
+    t_turn(300);
+    ASSERT_FALSE(db_is_up(t_db));
+    ASSERT_HAS(db_error(t_db), "read-only");
+    pg_exec("ALTER SYSTEM RESET default_transaction_read_only");
+    pg_exec("SELECT pg_reload_conf()");
+    t_wait_up();
+    t_end();
+}
+
+TEST(boot, finds_a_server_by_name_without_blocking)
+{
+    char conninfo[200];
+    t_begin();
+    t_end();
+    snprintf(conninfo, sizeof conninfo, "host=localhost port=%u dbname=postgres user=postgres",
+             pg_tcp_port());
+    t_begin_with(conninfo, t_statements);
+    ASSERT_INT_EQ(t_db->lanes[0].conn.state, CONN_RESOLVING);
+    t_wait_up();
+    ASSERT_STR_EQ(PQhost(t_db->lanes[0].conn.pg), "localhost");
+    t_end();
+    t_begin_with("host=no-such-host.invalid dbname=postgres", t_statements);
+    t_turn(300);
+    ASSERT_HAS(db_error(t_db), "no-such-host.invalid");
+    t_end();
+}
+
+TEST(boot, may_be_given_up_at_any_moment)
+{
+    t_begin();
+    t_end();
+    for (unsigned ms = 0; ms < 30; ms++) {
+        t_begin_with(ms % 3 ? pg_conninfo() : "host=localhost port=1", t_statements);
+        t_turn(ms);
+        t_end();
+    }
+}
