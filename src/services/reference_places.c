@@ -1,0 +1,199 @@
+/* Finding places by what somebody has typed so far: a sorted list of the beginnings of all words, searched for the prefix.
+ * SearchPlaces calls it. What must stay true: texts and queries are folded by the same function. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "services/reference_internal.h"
+
+#define QUERY_BYTES_MAX 256 /* 64 characters; longer queries find nothing */
+
+/* Latin letters from U+00C0 to U+017F without their marks, two bytes each. */
+static const char latin[] =
+    "a a a a a a aec e e e e i i i i d n o o o o o   o u u u u y thss"
+    "a a a a a a aec e e e e i i i i d n o o o o o   o u u u u y thy "
+    "a a a a a a c c c c c c c c d d d d e e e e e e e e e e g g g g "
+    "g g g g h h h h i i i i i i i i i i ijijj j k k k l l l l l l l "
+    "l l l n n n n n n n n n o o o o o o oeoer r r r r r s s s s s s "
+    "s s t t t t t t u u u u u u u u u u u u w w y y y z z z z z z s ";
+#define LATIN_FIRST 0xC0
+#define LATIN_LAST 0x17F
+static_assert(sizeof latin == 2 * (LATIN_LAST - LATIN_FIRST + 1) + 1, "a pair for each letter");
+
+/* The code point of @bytes bytes at @p; only those of two bytes matter here. */
+static unsigned point_of(const char *p, size_t bytes)
+{
+    if (bytes == 1)
+        return (unsigned char)p[0];
+    return bytes == 2 ? (((unsigned char)p[0] & 31u) << 6) | ((unsigned char)p[1] & 63u) : 0xFFFFu;
+}
+
+/* Combining marks vanish, so decomposed text folds like composed. */
+static bool is_mark(unsigned point)
+{
+    return (point >= 0x300 && point <= 0x36F) || point == '\'';
+}
+
+size_t reference_fold(struct str text, char *ret_text)
+{
+    size_t n = 0;
+    bool gap = false;
+    while (text.n > 0) {
+        size_t bytes = str_utf8_next(text);
+        if (bytes == 0)
+            bytes = 1;
+        unsigned point = point_of(text.p, bytes);
+        char pair[2] = {0, ' '};
+        if (point >= LATIN_FIRST && point <= LATIN_LAST)
+            memcpy(pair, &latin[2 * (point - LATIN_FIRST)], 2);
+        else if ((point >= 'a' && point <= 'z') || (point >= '0' && point <= '9'))
+            pair[0] = (char)point;
+        else if (point >= 'A' && point <= 'Z')
+            pair[0] = (char)(point + 32);
+        bool letter = pair[0] && pair[0] != ' ';
+        if (letter && gap && n > 0)
+            ret_text[n++] = ' ';
+        if (letter)
+            ret_text[n++] = pair[0];
+        if (letter && pair[1] != ' ')
+            ret_text[n++] = pair[1];
+        gap = letter ? false : gap || !is_mark(point);
+        text.p += bytes;
+        text.n -= bytes;
+    }
+    ret_text[n] = '\0';
+    return n;
+}
+
+static char *folded(struct arena *arena, const char *text)
+{
+    struct str s = str_of(text);
+    char *copy = arena_alloc(arena, 2 * s.n + 2);
+    reference_fold(s, copy);
+    return copy;
+}
+
+static void add_words(struct reference_build *b, struct reference_word *words, uint16_t place, const char *text)
+{
+    const char *key = folded(&b->made->arena, text);
+    for (const char *p = key; *p; p++)
+        if (p == key || p[-1] == ' ')
+            words[b->made->word_count++] = (struct reference_word){.text = p, .place = place, .kind = p == key ? 1 : 2};
+}
+
+static void add_code(struct reference_build *b, struct reference_word *words, uint16_t place, const char *code)
+{
+    const char *key = folded(&b->made->arena, code);
+    words[b->made->word_count++] = (struct reference_word){.text = key, .place = place, .kind = 0};
+}
+
+static size_t words_max(const char *text)
+{
+    size_t count = 1;
+    for (; *text; text++)
+        count += !((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z'));
+    return count;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const struct reference_word *x = a, *y = b;
+    int order = strcmp(x->text, y->text);
+    if (order != 0)
+        return order;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+void reference_build_words(struct reference_build *b)
+{
+    struct reference *made = b->made;
+    size_t count = 0;
+    for (uint16_t i = 0; i < made->airport_count; i++)
+        count += 2 + words_max(made->airports[i].name) + words_max(made->airports[i].city);
+    for (uint16_t i = 0; i < made->city_count; i++)
+        count += 1 + words_max(made->cities[i].name);
+    struct reference_word *words = arena_array(&made->arena, count + 1, sizeof *words);
+    for (uint16_t i = 0; i < made->airport_count; i++) {
+        const struct reference_airport *a = &made->airports[i];
+        add_code(b, words, i, a->iata);
+        if (strcmp(a->metro, a->iata) != 0)
+            add_code(b, words, i, a->metro);
+        add_words(b, words, i, a->city);
+        add_words(b, words, i, a->name);
+    }
+    for (uint16_t i = 0; i < made->city_count; i++) {
+        uint16_t place = (uint16_t)(made->airport_count + i);
+        add_code(b, words, place, made->cities[i].iata);
+        add_words(b, words, place, made->cities[i].name);
+    }
+    CHECK(made->word_count <= count);
+    qsort(words, made->word_count, sizeof *words, by_text);
+    made->words = words;
+}
+
+/* Larger is better: an exact code, then the beginning of a code, city or name, then later words; in each, cities first
+ * and more traffic first. */
+struct found {
+    int64_t rank;
+    uint16_t place;
+};
+
+static int64_t rank_of(const struct reference *r, const struct reference_word *w, struct str query)
+{
+    bool city = w->place >= r->airport_count;
+    int32_t traffic = city ? r->cities[w->place - r->airport_count].traffic : r->airports[w->place].traffic;
+    const char *code = city ? r->cities[w->place - r->airport_count].iata : r->airports[w->place].iata;
+    bool exact = w->kind == 0 && w->text[query.n] == '\0';
+    /* The code of an area finds its airports too, behind the area. */
+    bool own = exact && (code[0] | 32) == query.p[0] && (code[1] | 32) == query.p[1] && (code[2] | 32) == query.p[2];
+    int64_t class = own ? 3 : exact ? 2 : w->kind < 2 ? 1 : 0;
+    return (class << 40) | ((int64_t)city << 36) | traffic;
+}
+
+/* Keeps @found in order, best first, each place once. */
+static size_t insert(struct found *found, size_t count, size_t max, struct found f)
+{
+    size_t at = count;
+    for (size_t i = 0; i < count; i++)
+        if (found[i].place == f.place) {
+            if (found[i].rank >= f.rank)
+                return count;
+            memmove(&found[i], &found[i + 1], (count - i - 1) * sizeof *found);
+            at = --count;
+            break;
+        }
+    while (at > 0 && (found[at - 1].rank < f.rank || (found[at - 1].rank == f.rank && found[at - 1].place > f.place)))
+        at--;
+    if (at >= max)
+        return count;
+    size_t kept = count < max ? count : max - 1;
+    memmove(&found[at + 1], &found[at], (kept - at) * sizeof *found);
+    found[at] = f;
+    return kept + 1;
+}
+
+size_t reference_places(const struct reference *r, struct str query, size_t places_max, uint16_t *ret_places)
+{
+    char key[2 * QUERY_BYTES_MAX + 1];
+    struct found found[REFERENCE_PLACES_MAX];
+    CHECK(places_max <= REFERENCE_PLACES_MAX);
+    if (query.n > QUERY_BYTES_MAX)
+        return 0;
+    struct str prefix = {.p = key, .n = reference_fold(query, key)};
+    uint32_t low = 0, high = r->word_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (strncmp(r->words[middle].text, prefix.p, prefix.n) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    size_t count = 0;
+    for (; prefix.n > 0 && low < r->word_count && strncmp(r->words[low].text, prefix.p, prefix.n) == 0; low++) {
+        struct found f = {.rank = rank_of(r, &r->words[low], prefix), .place = r->words[low].place};
+        if (count < places_max || f.rank >= found[count - 1].rank)
+            count = insert(found, count, places_max, f);
+    }
+    for (size_t i = 0; i < count; i++)
+        ret_places[i] = found[i].place;
+    return count;
+}
