@@ -18,19 +18,17 @@
 #include "io/listen.h"
 
 /* Small enough for pools to be worth it, large enough for a unary call to need nothing else. */
-#define FIELDS_SMALL_COUNT 6
-#define FIELDS_SMALL_BYTES 224
+#define FIELDS_SMALL_BYTES 96
 #define STREAM_SMALL_RCBUFS 32
 #define STREAM_SMALL_CHUNKS 2
 
-/* A header block, copied when it is handed over. */
+/* A header block, copied when it is handed over, as the HPACK literals it would be on the wire:
+ * small, because thousands of calls may wait for the database at once, and ready to be sent. */
 struct h2_fields {
-    nghttp2_nv *nv;
-    size_t count;
-    size_t encoded_bytes; /* as literals without indexing */
-    void *heap;           /* NULL: it fits below */
-    nghttp2_nv small_nv[FIELDS_SMALL_COUNT];
-    uint8_t small_bytes[FIELDS_SMALL_BYTES];
+    uint8_t *p;
+    size_t bytes;
+    unsigned count;
+    uint8_t small[FIELDS_SMALL_BYTES];
 };
 
 struct h2_chunk {
@@ -197,8 +195,11 @@ int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *
                  size_t bytes, nghttp2_data_source *source, void *arg);
 
 /* fields.c */
+void h2_fields_init(struct h2_fields *f);
 void h2_fields_set(struct h2_fields *f, const struct h2_header *headers, size_t count);
 void h2_fields_clear(struct h2_fields *f);
+/* The same for nghttp2: f->count entries that point into @f. */
+void h2_fields_list(const struct h2_fields *f, nghttp2_nv *ret_nv);
 /* A HEADERS frame with END_STREAM that touches no encoder state. */
 void h2_fields_write_frame(const struct h2_fields *f, int32_t stream_id, struct buf *out);
 

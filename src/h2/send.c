@@ -13,6 +13,8 @@
 #define FRAME_HEADER_BYTES 9
 /* What every peer accepts as one frame. Larger trailers need nghttp2 to split them. */
 #define FRAME_BYTES_SAFE 16384
+/* Fields that are listed on the stack. */
+#define NV_SMALL 16
 
 static struct stream *stream_of(struct h2_stream *pub)
 {
@@ -135,17 +137,42 @@ bool h2_stream_is_tls(const struct h2_stream *s)
     return conn_is_tls(s->conn->transport);
 }
 
+/* @f as nghttp2 wants it: in @small where it fits there, else to be freed. */
+static nghttp2_nv *list_fields(const struct h2_fields *f, nghttp2_nv *small)
+{
+    nghttp2_nv *nv = small;
+    if (f->count > NV_SMALL) {
+        nv = malloc(f->count * sizeof *nv);
+        CHECK(nv);
+    }
+    h2_fields_list(f, nv);
+    return nv;
+}
+
+/* Trailers through nghttp2's encoder, in a frame of their own. */
+static int submit_tail(struct stream *s)
+{
+    nghttp2_nv small[NV_SMALL];
+    nghttp2_nv *nv = list_fields(&s->tail, small);
+    int r = nghttp2_submit_trailer(s->pub.conn->session, s->pub.id, nv, s->tail.count);
+    if (nv != small)
+        free(nv);
+    return r;
+}
+
 static bool tail_by_hand(const struct stream *s)
 {
     /* After the peer changed its table size the next block has to say so (RFC 7541 section 4.2):
      * nghttp2's can. */
-    return !s->pub.conn->table_size_changed && s->tail.encoded_bytes <= FRAME_BYTES_SAFE;
+    return !s->pub.conn->table_size_changed && s->tail.bytes <= FRAME_BYTES_SAFE;
 }
 
 /* nghttp2 asks how much DATA there is. */
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t bytes_max,
                          uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
+    (void)session;
+    (void)id;
     (void)buf;
     struct h2_conn *c = arg;
     struct stream *s = source->ptr;
@@ -165,7 +192,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     s->tail_told = true;
     if (!tail_by_hand(s)) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        int r = nghttp2_submit_trailer(session, id, s->tail.nv, s->tail.count);
+        int r = submit_tail(s);
         if (r < 0)
             return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
@@ -226,16 +253,24 @@ static int submit_response(struct stream *s)
 {
     nghttp2_session *session = s->pub.conn->session;
     nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
+    nghttp2_nv small[NV_SMALL];
+    nghttp2_nv *nv = list_fields(&s->head, small);
+    int r;
     s->respond_due = false;
     if (s->tail_set && s->pub.queued_bytes == 0) {
         /* Nothing between head and trailers: no DATA, which would wait for a window. */
         s->tail_told = true;
-        int r = nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, s->pub.id, NULL, s->head.nv,
-                                       s->head.count, NULL);
-        return r < 0 ? r : nghttp2_submit_trailer(session, s->pub.id, s->tail.nv, s->tail.count);
+        r = nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, s->pub.id, NULL, nv, s->head.count,
+                                   NULL);
+        if (r >= 0)
+            r = submit_tail(s);
+    } else {
+        r = nghttp2_submit_response(session, s->pub.id, nv, s->head.count,
+                                    s->end_with_head ? NULL : &body);
     }
-    return nghttp2_submit_response(session, s->pub.id, s->head.nv, s->head.count,
-                                   s->end_with_head ? NULL : &body);
+    if (nv != small)
+        free(nv);
+    return r;
 }
 
 /* Body or trailers that came after nghttp2 had taken the response. */
@@ -251,7 +286,7 @@ static int resume(struct stream *s)
     if (s->pub.queued_bytes || !s->tail_set || s->tail_told)
         return 0;
     s->tail_told = true;
-    return nghttp2_submit_trailer(session, s->pub.id, s->tail.nv, s->tail.count);
+    return submit_tail(s);
 }
 
 int h2_stream_apply(struct stream *s)

@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "h2/internal.h"
 
-#define FREE_STREAMS_MAX 2048
+#define FREE_STREAMS_MAX 8192
 
 struct stream *h2_stream_new(struct h2_conn *c, int32_t id)
 {
@@ -22,7 +22,8 @@ struct stream *h2_stream_new(struct h2_conn *c, int32_t id)
         CHECK(s);
     }
     memset(s, 0, offsetof(struct stream, head));
-    s->head.heap = s->tail.heap = NULL;
+    h2_fields_init(&s->head);
+    h2_fields_init(&s->tail);
     s->pub.conn = c;
     s->pub.id = id;
     s->chunks = s->small_chunks;
