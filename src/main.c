@@ -17,6 +17,7 @@
 #include "services/auth/auth.h"
 #include "supervisor/dev.h"
 #include "supervisor/supervisor.h"
+#include "version.h"
 
 static int migrate(const struct config *c)
 {
@@ -121,7 +122,7 @@ int main(int argc, char **argv)
     case COMMAND_USER:
         return user(&config);
     case COMMAND_VERSION:
-        printf("faregate %s\n", FG_VERSION);
+        printf("faregate %s (%s)\n", FG_VERSION, FG_REVISION);
         return 0;
     default:
         config_help(stdout, COMMAND_HELP);
