@@ -319,10 +319,10 @@ void scenario_set(struct request *request, struct answer *answer);
 
 struct server;
 
-int server_new(struct server **ret_server, struct psp *psp);
-struct server *server_free(struct server *server);
-int server_fd(const struct server *server);
-uint16_t server_port(const struct server *server);
+int sandbox_server_new(struct server **ret_server, struct psp *psp);
+struct server *sandbox_server_free(struct server *server);
+int sandbox_server_fd(const struct server *server);
+uint16_t sandbox_server_port(const struct server *server);
 /* Milliseconds until it wants to run, -1 for never. */
-int server_timeout_ms(struct server *server, int64_t now_ms);
-void server_turn(struct server *server, int64_t now_ms);
+int sandbox_server_timeout_ms(struct server *server, int64_t now_ms);
+void sandbox_server_turn(struct server *server, int64_t now_ms);

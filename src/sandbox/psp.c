@@ -37,15 +37,15 @@ static void serve(struct psp *psp, struct server *server, int signal_fd)
 {
     for (;;) {
         struct curl_waitfd fds[] = {
-            {.fd = server_fd(server), .events = CURL_WAIT_POLLIN},
+            {.fd = sandbox_server_fd(server), .events = CURL_WAIT_POLLIN},
             {.fd = signal_fd, .events = CURL_WAIT_POLLIN},
         };
         int64_t before_ms = now_ms();
-        webhooks_wait(psp->webhooks, fds, 2, before_ms, server_timeout_ms(server, before_ms));
+        webhooks_wait(psp->webhooks, fds, 2, before_ms, sandbox_server_timeout_ms(server, before_ms));
         struct signalfd_siginfo info;
         if (read(signal_fd, &info, sizeof(info)) == sizeof(info))
             return;
-        server_turn(server, now_ms());
+        sandbox_server_turn(server, now_ms());
     }
 }
 
@@ -60,7 +60,7 @@ static int start(struct psp *psp, struct server **ret_server)
     }
     r = webhooks_new(&psp->webhooks, options);
     if (r == 0)
-        r = server_new(ret_server, psp);
+        r = sandbox_server_new(ret_server, psp);
     if (r < 0)
         fprintf(stderr, "sandbox-psp: cannot listen on %s port %u: %s\n", options->host,
                 options->port, strerror(-r));
@@ -86,11 +86,11 @@ int sandbox_psp_run(const struct sandbox_options *given)
     int r = signal_fd < 0 ? -1 : start(&psp, &server);
     if (r == 0) {
         printf("{\"event\":\"sandbox_psp.listening\",\"port\":%u,\"payments\":%u,\"refunds\":%u}\n",
-               server_port(server), psp.books.intents_count, psp.books.refunds_count);
+               sandbox_server_port(server), psp.books.intents_count, psp.books.refunds_count);
         fflush(stdout);
         serve(&psp, server, signal_fd);
     }
-    server_free(server);
+    sandbox_server_free(server);
     webhooks_free(psp.webhooks);
     journal_close(&psp.journal);
     books_deinit(&psp.books);

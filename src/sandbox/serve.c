@@ -287,7 +287,7 @@ static int address_of(const struct sandbox_options *options, struct sockaddr_sto
     return 0;
 }
 
-int server_new(struct server **ret_server, struct psp *psp)
+int sandbox_server_new(struct server **ret_server, struct psp *psp)
 {
     const struct sandbox_options *options = psp->options;
     struct sockaddr_storage address;
@@ -333,7 +333,7 @@ static void release(struct server *server, int64_t now_ms)
     server->held_next_ms = next_ms;
 }
 
-struct server *server_free(struct server *server)
+struct server *sandbox_server_free(struct server *server)
 {
     if (!server)
         return NULL;
@@ -347,17 +347,17 @@ struct server *server_free(struct server *server)
     return NULL;
 }
 
-int server_fd(const struct server *server)
+int sandbox_server_fd(const struct server *server)
 {
     return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
-uint16_t server_port(const struct server *server)
+uint16_t sandbox_server_port(const struct server *server)
 {
     return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
 }
 
-int server_timeout_ms(struct server *server, int64_t now_ms)
+int sandbox_server_timeout_ms(struct server *server, int64_t now_ms)
 {
     MHD_UNSIGNED_LONG_LONG wanted_ms = 0;
     int64_t timeout_ms = HELD_FOR_EVER;
@@ -372,7 +372,7 @@ int server_timeout_ms(struct server *server, int64_t now_ms)
     return timeout_ms > 60000 ? 60000 : (int)timeout_ms;
 }
 
-void server_turn(struct server *server, int64_t now_ms)
+void sandbox_server_turn(struct server *server, int64_t now_ms)
 {
     if (now_ms >= server->held_next_ms)
         release(server, now_ms);
