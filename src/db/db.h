@@ -1,7 +1,8 @@
-/* PostgreSQL for the layers above: typed statements in, rows in the call's arena out. libpq stays inside.
- * Generated code (gen/sql) is the only caller of db_submit; main builds the struct db of each worker.
- * What must stay true: results are handed over only after the transaction that made them has committed; a batch never lets
- * one bad member hurt its neighbours; a detached operation's row pointer is never written. */
+/* PostgreSQL for the layers above: typed statements in, rows in the call's arena out. libpq stays
+ * inside. Generated code (gen/sql) is the only caller of db_submit; main builds the struct db of
+ * each worker. What must stay true: results are handed over only after the transaction that made
+ * them has committed; a batch never lets one bad member hurt its neighbours; a detached operation's
+ * row pointer is never written. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,7 +24,8 @@ enum db_type {
     DB_TEXT,        /* struct str; results NUL-terminated besides */
     DB_BYTEA,       /* struct str */
     DB_UUID,        /* struct uuid */
-    DB_TIMESTAMPTZ, /* int64_t microseconds since 1970-01-01 UTC; INT64_MAX infinity, INT64_MIN -infinity */
+    DB_TIMESTAMPTZ, /* int64_t microseconds since 1970-01-01 UTC; INT64_MAX infinity, INT64_MIN
+                       -infinity */
     DB_DATE,        /* int32_t days since 1970-01-01 */
 };
 
@@ -40,26 +42,27 @@ struct db_column {
     const char *name;
     enum db_type type;
     bool is_nullable;
-    uint16_t offset;        /* in the row struct */
-    uint16_t has_offset;    /* of the bool has_x; nullable columns only */
+    uint16_t offset;     /* in the row struct */
+    uint16_t has_offset; /* of the bool has_x; nullable columns only */
 };
 
 /* One signed statement, written by sqlgen. */
 struct db_statement {
-    const char *name;                 /* "booking_hold_seats" */
-    const char *sql_one;              /* one request: plain parameters */
-    const char *sql_many;             /* arrays; NULL: not batched. First column n int4: which member (1-based) the row is for */
+    const char *name;     /* "booking_hold_seats" */
+    const char *sql_one;  /* one request: plain parameters */
+    const char *sql_many; /* arrays; NULL: not batched. First column n int4: which member (1-based)
+                             the row is for */
     const struct db_param *params;
     const struct db_column *columns;
     uint16_t param_count;
     uint16_t column_count;
     enum db_cardinality cardinality;
-    bool is_read;                     /* goes to the read lanes */
+    bool is_read; /* goes to the read lanes */
     uint16_t row_bytes;
-    uint16_t found_offset;            /* maybe: offset of bool found */
-    uint32_t rows_max;                /* many: more is cut off and .truncated set */
-    int16_t key_param;                /* index of the lane key; -1: none */
-    int16_t distinct_param;           /* members with an equal value never share a batch; -1: none */
+    uint16_t found_offset;  /* maybe: offset of bool found */
+    uint32_t rows_max;      /* many: more is cut off and .truncated set */
+    int16_t key_param;      /* index of the lane key; -1: none */
+    int16_t distinct_param; /* members with an equal value never share a batch; -1: none */
     uint16_t batch_max;
 };
 
@@ -67,9 +70,9 @@ struct db_statement {
 struct db_value {
     union {
         bool b;
-        int64_t i;      /* all integers, timestamptz, date */
+        int64_t i; /* all integers, timestamptz, date */
         double f;
-        struct str s;   /* text, bytea */
+        struct str s; /* text, bytea */
         struct uuid u;
         const void *array;
     };
@@ -84,44 +87,49 @@ struct db_rows {
     bool truncated;
 };
 
-/* Queues one execution for @scope. @values are copied before this returns; @ret (row or rows, in the scope's arena or the
- * call's state) is written before the scope's next step, unless the scope is detached first.
- * Inside a transaction (scope->want_tx) it runs on the leased connection, otherwise on a lane. */
-void db_submit(struct op_scope *scope, const struct db_statement *statement, const struct db_value *values, void *ret);
+/* Queues one execution for @scope. @values are copied before this returns; @ret (row or rows, in
+ * the scope's arena or the call's state) is written before the scope's next step, unless the scope
+ * is detached first. Inside a transaction (scope->want_tx) it runs on the leased connection,
+ * otherwise on a lane. */
+void db_submit(struct op_scope *scope, const struct db_statement *statement,
+               const struct db_value *values, void *ret);
 
 /* The runner's view of transactions. */
 extern const struct op_tx db_tx;
 
 struct db_limits {
-    uint32_t write_lanes;              /* connections, one unit in flight each */
-    uint32_t read_lanes;               /* connections, several units in flight each */
+    uint32_t write_lanes; /* connections, one unit in flight each */
+    uint32_t read_lanes;  /* connections, several units in flight each */
     uint32_t read_depth;
-    uint32_t leases_max;               /* connections for multi-step transactions */
-    uint32_t batch_max;                /* members, on top of the statement's own */
-    uint32_t queue_max;                /* members waiting in this worker; at the limit OVERLOADED with pushback */
+    uint32_t leases_max; /* connections for multi-step transactions */
+    uint32_t batch_max;  /* members, on top of the statement's own */
+    uint32_t queue_max;  /* members waiting in this worker; at the limit OVERLOADED with pushback */
     uint32_t connect_timeout_ms;
     uint32_t reconnect_min_ms;
     uint32_t reconnect_max_ms;
-    uint32_t statement_timeout_ms;     /* the longest any statement may take */
+    uint32_t statement_timeout_ms; /* the longest any statement may take */
     uint32_t lock_timeout_ms;
-    uint32_t rewind_max;               /* solo retries of 40001/40P01 in a lane */
+    uint32_t rewind_max; /* solo retries of 40001/40P01 in a lane */
 };
 
 extern const struct db_limits db_limits_default;
 
 /* Counters per worker; plain integers of this thread, published by the worker. */
 struct db_stats {
-    uint64_t statements, units, members, batch_members_max, errors, rewinds, reconnects, solo_fallbacks;
+    uint64_t statements, units, members, batch_members_max, errors, rewinds, reconnects,
+        solo_fallbacks;
     uint64_t queue_now, connections_up;
-    uint64_t batch_sizes[9];           /* 1, 2, 3-4, 5-8, 9-16, 17-32, 33-64, 65-128, more */
+    uint64_t batch_sizes[9]; /* 1, 2, 3-4, 5-8, 9-16, 17-32, 33-64, 65-128, more */
 };
 
 struct db;
 
-/* @statements NULL-terminated. Connecting starts at db_start; @on_state is told when the database becomes usable or not.
- * A signature that the server's own description contradicts is fatal: on_state gets -EPROTO and db_error the line. */
-int db_new(struct db **ret_db, struct loop *loop, const char *conninfo, const struct db_limits *limits,
-           const struct db_statement *const *statements, void (*on_state)(void *ctx, int state), void *ctx);
+/* @statements NULL-terminated. Connecting starts at db_start; @on_state is told when the database
+ * becomes usable or not. A signature that the server's own description contradicts is fatal:
+ * on_state gets -EPROTO and db_error the line. */
+int db_new(struct db **ret_db, struct loop *loop, const char *conninfo,
+           const struct db_limits *limits, const struct db_statement *const *statements,
+           void (*on_state)(void *ctx, int state), void *ctx);
 void db_start(struct db *db);
 struct db *db_free(struct db *db);
 
