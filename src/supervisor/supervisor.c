@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,7 +40,7 @@ struct supervisor {
     struct admin *admin;
     struct child children[WORKERS_MAX + 1];
     unsigned child_count;
-    ev_signal on_term, on_int, on_child;
+    ev_io signals; /* a signalfd: libev allows a signal to one loop of a process, and the workers want SIGTERM in theirs */
     ev_timer poll, kill_timer;
     void (*on_ready)(void *ctx);
     void *ready_ctx;
@@ -98,12 +99,38 @@ static int open_log(const char *log)
     return open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* A child keeps the listeners and the log; the rest (admin port, epoll, locks) is its parent's business. */
+static void close_inherited(const struct supervisor_context *ctx)
+{
+    int keep[LISTENERS_MAX + 2];
+    unsigned count = 0;
+    for (unsigned i = 0; i < ctx->listener_count; i++)
+        keep[count++] = ctx->listeners[i].fd;
+    if (ctx->log_fd > STDERR_FILENO)
+        keep[count++] = ctx->log_fd;
+    qsort(keep, count, sizeof keep[0], by_number);
+    unsigned first = STDERR_FILENO + 1;
+    for (unsigned i = 0; i < count; i++) {
+        if ((unsigned)keep[i] > first)
+            close_range(first, (unsigned)keep[i] - 1, 0);
+        first = (unsigned)keep[i] + 1;
+    }
+    close_range(first, ~0u, 0);
+}
+
 static void child_main(struct supervisor *s, unsigned slot)
 {
+    sigset_t none;
+    sigemptyset(&none);
+    close_inherited(&s->context);
     /* Ctrl-C reaches the whole terminal group; only the supervisor decides what it means. */
     signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGCHLD, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_NAME, slot == SLOT_JOBS ? "faregate jobs" : "faregate worker");
     _exit(worker_run(&s->context, slot));
@@ -176,13 +203,6 @@ static void begin_drain(struct supervisor *s)
         stop(s, 0);
 }
 
-static void on_stop_signal(struct ev_loop *ev, ev_signal *w, int events)
-{
-    (void)ev;
-    (void)events;
-    begin_drain(w->data);
-}
-
 static void on_kill_timer(struct ev_loop *ev, ev_timer *w, int events)
 {
     (void)ev;
@@ -222,16 +242,27 @@ static void child_died(struct supervisor *s, struct child *child, int status)
     ev_timer_start(s->loop.ev, &child->restart);
 }
 
-static void on_child_signal(struct ev_loop *ev, ev_signal *w, int events)
+static void reap(struct supervisor *s)
 {
-    (void)ev;
-    (void)events;
-    struct supervisor *s = w->data;
     for (unsigned i = 0; i < s->child_count; i++) { /* only our own: others may have children here too */
         struct child *child = &s->children[i];
         int status;
         if (child->pid > 0 && waitpid(child->pid, &status, WNOHANG) == child->pid)
             child_died(s, child, status);
+    }
+}
+
+static void on_signals(struct ev_loop *ev, ev_io *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct supervisor *s = w->data;
+    struct signalfd_siginfo info;
+    while (read(w->fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            reap(s);
+        else
+            begin_drain(s);
     }
 }
 
@@ -249,20 +280,24 @@ static void on_poll(struct ev_loop *ev, ev_timer *w, int events)
         s->on_ready(s->ready_ctx);
 }
 
-static void watch_signals(struct supervisor *s)
+static int watch_signals(struct supervisor *s)
 {
-    struct ev_loop *ev = s->loop.ev;
-    ev_signal_init(&s->on_term, on_stop_signal, SIGTERM);
-    ev_signal_init(&s->on_int, on_stop_signal, SIGINT);
-    ev_signal_init(&s->on_child, on_child_signal, SIGCHLD);
-    s->on_term.data = s->on_int.data = s->on_child.data = s;
-    ev_signal_start(ev, &s->on_term);
-    ev_signal_start(ev, &s->on_int);
-    ev_signal_start(ev, &s->on_child);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ev_io_init(&s->signals, on_signals, fd, EV_READ);
     ev_timer_init(&s->kill_timer, on_kill_timer, 0., 0.);
     ev_timer_init(&s->poll, on_poll, 0.02, 0.02);
-    s->kill_timer.data = s->poll.data = s;
-    ev_timer_start(ev, &s->poll);
+    s->signals.data = s->kill_timer.data = s->poll.data = s;
+    ev_io_start(s->loop.ev, &s->signals);
+    ev_timer_start(s->loop.ev, &s->poll);
+    return 0;
 }
 
 static void add_child(struct supervisor *s, unsigned slot)
@@ -311,13 +346,13 @@ int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), voi
     s->ready_ctx = ctx;
     signal(SIGPIPE, SIG_IGN);
     s->exit_status = 2;
-    if (prepare(s, config) == 0) {
+    if (prepare(s, config) == 0 && watch_signals(s) == 0) {
         s->exit_status = 0;
-        watch_signals(s);
         for (unsigned i = 0; i < s->child_count; i++)
             start_child(&s->children[i]);
         loop_run(&s->loop);
         admin_free(s->admin);
+        close(s->signals.fd);
         loop_deinit(&s->loop);
     }
     for (unsigned i = 0; i < s->context.listener_count; i++)
