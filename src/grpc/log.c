@@ -71,6 +71,9 @@ void call_log(struct call_impl *ci)
     struct server *server = ci->pub.server;
     const struct rpc_method *method = ci->pub.method;
     int64_t now_ns = server->loop->now_ns;
+    /* Jobs poll several times a second: only what they noted or failed at is news. */
+    if (ci->is_internal && ci->code == STATUS_OK && ci->note_count == 0)
+        return;
     struct obs_event e =
         obs_event_begin(server->obs, ci->is_internal ? "job" : "call", server_wall_ns(server));
     if (!e.buf) { /* nobody reads the log, or it is full and the loss was counted */
