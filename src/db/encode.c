@@ -100,7 +100,8 @@ static uint8_t *put_scalar(uint8_t *p, enum db_type type, const struct db_value 
     case DB_BYTEA:
         return put_bytes(p, v->s.p, v->s.n);
     }
-    CHECK(!"a type");
+    CHECK(false); /* not a type */
+    return p;
 }
 
 /* The @i-th element of a C array as a value. */
