@@ -222,14 +222,15 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
         return;
     ci->headers_done = true;
     trace_begin(&ci->trace, ci->traceparent);
+    const struct rpc_method *method = registry_find(server->registry, ci->path);
+    ci->pub.method = method;
+    int index = method ? method->obs : server->obs_other;
+    if (server->obs && index >= 0)
+        obs_call_started(server->obs, index);
     if (judge_headers(ci, over_limit))
         return;
     if (!ci->has_te)
         server->te_missing++;
-    const struct rpc_method *method = registry_find(server->registry, ci->path);
-    ci->pub.method = method;
-    if (method && server->obs && method->obs >= 0)
-        obs_call_started(server->obs, method->obs);
     if (!method || !method->handler)
         refuse_unknown_method(ci);
     else if (ci->encoding == ENCODING_OTHER)

@@ -10,6 +10,7 @@
 
 struct rig rig;
 struct fake_db fake_db;
+struct obs *rig_obs;
 
 /* ---- the server ---- */
 
@@ -33,7 +34,7 @@ static void complete_policy(struct rpc_method *method)
     policy->reply_bytes_max = policy->reply_bytes_max ? policy->reply_bytes_max : 65536;
     method->full_name = (struct str){.p = method->path.p + 1, .n = method->path.n - 1};
     method->service = &rig.service;
-    method->obs = -1;
+    method->obs = rig_obs ? obs_method(obs_region_of(rig_obs), method->path.p + 1) : -1;
     for (unsigned i = 0; i < RPC_STEPS_MAX; i++)
         method->obs_steps[i] = -1;
 }
@@ -72,7 +73,7 @@ void rig_start(const struct rpc_method *methods, size_t count, const struct serv
     CHECK(registry_index(registry) == 0);
     struct server_hooks hooks = {.authenticate = authenticate, .tx = &fake_tx, .app = &rig};
     CHECK(server_new_with(&rig.server, &rig.loop, limits ? limits : &server_limits_default, &hooks,
-                          registry, NULL) == 0);
+                          registry, rig_obs) == 0);
 }
 
 void rig_turn(void)

@@ -16,6 +16,8 @@ struct rig {
 };
 
 extern struct rig rig;
+/* Where the next rig's server counts and logs; NULL: nowhere. The test's own. */
+extern struct obs *rig_obs;
 
 /* @methods are copied; missing policy values get sensible defaults. @limits may be NULL. */
 void rig_start(const struct rpc_method *methods, size_t count, const struct server_limits *limits);

@@ -1,0 +1,104 @@
+/* The one event of a call, as it arrives at the other end of a pipe. */
+#include <fcntl.h>
+#include <grpc/health/v1/health.pb-c.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rig.h"
+#include "support/test.h"
+
+static struct obs_region *region;
+static int pipe_fds[2];
+static char line[8192];
+
+static enum step find_seats(struct call *c)
+{
+    call_note(c, "flight", "%s", "FG100");
+    call_fail_with(c, "seats_left", "%d", 1);
+    return call_fail(c, REASON_SEATS_UNAVAILABLE);
+}
+
+static const struct step_def steps[] = {STEP(find_seats)};
+static const struct rpc_handler handler = {.method = "Find", .steps = steps, .step_count = 1};
+
+static void begin(void)
+{
+    const struct rpc_method methods[] = {
+        {.path = STR("/test.Log/Find"),
+         .handler = &handler,
+         .request = &grpc__health__v1__health_check_request__descriptor,
+         .policy.auth = RPC_AUTH_USER},
+    };
+    ASSERT_INT_EQ(pipe2(pipe_fds, O_NONBLOCK), 0);
+    ASSERT_INT_EQ(obs_region_new(&region), 0);
+    ASSERT_INT_EQ(obs_open(&rig_obs, region, 0, pipe_fds[1]), 0);
+    rig_start(methods, 1, NULL);
+}
+
+static void read_line(void)
+{
+    obs_flush(rig_obs);
+    ssize_t bytes = read(pipe_fds[0], line, sizeof line - 1);
+    line[bytes > 0 ? bytes : 0] = '\0';
+}
+
+static void finish(void)
+{
+    ASSERT_TRUE(rig_is_clean());
+    rig_stop();
+    rig_obs = obs_close(rig_obs);
+    obs_region_free(region);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
+TEST(log, writes_one_line_with_what_matters_and_no_secret)
+{
+    begin();
+    struct client *c = client_new();
+    client_head(c, "/test.Log/Find");
+    client_header(c, "authorization", "Bearer good");
+    client_header(c, "user-agent", "test \"quoted\"");
+    client_header(c, "grpc-timeout", "2S");
+    client_header(c, "grpc-previous-rpc-attempts", "1");
+    client_header(c, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    client_head_end(c);
+    client_message(c, "\n\1x", 3);
+    client_end(c);
+    read_line();
+    ASSERT_PTR_EQ(strchr(line, '\n'), line + strlen(line) - 1);
+    ASSERT_HAS(line, "\"event\":\"call\"");
+    ASSERT_HAS(line, "\"method\":\"test.Log/Find\"");
+    ASSERT_HAS(line, "\"status\":\"FAILED_PRECONDITION\"");
+    ASSERT_HAS(line, "\"reason\":\"SEATS_UNAVAILABLE\"");
+    ASSERT_HAS(line, "\"peer\":\"192.0.2.7:4711\"");
+    ASSERT_HAS(line, "\"user_agent\":\"test \\\"quoted\\\"\"");
+    ASSERT_HAS(line, "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"");
+    ASSERT_HAS(line, "\"user\":\"07000000-0000-0000-0000-000000000000\"");
+    ASSERT_HAS(line, "\"timeout_ms\":2000");
+    ASSERT_HAS(line, "\"previous_attempts\":1");
+    ASSERT_HAS(line, "\"request_bytes\":3");
+    ASSERT_HAS(line, "\"steps\":\"find_seats=0\"");
+    ASSERT_HAS(line, "\"flight\":\"FG100\"");
+    ASSERT_NULL(strstr(line, "Bearer"));
+    ASSERT_NULL(strstr(line, "good"));
+    client_free(c);
+    finish();
+}
+
+TEST(log, counts_and_logs_what_was_refused_before_any_method)
+{
+    struct buf metrics = {0};
+    begin();
+    struct client *c = client_call("/test.Log/Nothing", "", 0);
+    read_line();
+    ASSERT_HAS(line, "\"method\":\"/test.Log/Nothing\"");
+    ASSERT_HAS(line, "\"message\":\"unknown method\"");
+    obs_render_prometheus(region, &metrics);
+    buf_append(&metrics, "", 1);
+    ASSERT_HAS((const char *)metrics.p, "grpc_method=\"other\"");
+    ASSERT_NULL(strstr((const char *)metrics.p, "Nothing"));
+    buf_deinit(&metrics);
+    client_free(c);
+    finish();
+}
