@@ -26,6 +26,12 @@ struct server;
 /* Kinds of a connection: domestic or international, in and out. */
 enum connection_kind { CONNECTION_DD, CONNECTION_DI, CONNECTION_ID, CONNECTION_II, CONNECTION_KINDS };
 
+/* One end of a route as the other sees it. */
+struct reference_route {
+    uint16_t airport;
+    uint16_t distance_km;
+};
+
 struct reference_airport {
     char *iata; /* NUL-terminated like all texts here; char * because messages want it */
     char *name;
@@ -40,9 +46,9 @@ struct reference_airport {
     uint16_t connection_min[CONNECTION_KINDS];
     uint16_t tax_first; /* of its country, in taxes[]; those of everywhere are taxes[0 .. tax_everywhere) */
     uint16_t tax_count;
-    const uint16_t *to;   /* airports that flights go to, ascending */
+    const struct reference_route *to;   /* airports that flights go to, ascending */
+    const struct reference_route *from; /* airports that flights come from, ascending */
     uint16_t to_count;
-    const uint16_t *from; /* airports that flights come from, ascending */
     uint16_t from_count;
 };
 

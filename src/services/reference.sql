@@ -76,7 +76,8 @@ SELECT zone, t, m::int2 FROM (
     SELECT DISTINCT ON (zone, day) zone, t, m FROM half_hour WHERE m <> before ORDER BY zone, day, t) y
 ORDER BY 1, 2;
 
--- name: read_routes() -> many (origin text, destination text)
+-- name: read_routes() -> many (origin text, destination text, distance_km int4)
 -- read
 -- max: 60000 rows
-SELECT DISTINCT origin COLLATE "C", destination COLLATE "C" FROM schedule WHERE last_date >= current_date - 1 ORDER BY 1, 2;
+SELECT origin COLLATE "C", destination COLLATE "C", min(distance_km)
+  FROM schedule WHERE last_date >= current_date - 1 GROUP BY 1, 2 ORDER BY 1, 2;

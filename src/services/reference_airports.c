@@ -117,23 +117,10 @@ bool reference_build_airports(struct reference_build *b)
     return true;
 }
 
-/* Rows come in order of (origin, destination): both lists of every airport grow in order. */
-bool reference_build_routes(struct reference_build *b)
+/* Every airport's share of one array, in order of airports; counts become offsets and grow back. */
+static void build_from(struct reference_build *b, uint32_t count)
 {
-    const struct reference_read_routes_rows *rows = &b->source->routes;
-    struct arena *arena = &b->made->arena;
-    uint16_t *to = arena_array(arena, rows->count + 1, sizeof *to);
-    uint16_t *from = arena_array(arena, rows->count + 1, sizeof *from);
-    for (uint32_t i = 0; i < rows->count; i++) {
-        int origin = reference_airport_index(b->made, rows->rows[i].origin);
-        int destination = reference_airport_index(b->made, rows->rows[i].destination);
-        if (origin < 0 || destination < 0)
-            return reference_refuse(b, "a route has an unknown airport");
-        to[i] = (uint16_t)destination;
-        if (b->airports[origin].to_count++ == 0)
-            b->airports[origin].to = &to[i];
-        b->airports[destination].from_count++;
-    }
+    struct reference_route *from = arena_array(&b->made->arena, count + 1, sizeof *from);
     uint32_t first = 0;
     for (uint16_t i = 0; i < b->made->airport_count; i++) {
         b->airports[i].from = &from[first];
@@ -142,9 +129,32 @@ bool reference_build_routes(struct reference_build *b)
     }
     for (uint16_t i = 0; i < b->made->airport_count; i++)
         for (uint16_t k = 0; k < b->airports[i].to_count; k++) {
-            struct reference_airport *a = &b->airports[b->airports[i].to[k]];
-            from[(size_t)(a->from - from) + a->from_count++] = i;
+            struct reference_route route = b->airports[i].to[k];
+            struct reference_airport *a = &b->airports[route.airport];
+            from[(size_t)(a->from - from) + a->from_count++] =
+                (struct reference_route){.airport = i, .distance_km = route.distance_km};
         }
+}
+
+/* Rows come in order of (origin, destination): both lists of every airport grow in order. */
+bool reference_build_routes(struct reference_build *b)
+{
+    const struct reference_read_routes_rows *rows = &b->source->routes;
+    struct reference_route *to = arena_array(&b->made->arena, rows->count + 1, sizeof *to);
+    for (uint32_t i = 0; i < rows->count; i++) {
+        int origin = reference_airport_index(b->made, rows->rows[i].origin);
+        int destination = reference_airport_index(b->made, rows->rows[i].destination);
+        if (origin < 0 || destination < 0)
+            return reference_refuse(b, "a route has an unknown airport");
+        to[i] = (struct reference_route){
+            .airport = (uint16_t)destination,
+            .distance_km = (uint16_t)rows->rows[i].distance_km,
+        };
+        if (b->airports[origin].to_count++ == 0)
+            b->airports[origin].to = &to[i];
+        b->airports[destination].from_count++;
+    }
+    build_from(b, rows->count);
     b->made->route_count = rows->count;
     return true;
 }

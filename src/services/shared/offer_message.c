@@ -2,12 +2,11 @@
  * memory. What must stay true: the same offer renders to the same bytes, but for what "now" decides (payment terms). */
 #include "base/check.h"
 #include "domain/money.h"
-#include "domain/zone.h"
 #include "services/reference.h"
+#include "services/shared/local_time.h"
 #include "services/shared/offer.h"
 
 #define NANOS_PER_UNIT 1000000000
-#define DAY_S INT64_C(86400)
 #define SEATS_SHOWN_MAX 9
 #define CONDITION_COUNT 4
 #define CARRY_ON_KG 10
@@ -45,45 +44,6 @@ static Google__Type__Money *paint_money(const struct painter *p, int64_t minor)
 }
 
 /* ---- texts ---- */
-
-static char *put_digits(char *p, unsigned value, unsigned digits)
-{
-    for (unsigned i = digits; i-- > 0; value /= 10)
-        p[i] = (char)('0' + value % 10);
-    return p + digits;
-}
-
-static unsigned digits_of(unsigned value)
-{
-    unsigned digits = 1;
-    for (; value > 9; value /= 10)
-        digits++;
-    return digits;
-}
-
-static int32_t day_of(int64_t local_s)
-{
-    return (int32_t)(local_s / DAY_S - (local_s % DAY_S < 0));
-}
-
-/* 2026-03-29T08:15 */
-#define LOCAL_TEXT_BYTES 17
-static void put_local(char ret_text[static LOCAL_TEXT_BYTES], int64_t local_s)
-{
-    int32_t year, month, day, days = day_of(local_s);
-    civil_date(days, &year, &month, &day);
-    unsigned minute = (unsigned)((local_s - days * DAY_S) / 60);
-    char *p = put_digits(ret_text, (unsigned)year, 4);
-    *p++ = '-';
-    p = put_digits(p, (unsigned)month, 2);
-    *p++ = '-';
-    p = put_digits(p, (unsigned)day, 2);
-    *p++ = 'T';
-    p = put_digits(p, minute / 60, 2);
-    *p++ = ':';
-    p = put_digits(p, minute % 60, 2);
-    *p = '\0';
-}
 
 #define FARE_BASIS_BYTES 8
 /* YLGT0GB: class, family, no minimum stay, country of departure. */
@@ -139,8 +99,8 @@ static void paint_times(const struct painter *p, const struct offer_segment *s, 
     m->departure.seconds = s->departure_s;
     m->arrival.seconds = s->arrival_s;
     m->duration.seconds = s->arrival_s - s->departure_s;
-    put_local(m->departure_text, s->departure_s + s->departure_offset_min * 60);
-    put_local(m->arrival_text, s->arrival_s + s->arrival_offset_min * 60);
+    local_time_text(s->departure_s + s->departure_offset_min * 60, m->departure_text);
+    local_time_text(s->arrival_s + s->arrival_offset_min * 60, m->arrival_text);
     m->local_departure.date_time = m->departure_text;
     m->local_departure.utc_offset_minutes = s->departure_offset_min;
     m->local_arrival.date_time = m->arrival_text;
@@ -238,7 +198,7 @@ static Faregate__V1__Journey *paint_journey(const struct painter *p, const struc
     m->journey.conditions = paint_conditions(p, fare_minor);
     m->journey.n_conditions = CONDITION_COUNT;
     m->journey.arrival_day_offset =
-        day_of(last->arrival_s + last->arrival_offset_min * 60) - day_of(s->departure_s + s->departure_offset_min * 60);
+        local_day(last->arrival_s + last->arrival_offset_min * 60) - local_day(s->departure_s + s->departure_offset_min * 60);
     return &m->journey;
 }
 

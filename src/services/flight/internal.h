@@ -1,0 +1,96 @@
+/* What the handlers of FlightService share: a search from the request to the page of offers. */
+#pragma once
+
+#include "domain/fares.h"
+#include "domain/filter.h"
+#include "domain/itinerary.h"
+#include "domain/passengers.h"
+#include "faregate/v1/flight_service.pb-c.h"
+#include "gen/sql/flight.sql.h"
+#include "services/app.h"
+#include "services/reference.h"
+#include "services/shared/offer.h"
+
+#define SEARCH_ROUTES_MAX 192  /* index probes of one search */
+#define SEARCH_VIAS_MAX 12     /* connecting airports tried, all slices together at least SEARCH_VIAS_MIN each */
+#define SEARCH_VIAS_MIN 4
+#define OFFERS_STANDARD 10
+#define OFFERS_MAX 50
+#define SEATS_SHOWN_MAX 9
+
+extern const struct rpc_handler flight_search_places_rpc;
+extern const struct rpc_handler flight_search_offers_rpc;
+extern const struct rpc_handler flight_get_offer_rpc;
+extern const struct rpc_handler flight_get_flight_rpc;
+extern const struct rpc_handler flight_get_seat_map_rpc;
+
+/* What a route is asked for. */
+enum route_role { ROUTE_DIRECT, ROUTE_FIRST, ROUTE_SECOND };
+
+struct search_route {
+    uint16_t origin;
+    uint16_t destination;
+    uint8_t slice;
+    uint8_t role;
+};
+
+struct search_slice {
+    uint16_t origins[REFERENCE_CITY_AIRPORTS_MAX];
+    uint16_t destinations[REFERENCE_CITY_AIRPORTS_MAX];
+    size_t origin_count;
+    size_t destination_count;
+    int32_t date_days;
+    struct time_window departure;
+    struct time_window arrival;
+};
+
+/* One flight of the answer: what it costs this party, and the row it came in. */
+struct search_flight {
+    const struct flight_find_flights_row *row;
+    uint8_t bucket;
+    uint8_t role;
+    uint8_t slice;
+    uint16_t seats_left; /* in the bucket */
+};
+
+struct search {
+    const Faregate__V1__SearchOffersRequest *req;
+    const struct reference *reference;
+    struct passenger_mix party;
+    int32_t seats;
+    uint8_t cabin;
+    uint8_t brand_first; /* the cabin's brands */
+    uint8_t brand_count;
+    const struct fare_fx *fx;
+    struct filter filter;
+    struct order order;
+    struct search_slice slices[ITINERARY_SLICES_MAX];
+    unsigned slice_count;
+    bool goes_on; /* there is a page before this one, which ended at */
+    struct itinerary_rank after;
+
+    /* parameters of find_flights, one for each route */
+    struct search_route *routes;
+    struct str *origins;
+    struct str *destinations;
+    int32_t *first_dates;
+    int32_t *last_dates;
+    int32_t *tags;
+    size_t route_count;
+
+    struct flight_find_flights_rows rows;
+    struct search_flight *flights;
+    struct itinerary_flight *legs; /* the same flights for the domain */
+    size_t flight_count;
+    struct itinerary_search trips;
+};
+
+/* search_request.c: the request, checked. False: the call has failed. */
+bool search_take_request(struct call *c, struct search *s);
+/* search_routes.c: which routes to ask for. */
+void search_plan_routes(struct call *c, struct search *s);
+/* search_flights.c: the rows as priced flights and journeys. */
+void search_take_flights(struct call *c, struct search *s);
+/* search_price.c: what a flight costs; and a trip as an offer, false where it has more taxes than an offer can hold. */
+void search_price_flight(const struct search *s, const struct search_flight *flight, struct itinerary_flight *leg);
+bool search_make_offer(const struct search *s, const struct itinerary_trip *trip, int64_t expire_s, struct offer *ret_offer);

@@ -1,0 +1,83 @@
+/* SearchOffers: one statement fetches the flights of all routes with their seats and prices, the rest is arithmetic in
+ * memory. Nothing is written: an offer is its own sealed name. A page goes on behind the rank of the last trip sent; trips
+ * that appear or vanish between two pages neither shift the others nor make them appear twice. */
+#include "domain/money.h"
+#include "services/flight/internal.h"
+#include "services/shared/page_token.h"
+
+static enum step find(struct call *c)
+{
+    struct search *s = c->state;
+    if (!search_take_request(c, s))
+        return STEP_DONE;
+    search_plan_routes(c, s);
+    flight_find_flights(c, &s->rows, s->origins, s->route_count, s->destinations, s->route_count, s->first_dates,
+                        s->route_count, s->last_dates, s->route_count, s->tags, s->route_count, s->cabin, s->seats);
+    return STEP_NEXT;
+}
+
+static int64_t minor_per_unit(const struct fare_fx *fx)
+{
+    int64_t scale = 1;
+    for (unsigned i = 0; i < fx->exponent; i++)
+        scale *= 10;
+    return scale;
+}
+
+static bool allows(const void *ctx, const struct itinerary_trip *trip)
+{
+    const struct search *s = ctx;
+    const struct filter_offer offer = {
+        .total_minor = trip->total_minor,
+        .minor_per_unit = minor_per_unit(s->fx),
+        .duration_min = trip->duration_min,
+        .refundable = s->reference->brands[s->brand_first + trip->brand].terms.refundable,
+    };
+    return filter_offer(&s->filter, &offer);
+}
+
+static void order_trips(struct search *s)
+{
+    static const enum itinerary_order orders[] = {
+        [ORDER_PRICE] = ITINERARY_BY_PRICE,
+        [ORDER_DURATION] = ITINERARY_BY_DURATION,
+        [ORDER_DEPARTURE] = ITINERARY_BY_DEPARTURE,
+    };
+    s->trips.order = orders[s->order.field];
+    s->trips.descending = s->order.descending;
+    s->trips.allows = s->filter.count > 0 ? allows : NULL;
+    s->trips.ctx = s;
+}
+
+static enum step answer(struct call *c)
+{
+    struct search *s = c->state;
+    const struct app *app = app_of(c);
+    struct itinerary_trip trips[ITINERARY_PAGE_MAX];
+    uint32_t size = page_size(s->req->page_size, OFFERS_STANDARD, OFFERS_MAX);
+    int64_t expire_s = call_wall_ns(c) / NS_PER_S + app->limits.offer_seconds;
+    search_take_flights(c, s);
+    order_trips(s);
+    size_t found = itinerary_find(&s->trips, s->goes_on ? &s->after : NULL, size + 1, trips);
+    size_t shown = found < size ? found : size;
+    Faregate__V1__SearchOffersResponse reply;
+    faregate__v1__search_offers_response__init(&reply);
+    reply.offers = arena_array(&c->arena, shown + 1, sizeof *reply.offers);
+    struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
+    for (size_t i = 0; i < shown; i++)
+        if (search_make_offer(s, &trips[i], expire_s, offer))
+            reply.offers[reply.n_offers++] = offer_message(app, &c->arena, offer, offer_seal(app, &c->arena, offer));
+    if (found > shown)
+        reply.next_page_token = page_token_seal(c, &trips[shown - 1].rank, sizeof trips[0].rank);
+    return call_reply(c, &reply.base);
+}
+
+static const struct step_def steps[] = {
+    STEP(find),
+    STEP(answer),
+};
+
+const struct rpc_handler flight_search_offers_rpc = {
+    .method = "SearchOffers",
+    RPC_STEPS(steps, struct search),
+};
