@@ -1,0 +1,97 @@
+"""HTTP/2 by hand (package h2): what no gRPC client would send."""
+
+import base64
+import socket
+import struct
+
+import h2.config
+import h2.connection
+import h2.events
+
+from kit import stubs
+
+HEADERS = {":method": "POST", ":scheme": "http", ":authority": "localhost", "te": "trailers",
+           "content-type": "application/grpc"}
+
+
+def frame(message, flag=0):
+    return struct.pack(">BI", flag, len(message)) + message
+
+
+class Reply:
+    def __init__(self):
+        self.headers, self.data, self.reset, self.header_blocks = {}, b"", None, 0
+
+    @property
+    def status(self):
+        """gRPC's number."""
+        return int(self.headers["grpc-status"])
+
+    @property
+    def reason(self):
+        text = self.headers.get("grpc-status-details-bin", "")
+        status = stubs.status.Status.FromString(base64.b64decode(text + "=" * (-len(text) % 4)))
+        info = stubs.details.ErrorInfo()
+        return next((info.reason for d in status.details if d.Unpack(info)), "")
+
+
+def exchange(port, path, body=b"", leave_out=(), **headers):
+    """One request on a connection of its own. Keywords replace headers; '_' stands for '-'."""
+    merged = {**HEADERS, ":path": path, **{k.replace("_", "-"): v for k, v in headers.items()}}
+    if "method" in headers:
+        merged[":method"] = merged.pop("method")
+    pairs = [(k, v) for k, v in merged.items() if k not in leave_out]
+    pairs.sort(key=lambda pair: not pair[0].startswith(":"))
+    reply = Reply()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        conn = h2.connection.H2Connection(h2.config.H2Configuration(
+            header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False))
+        conn.initiate_connection()
+        conn.send_headers(1, pairs, end_stream=not body)
+        sock.sendall(conn.data_to_send())
+        left, ended = memoryview(body), False
+        while not ended:
+            room = min(conn.local_flow_control_window(1), conn.max_outbound_frame_size, len(left)) if body else 0
+            if left and room > 0:
+                conn.send_data(1, bytes(left[:room]), end_stream=room == len(left))
+                left = left[room:]
+                sock.sendall(conn.data_to_send())
+                if left:
+                    sock.settimeout(0.01)
+            try:
+                data = sock.recv(65536)
+            except TimeoutError:
+                sock.settimeout(5)
+                if not left:
+                    raise
+                continue
+            sock.settimeout(5)
+            if not data:
+                break
+            for event in conn.receive_data(data):
+                if isinstance(event, (h2.events.ResponseReceived, h2.events.TrailersReceived)):
+                    reply.headers.update(event.headers)
+                    reply.header_blocks += 1
+                elif isinstance(event, h2.events.DataReceived):
+                    reply.data += event.data
+                    conn.acknowledge_received_data(event.flow_controlled_length, 1)
+                elif isinstance(event, h2.events.StreamReset):
+                    reply.reset, ended = event.error_code, True
+                elif isinstance(event, (h2.events.StreamEnded, h2.events.ConnectionTerminated)):
+                    ended = True
+            if not ended:
+                sock.sendall(conn.data_to_send())
+    return reply
+
+
+def talk(port, data, seconds=5):
+    """Any bytes on a connection; all that comes back until the server closes."""
+    got = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as sock:
+        sock.sendall(data)
+        try:
+            while chunk := sock.recv(65536):
+                got += chunk
+        except ConnectionResetError:
+            pass
+    return got

@@ -1,0 +1,221 @@
+"""Who is calling: registering, logging in, tokens and their end."""
+
+import base64
+import json
+import re
+import time
+
+import grpc
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from kit.client import Refusal, new_id, refused
+from kit.world import PASSWORD
+
+
+def unbase64(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def refresh(client, token, **more):
+    return client.RefreshSession(refresh_token=token, **more)
+
+
+def test_methods_need_a_token(world, ann):
+    for name, fields in (("GetUser", {"name": "users/me"}), ("ListBookings", {}),
+                         ("GetBooking", {"name": "bookings/" + new_id()})):
+        with refused("UNAUTHENTICATED", "TOKEN_MISSING"):
+            world.dev.client().ask(name, **fields)
+    header, payload, signature = ann.token.split(".")
+    claims = json.loads(unbase64(payload))
+    forged = base64.urlsafe_b64encode(json.dumps({**claims, "exp": claims["exp"] + 9}).encode()).rstrip(b"=").decode()
+    none = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
+    for token in ("x", "a.b.c", ann.token + "A", f"{header}.{forged}.{signature}", f"{header}.{payload}.",
+                  f"{none}.{payload}.", f"{header}.{payload}.{signature[:-4]}AAAA", "A" * 5000):
+        with refused("UNAUTHENTICATED", "TOKEN_INVALID"):
+            world.dev.client(token).GetUser(name="users/me")
+
+
+def test_public_methods_do_not_look_at_the_token(world):
+    assert world.dev.client("nonsense").SearchPlaces(query="london").places
+
+
+def test_access_tokens_expire(world):
+    with world.dev.sibling("--access-token-seconds=1") as server:
+        ann = world.traveller("Ann", server)
+        assert ann.GetUser(name="users/me").name == ann.user.name
+        world.wait(2.2)
+        with refused("UNAUTHENTICATED", "TOKEN_EXPIRED"):
+            ann.GetUser(name="users/me")
+        ann.token = refresh(ann, ann.tokens.refresh_token).access_token
+        assert ann.GetUser(name="users/me").name == ann.user.name
+
+
+def test_a_deleted_session_is_over_within_three_seconds(world, ann):
+    """On every worker, also on those that only hear of it."""
+    elsewhere = [ann.again() for _ in range(8)]
+    for client in elsewhere:
+        client.GetUser(name="users/me")
+    second = world.dev.client().log_in(ann.email, PASSWORD)
+    ann.DeleteSession(name=ann.tokens.session.name)
+    end = time.monotonic() + 3
+    for client in elsewhere:
+        while True:
+            try:
+                client.GetUser(name="users/me")
+            except grpc.RpcError as error:
+                assert Refusal(error).reason == "TOKEN_REVOKED"
+                break
+            assert time.monotonic() < end, "still good after three seconds"
+            time.sleep(0.05)
+    with refused("UNAUTHENTICATED", "TOKEN_REVOKED"):
+        refresh(ann, ann.tokens.refresh_token)
+    assert second.GetUser(name="users/me").name == ann.user.name, "the other session lives"
+
+
+def test_sessions_are_listed(world, ann):
+    for label in ("phone", "tablet"):
+        ann.CreateSession(email=ann.email, password=PASSWORD, device_label=label)
+    sessions = ann.ListSessions(parent="users/me").sessions
+    assert [s.device_label for s in sessions] == ["tablet", "phone", ""]
+    assert [s.current for s in sessions] == [False, False, True]
+    first = ann.ListSessions(parent="users/me", page_size=2)
+    rest = ann.ListSessions(parent="users/me", page_size=2, page_token=first.next_page_token)
+    assert [s.name for s in [*first.sessions, *rest.sessions]] == [s.name for s in sessions] and not rest.next_page_token
+    ann.DeleteSession(name=sessions[0].name)
+    assert len(ann.ListSessions(parent="users/me").sessions) == 2
+
+
+def test_refresh_rotates(world, ann):
+    first = ann.tokens.refresh_token
+    second = refresh(ann, first)
+    assert second.refresh_token != first and second.access_token != ann.token
+    assert second.session.name == ann.tokens.session.name
+    ann.token = second.access_token
+    assert ann.GetUser(name="users/me").name == ann.user.name
+    third = refresh(ann, second.refresh_token)
+    assert third.refresh_token not in (first, second.refresh_token)
+
+
+def test_the_previous_token_gives_the_same_successor_in_its_grace(world, ann):
+    first = ann.tokens.refresh_token
+    successors = {refresh(ann, first).refresh_token for _ in range(3)}
+    assert len(successors) == 1
+    key = new_id()
+    third = refresh(ann, successors.pop(), request_id=key)
+    assert refresh(ann, third.refresh_token).refresh_token
+
+
+def test_a_reused_token_ends_the_session(world):
+    with world.dev.sibling("--refresh-grace-seconds=0") as server:
+        ann = world.traveller("Ann", server)
+        first = ann.tokens.refresh_token
+        second = refresh(ann, first)
+        third = refresh(ann, second.refresh_token)
+        with refused("UNAUTHENTICATED", "REFRESH_REUSED"):
+            refresh(ann, first)
+        with refused("UNAUTHENTICATED", "TOKEN_REVOKED"):
+            refresh(ann, third.refresh_token)
+        ann.token = third.access_token
+        with refused("UNAUTHENTICATED", "TOKEN_REVOKED"):
+            ann.GetUser(name="users/me")
+
+
+def test_refresh_tokens_that_are_none(world, ann):
+    token = ann.tokens.refresh_token
+    for wrong in ("x", token[:-3] + ("AAA" if token[-3:] != "AAA" else "BBB"), ann.token, token[:20]):
+        with refused("UNAUTHENTICATED", "TOKEN_INVALID"):
+            refresh(ann, wrong)
+
+
+def test_who_is_a_customer_is_not_told(world, ann):
+    """Unknown address, wrong password, known address again: the same words, and about the same time."""
+    client = world.dev.client()
+
+    def answer(email):
+        began = time.monotonic()
+        with refused("UNAUTHENTICATED", "CREDENTIALS_INVALID") as seen:
+            client.CreateSession(email=email, password="not the right one")
+        return (seen[0].message, seen[0].facts, seen[0].kinds), time.monotonic() - began
+
+    known, unknown = [], []
+    for _ in range(3):
+        known.append(answer(ann.email))
+        unknown.append(answer(f"{new_id()}@example.org"))
+    assert {str(a) for a, _ in known} == {str(a) for a, _ in unknown}
+    fast, slow = sorted([min(t for _, t in known), min(t for _, t in unknown)])
+    assert slow < 3 * fast + 0.02
+    again = client.ask("CreateUser", email=ann.email, password=PASSWORD, display_name="Ann")
+    fresh = client.ask("CreateUser", email=f"{new_id()}@example.org", password=PASSWORD, display_name="Ann")
+    assert again.message.name != ann.user.name
+    shape = re.compile(r'"[^"]*"|\d+')
+    assert shape.sub("", str(again.message)) == shape.sub("", str(fresh.message))
+
+
+def test_guessing_is_slowed(world, ann):
+    client = world.dev.client()
+    reasons = []
+    for _ in range(8):
+        try:
+            client.CreateSession(email=ann.email, password="guess " + new_id())
+        except grpc.RpcError as error:
+            reasons.append(Refusal(error))
+    assert [r.reason for r in reasons[:5]] == ["CREDENTIALS_INVALID"] * 5
+    last = reasons[-1]
+    assert (last.reason, last.code.name) == ("LOGIN_THROTTLED", "RESOURCE_EXHAUSTED") and 0 < last.retry_s <= 300
+    with refused("RESOURCE_EXHAUSTED", "LOGIN_THROTTLED"):  # the right one waits as well
+        client.CreateSession(email=ann.email, password=PASSWORD)
+    world.wait(last.retry_s + 0.5)
+    assert client.log_in(ann.email, PASSWORD).tokens.access_token, "slowed, not locked"
+
+
+@pytest.mark.parametrize("password", ["password", "12345678", "iloveyou", "ann.weak@example.org", "Password123"])
+def test_weak_passwords(world, password):
+    with refused("INVALID_ARGUMENT", "PASSWORD_WEAK", "password"):
+        world.dev.client().CreateUser(email="ann.weak@example.org", password=password)
+
+
+def test_the_case_of_an_address_does_not_matter(world):
+    client = world.dev.client()
+    local = new_id()
+    client.CreateUser(email=f"Ann.{local}@Example.ORG", password=PASSWORD)
+    assert client.log_in(f"ann.{local}@example.org", PASSWORD).token
+    assert client.log_in(f"ANN.{local.upper()}@EXAMPLE.ORG", PASSWORD).token
+
+
+def test_keys_verify_tokens(world, ann):
+    """A third party needs the key set and nothing else."""
+    over_grpc = ann.GetJsonWebKeySet()
+    status, body = world.dev.http("/.well-known/jwks.json")
+    over_http = json.loads(body)["keys"]
+    assert status == 200 and len(over_http) == len(over_grpc.keys) >= 1
+    for ours, theirs in zip(over_grpc.keys, over_http):
+        for name, value in theirs.items():
+            assert getattr(ours, name) == value, name
+    header, payload, signature = ann.token.split(".")
+    head, claims = json.loads(unbase64(header)), json.loads(unbase64(payload))
+    assert head["alg"] == "EdDSA"
+    key = next(k for k in over_http if k["kid"] == head["kid"])
+    assert (key["kty"], key["crv"], key["use"]) == ("OKP", "Ed25519", "sig")
+    public = Ed25519PublicKey.from_public_bytes(unbase64(key["x"]))
+    public.verify(unbase64(signature), f"{header}.{payload}".encode())
+    with pytest.raises(InvalidSignature):
+        public.verify(unbase64(signature), f"{header}.{payload}x".encode())
+    assert (claims["iss"], claims["aud"], claims["sub"]) == ("faregate", "faregate", ann.user.name)
+    assert 0 < claims["exp"] - claims["iat"] <= 600
+
+
+def test_staff_read_users_and_travellers_do_not(world, ann, bob):
+    staff = world.dev.staff()
+    assert staff.GetUser(name=ann.user.name).email == ann.email
+    with refused("NOT_FOUND", "NOT_FOUND"):
+        bob.GetUser(name=ann.user.name)
+
+
+def test_secrets_are_stored_as_hashes(world, ann):
+    rows = world.dev.sql(f"SELECT password_hash FROM login WHERE email = '{ann.email}'")
+    assert rows[0][0].startswith("$argon2id$")
+    secret = re.sub(r"[^A-Za-z0-9]", "", ann.tokens.refresh_token)[-20:]
+    for table in ("session", "idempotency", "security_event", "revocation"):
+        assert not [r for r in world.dev.sql(f"SELECT t::text FROM {table} t") if secret in r[0]], table

@@ -1,0 +1,163 @@
+"""The same request_id: one effect, one answer, whoever asks how often."""
+
+import concurrent.futures
+
+import grpc
+
+from kit.client import Refusal, new_id, refused
+from kit.world import PASSWORD, adult
+
+
+def test_create_booking_replays_byte_for_byte(world, ann):
+    offer = world.offer(ann)
+    request = world.hold_request(ann, offer, metadata=[{"key": "k", "value": "v"}])
+    first = ann.ask("CreateBooking", request)
+    assert not first.replayed
+    for client in (ann, ann.again()):
+        again = client.ask("CreateBooking", request)
+        assert again.replayed and again.raw == first.raw
+    assert world.inventory(offer)[1] == 1
+    # still the first answer when the booking has moved on
+    booking = first.message
+    world.pay(ann, booking)
+    world.booking(ann, booking, "CONFIRMED")
+    assert ann.ask("CreateBooking", request).raw == first.raw
+
+
+def test_replay_with_seats(world, ann):
+    offer = world.offer(ann)
+    request = world.hold_request(ann, offer, seat_selections=[{"seat": free_seat(ann, offer)}])
+    first = ann.ask("CreateBooking", request)
+    again = ann.ask("CreateBooking", request)
+    assert again.replayed and again.raw == first.raw and len(first.message.seats) == 1
+
+
+def free_seat(client, offer):
+    seats = client.GetSeatMap(name=offer.journeys[0].segments[0].flight + "/seatMap", cabin="ECONOMY")
+    return next(s.designator for c in seats.cabins for r in c.rows if not r.exit_row for s in r.seats if s.available)
+
+
+def test_twenty_at_once_book_once(world, ann):
+    offer = world.offer(ann)
+    request = world.hold_request(ann, offer)
+    clients = [ann.again() for _ in range(20)]
+    for client in clients:  # connected first, so that they really race
+        client.SearchPlaces(query="x")
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda c: c.ask("CreateBooking", request, timeout=15), clients))
+    assert len({a.raw for a in answers}) == 1
+    assert sum(not a.replayed for a in answers) == 1
+    assert world.inventory(offer)[1] == 1
+    assert len(ann.ListBookings().bookings) == 1
+
+
+def test_twenty_at_once_pay_once(world, ann):
+    booking = world.hold(ann)
+    request = ann.request("CreatePaymentIntent", parent=booking.name, amount=booking.balance.due,
+                          payment_method="pm_card_visa", confirm=True)
+
+    def pay(client):
+        for _ in range(20):
+            try:
+                return client.ask("CreatePaymentIntent", request, timeout=15).message.name
+            except grpc.RpcError as error:
+                refusal = Refusal(error)
+                assert refusal.reason in ("REQUEST_IN_PROGRESS", "CONFLICT") and refusal.retry_s is not None, refusal
+                world.wait(0.05)
+        raise AssertionError("never answered")
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        names = set(pool.map(pay, [ann.again() for _ in range(20)]))
+    assert len(names) == 1
+    world.booking(ann, booking, "CONFIRMED")
+    world.same_books()
+
+
+def test_other_contents_are_refused(world, ann):
+    offer, other = world.offer(ann), world.offer(ann)
+    request = world.hold_request(ann, offer)
+    ann.CreateBooking(request)
+    changed = world.hold_request(ann, other, request_id=request.request_id)
+    with refused("INVALID_ARGUMENT", "IDEMPOTENCY_MISMATCH", "request_id"):
+        ann.CreateBooking(changed)
+    changed = world.hold_request(ann, offer, request_id=request.request_id, passengers=[adult("Anna")])
+    with refused("INVALID_ARGUMENT", "IDEMPOTENCY_MISMATCH", "request_id"):
+        ann.CreateBooking(changed)
+    assert (world.inventory(offer)[1], world.inventory(other)[1]) == (1, 0)
+
+
+def test_mismatch_in_the_other_services(world, ann):
+    booking = world.hold(ann)
+    key = new_id()
+    ann.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due, request_id=key)
+    with refused("INVALID_ARGUMENT", "IDEMPOTENCY_MISMATCH", "request_id"):
+        ann.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due, request_id=key, confirm=True,
+                                payment_method="pm_card_visa")
+    user = {"email": f"{new_id()}@example.org", "password": PASSWORD, "request_id": key}
+    ann.CreateUser(**user)
+    with refused("INVALID_ARGUMENT", "IDEMPOTENCY_MISMATCH", "request_id"):
+        ann.CreateUser(**{**user, "display_name": "Another"})
+    with refused("INVALID_ARGUMENT", "IDEMPOTENCY_MISMATCH", "request_id"):
+        ann.CreateUser(**{**user, "password": PASSWORD + "!"})
+
+
+def test_ids_of_different_callers_do_not_meet(world, ann, bob):
+    offer = world.offer(ann)
+    key = new_id()
+    first = ann.CreateBooking(world.hold_request(ann, offer, request_id=key))
+    second = bob.CreateBooking(world.hold_request(bob, offer, request_id=key))
+    assert first.name != second.name and world.inventory(offer)[1] == 2
+
+
+def test_refusals_replay(world, ann):
+    offer = world.offer(ann)
+    world.leave_seats(offer, 0)
+    request = world.hold_request(ann, offer)
+    with refused("FAILED_PRECONDITION", "SEATS_UNAVAILABLE") as first:
+        ann.CreateBooking(request)
+    world.leave_seats(offer, 10)
+    with refused("FAILED_PRECONDITION", "SEATS_UNAVAILABLE") as again:
+        ann.CreateBooking(request)
+    assert not first[0].replayed and again[0].replayed
+    assert world.state(world.hold(ann, offer)) == "HELD", "a new id is a new request"
+
+
+def test_what_was_never_tried_is_not_recorded(world, ann):
+    """Validation and authentication come before the claim: the same id works once they are right."""
+    offer = world.offer(ann)
+    request = world.hold_request(ann, offer)
+    surname = request.passengers[0].surname
+    request.passengers[0].surname = ""
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID"):
+        ann.CreateBooking(request)
+    request.passengers[0].surname = surname
+    with refused("UNAUTHENTICATED", "TOKEN_MISSING"):
+        world.dev.client().CreateBooking(request)
+    assert not ann.ask("CreateBooking", request).replayed
+
+
+def test_cancelling_twice_gives_money_back_once(world, ann):
+    booking, _ = world.ticketed(ann)
+    quoting = ann.request("CreateCancellation", parent=booking.name)
+    quote = ann.ask("CreateCancellation", quoting)
+    assert ann.ask("CreateCancellation", quoting).replayed
+    request = ann.request("ConfirmCancellation", name=quote.message.name)
+    first = ann.ask("ConfirmCancellation", request)
+    again = ann.ask("ConfirmCancellation", request)
+    assert again.replayed and again.message.refund_resource == first.message.refund_resource
+    with refused("FAILED_PRECONDITION"):
+        ann.ConfirmCancellation(name=quote.message.name)
+    world.booking(ann, booking, "CANCELLED")
+    world.same_books()
+
+
+def test_tokens_of_a_repeated_login_are_the_same(world):
+    client = world.dev.client()
+    email = f"{new_id()}@example.org"
+    client.CreateUser(email=email, password=PASSWORD)
+    request = client.request("CreateSession", email=email, password=PASSWORD)
+    first, again = client.ask("CreateSession", request), client.ask("CreateSession", request)
+    assert again.replayed and again.message.tokens.refresh_token == first.message.tokens.refresh_token
+    request.password = "something else entirely"
+    with refused("UNAUTHENTICATED", "CREDENTIALS_INVALID"):
+        client.CreateSession(request)

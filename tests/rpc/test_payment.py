@@ -1,0 +1,283 @@
+"""Money: whatever the provider does, the right amount moves once, and both sides' books agree."""
+
+import pytest
+
+from kit.client import new_id, refused
+from kit.instance import Serve, free_port
+from kit.world import minor
+
+PAID_AT_ONCE = ["pm_card_visa", "pm_card_amex", "pm_sandbox_twice", "pm_sandbox_slow_500"]
+PAID_IN_THE_END = ["pm_sandbox_charged_then_500", "pm_sandbox_charged_then_never", "pm_sandbox_charged_then_drop",
+                   "pm_sandbox_garbage", "pm_sandbox_slow_2500"]
+NEVER_PAID = ["pm_sandbox_http500", "pm_sandbox_never", "pm_sandbox_drop"]
+
+
+@pytest.mark.parametrize("method", PAID_AT_ONCE)
+def test_paid_at_once(world, ann, method):
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, method)
+    assert world.state(intent) in ("AUTHORIZED", "CAPTURED") and not intent.outcome_unknown
+    intent = world.intent(ann, intent, "CAPTURED")
+    assert minor(intent.amount_captured) == minor(booking.price.total)
+    assert world.state(ann.GetBooking(name=booking.name)) == "CONFIRMED"
+    world.same_books()
+
+
+@pytest.mark.parametrize("method", PAID_IN_THE_END)
+def test_the_answer_was_lost_but_not_the_money(world, ann, method):
+    """The outcome is unknown at first, the inquiry finds the charge, nobody is charged twice."""
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, method)
+    assert world.state(intent) == "PROCESSING" and intent.outcome_unknown
+    assert world.state(ann.GetBooking(name=booking.name)) == "CONFIRMING"
+    with refused("FAILED_PRECONDITION"):  # no second try while the first may have moved money
+        ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card())
+    intent = world.intent(ann, intent, "CAPTURED")
+    assert minor(intent.amount_captured) == minor(booking.price.total) and not intent.outcome_unknown
+    assert world.state(world.booking(ann, booking, "CONFIRMED")) == "CONFIRMED"
+    world.same_books()
+
+
+@pytest.mark.parametrize("method", NEVER_PAID)
+def test_the_provider_never_got_it(world, ann, method):
+    """Not found once it should be visible: the booking can be paid again, by another try."""
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, method)
+    assert world.state(intent) == "PROCESSING" and intent.outcome_unknown
+    world.hurry(booking)
+    intent = world.intent(ann, intent, "REQUIRES_PAYMENT_METHOD")
+    assert world.state(world.booking(ann, booking, "HELD")) == "HELD"
+    again = ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card(), timeout=15)
+    assert world.state(again) in ("AUTHORIZED", "CAPTURED")
+    world.booking(ann, booking, "CONFIRMED")
+    world.same_books()
+
+
+def test_a_charge_that_is_not_visible_at_once(world, ann):
+    """Inquiry finds nothing for a while: that is no proof that nothing was charged."""
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, "pm_sandbox_not_found_until_3500")
+    assert world.state(intent) == "PROCESSING"
+    world.wait(3.6)
+    assert world.state(ann.GetBooking(name=booking.name)) in ("CONFIRMING", "CONFIRMED")
+    world.dev.sql("UPDATE payment_attempt SET due_time = now() WHERE due_time IS NOT NULL")
+    world.intent(ann, intent, "CAPTURED")
+    world.same_books()
+
+
+@pytest.mark.parametrize("method, code, decline_code", [
+    ("pm_card_chargeDeclined", "card_declined", "generic_decline"),
+    ("pm_card_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"),
+    ("pm_card_chargeDeclinedLostCard", "card_declined", "lost_card"),
+    ("pm_card_chargeDeclinedExpiredCard", "expired_card", None),
+    ("pm_card_chargeDeclinedIncorrectCvc", "incorrect_cvc", None),
+])
+def test_declined(world, ann, method, code, decline_code):
+    """A decline is an answer, not an error; another card can pay."""
+    booking = world.hold(ann)
+    request = ann.request("CreatePaymentIntent", parent=booking.name, amount=booking.balance.due, confirm=True,
+                          payment_method=world.card(method))
+    intent = ann.ask("CreatePaymentIntent", request, timeout=15).message
+    assert world.state(intent) == "REQUIRES_PAYMENT_METHOD"
+    assert code in (intent.last_error.code, intent.last_error.decline_code, intent.last_error.provider_code), intent
+    assert decline_code in (None, intent.last_error.decline_code), intent
+    assert intent.last_error.user_guidance
+    assert ann.ask("CreatePaymentIntent", request).message.name == intent.name
+    booking = ann.GetBooking(name=booking.name)
+    assert world.state(booking) == "HELD" and minor(booking.balance.due) == minor(booking.price.total)
+    paid = ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card(), timeout=15)
+    assert world.state(paid) in ("AUTHORIZED", "CAPTURED")
+    world.same_books()
+
+
+def authenticate(world, booking, outcome):
+    reference = world.dev.sql("SELECT provider_reference FROM payment_attempt WHERE state = 'ACTION_REQUIRED' AND "
+                              f"booking_id = '{booking.name.removeprefix('bookings/')}'")[0][0]
+    world.dev.provider("POST", f"/v1/test_helpers/payment_intents/{reference}/authenticate", f"outcome={outcome}")
+
+
+def test_the_bank_wants_the_customer(world, ann):
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, "pm_card_authenticationRequired")
+    assert world.state(intent) == "REQUIRES_ACTION" and intent.next_action.redirect_url
+    authenticate(world, booking, "succeed")
+    world.hurry(booking)
+    world.intent(ann, intent, "CAPTURED")
+    world.booking(ann, booking, "CONFIRMED")
+    world.same_books()
+
+
+def test_the_customer_fails_at_the_bank(world, ann):
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, "pm_card_authenticationRequired")
+    authenticate(world, booking, "fail")
+    world.hurry(booking)
+    world.intent(ann, intent, "REQUIRES_PAYMENT_METHOD")
+    assert world.state(world.booking(ann, booking, "HELD")) == "HELD"
+
+
+@pytest.mark.parametrize("fault", ["http500", "charged_then_500", "charged_then_drop", "never", "garbage"])
+def test_capture_goes_on_until_it_is_done(world, ann, fault):
+    """Tickets are out once the money is reserved; taking it is repeated with the same key."""
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, f"pm_sandbox_capture_{fault}")
+    assert world.state(intent) in ("AUTHORIZED", "CAPTURED")
+    assert world.state(ann.GetBooking(name=booking.name)) == "CONFIRMED"
+    world.intent(ann, intent, "CAPTURED", seconds=20)
+    world.same_books()
+
+
+@pytest.mark.parametrize("fault", ["http500", "charged_then_500", "charged_then_drop", "never", "twice", "slow_300"])
+def test_refunds_go_on_until_they_are_done(world, ann, fault):
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, f"pm_sandbox_refund_{fault}")
+    world.intent(ann, intent, "CAPTURED")
+    quote = ann.CreateCancellation(parent=booking.name)
+    done = ann.ConfirmCancellation(name=quote.name, timeout=15)
+    booking = world.booking(ann, booking, "CANCELLED", seconds=20)
+    refund = ann.GetRefund(name=done.refund_resource)
+    assert world.state(refund) == "SUCCEEDED" and minor(refund.amount) == minor(booking.price.total)
+    world.same_books()
+
+
+def test_a_refund_that_fails_is_for_people(world, ann):
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, "pm_sandbox_refund_fails")
+    world.intent(ann, intent, "CAPTURED")
+    quote = ann.CreateCancellation(parent=booking.name)
+    done = ann.ConfirmCancellation(name=quote.name, timeout=15)
+    booking = world.booking(ann, booking, "ATTENTION")
+    assert world.state(ann.GetRefund(name=done.refund_resource)) == "FAILED"
+    rows = world.dev.sql(f"SELECT kind FROM attention_item WHERE booking_id = '{booking.name.removeprefix('bookings/')}'")
+    assert rows
+    world.same_books()
+
+
+def test_create_then_confirm_then_read(world, ann):
+    booking = world.hold(ann)
+    intent = ann.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due)
+    assert world.state(intent) == "REQUIRES_PAYMENT_METHOD"
+    with refused("FAILED_PRECONDITION"):  # one live intent a booking
+        ann.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due)
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card(), etag="W1234")
+    paid = ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card(), etag=intent.etag, timeout=15)
+    assert paid.name == intent.name and paid.etag != intent.etag
+    with refused("FAILED_PRECONDITION"):
+        ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card())
+    world.intent(ann, intent, "CAPTURED")
+
+
+def test_velocity_per_booking_and_card(world):
+    with world.dev.sibling("--pay-attempts-booking-max=2", "--pay-attempts-card-max=3", "--provider-timeout-ms=1500") as server:
+        ann = world.traveller("Ann", server)
+        declined = world.card("pm_card_chargeDeclined")
+        booking = world.hold(ann)
+        intent = world.pay(ann, booking, "pm_card_chargeDeclined")
+        ann.ConfirmPaymentIntent(name=intent.name, payment_method=declined)
+        with refused("FAILED_PRECONDITION", "RISK_VELOCITY"):
+            ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card())
+        for number in range(4):  # another traveller each time, but the same card
+            other = world.traveller("Bob", server)
+            theirs = world.hold(other)
+            call = ("CreatePaymentIntent", None, 15)
+            fields = {"parent": theirs.name, "amount": theirs.balance.due, "confirm": True, "payment_method": declined}
+            if number < 2:
+                assert world.state(other.ask(*call, **fields).message) == "REQUIRES_PAYMENT_METHOD"
+            else:
+                with refused("FAILED_PRECONDITION", "RISK_VELOCITY"):
+                    other.ask(*call, **fields)
+
+
+def test_velocity_per_user(world):
+    with world.dev.sibling("--pay-attempts-user-max=3", "--provider-timeout-ms=1500") as server:
+        ann = world.traveller("Ann", server)
+        intent = world.pay(ann, world.hold(ann), "pm_card_chargeDeclined")
+        for _ in range(2):
+            ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card("pm_card_chargeDeclined"))
+        with refused("FAILED_PRECONDITION", "RISK_VELOCITY"):
+            ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card())
+
+
+def test_refunds_by_staff(world, ann):
+    booking, intent = world.ticketed(ann)
+    total = minor(booking.price.total)
+    fields = {"parent": booking.name, "payment_intent": intent.name, "cause": "GOODWILL",
+              "amount": {"units": 5, "currency_code": "USD"}}
+    with refused("PERMISSION_DENIED", "PERMISSION_MISSING"):
+        ann.CreateRefund(**fields)
+    staff = world.dev.staff()
+    request = staff.request("CreateRefund", **fields)
+    refund = staff.ask("CreateRefund", request, timeout=15)
+    again = staff.ask("CreateRefund", request, timeout=15)
+    assert again.replayed and again.message.name == refund.message.name
+    world._wait(lambda: staff.GetRefund(name=refund.message.name), ("SUCCEEDED",), 15)
+    assert world.state(ann.GetRefund(name=refund.message.name)) == "SUCCEEDED", "its owner sees it"
+    assert minor(ann.GetPaymentIntent(name=intent.name).amount_refunded) == 500
+    with refused("FAILED_PRECONDITION", "REFUND_EXCEEDS_CAPTURE"):
+        staff.CreateRefund(**{**fields, "amount": {"units": total // 100, "currency_code": "USD"}})
+    with refused("FAILED_PRECONDITION", "CURRENCY_MISMATCH"):
+        staff.CreateRefund(**{**fields, "amount": {"units": 1, "currency_code": "EUR"}})
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID", "cause"):
+        staff.CreateRefund(**{**fields, "cause": "CAUSE_UNSPECIFIED"})
+    with refused("NOT_FOUND", "NOT_FOUND"):
+        staff.CreateRefund(**{**fields, "payment_intent": booking.name + "/paymentIntents/" + new_id()})
+    world.same_books()
+
+
+def test_cancelling_what_is_not_refundable(world, ann):
+    """Close to departure a LIGHT fare gives back refundable taxes only; the rest is the airline's."""
+    booking = world.hold(ann)
+    brand = booking.journeys[0].fare_brand
+    world.pay(ann, booking)
+    world.booking(ann, booking, "CONFIRMED")
+    which = f"booking_id = '{booking.name.removeprefix('bookings/')}'"
+    world.dev.sql(f"UPDATE booking SET create_time = create_time - interval '3 days' WHERE {which}")
+    quote = ann.CreateCancellation(parent=booking.name)
+    total, taxes = minor(booking.price.total), sum(minor(t.amount) for t in booking.price.taxes if t.refundable)
+    assert minor(quote.refund) + minor(quote.penalty) == total
+    assert sum(minor(line.refund) for line in quote.lines) in (0, minor(quote.refund))
+    if brand == "LIGHT":
+        assert minor(quote.refund) == taxes < total
+    ann.ConfirmCancellation(name=quote.name, timeout=15)
+    booking = world.booking(ann, booking, "CANCELLED")
+    assert minor(booking.balance.refunded) == minor(quote.refund)
+    world.same_books()
+
+
+def test_provider_down(world):
+    """Nothing listens: nothing was sent, so the booking stays as it was and can be paid later."""
+    ann = world.traveller()
+    booking = world.hold(ann)
+    with Serve(world.dev.conninfo, world.dev.data, provider_port=free_port()) as server:
+        lonely = server.client(ann.token)
+        with refused("UNAVAILABLE", "PROVIDER_UNAVAILABLE") as seen:
+            world.pay(lonely, booking)
+        assert seen[0].retry_s is not None
+    booking = world.booking(ann, booking, "HELD")
+    intent = ann.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due, confirm=True,
+                                     payment_method=world.card(), timeout=15) \
+        if not booking.payment_intent else \
+        ann.ConfirmPaymentIntent(name=booking.payment_intent, payment_method=world.card(), timeout=15)
+    world.intent(ann, intent, "CAPTURED")
+    world.same_books()
+
+
+def test_instant_booking(world, ann):
+    offer = world.offer(ann)
+    booking = ann.CreateBooking(instant(world, ann, offer, "pm_card_visa"), timeout=15)
+    assert world.state(booking) == "CONFIRMED" and booking.tickets
+    other = world.offer(ann)
+    booking = ann.CreateBooking(instant(world, ann, other, "pm_card_chargeDeclined"), timeout=15)
+    assert world.state(booking) == "HELD" and booking.payment_intent
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID", "payment"):
+        request = instant(world, ann, offer, "pm_card_visa")
+        request.ClearField("payment")
+        ann.CreateBooking(request)
+    world.same_books()
+
+
+def instant(world, client, offer, method):
+    request = world.hold_request(client, offer, payment={"payment_method": world.card(method)})
+    request.mode = request.INSTANT
+    return request

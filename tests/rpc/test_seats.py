@@ -1,0 +1,202 @@
+"""Seats: never more than there are, given back when a hold ends, each to one passenger."""
+
+import concurrent.futures
+
+import grpc
+import pytest
+
+from kit.client import Refusal, refused
+from kit.world import adult
+
+
+def race(world, offer, clients, parties):
+    """All at once; ("ok" or reason) of each."""
+    def book(pair):
+        client, party = pair
+        try:
+            client.CreateBooking(world.hold_request(client, offer[party], [adult() for _ in range(party)]), timeout=15)
+            return "ok"
+        except grpc.RpcError as error:
+            return Refusal(error).reason
+
+    with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
+        return list(pool.map(book, zip(clients, parties)))
+
+
+@pytest.mark.parametrize("seats", [1, 7])
+def test_many_race_for_the_last_seats(world, seats):
+    users = [world.traveller() for _ in range(8)]
+    clients = [user.again() for user in users for _ in range(4)]
+    for client in clients:
+        client.SearchPlaces(query="x")
+    offer = world.offer()
+    world.leave_seats(offer, seats)
+    outcomes = race(world, {1: offer}, clients, [1] * len(clients))
+    assert outcomes.count("ok") == seats, outcomes
+    assert set(outcomes) <= {"ok", "SEATS_UNAVAILABLE"}
+    authorised, held, sold = world.inventory(offer)
+    assert held + sold == authorised
+
+
+def test_parties_of_different_sizes_fill_exactly(world):
+    """A large party that does not fit must not keep a small one out."""
+    users = [world.traveller() for _ in range(8)]
+    trip = world.trip()
+    offers = {n: world.search(trip, passengers=[("ADULT", n)]).offers[0] for n in (1, 3)}
+    assert world.flight_id(offers[1]) == world.flight_id(offers[3])
+    world.leave_seats(offers[1], 5)
+    parties = [3, 3, 1, 1, 3, 1, 3, 1, 1, 1, 3, 1, 1, 1, 3, 1]
+    outcomes = race(world, offers, [user.again() for user in users for _ in range(2)], parties)
+    assert set(outcomes) <= {"ok", "SEATS_UNAVAILABLE"}, outcomes
+    assert sum(p for p, o in zip(parties, outcomes) if o == "ok") == 5, outcomes
+    authorised, held, sold = world.inventory(offers[1])
+    assert held + sold == authorised
+
+
+def test_sold_out_is_seen_in_a_search(world, ann):
+    trip = world.trip()
+    while True:
+        offers = world.search(trip, ann, page_size=50).offers
+        if not offers:
+            break
+        world.leave_seats(offers[0], 0)
+    with refused("FAILED_PRECONDITION", "SEATS_UNAVAILABLE"):
+        offer = world.offer(ann)
+        world.leave_seats(offer, 0)
+        world.hold(ann, offer)
+
+
+def test_a_hold_ends(world):
+    """Its seats come back by the clock, not by the sweeper's grace; paying it is too late."""
+    with world.dev.sibling("--hold-seconds=2") as server:
+        ann = world.traveller("Ann", server)
+        offer = world.offer(ann)
+        before = world.inventory(offer)
+        seat = free_seats(ann, offer)[0]
+        booking = world.hold(ann, offer, seat_selections=[{"seat": seat}])
+        left = booking.payment_required_time.seconds - booking.create_time.seconds
+        assert 1 <= left <= 3
+        world.wait(2.1)
+        seen = ann.GetBooking(name=booking.name)
+        assert world.state(seen) == "EXPIRED"
+        with refused("FAILED_PRECONDITION", "HOLD_EXPIRED"):
+            ann.CreatePaymentIntent(parent=booking.name, amount=offer.price.total, confirm=True,
+                                    payment_method="pm_card_visa")
+        for _ in range(100):  # the sweeper of the other server
+            if world.inventory(offer) == before:
+                break
+            world.wait(0.1)
+        assert world.inventory(offer) == before
+        booking = ann.GetBooking(name=booking.name)
+        assert world.state(booking) == "EXPIRED" and not booking.seats
+        events = ann.ListBookingEvents(parent=booking.name).events
+        assert events[-1].actor == "system"
+        assert seat in free_seats(ann, offer)
+        assert world.state(world.hold(ann, offer, seat_selections=[{"seat": seat}])) == "HELD"
+
+
+def test_an_unpaid_hold_can_be_given_back(world, ann):
+    offer = world.offer(ann)
+    before = world.inventory(offer)
+    booking = world.hold(ann, offer)
+    quote = ann.CreateCancellation(parent=booking.name)
+    assert (quote.refund.units, quote.penalty.units) == (0, 0)
+    ann.ConfirmCancellation(name=quote.name)
+    assert world.state(ann.GetBooking(name=booking.name)) == "CANCELLED"
+    assert world.inventory(offer) == before
+    with refused("FAILED_PRECONDITION", "BOOKING_STATE"):
+        world.pay(ann, booking)
+
+
+def test_quotes(world, ann):
+    booking, _ = world.ticketed(ann)
+    first, second = ann.CreateCancellation(parent=booking.name), ann.CreateCancellation(parent=booking.name)
+    with refused("FAILED_PRECONDITION", "QUOTE_SUPERSEDED"):
+        ann.ConfirmCancellation(name=first.name)
+    with refused("ABORTED", "ETAG_MISMATCH"):
+        ann.CreateCancellation(parent=booking.name, etag="W0")
+    with world.dev.sibling("--cancellation-quote-seconds=1") as server:
+        client = server.client(ann.token)
+        quote = client.CreateCancellation(parent=booking.name)
+        world.wait(1.2)
+        with refused("FAILED_PRECONDITION", "QUOTE_EXPIRED"):
+            client.ConfirmCancellation(name=quote.name)
+    with refused("FAILED_PRECONDITION"):
+        ann.ConfirmCancellation(name=second.name)
+    assert world.state(ann.GetBooking(name=booking.name)) == "CONFIRMED"
+
+
+# ---- the seat map
+
+
+def seat_map(client, offer, **more):
+    return client.GetSeatMap(name=offer.journeys[0].segments[0].flight + "/seatMap", **more)
+
+
+def free_seats(client, offer):
+    """Free economy seats that anybody may sit on."""
+    return [s.designator for c in seat_map(client, offer, cabin="ECONOMY").cabins for r in c.rows if not r.exit_row
+            for s in r.seats if s.available]
+
+
+def test_seat_map(world, ann):
+    offer = world.offer(ann)
+    whole = seat_map(ann, offer)
+    names = [s.designator for c in whole.cabins for r in c.rows for s in r.seats]
+    assert len(names) == len(set(names)) > 20
+    for cabin in whole.cabins:
+        free = [s for r in cabin.rows for s in r.seats if s.available]
+        assert cabin.available_count == len(free)
+        for row in cabin.rows:
+            assert [f"{row.number}{letter}" for letter in cabin.columns if letter != "-"][:1] == [row.seats[0].designator] \
+                or len(row.seats) < len(cabin.columns.replace("-", ""))
+    only = seat_map(ann, offer, cabin="ECONOMY")
+    assert [c.cabin for c in only.cabins] == [1]
+    with refused("NOT_FOUND", "NOT_FOUND"):
+        ann.GetSeatMap(name="flights/00000000-0000-7000-8000-000000000000/seatMap")
+
+
+def test_a_seat_is_taken_once(world, ann, bob):
+    offer = world.offer(ann)
+    seat, other = free_seats(ann, offer)[:2]
+    booking = world.hold(ann, offer, seat_selections=[{"seat": seat}])
+    assert booking.seats[0].seat == seat
+    assert seat not in free_seats(bob, offer)
+    before = world.inventory(offer)
+    with refused("FAILED_PRECONDITION", "SEAT_TAKEN"):
+        world.hold(bob, offer, seat_selections=[{"seat": seat}])
+    assert world.inventory(offer) == before, "the refused booking holds nothing"
+    theirs = world.hold(bob, offer, seat_selections=[{"seat": other}])
+    world.pay(bob, theirs)
+    theirs = world.booking(bob, theirs, "CONFIRMED")
+    assert theirs.tickets[0].coupons[0].seat == other
+
+
+def test_seats_that_cannot_be(world, ann):
+    offer = world.offer(ann)
+    seat = free_seats(ann, offer)[0]
+    for selections in ([{"seat": "99Z"}], [{"seat": "1"}], [{"seat": seat, "segment_index": 3}],
+                       [{"seat": seat, "passenger_index": 4}], [{"seat": seat}, {"seat": seat}]):
+        with pytest.raises(grpc.RpcError) as caught:
+            world.hold(ann, offer, seat_selections=selections)
+        refusal = Refusal(caught.value)
+        assert refusal.reason in ("SEAT_TAKEN", "FIELD_INVALID"), refusal
+        assert refusal.fields and refusal.fields[0].startswith("seat_selections"), refusal
+    assert world.inventory(offer)[1] == 0
+
+
+def test_many_race_for_one_seat(world):
+    users = [world.traveller() for _ in range(8)]
+    offer = world.offer()
+    seat = free_seats(users[0], offer)[0]
+
+    def book(user):
+        try:
+            return world.hold(user, offer, seat_selections=[{"seat": seat}]).name
+        except grpc.RpcError as error:
+            return Refusal(error).reason
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(book, users))
+    assert outcomes.count("SEAT_TAKEN") == 7, outcomes
+    assert world.inventory(offer)[1] == 1

@@ -1,0 +1,334 @@
+"""The server as such: health, reflection, deadlines, drain, subsets, TLS, metrics, log."""
+
+import json
+import re
+import signal
+import ssl
+import subprocess
+import threading
+import time
+
+import grpc
+import pytest
+
+from kit import stubs, wire
+from kit.client import Client, Refusal, new_id, refused
+from kit.instance import binary, until
+from kit.world import PASSWORD
+
+HealthReply = stubs.health.HealthCheckResponse
+SERVICES = ["faregate.v1.AuthService", "faregate.v1.BookingService", "faregate.v1.FlightService",
+            "faregate.v1.PaymentService"]
+
+
+def health(channel, service="", watch=False, timeout=5):
+    method = (channel.unary_stream if watch else channel.unary_unary)(
+        "/grpc.health.v1.Health/" + ("Watch" if watch else "Check"),
+        stubs.health.HealthCheckRequest.SerializeToString, HealthReply.FromString)
+    return method(stubs.health.HealthCheckRequest(service=service), timeout=timeout)
+
+
+def grpcurl(*args, status=0):
+    done = subprocess.run(["grpcurl", *args], capture_output=True, text=True, timeout=30)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+# ---- health and reflection
+
+
+def test_health_check(world):
+    channel = world.dev.client().channel
+    for service in ["", *SERVICES]:
+        assert health(channel, service).status == HealthReply.SERVING
+    with pytest.raises(grpc.RpcError) as caught:
+        health(channel, "no.such.Service")
+    assert caught.value.code().name == "NOT_FOUND"
+
+
+def test_health_watch_sees_the_drain(world):
+    server = world.dev.sibling()
+    channel = grpc.insecure_channel(server.target)
+    seen = []
+
+    def watch():
+        try:
+            for reply in health(channel, "faregate.v1.AuthService", watch=True, timeout=20):
+                seen.append(reply.status)
+        except grpc.RpcError:
+            pass
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    unknown = health(channel, "no.such.Service", watch=True)
+    assert next(unknown).status == HealthReply.SERVICE_UNKNOWN
+    unknown.cancel()
+    until(lambda: seen, 5, "the watcher hears")
+    assert seen == [HealthReply.SERVING]
+    assert server.stop() == 0
+    watcher.join(10)
+    assert seen == [HealthReply.SERVING, HealthReply.NOT_SERVING]
+
+
+def test_reflection_needs_no_protos(world):
+    at = world.dev.target
+    listed = grpcurl("-plaintext", at, "list").split()
+    assert set(SERVICES) <= set(listed) and "grpc.health.v1.Health" in listed
+    assert "grpc.reflection.v1.ServerReflection" in listed
+    assert "faregate.v1.BookingService.CreateBooking" in grpcurl("-plaintext", at, "list", "faregate.v1.BookingService")
+    method = grpcurl("-plaintext", at, "describe", "faregate.v1.BookingService.CreateBooking")
+    assert "rpc CreateBooking ( .faregate.v1.CreateBookingRequest ) returns ( .faregate.v1.Booking )" in method
+    message = grpcurl("-plaintext", at, "describe", "faregate.v1.Money2", status=1)
+    assert "not found" in message.lower()
+    assert "string record_locator = 2" in grpcurl("-plaintext", at, "describe", "faregate.v1.Booking")
+    answer = json.loads(grpcurl("-plaintext", "-d", '{"query":"lond","page_size":3}', at,
+                                "faregate.v1.FlightService/SearchPlaces"))
+    assert 1 <= len(answer["places"]) <= 3
+
+
+def test_grpcurl_shows_rich_errors(world):
+    text = grpcurl("-plaintext", "-d", '{"email":"nonsense"}', world.dev.target, "faregate.v1.AuthService/CreateUser",
+                   status=67)
+    assert "InvalidArgument" in text and "FIELD_INVALID" in text and "email" in text and "password" in text
+
+
+# ---- deadlines and cancelling
+
+
+def test_tiny_deadlines(world, ann):
+    with refused("DEADLINE_EXCEEDED"):
+        ann.SearchOffers(timeout=0.0001)
+    reply = wire.exchange(world.dev.port, "/faregate.v1.FlightService/SearchPlaces",
+                          wire.frame(stubs.flight.SearchPlacesRequest(query="x").SerializeToString()), grpc_timeout="0m")
+    assert reply.status == 4 and reply.reason == "DEADLINE_PASSED"
+
+
+def lock(dev, table, seconds):
+    """Holds a lock in the database for so long."""
+    return subprocess.Popen(["psql", "-XAtq", "-d", dev.conninfo, "-c",
+                             f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"],
+                            stdout=subprocess.DEVNULL)
+
+
+def test_a_deadline_ends_work_in_the_database(world, ann):
+    """The answer comes at the deadline, made by the server, and the statement does not go on behind it."""
+    ann.GetUser(name="users/me")
+    holder = lock(world.dev, "app_user", 2.5)
+    try:
+        world.wait(0.3)
+        began = time.monotonic()
+        with refused("DEADLINE_EXCEEDED"):
+            ann.GetUser(name="users/me", timeout=0.7)
+        assert 0.5 < time.monotonic() - began < 1.5
+        until(lambda: world.dev.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == [["0"]],
+              1.2, "nothing of the call waits in the database any more")
+    finally:
+        holder.wait(10)
+    assert ann.GetUser(name="users/me").name == ann.user.name
+
+
+def test_a_cancelled_call_leaves_nothing(world, ann):
+    offer = world.offer(ann)
+    request = world.hold_request(ann, offer)
+    holder = lock(world.dev, "inventory", 1)
+    try:
+        world.wait(0.2)
+        path = stubs.METHODS["CreateBooking"][0]
+        call = ann.channel.unary_unary(path, type(request).SerializeToString).future(
+            request, timeout=5, metadata=[("authorization", "Bearer " + ann.token)])
+        world.wait(0.2)
+        call.cancel()
+    finally:
+        holder.wait(10)
+    world.wait(0.2)
+    taken = world.inventory(offer)[1]
+    booking = ann.CreateBooking(request)  # the same request again: done once, whether or not the first was
+    assert world.inventory(offer)[1] == 1 >= taken and world.state(booking) == "HELD"
+
+
+# ---- drain, subset, TLS
+
+
+def test_drain_finishes_what_runs(world, ann):
+    server = world.dev.sibling()
+    client = server.client(ann.token)
+    client.GetUser(name="users/me")
+    holder = lock(world.dev, "app_user", 1.2)
+    outcome = []
+
+    def call():
+        try:
+            outcome.append(client.GetUser(name="users/me").name)
+        except grpc.RpcError as error:
+            outcome.append(Refusal(error))
+
+    try:
+        world.wait(0.3)
+        caller = threading.Thread(target=call)
+        caller.start()
+        world.wait(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        world.wait(0.2)
+        with refused("UNAVAILABLE"):
+            server.client(ann.token).GetUser(name="users/me", timeout=2)
+        caller.join(10)
+        assert outcome == [ann.user.name]
+        assert server.process.wait(10) == 0
+    finally:
+        holder.wait(10)
+
+
+def test_drain_with_a_limit(world, ann):
+    """What does not end in its grace is ended, and the status is still 0."""
+    server = world.dev.sibling("--drain-grace-ms=300")
+    client = server.client(ann.token)
+    client.GetUser(name="users/me")
+    holder = lock(world.dev, "app_user", 2)
+    try:
+        world.wait(0.2)
+        threading.Thread(target=lambda: pytest.raises(grpc.RpcError, client.GetUser, name="users/me")).start()
+        world.wait(0.2)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 1.5
+    finally:
+        holder.wait(10)
+
+
+def test_lame_duck(world):
+    """Told before it stops: not ready, but still serving."""
+    with world.dev.sibling("--lame-duck-ms=1000") as server:
+        client = server.client()
+        client.SearchPlaces(query="x")
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: server.http("/readyz")[0] == 503, 0.8, "not ready")
+        assert server.client().SearchPlaces(query="london").places
+
+
+def test_subset_of_services(world, ann):
+    with world.dev.sibling(services="auth,flight") as server:
+        client = server.client(ann.token)
+        assert client.GetUser(name="users/me").name == ann.user.name
+        assert client.SearchPlaces(query="london").places
+        with refused("UNIMPLEMENTED"):
+            client.ListBookings()
+        listed = grpcurl("-plaintext", server.target, "list").split()
+        assert "faregate.v1.FlightService" in listed and "faregate.v1.BookingService" not in listed
+
+
+def test_tls(world):
+    certificate = world.dev.certificate()
+    client = Client(f"localhost:{world.dev.port + 1}", root=certificate)
+    assert client.SearchPlaces(query="london").places
+    with pytest.raises(grpc.RpcError):
+        Client(f"localhost:{world.dev.port + 1}", root=ssl_of_somebody_else()).SearchPlaces(query="x", timeout=3)
+    with pytest.raises(grpc.RpcError):
+        Client(f"localhost:{world.dev.port + 1}").SearchPlaces(query="x", timeout=3)
+    grpcurl("-cacert", f"{world.dev.data}/tls-certificate.pem", f"localhost:{world.dev.port + 1}", "list")
+
+
+def ssl_of_somebody_else():
+    return ssl.DER_cert_to_PEM_cert(ssl.create_default_context().get_ca_certs(binary_form=True)[0]).encode()
+
+
+def test_tls_versions_and_alpn(world):
+    import socket
+    for version, good in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = context.maximum_version = version
+        context.set_alpn_protocols(["h2"])
+        with socket.create_connection(("127.0.0.1", world.dev.port + 1), timeout=5) as plain:
+            try:
+                with context.wrap_socket(plain) as tls:
+                    assert good and tls.selected_alpn_protocol() == "h2"
+            except (ssl.SSLError, ConnectionResetError):
+                assert not good
+
+
+# ---- what operators see
+
+
+def test_admin_endpoint(world):
+    assert world.dev.http("/healthz")[0] == 200
+    assert world.dev.http("/readyz") == (200, "ready\n")
+    assert world.dev.http("/nothing")[0] == 404
+    status, text = world.dev.http("/readyz?verbose")
+    assert status == 200 and "worker 0" in text and "worker 1" in text and "jobs" in text
+
+
+def test_metrics_move(world, ann):
+    def read():
+        found = world.dev.metrics()
+        return {key: sum(v for k, v in found.items() if all(part in k for part in parts)) for key, parts in {
+            "ok": ("faregate_", "GetUser", "OK"), "missing": ("faregate_", "GetBooking", "NOT_FOUND"),
+            "statements": ("faregate_db_statements_total",), "accepted": ("faregate_connections_accepted_total",),
+        }.items()}
+
+    world.wait(0.6)  # published four times a second
+    before = read()
+    other = ann.again()
+    for _ in range(5):
+        other.GetUser(name="users/me")
+    with refused("NOT_FOUND"):
+        other.GetBooking(name="bookings/" + new_id())
+    world.wait(0.6)
+    after = read()
+    assert after["ok"] - before["ok"] >= 5, (before, after)
+    assert after["missing"] - before["missing"] >= 1, (before, after)
+    assert after["statements"] > before["statements"] and after["accepted"] > before["accepted"]
+
+
+def test_metrics_are_well_formed(world):
+    text = world.dev.http("/metrics")[1]
+    for line in text.splitlines():
+        assert re.fullmatch(r"# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[^{}]*\})? [-+0-9.eEinfNa]+", line), line
+    typed = re.findall(r"^# TYPE (\S+)", text, re.M)
+    assert len(typed) == len(set(typed)) > 10
+
+
+def test_one_event_for_each_call_without_secrets(world):
+    ann = world.traveller("Loggy")
+    booking = world.hold(ann)
+    card = world.card("pm_card_visa")
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    ann.ask("CreatePaymentIntent", parent=booking.name, amount=booking.balance.due, confirm=True, payment_method=card,
+            metadata=[("traceparent", f"00-{trace}-b7ad6b7169203331-01")], timeout=15)
+    refused_id = new_id()
+    with refused("INVALID_ARGUMENT", "IDEMPOTENCY_MISMATCH"):
+        for name in ("A", "B"):
+            ann.CreateUser(email="loggy@example.org", password=PASSWORD, display_name=name, request_id=refused_id)
+    world.wait(0.5)
+    events = [e for e in world.dev.events() if e.get("event") == "call" or "method" in e]
+    mine = [e for e in events if e.get("trace_id") == trace]
+    assert len(mine) == 1, mine
+    event = mine[0]
+    assert "CreatePaymentIntent" in event["method"] and event["status"] == "OK" and event["duration_us"] > 0
+    assert event["user"] == ann.user.name.removeprefix("users/") and "steps" in event
+    failed = [e for e in events if e.get("request_id") == refused_id]
+    assert [e["status"] for e in failed] == ["OK", "INVALID_ARGUMENT"] and failed[1]["reason"] == "IDEMPOTENCY_MISMATCH"
+    text = open(world.dev.log).read()
+    for secret in (PASSWORD, ann.token, ann.token.split(".")[2], ann.tokens.refresh_token, card, "pm_card", "pm_sandbox",
+                   ann.email, "loggy@example.org", "$argon2", "sk_test", "Ann Lee"):
+        assert secret not in text, f"{secret!r} is in the log"
+
+
+# ---- commands
+
+
+def test_commands_that_only_print(world):
+    def run(*args, status=0):
+        done = subprocess.run([binary(), *args], capture_output=True, text=True, timeout=20)
+        assert done.returncode == status, done.stderr
+        return done
+
+    assert run("version").stdout.startswith("faregate ")
+    described = json.loads(run("describe", "--json").stdout)
+    assert "faregate.v1.BookingService" in json.dumps(described)
+    assert "CREATE TABLE" in run("migrate", "--print").stdout
+    for command in ("serve", "dev", "seed", "check", "jobs"):
+        assert "--" in run(command, "--help").stdout
+    for wrong in (["serve", "--no-such-flag"], ["nonsense"], ["serve", "--workers=many"], ["serve", "--services=auth,wings"],
+                  ["serve", "--listen=0.0.0.0:1"]):
+        done = run(*wrong, status=2)
+        assert len(done.stderr.strip().splitlines()) == 1, f"one clear line: {done.stderr}"

@@ -1,0 +1,240 @@
+"""Things that break while people are booking: a worker, the database. Afterwards everything is consistent."""
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import threading
+import time
+
+import grpc
+import pytest
+
+from kit.client import Refusal
+from kit.instance import Cluster, Serve, binary, free_port, until
+from kit.world import World, adult
+
+import itertools
+import subprocess
+
+
+class Load:
+    """Travellers who search, hold and read without a pause; each remembers what it was told."""
+
+    def __init__(self, world, servers, count):
+        self.world = world
+        self.users = [world.traveller("Load", servers) for _ in range(count)]
+        self.offers = [world.offer(self.users[0]) for _ in range(2)]
+        self.running = True
+        self.ok, self.failed, self.times = [0] * count, [[] for _ in range(count)], [[] for _ in range(count)]
+        self.booked = [set() for _ in range(count)]
+        self.threads = [threading.Thread(target=self._run, args=(i,)) for i in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, i):
+        client, noise = self.users[i], random.Random(i)
+        request = None
+        while self.running:
+            try:
+                if noise.random() < 0.3 and len(self.booked[i]) < 4:
+                    request = request or self.world.hold_request(client, noise.choice(self.offers), [adult()])
+                    self.booked[i].add(client.CreateBooking(request, timeout=3).name)
+                    request = None  # an unknown outcome is asked again with the same id
+                else:
+                    client.GetUser(name="users/me", timeout=3)
+                self.ok[i] += 1
+                self.times[i].append(time.monotonic())
+            except grpc.RpcError as error:
+                self.failed[i].append((time.monotonic(), Refusal(error)))
+                time.sleep(0.02)
+
+    def finish(self):
+        self.running = False
+        for thread in self.threads:
+            thread.join(20)
+
+    def failures(self):
+        return [pair for one in self.failed for pair in one]
+
+    def prove(self):
+        """Everybody's list is exactly what they were told, no less and no more than one lost answer."""
+        for user, booked in zip(self.users, self.booked):
+            listed = {b.name for b in user.ListBookings(page_size=100).bookings}
+            assert booked <= listed and len(listed - booked) <= 1
+
+
+def test_a_killed_worker_costs_only_its_own_connections(world):
+    dev = world.dev
+    load = Load(world, dev, 12)
+    try:
+        time.sleep(1)
+        before = dev.pids()
+        victim, survivor = before["worker 0"], before["worker 1"]
+        killed = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: dev.pids().get("worker 0") not in (0, -1, victim, None) and
+              all("ready, database up" in line for line in dev.http("/readyz?verbose")[1].splitlines()[1:]), 5,
+              "another worker serves")
+        back = time.monotonic() - killed
+        time.sleep(1)
+    finally:
+        load.finish()
+    assert back < 1, f"back after {back:.2f} s"
+    assert dev.pids()["worker 1"] == survivor
+    hurt = [i for i, failed in enumerate(load.failed) if failed]
+    assert len(hurt) < 12, "the other worker's connections did not notice"
+    assert 0 < len(hurt), "the load did reach the killed worker"
+    for i, failed in enumerate(load.failed):
+        for at, refusal in failed:
+            assert killed <= at < killed + 2 and refusal.code.name == "UNAVAILABLE", refusal
+        assert load.times[i][-1] > killed + 1, "everybody goes on"
+    load.prove()
+
+
+def test_the_jobs_process_comes_back(world):
+    before = world.dev.pids()
+    jobs = next(name for name in before if name.startswith("jobs"))
+    os.kill(before[jobs], signal.SIGKILL)
+    until(lambda: world.dev.pids()[jobs] not in (before[jobs], 0), 3, "another jobs process")
+    ann = world.traveller()
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, "pm_sandbox_charged_then_drop")
+    world.intent(ann, intent, "CAPTURED")
+    world.same_books()
+
+
+# ---- a database of our own
+
+
+@pytest.fixture(scope="module")
+def island(dev):
+    """A second installation: `migrate`, `seed`, `serve` against a PostgreSQL that the test can stop."""
+    cluster = Cluster()
+    data = tempfile.mkdtemp(prefix="faregate-island-")
+    for name in ("keys", "secret", "psp-key"):
+        source = os.path.join(dev.data, name)
+        (shutil.copytree if os.path.isdir(source) else shutil.copy2)(source, os.path.join(data, name))
+    server = None
+    try:
+        for command in (["migrate"], ["seed", "--scale=0.05", "--days=30"]):
+            done = subprocess.run([binary(), *command, "--database", cluster.conninfo], capture_output=True, text=True,
+                                  timeout=120)
+            assert done.returncode == 0, done.stderr
+        server = Serve(cluster.conninfo, data, "--unpaid-holds-max=50", provider_port=dev.admin_port + 1, jobs=True,
+                       workers=2)
+        server.cluster = cluster
+        yield server
+        assert server.stop() == 0
+    finally:
+        if server:
+            server.kill()
+        cluster.remove()
+        shutil.rmtree(data, ignore_errors=True)
+
+
+class IslandWorld(World):
+    def _routes(self):
+        return iter(self.dev.sql("""
+            SELECT DISTINCT ON (f.origin, f.destination) f.origin, f.destination, f.departure_date
+              FROM flight f JOIN inventory i USING (flight_id)
+             WHERE f.departure_date BETWEEN current_date + 10 AND current_date + 25 AND i.cabin = 1 AND i.authorised > 100
+               AND i.sales_close_time > now() ORDER BY 1, 2, 3 LIMIT 50"""))
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_postgresql_stops_and_starts_under_load(island, mode):
+    world = IslandWorld(island, itertools.count(1))
+    pids = island.pids()
+    load = Load(world, island, 8)
+    try:
+        time.sleep(1)
+        stopped = time.monotonic()
+        island.cluster.stop(mode)
+        until(lambda: island.http("/readyz")[0] == 503, 3, "not ready without a database")
+        assert island.http("/healthz")[0] == 200
+        time.sleep(1.5)
+        during = [r for at, r in load.failures() if at > stopped + 0.5]
+        island.cluster.start()
+        started = time.monotonic()
+        until(lambda: island.http("/readyz")[0] == 200, 10, "ready again by itself")
+        ready = time.monotonic()
+        time.sleep(1.5)
+    finally:
+        load.finish()
+    assert len(during) > 20, "calls were answered meanwhile, at once"
+    for refusal in during:
+        assert refusal.code.name == "UNAVAILABLE", refusal
+        assert refusal.reason in ("DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN"), refusal
+    assert all(r.pushback_ms and int(r.pushback_ms) > 0 and r.retry_s for r in during if r.reason == "DATABASE_UNAVAILABLE")
+    for at, refusal in load.failures():
+        assert refusal.code.name in ("UNAVAILABLE", "DEADLINE_EXCEEDED"), refusal
+    late = [r for at, r in load.failures() if at > ready + 1]
+    assert not late, f"{len(late)} failures after it was ready: {late[0]}"
+    assert ready - started < 5
+    assert all(times[-1] > ready for times in load.times), "everybody goes on"
+    assert island.pids() == pids, "no process fell"
+    load.prove()
+    island.check()
+
+
+def test_a_start_without_database_waits_for_it(island):
+    """It starts, says what is wrong, and serves as soon as there is a database."""
+    island.cluster.stop()
+    port = free_port()
+    with open(os.devnull, "w") as null:
+        process = subprocess.Popen([binary(), "serve", "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{port + 1}",
+                                    "--database", island.conninfo, "--keys", os.path.dirname(island.log) + "/keys",
+                                    "--secret", os.path.dirname(island.log) + "/secret", "--provider-key",
+                                    os.path.dirname(island.log) + "/psp-key", "--workers=1", "--jobs=off", "--log=none"],
+                                   stderr=null)
+    try:
+        time.sleep(0.5)
+        assert process.poll() is None
+    finally:
+        island.cluster.start()
+    try:
+        def ready():
+            import http.client
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port + 1, timeout=2)
+                connection.request("GET", "/readyz")
+                return connection.getresponse().status == 200
+            except OSError:
+                return False
+
+        until(ready, 10, "it serves once there is a database")
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+    until(lambda: island.http("/readyz")[0] == 200, 10, "the other server is ready again")
+
+
+def test_a_database_of_another_version_stops_the_start(island):
+    """One clear line and an exit status, no loop of restarts."""
+    island.sql("CREATE DATABASE empty")
+    data = os.path.dirname(island.log)
+    done = subprocess.run([binary(), "serve", "--listen", f"127.0.0.1:{free_port()}", "--admin", "", "--database",
+                           island.conninfo.replace("dbname=faregate", "dbname=empty"), "--keys", data + "/keys", "--secret",
+                           data + "/secret", "--provider-key", data + "/psp-key", "--workers=1", "--jobs=off", "--log=none"],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0 and "database" in done.stderr
+
+
+def test_a_second_start_is_quick(dev):
+    """On the same data, in under three seconds."""
+    from kit.instance import Dev
+    data = tempfile.mkdtemp(prefix="faregate-again-")
+    try:
+        first = Dev("--workers=1", data=data, scale=0.05, days=10)
+        assert first.stop() == 0
+        began = time.monotonic()
+        second = Dev("--workers=1", data=data, scale=0.05, days=10)
+        took = time.monotonic() - began
+        assert second.stop(signal.SIGINT) == 0, "Ctrl-C ends it cleanly"
+        assert took < 3, f"{took:.1f} s"
+    finally:
+        home = os.path.realpath(os.path.join(data, "db"))
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
