@@ -84,8 +84,8 @@ static uint8_t *put_segment(uint8_t *p, const struct offer_segment *s)
     *p++ = (uint8_t)s->booking_class;
     *p++ = s->slice;
     p = put_number(p, s->number);
-    p = put_signed(p, (s->departure_s - EPOCH_S) / 60);
-    p = put_signed(p, (s->arrival_s - s->departure_s) / 60);
+    p = put_signed(p, s->departure_s - EPOCH_S);
+    p = put_signed(p, s->arrival_s - s->departure_s);
     p = put_signed(p, s->departure_offset_min);
     p = put_signed(p, s->arrival_offset_min);
     p = put_number(p, s->distance_km);
@@ -217,8 +217,8 @@ static void get_segment(struct reader *r, struct offer_segment *s)
     s->booking_class = (char)get_byte(r);
     s->slice = get_byte(r);
     s->number = (uint16_t)get_number(r);
-    s->departure_s = get_signed(r) * 60 + EPOCH_S;
-    s->arrival_s = get_signed(r) * 60 + s->departure_s;
+    s->departure_s = get_signed(r) + EPOCH_S;
+    s->arrival_s = get_signed(r) + s->departure_s;
     s->departure_offset_min = (int16_t)get_signed(r);
     s->arrival_offset_min = (int16_t)get_signed(r);
     s->distance_km = (uint16_t)get_number(r);

@@ -26,7 +26,7 @@ struct offer_segment {
     char aircraft[4];
     char booking_class;
     uint16_t number;
-    int64_t departure_s; /* Unix seconds, whole minutes */
+    int64_t departure_s; /* Unix seconds */
     int64_t arrival_s;
     int16_t departure_offset_min;
     int16_t arrival_offset_min;
