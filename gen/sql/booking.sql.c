@@ -1,0 +1,910 @@
+/* Made by sqlgen from booking.sql: do not edit. */
+#include "booking.sql.h"
+
+static const struct db_param hold_params[] = {
+    {.name = "flight", .type = DB_UUID},
+    {.name = "principal", .type = DB_UUID},
+    {.name = "request_id", .type = DB_UUID},
+    {.name = "fingerprint", .type = DB_BYTEA},
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "locator", .type = DB_TEXT},
+    {.name = "seats", .type = DB_INT4},
+    {.name = "party", .type = DB_INT4},
+    {.name = "total_minor", .type = DB_INT8},
+    {.name = "currency", .type = DB_TEXT},
+    {.name = "offer", .type = DB_TEXT},
+    {.name = "offer_expire", .type = DB_TIMESTAMPTZ},
+    {.name = "snapshot", .type = DB_BYTEA},
+    {.name = "passengers", .type = DB_BYTEA},
+    {.name = "hold_seconds", .type = DB_INT4},
+    {.name = "holds_since", .type = DB_UUID},
+    {.name = "holds_max", .type = DB_INT4},
+    {.name = "flight_ids", .type = DB_UUID, .is_array = true},
+    {.name = "cabins", .type = DB_INT2, .is_array = true},
+};
+
+static const struct db_column hold_columns[] = {
+    {.name = "claimed", .type = DB_BOOL,
+     .offset = offsetof(struct booking_hold_row, claimed)},
+    {.name = "refusal", .type = DB_TEXT,
+     .offset = offsetof(struct booking_hold_row, refusal),
+     .is_nullable = true, .has_offset = offsetof(struct booking_hold_row, has_refusal)},
+    {.name = "create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_hold_row, create_time),
+     .is_nullable = true, .has_offset = offsetof(struct booking_hold_row, has_create_time)},
+    {.name = "due_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_hold_row, due_time),
+     .is_nullable = true, .has_offset = offsetof(struct booking_hold_row, has_due_time)},
+};
+
+const struct db_statement booking_hold_statement = {
+    .name = "booking_hold",
+    .sql_one =
+        "WITH s AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($18::uuid[], $19::int2[]) AS s(flight_id, cabin)\n"
+        "), l AS MATERIALIZED (\n"
+        "    SELECT i.flight_id, i.cabin, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open\n"
+        "      FROM inventory i JOIN s USING (flight_id, cabin)\n"
+        "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
+        "), v AS MATERIALIZED (\n"
+        "    SELECT CASE\n"
+        "               WHEN $12::timestamptz <= now() THEN 'OFFER_EXPIRED'\n"
+        "               WHEN count(*) < cardinality($18::uuid[]) OR NOT bool_and(l.open) THEN 'SALES_CLOSED'\n"
+        "               WHEN min(l.free) < $7::int4 THEN 'SEATS_UNAVAILABLE'\n"
+        "               WHEN (SELECT count(*) FROM booking b\n"
+        "                      WHERE b.user_id = $2::uuid AND b.booking_id >= $16::uuid\n"
+        "                        AND b.state = 'HELD' AND b.payment_required_time > now()) >= $17::int4 THEN 'HOLD_LIMIT'\n"
+        "           END AS refusal\n"
+        "      FROM l\n"
+        "), k AS (\n"
+        "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
+        "    SELECT $2::uuid, 5, $3::uuid, $4::bytea, CASE WHEN refusal IS NULL THEN $5::uuid END, refusal FROM v\n"
+        "        ON CONFLICT DO NOTHING\n"
+        "    RETURNING reason\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT FROM k WHERE k.reason IS NULL\n"
+        "), u AS (\n"
+        "    UPDATE inventory i SET held = held + $7::int4 FROM g, s WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin\n"
+        "), c AS (\n"
+        "    INSERT INTO record_locator (locator, booking_id) SELECT $6::text, $5::uuid FROM g\n"
+        "), b AS (\n"
+        "    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, party, flight_ids, cabins, offer,\n"
+        "                         snapshot, passengers, payment_required_time)\n"
+        "    SELECT $5::uuid, $2::uuid, $6::text, 'HELD', $9::int8, $10::text, $7::int4, $8::int4, $18::uuid[], $19::int2[], $11::text,\n"
+        "           $13::bytea, $14::bytea, now() + $15::int4 * interval '1 second'\n"
+        "      FROM g\n"
+        "    RETURNING create_time, payment_required_time\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    SELECT $5::uuid, 1, 'CREATED', 'HELD', 'users/' || $2::uuid FROM g\n"
+        ")\n"
+        "SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, b.create_time, b.payment_required_time AS due_time\n"
+        "  FROM v LEFT JOIN b ON true",
+    .sql_many =
+        "WITH r AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::uuid[], $6::text[], $7::int4[], $8::int4[], $9::int8[],\n"
+        "                         $10::text[], $11::text[], $12::timestamptz[], $13::bytea[], $14::bytea[], $15::int4[], $16::uuid[], $17::int4[])\n"
+        "        WITH ORDINALITY AS r(flight, principal, request_id, fingerprint, booking_id, locator, seats, party, total_minor,\n"
+        "                             currency, offer, offer_expire, snapshot, passengers, hold_seconds, holds_since, holds_max, n)\n"
+        "), s AS MATERIALIZED (\n"
+        "    SELECT s.n, s.flight_id, s.cabin, s.i, r.seats\n"
+        "      FROM unnest($19::int4[], $18::uuid[], $20::int2[]) WITH ORDINALITY AS s(n, flight_id, cabin, i) JOIN r USING (n)\n"
+        "), l AS MATERIALIZED (\n"
+        "    SELECT i.flight_id, i.cabin, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open\n"
+        "      FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)\n"
+        "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
+        "), q AS (\n"
+        "    SELECT s.n, s.flight_id, s.cabin, s.i, s.seats, l.free, l.open,\n"
+        "           sum(s.seats) OVER (PARTITION BY s.flight_id, s.cabin ORDER BY s.n) AS running\n"
+        "      FROM s LEFT JOIN l USING (flight_id, cabin)\n"
+        "), v AS MATERIALIZED (\n"
+        "    SELECT q.n, array_agg(q.flight_id ORDER BY q.i) AS flight_ids, array_agg(q.cabin ORDER BY q.i) AS cabins,\n"
+        "           CASE\n"
+        "               WHEN NOT bool_and(coalesce(q.open, false)) THEN 'SALES_CLOSED'\n"
+        "               WHEN min(q.free) < min(q.seats) THEN 'SEATS_UNAVAILABLE'\n"
+        "               WHEN bool_or(q.running > q.free) THEN 'CROWDED'\n"
+        "           END AS refusal\n"
+        "      FROM q GROUP BY q.n\n"
+        "), w AS MATERIALIZED (\n"
+        "    SELECT r.n, r.principal, r.request_id, r.booking_id, r.fingerprint, v.flight_ids, v.cabins,\n"
+        "           CASE\n"
+        "               WHEN r.offer_expire <= now() THEN 'OFFER_EXPIRED'\n"
+        "               WHEN v.refusal IS NOT NULL THEN v.refusal\n"
+        "               WHEN row_number() OVER (PARTITION BY r.principal ORDER BY r.n)\n"
+        "                    + (SELECT count(*) FROM booking b\n"
+        "                        WHERE b.user_id = r.principal AND b.booking_id >= r.holds_since\n"
+        "                          AND b.state = 'HELD' AND b.payment_required_time > now()) > r.holds_max THEN 'HOLD_LIMIT'\n"
+        "           END AS refusal\n"
+        "      FROM r JOIN v USING (n)\n"
+        "), k AS (\n"
+        "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
+        "    SELECT principal, 5, request_id, fingerprint, CASE WHEN refusal IS NULL THEN booking_id END, refusal\n"
+        "      FROM w WHERE refusal IS DISTINCT FROM 'CROWDED' ORDER BY principal, request_id\n"
+        "        ON CONFLICT DO NOTHING\n"
+        "    RETURNING principal, request_id, resource\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT r.*, w.flight_ids, w.cabins FROM k JOIN w USING (principal, request_id) JOIN r USING (n)\n"
+        "     WHERE k.resource IS NOT NULL\n"
+        "), u AS (\n"
+        "    UPDATE inventory i SET held = held + t.seats\n"
+        "      FROM (SELECT s.flight_id, s.cabin, sum(s.seats)::int4 AS seats FROM g JOIN s USING (n) GROUP BY 1, 2) t\n"
+        "     WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin\n"
+        "), c AS (\n"
+        "    INSERT INTO record_locator (locator, booking_id) SELECT locator, booking_id FROM g\n"
+        "), b AS (\n"
+        "    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, party, flight_ids, cabins, offer,\n"
+        "                         snapshot, passengers, payment_required_time)\n"
+        "    SELECT booking_id, principal, locator, 'HELD', total_minor, currency, seats, party, flight_ids, cabins, offer,\n"
+        "           snapshot, passengers, now() + hold_seconds * interval '1 second'\n"
+        "      FROM g\n"
+        "    RETURNING booking_id, create_time, payment_required_time\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    SELECT booking_id, 1, 'CREATED', 'HELD', 'users/' || principal FROM g\n"
+        ")\n"
+        "SELECT w.n::int4, k.request_id IS NOT NULL AS claimed, w.refusal, b.create_time, b.payment_required_time AS due_time\n"
+        "  FROM w LEFT JOIN k USING (principal, request_id) LEFT JOIN b USING (booking_id)\n"
+        " ORDER BY w.n",
+    .params = hold_params,
+    .param_count = 19,
+    .columns = hold_columns,
+    .column_count = 4,
+    .row_bytes = sizeof(struct booking_hold_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = 2,
+    .batch_max = 64,
+};
+
+void booking_hold(struct call *c, struct booking_hold_row *ret,
+    struct uuid flight,
+    struct uuid principal,
+    struct uuid request_id,
+    struct str fingerprint,
+    struct uuid booking_id,
+    struct str locator,
+    int32_t seats,
+    int32_t party,
+    int64_t total_minor,
+    struct str currency,
+    struct str offer,
+    int64_t offer_expire,
+    struct str snapshot,
+    struct str passengers,
+    int32_t hold_seconds,
+    struct uuid holds_since,
+    int32_t holds_max,
+    const struct uuid *flight_ids, size_t flight_ids_count,
+    const int16_t *cabins, size_t cabins_count)
+{
+    const struct db_value values[] = {
+        {.u = flight},
+        {.u = principal},
+        {.u = request_id},
+        {.s = fingerprint},
+        {.u = booking_id},
+        {.s = locator},
+        {.i = seats},
+        {.i = party},
+        {.i = total_minor},
+        {.s = currency},
+        {.s = offer},
+        {.i = offer_expire},
+        {.s = snapshot},
+        {.s = passengers},
+        {.i = hold_seconds},
+        {.u = holds_since},
+        {.i = holds_max},
+        {.array = flight_ids, .array_count = (uint32_t)flight_ids_count},
+        {.array = cabins, .array_count = (uint32_t)cabins_count},
+    };
+    db_submit(&c->scope, &booking_hold_statement, values, ret);
+}
+
+static const struct db_param claim_seats_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "expire_seconds", .type = DB_INT4},
+    {.name = "flight_ids", .type = DB_UUID, .is_array = true},
+    {.name = "cabins", .type = DB_INT2, .is_array = true},
+    {.name = "seats", .type = DB_TEXT, .is_array = true},
+    {.name = "passengers", .type = DB_INT2, .is_array = true},
+};
+
+static const struct db_column claim_seats_columns[] = {
+    {.name = "taken", .type = DB_INT4,
+     .offset = offsetof(struct booking_claim_seats_row, taken)},
+};
+
+const struct db_statement booking_claim_seats_statement = {
+    .name = "booking_claim_seats",
+    .sql_one =
+        "WITH s AS (\n"
+        "    INSERT INTO seat_assignment (flight_id, seat, cabin, booking_id, passenger, expire_time)\n"
+        "    SELECT x.flight_id, x.seat, x.cabin, $1::uuid, x.passenger, now() + $2::int4 * interval '1 second'\n"
+        "      FROM unnest($3::uuid[], $5::text[], $4::int2[], $6::int2[]) AS x(flight_id, seat, cabin, passenger)\n"
+        "     ORDER BY x.flight_id, x.seat\n"
+        "        ON CONFLICT (flight_id, seat) DO UPDATE\n"
+        "           SET booking_id = excluded.booking_id, passenger = excluded.passenger, cabin = excluded.cabin,\n"
+        "               expire_time = excluded.expire_time\n"
+        "         WHERE seat_assignment.expire_time <= now()\n"
+        "    RETURNING 1\n"
+        "), b AS (\n"
+        "    UPDATE booking SET has_assigned_seats = true WHERE booking_id = $1::uuid\n"
+        ")\n"
+        "SELECT count(*)::int4 AS taken FROM s",
+    .sql_many = NULL,
+    .params = claim_seats_params,
+    .param_count = 6,
+    .columns = claim_seats_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct booking_claim_seats_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
+    struct uuid booking_id,
+    int32_t expire_seconds,
+    const struct uuid *flight_ids, size_t flight_ids_count,
+    const int16_t *cabins, size_t cabins_count,
+    const struct str *seats, size_t seats_count,
+    const int16_t *passengers, size_t passengers_count)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.i = expire_seconds},
+        {.array = flight_ids, .array_count = (uint32_t)flight_ids_count},
+        {.array = cabins, .array_count = (uint32_t)cabins_count},
+        {.array = seats, .array_count = (uint32_t)seats_count},
+        {.array = passengers, .array_count = (uint32_t)passengers_count},
+    };
+    db_submit(&c->scope, &booking_claim_seats_statement, values, ret);
+}
+
+static const struct db_param get_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+};
+
+static const struct db_column get_columns[] = {
+    {.name = "booking_id", .type = DB_UUID,
+     .offset = offsetof(struct booking_get_row, booking_id)},
+    {.name = "user_id", .type = DB_UUID,
+     .offset = offsetof(struct booking_get_row, user_id)},
+    {.name = "locator", .type = DB_TEXT,
+     .offset = offsetof(struct booking_get_row, locator)},
+    {.name = "state", .type = DB_TEXT,
+     .offset = offsetof(struct booking_get_row, state)},
+    {.name = "state_reason", .type = DB_TEXT,
+     .offset = offsetof(struct booking_get_row, state_reason),
+     .is_nullable = true, .has_offset = offsetof(struct booking_get_row, has_state_reason)},
+    {.name = "total_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_get_row, total_minor)},
+    {.name = "currency", .type = DB_TEXT,
+     .offset = offsetof(struct booking_get_row, currency)},
+    {.name = "authorised_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_get_row, authorised_minor)},
+    {.name = "captured_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_get_row, captured_minor)},
+    {.name = "refunded_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_get_row, refunded_minor)},
+    {.name = "offer", .type = DB_TEXT,
+     .offset = offsetof(struct booking_get_row, offer)},
+    {.name = "snapshot", .type = DB_BYTEA,
+     .offset = offsetof(struct booking_get_row, snapshot)},
+    {.name = "passengers", .type = DB_BYTEA,
+     .offset = offsetof(struct booking_get_row, passengers)},
+    {.name = "intent_id", .type = DB_UUID,
+     .offset = offsetof(struct booking_get_row, intent_id),
+     .is_nullable = true, .has_offset = offsetof(struct booking_get_row, has_intent_id)},
+    {.name = "create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_get_row, create_time)},
+    {.name = "update_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_get_row, update_time)},
+    {.name = "due_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_get_row, due_time)},
+    {.name = "lapsed", .type = DB_BOOL,
+     .offset = offsetof(struct booking_get_row, lapsed)},
+    {.name = "event_count", .type = DB_INT4,
+     .offset = offsetof(struct booking_get_row, event_count)},
+};
+
+const struct db_statement booking_get_statement = {
+    .name = "booking_get",
+    .sql_one =
+        "SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,\n"
+        "       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
+        "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
+        "  FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id\n"
+        " WHERE b.booking_id = $1::uuid",
+    .sql_many =
+        "SELECT r.n::int4, b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,\n"
+        "       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
+        "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
+        "  FROM unnest($1::uuid[]) WITH ORDINALITY AS r(booking_id, n) JOIN booking b USING (booking_id)\n"
+        "  LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id",
+    .params = get_params,
+    .param_count = 1,
+    .columns = get_columns,
+    .column_count = 19,
+    .row_bytes = sizeof(struct booking_get_row),
+    .found_offset = offsetof(struct booking_get_row, found),
+    .cardinality = DB_MAYBE,
+    .is_read = true,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = -1,
+    .batch_max = 32,
+};
+
+void booking_get(struct call *c, struct booking_get_row *ret,
+    struct uuid booking_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+    };
+    db_submit(&c->scope, &booking_get_statement, values, ret);
+}
+
+static const struct db_param tickets_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+};
+
+static const struct db_column tickets_columns[] = {
+    {.name = "number", .type = DB_TEXT,
+     .offset = offsetof(struct booking_tickets_row, number)},
+    {.name = "passenger", .type = DB_INT2,
+     .offset = offsetof(struct booking_tickets_row, passenger)},
+    {.name = "coupons", .type = DB_TEXT,
+     .offset = offsetof(struct booking_tickets_row, coupons)},
+    {.name = "issue_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_tickets_row, issue_time)},
+};
+
+const struct db_statement booking_tickets_statement = {
+    .name = "booking_tickets",
+    .sql_one =
+        "SELECT number, passenger, coupons, issue_time FROM ticket WHERE booking_id = $1::uuid ORDER BY passenger, number",
+    .sql_many = NULL,
+    .params = tickets_params,
+    .param_count = 1,
+    .columns = tickets_columns,
+    .column_count = 4,
+    .row_bytes = sizeof(struct booking_tickets_row),
+    .cardinality = DB_MANY,
+    .is_read = true,
+    .rows_max = 18,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+_Static_assert(sizeof(struct booking_tickets_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void booking_tickets(struct call *c, struct booking_tickets_rows *ret,
+    struct uuid booking_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+    };
+    db_submit(&c->scope, &booking_tickets_statement, values, ret);
+}
+
+static const struct db_param seats_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+};
+
+static const struct db_column seats_columns[] = {
+    {.name = "segment", .type = DB_INT4,
+     .offset = offsetof(struct booking_seats_row, segment)},
+    {.name = "passenger", .type = DB_INT2,
+     .offset = offsetof(struct booking_seats_row, passenger)},
+    {.name = "seat", .type = DB_TEXT,
+     .offset = offsetof(struct booking_seats_row, seat)},
+};
+
+const struct db_statement booking_seats_statement = {
+    .name = "booking_seats",
+    .sql_one =
+        "SELECT f.i::int4 AS segment, s.passenger, s.seat\n"
+        "  FROM booking b CROSS JOIN LATERAL unnest(b.flight_ids) WITH ORDINALITY AS f(flight_id, i)\n"
+        "  JOIN seat_assignment s ON s.flight_id = f.flight_id AND s.booking_id = b.booking_id\n"
+        " WHERE b.booking_id = $1::uuid AND b.has_assigned_seats AND s.expire_time > now()\n"
+        " ORDER BY 1, 2",
+    .sql_many = NULL,
+    .params = seats_params,
+    .param_count = 1,
+    .columns = seats_columns,
+    .column_count = 3,
+    .row_bytes = sizeof(struct booking_seats_row),
+    .cardinality = DB_MANY,
+    .is_read = true,
+    .rows_max = 216,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+_Static_assert(sizeof(struct booking_seats_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void booking_seats(struct call *c, struct booking_seats_rows *ret,
+    struct uuid booking_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+    };
+    db_submit(&c->scope, &booking_seats_statement, values, ret);
+}
+
+static const struct db_param list_params[] = {
+    {.name = "user_id", .type = DB_UUID},
+    {.name = "before", .type = DB_UUID},
+    {.name = "states", .type = DB_TEXT, .is_array = true},
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column list_columns[] = {
+    {.name = "booking_id", .type = DB_UUID,
+     .offset = offsetof(struct booking_list_row, booking_id)},
+    {.name = "user_id", .type = DB_UUID,
+     .offset = offsetof(struct booking_list_row, user_id)},
+    {.name = "locator", .type = DB_TEXT,
+     .offset = offsetof(struct booking_list_row, locator)},
+    {.name = "state", .type = DB_TEXT,
+     .offset = offsetof(struct booking_list_row, state)},
+    {.name = "state_reason", .type = DB_TEXT,
+     .offset = offsetof(struct booking_list_row, state_reason),
+     .is_nullable = true, .has_offset = offsetof(struct booking_list_row, has_state_reason)},
+    {.name = "total_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_list_row, total_minor)},
+    {.name = "currency", .type = DB_TEXT,
+     .offset = offsetof(struct booking_list_row, currency)},
+    {.name = "authorised_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_list_row, authorised_minor)},
+    {.name = "captured_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_list_row, captured_minor)},
+    {.name = "refunded_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_list_row, refunded_minor)},
+    {.name = "snapshot", .type = DB_BYTEA,
+     .offset = offsetof(struct booking_list_row, snapshot)},
+    {.name = "passengers", .type = DB_BYTEA,
+     .offset = offsetof(struct booking_list_row, passengers)},
+    {.name = "intent_id", .type = DB_UUID,
+     .offset = offsetof(struct booking_list_row, intent_id),
+     .is_nullable = true, .has_offset = offsetof(struct booking_list_row, has_intent_id)},
+    {.name = "create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_list_row, create_time)},
+    {.name = "update_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_list_row, update_time)},
+    {.name = "due_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_list_row, due_time)},
+    {.name = "lapsed", .type = DB_BOOL,
+     .offset = offsetof(struct booking_list_row, lapsed)},
+    {.name = "event_count", .type = DB_INT4,
+     .offset = offsetof(struct booking_list_row, event_count)},
+};
+
+const struct db_statement booking_list_statement = {
+    .name = "booking_list",
+    .sql_one =
+        "SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot, b.passengers,\n"
+        "       b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
+        "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
+        "  FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id\n"
+        " WHERE b.user_id = $1::uuid AND b.booking_id < $2::uuid\n"
+        "   AND (cardinality($3::text[]) = 0\n"
+        "        OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END = ANY ($3::text[]))\n"
+        " ORDER BY b.booking_id DESC LIMIT $4::int4",
+    .sql_many = NULL,
+    .params = list_params,
+    .param_count = 4,
+    .columns = list_columns,
+    .column_count = 18,
+    .row_bytes = sizeof(struct booking_list_row),
+    .cardinality = DB_MANY,
+    .is_read = true,
+    .rows_max = 101,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+_Static_assert(sizeof(struct booking_list_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void booking_list(struct call *c, struct booking_list_rows *ret,
+    struct uuid user_id,
+    struct uuid before,
+    const struct str *states, size_t states_count,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.u = user_id},
+        {.u = before},
+        {.array = states, .array_count = (uint32_t)states_count},
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &booking_list_statement, values, ret);
+}
+
+static const struct db_param events_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "after", .type = DB_INT4},
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column events_columns[] = {
+    {.name = "sequence", .type = DB_INT4,
+     .offset = offsetof(struct booking_events_row, sequence)},
+    {.name = "type", .type = DB_TEXT,
+     .offset = offsetof(struct booking_events_row, type)},
+    {.name = "state", .type = DB_TEXT,
+     .offset = offsetof(struct booking_events_row, state)},
+    {.name = "actor", .type = DB_TEXT,
+     .offset = offsetof(struct booking_events_row, actor)},
+    {.name = "reason", .type = DB_TEXT,
+     .offset = offsetof(struct booking_events_row, reason),
+     .is_nullable = true, .has_offset = offsetof(struct booking_events_row, has_reason)},
+    {.name = "occur_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_events_row, occur_time)},
+};
+
+const struct db_statement booking_events_statement = {
+    .name = "booking_events",
+    .sql_one =
+        "SELECT sequence, type, state, actor, reason, occur_time\n"
+        "  FROM booking_event WHERE booking_id = $1::uuid AND sequence > $2::int4 ORDER BY sequence LIMIT $3::int4",
+    .sql_many = NULL,
+    .params = events_params,
+    .param_count = 3,
+    .columns = events_columns,
+    .column_count = 6,
+    .row_bytes = sizeof(struct booking_events_row),
+    .cardinality = DB_MANY,
+    .is_read = true,
+    .rows_max = 201,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+_Static_assert(sizeof(struct booking_events_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void booking_events(struct call *c, struct booking_events_rows *ret,
+    struct uuid booking_id,
+    int32_t after,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.i = after},
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &booking_events_statement, values, ret);
+}
+
+static const struct db_param quote_params[] = {
+    {.name = "principal", .type = DB_UUID},
+    {.name = "request_id", .type = DB_UUID},
+    {.name = "fingerprint", .type = DB_BYTEA},
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "cancellation_id", .type = DB_UUID},
+    {.name = "event_count", .type = DB_INT4},
+    {.name = "refund_minor", .type = DB_INT8},
+    {.name = "penalty_minor", .type = DB_INT8},
+    {.name = "quote_seconds", .type = DB_INT4},
+    {.name = "etag_count", .type = DB_INT4, .is_nullable = true},
+};
+
+static const struct db_column quote_columns[] = {
+    {.name = "claimed", .type = DB_BOOL,
+     .offset = offsetof(struct booking_quote_row, claimed)},
+    {.name = "known", .type = DB_BOOL,
+     .offset = offsetof(struct booking_quote_row, known)},
+    {.name = "refusal", .type = DB_TEXT,
+     .offset = offsetof(struct booking_quote_row, refusal),
+     .is_nullable = true, .has_offset = offsetof(struct booking_quote_row, has_refusal)},
+    {.name = "create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_quote_row, create_time)},
+    {.name = "expire_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_quote_row, expire_time)},
+};
+
+const struct db_statement booking_quote_statement = {
+    .name = "booking_quote",
+    .sql_one =
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT * FROM booking WHERE booking_id = $4::uuid FOR UPDATE\n"
+        "), v AS MATERIALIZED (\n"
+        "    SELECT CASE\n"
+        "               WHEN b.event_count <> $6::int4 THEN 'CONFLICT'\n"
+        "               WHEN b.event_count <> $10::int4 THEN 'ETAG_MISMATCH'\n"
+        "               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor\n"
+        "                   THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN b.state NOT IN ('HELD', 'CONFIRMED') OR b.state = 'HELD' AND b.payment_required_time <= now()\n"
+        "                   THEN 'BOOKING_STATE'\n"
+        "           END AS refusal\n"
+        "      FROM b\n"
+        "), k AS (\n"
+        "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
+        "    SELECT $1::uuid, 6, $2::uuid, $3::bytea, CASE WHEN refusal IS NULL THEN $5::uuid END, refusal\n"
+        "      FROM v WHERE refusal IS NULL OR refusal = 'BOOKING_STATE'\n"
+        "        ON CONFLICT DO NOTHING\n"
+        "    RETURNING resource\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT b.event_count, b.currency, b.state FROM k, b WHERE k.resource IS NOT NULL\n"
+        "), s AS (\n"
+        "    UPDATE cancellation SET state = 'SUPERSEDED'\n"
+        "      FROM g WHERE cancellation.booking_id = $4::uuid AND cancellation.state = 'QUOTED'\n"
+        "), q AS (\n"
+        "    INSERT INTO cancellation (booking_id, cancellation_id, state, refund_minor, penalty_minor, currency, expire_time)\n"
+        "    SELECT $4::uuid, $5::uuid, 'QUOTED', $7::int8, $8::int8, currency,\n"
+        "           now() + $9::int4 * interval '1 second'\n"
+        "      FROM g\n"
+        "), u AS (\n"
+        "    UPDATE booking SET event_count = booking.event_count + 1, update_time = now() FROM g WHERE booking_id = $4::uuid\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    SELECT $4::uuid, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || $1::uuid FROM g\n"
+        ")\n"
+        "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
+        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = $1::uuid AND o.method = 6 AND o.request_id = $2::uuid)\n"
+        "           AS known,\n"
+        "       v.refusal, now() AS create_time,\n"
+        "       now() + $9::int4 * interval '1 second' AS expire_time\n"
+        "  FROM v",
+    .sql_many = NULL,
+    .params = quote_params,
+    .param_count = 10,
+    .columns = quote_columns,
+    .column_count = 5,
+    .row_bytes = sizeof(struct booking_quote_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void booking_quote(struct call *c, struct booking_quote_row *ret,
+    struct uuid principal,
+    struct uuid request_id,
+    struct str fingerprint,
+    struct uuid booking_id,
+    struct uuid cancellation_id,
+    int32_t event_count,
+    int64_t refund_minor,
+    int64_t penalty_minor,
+    int32_t quote_seconds,
+    const int32_t *etag_count)
+{
+    const struct db_value values[] = {
+        {.u = principal},
+        {.u = request_id},
+        {.s = fingerprint},
+        {.u = booking_id},
+        {.u = cancellation_id},
+        {.i = event_count},
+        {.i = refund_minor},
+        {.i = penalty_minor},
+        {.i = quote_seconds},
+        {.i = etag_count ? *etag_count : (int32_t){0}, .is_null = !etag_count},
+    };
+    db_submit(&c->scope, &booking_quote_statement, values, ret);
+}
+
+static const struct db_param cancellation_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "cancellation_id", .type = DB_UUID},
+};
+
+static const struct db_column cancellation_columns[] = {
+    {.name = "user_id", .type = DB_UUID,
+     .offset = offsetof(struct booking_cancellation_row, user_id)},
+    {.name = "state", .type = DB_TEXT,
+     .offset = offsetof(struct booking_cancellation_row, state)},
+    {.name = "refund_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_cancellation_row, refund_minor)},
+    {.name = "penalty_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_cancellation_row, penalty_minor)},
+    {.name = "currency", .type = DB_TEXT,
+     .offset = offsetof(struct booking_cancellation_row, currency)},
+    {.name = "refund_id", .type = DB_UUID,
+     .offset = offsetof(struct booking_cancellation_row, refund_id),
+     .is_nullable = true, .has_offset = offsetof(struct booking_cancellation_row, has_refund_id)},
+    {.name = "expire_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_cancellation_row, expire_time)},
+    {.name = "create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_cancellation_row, create_time)},
+    {.name = "lapsed", .type = DB_BOOL,
+     .offset = offsetof(struct booking_cancellation_row, lapsed)},
+    {.name = "offer", .type = DB_TEXT,
+     .offset = offsetof(struct booking_cancellation_row, offer)},
+    {.name = "captured_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_cancellation_row, captured_minor)},
+};
+
+const struct db_statement booking_cancellation_statement = {
+    .name = "booking_cancellation",
+    .sql_one =
+        "SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund_id, c.expire_time, c.create_time,\n"
+        "       c.state = 'QUOTED' AND c.expire_time <= now() AS lapsed, b.offer, b.captured_minor\n"
+        "  FROM cancellation c JOIN booking b USING (booking_id)\n"
+        " WHERE c.booking_id = $1::uuid AND c.cancellation_id = $2::uuid",
+    .sql_many = NULL,
+    .params = cancellation_params,
+    .param_count = 2,
+    .columns = cancellation_columns,
+    .column_count = 11,
+    .row_bytes = sizeof(struct booking_cancellation_row),
+    .found_offset = offsetof(struct booking_cancellation_row, found),
+    .cardinality = DB_MAYBE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void booking_cancellation(struct call *c, struct booking_cancellation_row *ret,
+    struct uuid booking_id,
+    struct uuid cancellation_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = cancellation_id},
+    };
+    db_submit(&c->scope, &booking_cancellation_statement, values, ret);
+}
+
+static const struct db_param cancel_params[] = {
+    {.name = "principal", .type = DB_UUID},
+    {.name = "request_id", .type = DB_UUID},
+    {.name = "fingerprint", .type = DB_BYTEA},
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "cancellation_id", .type = DB_UUID},
+    {.name = "refund_id", .type = DB_UUID},
+    {.name = "transfer_id", .type = DB_UUID},
+};
+
+static const struct db_column cancel_columns[] = {
+    {.name = "claimed", .type = DB_BOOL,
+     .offset = offsetof(struct booking_cancel_row, claimed)},
+    {.name = "known", .type = DB_BOOL,
+     .offset = offsetof(struct booking_cancel_row, known)},
+    {.name = "refusal", .type = DB_TEXT,
+     .offset = offsetof(struct booking_cancel_row, refusal),
+     .is_nullable = true, .has_offset = offsetof(struct booking_cancel_row, has_refusal)},
+};
+
+const struct db_statement booking_cancel_statement = {
+    .name = "booking_cancel",
+    .sql_one =
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT * FROM booking WHERE booking_id = $4::uuid FOR UPDATE\n"
+        "), q AS MATERIALIZED (\n"
+        "    SELECT c.* FROM cancellation c, b WHERE c.booking_id = $4::uuid AND c.cancellation_id = $5::uuid\n"
+        "), v AS MATERIALIZED (\n"
+        "    SELECT CASE\n"
+        "               WHEN b.user_id IS DISTINCT FROM $1::uuid OR q.cancellation_id IS NULL THEN 'NOT_FOUND'\n"
+        "               WHEN q.state = 'SUPERSEDED' THEN 'QUOTE_SUPERSEDED'\n"
+        "               WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN q.state <> 'QUOTED' OR b.state NOT IN ('HELD', 'CONFIRMED') THEN 'BOOKING_STATE'\n"
+        "               WHEN q.expire_time <= now() THEN 'QUOTE_EXPIRED'\n"
+        "               WHEN b.captured_minor - b.refunded_minor <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'\n"
+        "           END AS refusal\n"
+        "      FROM (SELECT 1) x LEFT JOIN b ON true LEFT JOIN q ON true\n"
+        "), k AS (\n"
+        "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
+        "    SELECT $1::uuid, 7, $2::uuid, $3::bytea, CASE WHEN refusal IS NULL THEN $5::uuid END, refusal\n"
+        "      FROM v WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS')\n"
+        "        ON CONFLICT DO NOTHING\n"
+        "    RETURNING resource\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT b.*, q.refund_minor, q.penalty_minor FROM k, b, q WHERE k.resource IS NOT NULL\n"
+        "), l AS MATERIALIZED (\n"
+        "    SELECT i.flight_id, i.cabin, g.seats, g.state\n"
+        "      FROM g CROSS JOIN LATERAL (SELECT DISTINCT * FROM unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin)) x\n"
+        "      JOIN inventory i USING (flight_id, cabin)\n"
+        "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
+        "), u AS (\n"
+        "    UPDATE inventory i SET held = held - CASE l.state WHEN 'HELD' THEN l.seats ELSE 0 END,\n"
+        "                           sold = sold - CASE l.state WHEN 'CONFIRMED' THEN l.seats ELSE 0 END\n"
+        "      FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin\n"
+        "), z AS (\n"
+        "    DELETE FROM seat_assignment a USING g, unnest(g.flight_ids) AS x(flight_id)\n"
+        "     WHERE g.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = g.booking_id\n"
+        "), t AS (\n"
+        "    UPDATE ticket SET coupons = replace(ticket.coupons, 'O', CASE WHEN g.refund_minor > 0 THEN 'R' ELSE 'V' END)\n"
+        "      FROM g WHERE ticket.booking_id = g.booking_id\n"
+        "), w AS (\n"
+        "    UPDATE booking SET state = CASE WHEN g.refund_minor > 0 THEN 'CANCELLING' ELSE 'CANCELLED' END, update_time = now(),\n"
+        "                       event_count = booking.event_count + CASE WHEN g.refund_minor > 0 THEN 1 ELSE 2 END\n"
+        "      FROM g WHERE booking.booking_id = g.booking_id\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    SELECT g.booking_id, g.event_count + x.i, x.type, CASE WHEN g.refund_minor > 0 THEN 'CANCELLING' ELSE 'CANCELLED' END,\n"
+        "           'users/' || $1::uuid\n"
+        "      FROM g JOIN (VALUES (1, 'CANCELLATION_CONFIRMED'), (2, 'BOOKING_CANCELLED')) AS x(i, type)\n"
+        "        ON x.i = 1 OR g.refund_minor = 0\n"
+        "), c AS (\n"
+        "    UPDATE cancellation SET state = CASE WHEN g.refund_minor > 0 THEN 'CONFIRMING' ELSE 'APPLIED' END,\n"
+        "                            refund_id = CASE WHEN g.refund_minor > 0 THEN $6::uuid END\n"
+        "      FROM g WHERE cancellation.booking_id = $4::uuid AND cancellation.cancellation_id = $5::uuid\n"
+        "), p AS (\n"
+        "    UPDATE payment_intent i\n"
+        "       SET refund_reserved_minor = i.refund_reserved_minor + g.refund_minor, update_time = now(),\n"
+        "           state = CASE i.state WHEN 'REQUIRES_PAYMENT_METHOD' THEN 'CANCELLED' WHEN 'REQUIRES_ACTION' THEN 'CANCELLED'\n"
+        "                   ELSE i.state END\n"
+        "      FROM g WHERE i.booking_id = g.booking_id AND i.intent_id = g.intent_id\n"
+        "), f AS (\n"
+        "    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)\n"
+        "    SELECT booking_id, $6::uuid, intent_id, 'RESERVED', refund_minor, currency, 'CANCELLATION', now()\n"
+        "      FROM g WHERE refund_minor > 0\n"
+        "), m AS (\n"
+        "    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)\n"
+        "    SELECT booking_id, $7::uuid, 'PENALTY', 'unearned_revenue', 'penalty_revenue', penalty_minor, currency,\n"
+        "           $5::uuid\n"
+        "      FROM g WHERE penalty_minor > 0\n"
+        ")\n"
+        "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
+        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = $1::uuid AND o.method = 7 AND o.request_id = $2::uuid)\n"
+        "           AS known,\n"
+        "       v.refusal\n"
+        "  FROM v",
+    .sql_many = NULL,
+    .params = cancel_params,
+    .param_count = 7,
+    .columns = cancel_columns,
+    .column_count = 3,
+    .row_bytes = sizeof(struct booking_cancel_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void booking_cancel(struct call *c, struct booking_cancel_row *ret,
+    struct uuid principal,
+    struct uuid request_id,
+    struct str fingerprint,
+    struct uuid booking_id,
+    struct uuid cancellation_id,
+    struct uuid refund_id,
+    struct uuid transfer_id)
+{
+    const struct db_value values[] = {
+        {.u = principal},
+        {.u = request_id},
+        {.s = fingerprint},
+        {.u = booking_id},
+        {.u = cancellation_id},
+        {.u = refund_id},
+        {.u = transfer_id},
+    };
+    db_submit(&c->scope, &booking_cancel_statement, values, ret);
+}
+
+const struct db_statement *const booking_statements[] = {
+    &booking_hold_statement,
+    &booking_claim_seats_statement,
+    &booking_get_statement,
+    &booking_tickets_statement,
+    &booking_seats_statement,
+    &booking_list_statement,
+    &booking_events_statement,
+    &booking_quote_statement,
+    &booking_cancellation_statement,
+    &booking_cancel_statement,
+    NULL,
+};

@@ -1,0 +1,249 @@
+/* Made by sqlgen from booking.sql: do not edit. Each function queues one execution for the call; *ret is
+ * filled before the call's next step. Nullable: text and bytea with .p NULL, others as NULL pointers. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/db.h"
+#include "grpc/grpc.h"
+
+struct booking_hold_row {
+    bool claimed;
+    bool has_refusal;
+    struct str refusal;
+    bool has_create_time;
+    int64_t create_time;
+    bool has_due_time;
+    int64_t due_time;
+};
+
+/* Takes the seats on every flight or on none, and writes the booking, its locator, its first event and its claim at once.
+ * The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
+ * CROWDED: enough seats for this party alone, but not behind those that stood before it in the batch; leaves no trace.
+ * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold. */
+void booking_hold(struct call *c, struct booking_hold_row *ret,
+    struct uuid flight,
+    struct uuid principal,
+    struct uuid request_id,
+    struct str fingerprint,
+    struct uuid booking_id,
+    struct str locator,
+    int32_t seats,
+    int32_t party,
+    int64_t total_minor,
+    struct str currency,
+    struct str offer,
+    int64_t offer_expire,
+    struct str snapshot,
+    struct str passengers,
+    int32_t hold_seconds,
+    struct uuid holds_since,
+    int32_t holds_max,
+    const struct uuid *flight_ids, size_t flight_ids_count,
+    const int16_t *cabins, size_t cabins_count);
+
+struct booking_claim_seats_row {
+    int32_t taken;
+};
+
+/* Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: roll back. */
+void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
+    struct uuid booking_id,
+    int32_t expire_seconds,
+    const struct uuid *flight_ids, size_t flight_ids_count,
+    const int16_t *cabins, size_t cabins_count,
+    const struct str *seats, size_t seats_count,
+    const int16_t *passengers, size_t passengers_count);
+
+struct booking_get_row {
+    bool found;
+    struct uuid booking_id;
+    struct uuid user_id;
+    struct str locator;
+    struct str state;
+    bool has_state_reason;
+    struct str state_reason;
+    int64_t total_minor;
+    struct str currency;
+    int64_t authorised_minor;
+    int64_t captured_minor;
+    int64_t refunded_minor;
+    struct str offer;
+    struct str snapshot;
+    struct str passengers;
+    bool has_intent_id;
+    struct uuid intent_id;
+    int64_t create_time;
+    int64_t update_time;
+    int64_t due_time;
+    bool lapsed;
+    int32_t event_count;
+};
+
+/* A hold past its lease is dead even if nobody swept it yet: @lapsed. */
+void booking_get(struct call *c, struct booking_get_row *ret,
+    struct uuid booking_id);
+
+struct booking_tickets_row {
+    struct str number;
+    int16_t passenger;
+    struct str coupons;
+    int64_t issue_time;
+};
+
+struct booking_tickets_rows {
+    struct booking_tickets_row *rows;
+    uint32_t count;
+    bool truncated;
+};
+
+void booking_tickets(struct call *c, struct booking_tickets_rows *ret,
+    struct uuid booking_id);
+
+struct booking_seats_row {
+    int32_t segment;
+    int16_t passenger;
+    struct str seat;
+};
+
+struct booking_seats_rows {
+    struct booking_seats_row *rows;
+    uint32_t count;
+    bool truncated;
+};
+
+void booking_seats(struct call *c, struct booking_seats_rows *ret,
+    struct uuid booking_id);
+
+struct booking_list_row {
+    struct uuid booking_id;
+    struct uuid user_id;
+    struct str locator;
+    struct str state;
+    bool has_state_reason;
+    struct str state_reason;
+    int64_t total_minor;
+    struct str currency;
+    int64_t authorised_minor;
+    int64_t captured_minor;
+    int64_t refunded_minor;
+    struct str snapshot;
+    struct str passengers;
+    bool has_intent_id;
+    struct uuid intent_id;
+    int64_t create_time;
+    int64_t update_time;
+    int64_t due_time;
+    bool lapsed;
+    int32_t event_count;
+};
+
+struct booking_list_rows {
+    struct booking_list_row *rows;
+    uint32_t count;
+    bool truncated;
+};
+
+/* Newest first: booking ids are ordered by time. */
+void booking_list(struct call *c, struct booking_list_rows *ret,
+    struct uuid user_id,
+    struct uuid before,
+    const struct str *states, size_t states_count,
+    int32_t row_count);
+
+struct booking_events_row {
+    int32_t sequence;
+    struct str type;
+    struct str state;
+    struct str actor;
+    bool has_reason;
+    struct str reason;
+    int64_t occur_time;
+};
+
+struct booking_events_rows {
+    struct booking_events_row *rows;
+    uint32_t count;
+    bool truncated;
+};
+
+void booking_events(struct call *c, struct booking_events_rows *ret,
+    struct uuid booking_id,
+    int32_t after,
+    int32_t row_count);
+
+struct booking_quote_row {
+    bool claimed;
+    bool known;
+    bool has_refusal;
+    struct str refusal;
+    int64_t create_time;
+    int64_t expire_time;
+};
+
+/* A quote for the booking as it was read (@event_count); CONFLICT when it has changed since, which leaves no claim. */
+void booking_quote(struct call *c, struct booking_quote_row *ret,
+    struct uuid principal,
+    struct uuid request_id,
+    struct str fingerprint,
+    struct uuid booking_id,
+    struct uuid cancellation_id,
+    int32_t event_count,
+    int64_t refund_minor,
+    int64_t penalty_minor,
+    int32_t quote_seconds,
+    const int32_t *etag_count);
+
+struct booking_cancellation_row {
+    bool found;
+    struct uuid user_id;
+    struct str state;
+    int64_t refund_minor;
+    int64_t penalty_minor;
+    struct str currency;
+    bool has_refund_id;
+    struct uuid refund_id;
+    int64_t expire_time;
+    int64_t create_time;
+    bool lapsed;
+    struct str offer;
+    int64_t captured_minor;
+};
+
+void booking_cancellation(struct call *c, struct booking_cancellation_row *ret,
+    struct uuid booking_id,
+    struct uuid cancellation_id);
+
+struct booking_cancel_row {
+    bool claimed;
+    bool known;
+    bool has_refusal;
+    struct str refusal;
+};
+
+/* Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
+ * provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded. */
+void booking_cancel(struct call *c, struct booking_cancel_row *ret,
+    struct uuid principal,
+    struct uuid request_id,
+    struct str fingerprint,
+    struct uuid booking_id,
+    struct uuid cancellation_id,
+    struct uuid refund_id,
+    struct uuid transfer_id);
+
+extern const struct db_statement booking_hold_statement;
+extern const struct db_statement booking_claim_seats_statement;
+extern const struct db_statement booking_get_statement;
+extern const struct db_statement booking_tickets_statement;
+extern const struct db_statement booking_seats_statement;
+extern const struct db_statement booking_list_statement;
+extern const struct db_statement booking_events_statement;
+extern const struct db_statement booking_quote_statement;
+extern const struct db_statement booking_cancellation_statement;
+extern const struct db_statement booking_cancel_statement;
+
+/* All of them, NULL at the end. */
+extern const struct db_statement *const booking_statements[];

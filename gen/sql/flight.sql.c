@@ -1,0 +1,305 @@
+/* Made by sqlgen from flight.sql: do not edit. */
+#include "flight.sql.h"
+
+static const struct db_param find_flights_params[] = {
+    {.name = "origins", .type = DB_TEXT, .is_array = true},
+    {.name = "destinations", .type = DB_TEXT, .is_array = true},
+    {.name = "first_dates", .type = DB_DATE, .is_array = true},
+    {.name = "last_dates", .type = DB_DATE, .is_array = true},
+    {.name = "tags", .type = DB_INT4, .is_array = true},
+    {.name = "cabin", .type = DB_INT2},
+    {.name = "seats", .type = DB_INT4},
+};
+
+static const struct db_column find_flights_columns[] = {
+    {.name = "tag", .type = DB_INT4,
+     .offset = offsetof(struct flight_find_flights_row, tag)},
+    {.name = "flight_id", .type = DB_UUID,
+     .offset = offsetof(struct flight_find_flights_row, flight_id)},
+    {.name = "carrier", .type = DB_TEXT,
+     .offset = offsetof(struct flight_find_flights_row, carrier)},
+    {.name = "number", .type = DB_INT4,
+     .offset = offsetof(struct flight_find_flights_row, number)},
+    {.name = "departure_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_find_flights_row, departure_time)},
+    {.name = "arrival_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_find_flights_row, arrival_time)},
+    {.name = "departure_offset_min", .type = DB_INT2,
+     .offset = offsetof(struct flight_find_flights_row, departure_offset_min)},
+    {.name = "arrival_offset_min", .type = DB_INT2,
+     .offset = offsetof(struct flight_find_flights_row, arrival_offset_min)},
+    {.name = "aircraft", .type = DB_TEXT,
+     .offset = offsetof(struct flight_find_flights_row, aircraft)},
+    {.name = "distance_km", .type = DB_INT4,
+     .offset = offsetof(struct flight_find_flights_row, distance_km)},
+    {.name = "authorised", .type = DB_INT4,
+     .offset = offsetof(struct flight_find_flights_row, authorised)},
+    {.name = "used", .type = DB_INT4,
+     .offset = offsetof(struct flight_find_flights_row, used)},
+    {.name = "base_minor", .type = DB_INT8,
+     .offset = offsetof(struct flight_find_flights_row, base_minor)},
+    {.name = "sales_close_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_find_flights_row, sales_close_time)},
+};
+
+const struct db_statement flight_find_flights_statement = {
+    .name = "flight_find_flights",
+    .sql_one =
+        "SELECT r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival_time, f.departure_offset_min,\n"
+        "       f.arrival_offset_min, f.aircraft, f.distance_km, i.authorised, i.held + i.sold, i.base_minor, i.sales_close_time\n"
+        "  FROM unnest($1::text[], $2::text[], $3::date[], $4::date[], $5::int4[]) r(origin, destination, first, last, tag)\n"
+        " CROSS JOIN LATERAL (\n"
+        "       SELECT * FROM flight x\n"
+        "        WHERE x.origin = r.origin AND x.destination = r.destination AND x.departure_date BETWEEN r.first AND r.last\n"
+        "          AND x.state = 'SCHEDULED'\n"
+        "        LIMIT 40) f\n"
+        "  JOIN inventory i ON i.flight_id = f.flight_id AND i.cabin = $6::int2\n"
+        " WHERE i.authorised - i.held - i.sold >= $7::int4 AND i.sales_close_time > now()",
+    .sql_many =
+        "SELECT r.n, r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival_time, f.departure_offset_min,\n"
+        "       f.arrival_offset_min, f.aircraft, f.distance_km, i.authorised, i.held + i.sold, i.base_minor, i.sales_close_time\n"
+        "  FROM unnest($1::text[], $3::text[], $5::date[], $7::date[], $9::int4[], $2::int4[])\n"
+        "       r(origin, destination, first, last, tag, n)\n"
+        " CROSS JOIN LATERAL (\n"
+        "       SELECT * FROM flight x\n"
+        "        WHERE x.origin = r.origin AND x.destination = r.destination AND x.departure_date BETWEEN r.first AND r.last\n"
+        "          AND x.state = 'SCHEDULED'\n"
+        "        LIMIT 40) f\n"
+        "  JOIN inventory i ON i.flight_id = f.flight_id AND i.cabin = ($11::int2[])[r.n]\n"
+        " WHERE i.authorised - i.held - i.sold >= ($12::int4[])[r.n] AND i.sales_close_time > now()",
+    .params = find_flights_params,
+    .param_count = 7,
+    .columns = find_flights_columns,
+    .column_count = 14,
+    .row_bytes = sizeof(struct flight_find_flights_row),
+    .cardinality = DB_MANY,
+    .is_read = true,
+    .rows_max = 1000,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 64,
+};
+
+_Static_assert(sizeof(struct flight_find_flights_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void flight_find_flights(struct call *c, struct flight_find_flights_rows *ret,
+    const struct str *origins, size_t origins_count,
+    const struct str *destinations, size_t destinations_count,
+    const int32_t *first_dates, size_t first_dates_count,
+    const int32_t *last_dates, size_t last_dates_count,
+    const int32_t *tags, size_t tags_count,
+    int16_t cabin,
+    int32_t seats)
+{
+    const struct db_value values[] = {
+        {.array = origins, .array_count = (uint32_t)origins_count},
+        {.array = destinations, .array_count = (uint32_t)destinations_count},
+        {.array = first_dates, .array_count = (uint32_t)first_dates_count},
+        {.array = last_dates, .array_count = (uint32_t)last_dates_count},
+        {.array = tags, .array_count = (uint32_t)tags_count},
+        {.i = cabin},
+        {.i = seats},
+    };
+    db_submit(&c->scope, &flight_find_flights_statement, values, ret);
+}
+
+static const struct db_param count_seats_params[] = {
+    {.name = "flight_ids", .type = DB_UUID, .is_array = true},
+    {.name = "cabin", .type = DB_INT2},
+};
+
+static const struct db_column count_seats_columns[] = {
+    {.name = "flights", .type = DB_INT4,
+     .offset = offsetof(struct flight_count_seats_row, flights)},
+    {.name = "open_flights", .type = DB_INT4,
+     .offset = offsetof(struct flight_count_seats_row, open_flights)},
+    {.name = "free_seats", .type = DB_INT4,
+     .offset = offsetof(struct flight_count_seats_row, free_seats),
+     .is_nullable = true, .has_offset = offsetof(struct flight_count_seats_row, has_free_seats)},
+};
+
+const struct db_statement flight_count_seats_statement = {
+    .name = "flight_count_seats",
+    .sql_one =
+        "SELECT count(*)::int4, count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4,\n"
+        "       min(i.authorised - i.held - i.sold)::int4\n"
+        "  FROM unnest($1::uuid[]) r(flight_id)\n"
+        "  JOIN flight f ON f.flight_id = r.flight_id\n"
+        "  JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = $2::int2",
+    .sql_many =
+        "SELECT m.n::int4, s.flights, s.open_flights, s.free_seats\n"
+        "  FROM generate_subscripts($3::int2[], 1) m(n)\n"
+        " CROSS JOIN LATERAL (\n"
+        "       SELECT count(*)::int4 AS flights,\n"
+        "              count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,\n"
+        "              min(i.authorised - i.held - i.sold)::int4 AS free_seats\n"
+        "         FROM unnest($1::uuid[], $2::int4[]) r(flight_id, n)\n"
+        "         JOIN flight f ON f.flight_id = r.flight_id\n"
+        "         JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = ($3::int2[])[m.n]\n"
+        "        WHERE r.n = m.n) s",
+    .params = count_seats_params,
+    .param_count = 2,
+    .columns = count_seats_columns,
+    .column_count = 3,
+    .row_bytes = sizeof(struct flight_count_seats_row),
+    .cardinality = DB_ONE,
+    .is_read = true,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 64,
+};
+
+void flight_count_seats(struct call *c, struct flight_count_seats_row *ret,
+    const struct uuid *flight_ids, size_t flight_ids_count,
+    int16_t cabin)
+{
+    const struct db_value values[] = {
+        {.array = flight_ids, .array_count = (uint32_t)flight_ids_count},
+        {.i = cabin},
+    };
+    db_submit(&c->scope, &flight_count_seats_statement, values, ret);
+}
+
+static const struct db_param read_flight_params[] = {
+    {.name = "flight_id", .type = DB_UUID},
+};
+
+static const struct db_column read_flight_columns[] = {
+    {.name = "carrier", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_flight_row, carrier)},
+    {.name = "number", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_flight_row, number)},
+    {.name = "origin", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_flight_row, origin)},
+    {.name = "destination", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_flight_row, destination)},
+    {.name = "departure_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_flight_row, departure_time)},
+    {.name = "arrival_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_flight_row, arrival_time)},
+    {.name = "departure_offset_min", .type = DB_INT2,
+     .offset = offsetof(struct flight_read_flight_row, departure_offset_min)},
+    {.name = "arrival_offset_min", .type = DB_INT2,
+     .offset = offsetof(struct flight_read_flight_row, arrival_offset_min)},
+    {.name = "aircraft", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_flight_row, aircraft)},
+    {.name = "distance_km", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_flight_row, distance_km)},
+    {.name = "state", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_flight_row, state)},
+    {.name = "cabin", .type = DB_INT2,
+     .offset = offsetof(struct flight_read_flight_row, cabin)},
+    {.name = "authorised", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_flight_row, authorised)},
+    {.name = "used", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_flight_row, used)},
+    {.name = "base_minor", .type = DB_INT8,
+     .offset = offsetof(struct flight_read_flight_row, base_minor)},
+    {.name = "on_sale", .type = DB_BOOL,
+     .offset = offsetof(struct flight_read_flight_row, on_sale)},
+    {.name = "landed", .type = DB_BOOL,
+     .offset = offsetof(struct flight_read_flight_row, landed)},
+};
+
+const struct db_statement flight_read_flight_statement = {
+    .name = "flight_read_flight",
+    .sql_one =
+        "SELECT f.carrier, f.number, f.origin, f.destination, f.departure_time, f.arrival_time, f.departure_offset_min,\n"
+        "       f.arrival_offset_min, f.aircraft, f.distance_km, f.state, i.cabin, i.authorised, i.held + i.sold, i.base_minor,\n"
+        "       i.sales_close_time > now(), f.arrival_time <= now()\n"
+        "  FROM flight f JOIN inventory i ON i.flight_id = f.flight_id\n"
+        " WHERE f.flight_id = $1::uuid\n"
+        " ORDER BY i.cabin",
+    .sql_many =
+        "SELECT r.n::int4, f.carrier, f.number, f.origin, f.destination, f.departure_time, f.arrival_time, f.departure_offset_min,\n"
+        "       f.arrival_offset_min, f.aircraft, f.distance_km, f.state, i.cabin, i.authorised, i.held + i.sold, i.base_minor,\n"
+        "       i.sales_close_time > now(), f.arrival_time <= now()\n"
+        "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)\n"
+        "  JOIN flight f ON f.flight_id = r.flight_id\n"
+        "  JOIN inventory i ON i.flight_id = f.flight_id\n"
+        " ORDER BY r.n, i.cabin",
+    .params = read_flight_params,
+    .param_count = 1,
+    .columns = read_flight_columns,
+    .column_count = 17,
+    .row_bytes = sizeof(struct flight_read_flight_row),
+    .cardinality = DB_MANY,
+    .is_read = true,
+    .rows_max = 8,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 64,
+};
+
+_Static_assert(sizeof(struct flight_read_flight_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void flight_read_flight(struct call *c, struct flight_read_flight_rows *ret,
+    struct uuid flight_id)
+{
+    const struct db_value values[] = {
+        {.u = flight_id},
+    };
+    db_submit(&c->scope, &flight_read_flight_statement, values, ret);
+}
+
+static const struct db_param read_seats_params[] = {
+    {.name = "flight_id", .type = DB_UUID},
+};
+
+static const struct db_column read_seats_columns[] = {
+    {.name = "aircraft", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_seats_row, aircraft),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_seats_row, has_aircraft)},
+    {.name = "cabins", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_seats_row, cabins),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_seats_row, has_cabins)},
+    {.name = "taken", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_seats_row, taken),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_seats_row, has_taken)},
+    {.name = "read_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_seats_row, read_time)},
+};
+
+const struct db_statement flight_read_seats_statement = {
+    .name = "flight_read_seats",
+    .sql_one =
+        "SELECT (SELECT f.aircraft FROM flight f WHERE f.flight_id = $1::uuid),\n"
+        "       (SELECT string_agg(i.cabin::text, ',') FROM inventory i WHERE i.flight_id = $1::uuid),\n"
+        "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = $1::uuid AND a.expire_time > now()),\n"
+        "       now()",
+    .sql_many =
+        "SELECT r.n::int4, (SELECT f.aircraft FROM flight f WHERE f.flight_id = r.flight_id),\n"
+        "       (SELECT string_agg(i.cabin::text, ',') FROM inventory i WHERE i.flight_id = r.flight_id),\n"
+        "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = r.flight_id AND a.expire_time > now()),\n"
+        "       now()\n"
+        "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)",
+    .params = read_seats_params,
+    .param_count = 1,
+    .columns = read_seats_columns,
+    .column_count = 4,
+    .row_bytes = sizeof(struct flight_read_seats_row),
+    .cardinality = DB_ONE,
+    .is_read = true,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 64,
+};
+
+void flight_read_seats(struct call *c, struct flight_read_seats_row *ret,
+    struct uuid flight_id)
+{
+    const struct db_value values[] = {
+        {.u = flight_id},
+    };
+    db_submit(&c->scope, &flight_read_seats_statement, values, ret);
+}
+
+const struct db_statement *const flight_statements[] = {
+    &flight_find_flights_statement,
+    &flight_count_seats_statement,
+    &flight_read_flight_statement,
+    &flight_read_seats_statement,
+    NULL,
+};

@@ -1,0 +1,364 @@
+/* Made by sqlgen from jobs.sql: do not edit. */
+#include "jobs.sql.h"
+
+static const struct db_param expire_params[] = {
+    {.name = "after", .type = DB_TIMESTAMPTZ},
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column expire_columns[] = {
+    {.name = "expired", .type = DB_INT4,
+     .offset = offsetof(struct jobs_expire_row, expired)},
+    {.name = "clock", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct jobs_expire_row, clock)},
+};
+
+const struct db_statement jobs_expire_statement = {
+    .name = "jobs_expire",
+    .sql_one =
+        "WITH d AS MATERIALIZED (\n"
+        "    SELECT booking_id, seats, flight_ids, cabins, event_count, has_assigned_seats\n"
+        "      FROM booking\n"
+        "     WHERE payment_required_time >= $1::timestamptz AND payment_required_time <= now() AND state = 'HELD'\n"
+        "     ORDER BY payment_required_time LIMIT $2::int4\n"
+        "       FOR UPDATE SKIP LOCKED\n"
+        "), s AS MATERIALIZED (\n"
+        "    SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats\n"
+        "      FROM d, unnest(d.flight_ids, d.cabins) AS x(flight_id, cabin) GROUP BY 1, 2\n"
+        "), l AS MATERIALIZED (\n"
+        "    SELECT i.flight_id, i.cabin, s.seats FROM inventory i JOIN s USING (flight_id, cabin)\n"
+        "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
+        "), u AS (\n"
+        "    UPDATE inventory i SET held = held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin\n"
+        "), z AS (\n"
+        "    DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id)\n"
+        "     WHERE d.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = d.booking_id\n"
+        "), w AS (\n"
+        "    UPDATE booking SET state = 'EXPIRED', state_reason = 'HOLD_EXPIRED', update_time = now(),\n"
+        "                       event_count = booking.event_count + 1\n"
+        "      FROM d WHERE booking.booking_id = d.booking_id\n"
+        "), p AS (\n"
+        "    UPDATE payment_intent i SET state = 'EXPIRED', update_time = now()\n"
+        "      FROM d WHERE i.booking_id = d.booking_id AND i.state = 'REQUIRES_PAYMENT_METHOD'\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    SELECT booking_id, event_count + 1, 'BOOKING_EXPIRED', 'EXPIRED', 'system' FROM d\n"
+        ")\n"
+        "SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock",
+    .sql_many = NULL,
+    .params = expire_params,
+    .param_count = 2,
+    .columns = expire_columns,
+    .column_count = 2,
+    .row_bytes = sizeof(struct jobs_expire_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_expire(struct call *c, struct jobs_expire_row *ret,
+    int64_t after,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.i = after},
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &jobs_expire_statement, values, ret);
+}
+
+static const struct db_param due_attempts_params[] = {
+    {.name = "provider", .type = DB_TEXT},
+    {.name = "row_count", .type = DB_INT4},
+    {.name = "lease_seconds", .type = DB_INT4},
+};
+
+static const struct db_column due_attempts_columns[] = {
+    {.name = "booking_id", .type = DB_UUID,
+     .offset = offsetof(struct jobs_due_attempts_row, booking_id)},
+    {.name = "attempt_id", .type = DB_UUID,
+     .offset = offsetof(struct jobs_due_attempts_row, attempt_id)},
+    {.name = "intent_id", .type = DB_UUID,
+     .offset = offsetof(struct jobs_due_attempts_row, intent_id)},
+    {.name = "state", .type = DB_TEXT,
+     .offset = offsetof(struct jobs_due_attempts_row, state)},
+    {.name = "booking_state", .type = DB_TEXT,
+     .offset = offsetof(struct jobs_due_attempts_row, booking_state)},
+    {.name = "provider_reference", .type = DB_TEXT,
+     .offset = offsetof(struct jobs_due_attempts_row, provider_reference),
+     .is_nullable = true, .has_offset = offsetof(struct jobs_due_attempts_row, has_provider_reference)},
+    {.name = "amount_minor", .type = DB_INT8,
+     .offset = offsetof(struct jobs_due_attempts_row, amount_minor)},
+    {.name = "currency", .type = DB_TEXT,
+     .offset = offsetof(struct jobs_due_attempts_row, currency)},
+    {.name = "inquiry_count", .type = DB_INT4,
+     .offset = offsetof(struct jobs_due_attempts_row, inquiry_count)},
+    {.name = "age_seconds", .type = DB_INT8,
+     .offset = offsetof(struct jobs_due_attempts_row, age_seconds)},
+    {.name = "pin_passed", .type = DB_BOOL,
+     .offset = offsetof(struct jobs_due_attempts_row, pin_passed)},
+};
+
+const struct db_statement jobs_due_attempts_statement = {
+    .name = "jobs_due_attempts",
+    .sql_one =
+        "WITH d AS MATERIALIZED (\n"
+        "    SELECT booking_id, attempt_id FROM payment_attempt\n"
+        "     WHERE due_time <= now() AND provider = $1::text\n"
+        "     ORDER BY due_time LIMIT $2::int4\n"
+        "       FOR UPDATE SKIP LOCKED\n"
+        "), u AS (\n"
+        "    UPDATE payment_attempt a SET due_time = now() + $3::int4 * interval '1 second'\n"
+        "      FROM d WHERE a.booking_id = d.booking_id AND a.attempt_id = d.attempt_id\n"
+        "    RETURNING a.*\n"
+        ")\n"
+        "SELECT u.booking_id, u.attempt_id, u.intent_id, u.state, b.state AS booking_state, u.provider_reference, u.amount_minor,\n"
+        "       u.currency, u.inquiry_count, extract(epoch FROM now() - u.create_time)::int8 AS age_seconds,\n"
+        "       coalesce(b.pin_time <= now(), true) AS pin_passed\n"
+        "  FROM u JOIN booking b USING (booking_id)",
+    .sql_many = NULL,
+    .params = due_attempts_params,
+    .param_count = 3,
+    .columns = due_attempts_columns,
+    .column_count = 11,
+    .row_bytes = sizeof(struct jobs_due_attempts_row),
+    .cardinality = DB_MANY,
+    .is_read = false,
+    .rows_max = 64,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+_Static_assert(sizeof(struct jobs_due_attempts_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void jobs_due_attempts(struct call *c, struct jobs_due_attempts_rows *ret,
+    struct str provider,
+    int32_t row_count,
+    int32_t lease_seconds)
+{
+    const struct db_value values[] = {
+        {.s = provider},
+        {.i = row_count},
+        {.i = lease_seconds},
+    };
+    db_submit(&c->scope, &jobs_due_attempts_statement, values, ret);
+}
+
+static const struct db_param due_refunds_params[] = {
+    {.name = "row_count", .type = DB_INT4},
+    {.name = "lease_seconds", .type = DB_INT4},
+};
+
+static const struct db_column due_refunds_columns[] = {
+    {.name = "booking_id", .type = DB_UUID,
+     .offset = offsetof(struct jobs_due_refunds_row, booking_id)},
+    {.name = "refund_id", .type = DB_UUID,
+     .offset = offsetof(struct jobs_due_refunds_row, refund_id)},
+    {.name = "state", .type = DB_TEXT,
+     .offset = offsetof(struct jobs_due_refunds_row, state)},
+    {.name = "amount_minor", .type = DB_INT8,
+     .offset = offsetof(struct jobs_due_refunds_row, amount_minor)},
+    {.name = "currency", .type = DB_TEXT,
+     .offset = offsetof(struct jobs_due_refunds_row, currency)},
+    {.name = "payment_reference", .type = DB_TEXT,
+     .offset = offsetof(struct jobs_due_refunds_row, payment_reference),
+     .is_nullable = true, .has_offset = offsetof(struct jobs_due_refunds_row, has_payment_reference)},
+    {.name = "try_count", .type = DB_INT4,
+     .offset = offsetof(struct jobs_due_refunds_row, try_count)},
+    {.name = "inquiry_count", .type = DB_INT4,
+     .offset = offsetof(struct jobs_due_refunds_row, inquiry_count)},
+    {.name = "sent_age_seconds", .type = DB_INT8,
+     .offset = offsetof(struct jobs_due_refunds_row, sent_age_seconds)},
+};
+
+const struct db_statement jobs_due_refunds_statement = {
+    .name = "jobs_due_refunds",
+    .sql_one =
+        "WITH d AS MATERIALIZED (\n"
+        "    SELECT booking_id, refund_id, state FROM refund\n"
+        "     WHERE due_time <= now()\n"
+        "     ORDER BY due_time LIMIT $1::int4\n"
+        "       FOR UPDATE SKIP LOCKED\n"
+        "), u AS (\n"
+        "    UPDATE refund f SET due_time = now() + $2::int4 * interval '1 second',\n"
+        "                        state = CASE f.state WHEN 'RESERVED' THEN 'SENT' ELSE f.state END,\n"
+        "                        sent_time = CASE f.state WHEN 'RESERVED' THEN now() ELSE f.sent_time END\n"
+        "      FROM d WHERE f.booking_id = d.booking_id AND f.refund_id = d.refund_id\n"
+        "    RETURNING f.*, d.state AS was\n"
+        ")\n"
+        "SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.provider_reference AS payment_reference,\n"
+        "       u.try_count, u.inquiry_count, coalesce(extract(epoch FROM now() - u.sent_time), 0)::int8 AS sent_age_seconds\n"
+        "  FROM u JOIN payment_intent p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id",
+    .sql_many = NULL,
+    .params = due_refunds_params,
+    .param_count = 2,
+    .columns = due_refunds_columns,
+    .column_count = 9,
+    .row_bytes = sizeof(struct jobs_due_refunds_row),
+    .cardinality = DB_MANY,
+    .is_read = false,
+    .rows_max = 64,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+_Static_assert(sizeof(struct jobs_due_refunds_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void jobs_due_refunds(struct call *c, struct jobs_due_refunds_rows *ret,
+    int32_t row_count,
+    int32_t lease_seconds)
+{
+    const struct db_value values[] = {
+        {.i = row_count},
+        {.i = lease_seconds},
+    };
+    db_submit(&c->scope, &jobs_due_refunds_statement, values, ret);
+}
+
+static const struct db_param prune_claims_params[] = {
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column prune_claims_columns[] = {
+    {.name = "pruned", .type = DB_INT4,
+     .offset = offsetof(struct jobs_prune_claims_row, pruned)},
+};
+
+const struct db_statement jobs_prune_claims_statement = {
+    .name = "jobs_prune_claims",
+    .sql_one =
+        "WITH d AS MATERIALIZED (\n"
+        "    SELECT principal, method, request_id FROM idempotency\n"
+        "     WHERE create_time < now() - interval '1 day'\n"
+        "       AND (method BETWEEN 1 AND 4 OR create_time < now() - interval '30 days')\n"
+        "     LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
+        "), x AS (\n"
+        "    DELETE FROM idempotency i USING d\n"
+        "     WHERE i.principal = d.principal AND i.method = d.method AND i.request_id = d.request_id\n"
+        "    RETURNING 1\n"
+        ")\n"
+        "SELECT count(*)::int4 AS pruned FROM x",
+    .sql_many = NULL,
+    .params = prune_claims_params,
+    .param_count = 1,
+    .columns = prune_claims_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct jobs_prune_claims_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_prune_claims(struct call *c, struct jobs_prune_claims_row *ret,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &jobs_prune_claims_statement, values, ret);
+}
+
+static const struct db_param prune_velocity_params[] = {
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column prune_velocity_columns[] = {
+    {.name = "pruned", .type = DB_INT4,
+     .offset = offsetof(struct jobs_prune_velocity_row, pruned)},
+};
+
+const struct db_statement jobs_prune_velocity_statement = {
+    .name = "jobs_prune_velocity",
+    .sql_one =
+        "WITH d AS MATERIALIZED (\n"
+        "    SELECT key, window_start FROM velocity WHERE window_start < now() - interval '2 hours'\n"
+        "     LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
+        "), x AS (\n"
+        "    DELETE FROM velocity v USING d WHERE v.key = d.key AND v.window_start = d.window_start RETURNING 1\n"
+        ")\n"
+        "SELECT count(*)::int4 AS pruned FROM x",
+    .sql_many = NULL,
+    .params = prune_velocity_params,
+    .param_count = 1,
+    .columns = prune_velocity_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct jobs_prune_velocity_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_prune_velocity(struct call *c, struct jobs_prune_velocity_row *ret,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &jobs_prune_velocity_statement, values, ret);
+}
+
+static const struct db_param expire_quotes_params[] = {
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column expire_quotes_columns[] = {
+    {.name = "expired", .type = DB_INT4,
+     .offset = offsetof(struct jobs_expire_quotes_row, expired)},
+};
+
+const struct db_statement jobs_expire_quotes_statement = {
+    .name = "jobs_expire_quotes",
+    .sql_one =
+        "WITH d AS MATERIALIZED (\n"
+        "    SELECT booking_id, cancellation_id FROM cancellation\n"
+        "     WHERE state = 'QUOTED' AND expire_time < now() - interval '1 minute'\n"
+        "     ORDER BY expire_time LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
+        "), x AS (\n"
+        "    UPDATE cancellation c SET state = 'EXPIRED'\n"
+        "      FROM d WHERE c.booking_id = d.booking_id AND c.cancellation_id = d.cancellation_id AND c.state = 'QUOTED'\n"
+        "    RETURNING 1\n"
+        ")\n"
+        "SELECT count(*)::int4 AS expired FROM x",
+    .sql_many = NULL,
+    .params = expire_quotes_params,
+    .param_count = 1,
+    .columns = expire_quotes_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct jobs_expire_quotes_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_expire_quotes(struct call *c, struct jobs_expire_quotes_row *ret,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &jobs_expire_quotes_statement, values, ret);
+}
+
+const struct db_statement *const jobs_statements[] = {
+    &jobs_expire_statement,
+    &jobs_due_attempts_statement,
+    &jobs_due_refunds_statement,
+    &jobs_prune_claims_statement,
+    &jobs_prune_velocity_statement,
+    &jobs_expire_quotes_statement,
+    NULL,
+};

@@ -1,0 +1,106 @@
+/* Made by sqlgen from jobs.sql: do not edit. Each function queues one execution for the call; *ret is
+ * filled before the call's next step. Nullable: text and bytea with .p NULL, others as NULL pointers. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/db.h"
+#include "grpc/grpc.h"
+
+struct jobs_expire_row {
+    int32_t expired;
+    int64_t clock;
+};
+
+/* Unpaid holds past their lease give their seats back. Who is being changed by somebody else is left for the next round:
+ * nothing is waited for but inventory, in the order that everybody keeps. */
+void jobs_expire(struct call *c, struct jobs_expire_row *ret,
+    int64_t after,
+    int32_t row_count);
+
+struct jobs_due_attempts_row {
+    struct uuid booking_id;
+    struct uuid attempt_id;
+    struct uuid intent_id;
+    struct str state;
+    struct str booking_state;
+    bool has_provider_reference;
+    struct str provider_reference;
+    int64_t amount_minor;
+    struct str currency;
+    int32_t inquiry_count;
+    int64_t age_seconds;
+    bool pin_passed;
+};
+
+struct jobs_due_attempts_rows {
+    struct jobs_due_attempts_row *rows;
+    uint32_t count;
+    bool truncated;
+};
+
+/* Attempts to look at, taken for @lease_seconds: if this process dies, they are due again. */
+void jobs_due_attempts(struct call *c, struct jobs_due_attempts_rows *ret,
+    struct str provider,
+    int32_t row_count,
+    int32_t lease_seconds);
+
+struct jobs_due_refunds_row {
+    struct uuid booking_id;
+    struct uuid refund_id;
+    struct str state;
+    int64_t amount_minor;
+    struct str currency;
+    bool has_payment_reference;
+    struct str payment_reference;
+    int32_t try_count;
+    int32_t inquiry_count;
+    int64_t sent_age_seconds;
+};
+
+struct jobs_due_refunds_rows {
+    struct jobs_due_refunds_row *rows;
+    uint32_t count;
+    bool truncated;
+};
+
+/* A refund that was only RESERVED is marked as sent before a byte leaves; @state is what it was. */
+void jobs_due_refunds(struct call *c, struct jobs_due_refunds_rows *ret,
+    int32_t row_count,
+    int32_t lease_seconds);
+
+struct jobs_prune_claims_row {
+    int32_t pruned;
+};
+
+/* Claims of cheap calls after a day, of those that hold seats or move money after thirty. */
+void jobs_prune_claims(struct call *c, struct jobs_prune_claims_row *ret,
+    int32_t row_count);
+
+struct jobs_prune_velocity_row {
+    int32_t pruned;
+};
+
+/* Windows older than the longest rule looks back. */
+void jobs_prune_velocity(struct call *c, struct jobs_prune_velocity_row *ret,
+    int32_t row_count);
+
+struct jobs_expire_quotes_row {
+    int32_t expired;
+};
+
+/* Quotes nobody confirmed. A minute of grace: who confirms at the last moment meets the quote, not this. */
+void jobs_expire_quotes(struct call *c, struct jobs_expire_quotes_row *ret,
+    int32_t row_count);
+
+extern const struct db_statement jobs_expire_statement;
+extern const struct db_statement jobs_due_attempts_statement;
+extern const struct db_statement jobs_due_refunds_statement;
+extern const struct db_statement jobs_prune_claims_statement;
+extern const struct db_statement jobs_prune_velocity_statement;
+extern const struct db_statement jobs_expire_quotes_statement;
+
+/* All of them, NULL at the end. */
+extern const struct db_statement *const jobs_statements[];

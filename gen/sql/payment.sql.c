@@ -1,0 +1,1287 @@
+/* Made by sqlgen from payment.sql: do not edit. */
+#include "payment.sql.h"
+
+static const struct db_param start_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "principal", .type = DB_UUID},
+    {.name = "method", .type = DB_INT2},
+    {.name = "request_id", .type = DB_UUID},
+    {.name = "fingerprint", .type = DB_BYTEA},
+    {.name = "intent_id", .type = DB_UUID},
+    {.name = "is_new", .type = DB_BOOL},
+    {.name = "attempt_id", .type = DB_UUID},
+    {.name = "amount_minor", .type = DB_INT8, .is_nullable = true},
+    {.name = "currency", .type = DB_TEXT, .is_nullable = true},
+    {.name = "etag_time", .type = DB_TIMESTAMPTZ, .is_nullable = true},
+    {.name = "provider", .type = DB_TEXT},
+    {.name = "method_token", .type = DB_TEXT},
+    {.name = "user_key", .type = DB_TEXT},
+    {.name = "card_key", .type = DB_TEXT},
+    {.name = "user_max", .type = DB_INT4},
+    {.name = "card_max", .type = DB_INT4},
+    {.name = "booking_max", .type = DB_INT4},
+    {.name = "due_seconds", .type = DB_INT4},
+    {.name = "pin_seconds", .type = DB_INT4},
+};
+
+static const struct db_column start_columns[] = {
+    {.name = "claimed", .type = DB_BOOL,
+     .offset = offsetof(struct payment_start_row, claimed)},
+    {.name = "known", .type = DB_BOOL,
+     .offset = offsetof(struct payment_start_row, known)},
+    {.name = "refusal", .type = DB_TEXT,
+     .offset = offsetof(struct payment_start_row, refusal),
+     .is_nullable = true, .has_offset = offsetof(struct payment_start_row, has_refusal)},
+    {.name = "amount_minor", .type = DB_INT8,
+     .offset = offsetof(struct payment_start_row, amount_minor),
+     .is_nullable = true, .has_offset = offsetof(struct payment_start_row, has_amount_minor)},
+    {.name = "currency", .type = DB_TEXT,
+     .offset = offsetof(struct payment_start_row, currency),
+     .is_nullable = true, .has_offset = offsetof(struct payment_start_row, has_currency)},
+    {.name = "create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_start_row, create_time)},
+    {.name = "update_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_start_row, update_time)},
+};
+
+const struct db_statement payment_start_statement = {
+    .name = "payment_start",
+    .sql_one = NULL,
+    .sql_many =
+        "WITH r AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int2[], $4::uuid[], $5::bytea[], $6::uuid[], $7::bool[], $8::uuid[],\n"
+        "                         $9::int8[], $10::text[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::text[], $16::int4[],\n"
+        "                         $17::int4[], $18::int4[], $19::int4[], $20::int4[])\n"
+        "        WITH ORDINALITY AS r(booking_id, principal, method, request_id, fingerprint, intent_id, is_new, attempt_id,\n"
+        "                             amount_minor, currency, etag_time, provider, method_token, user_key, card_key, user_max,\n"
+        "                             card_max, booking_max, due_seconds, pin_seconds, n)\n"
+        "), b AS MATERIALIZED (\n"
+        "    SELECT k.booking_id, k.user_id, k.state, k.total_minor, k.captured_minor, k.currency, k.event_count,\n"
+        "           k.payment_required_time <= now() AS lapsed\n"
+        "      FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)\n"
+        "     ORDER BY k.booking_id FOR UPDATE OF k\n"
+        "), v AS MATERIALIZED (\n"
+        "    SELECT r.n, r.principal, r.method, r.request_id, r.intent_id, r.fingerprint,\n"
+        "           coalesce(r.amount_minor, i.amount_minor) AS amount_minor, coalesce(r.currency, i.currency) AS currency,\n"
+        "           coalesce(i.create_time, now()) AS create_time,\n"
+        "           CASE\n"
+        "               WHEN b.user_id IS DISTINCT FROM r.principal THEN 'NOT_FOUND'\n"
+        "               WHEN NOT r.is_new AND i.intent_id IS NULL THEN 'NOT_FOUND'\n"
+        "               WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.lapsed THEN 'HOLD_EXPIRED'\n"
+        "               WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'\n"
+        "               WHEN coalesce(r.currency, i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'\n"
+        "               WHEN coalesce(r.amount_minor, i.amount_minor) <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'\n"
+        "               WHEN i.update_time <> r.etag_time THEN 'ETAG_MISMATCH'\n"
+        "               WHEN NOT r.is_new AND i.state IN ('PROCESSING', 'REQUIRES_ACTION') THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN NOT r.is_new AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'\n"
+        "               WHEN r.is_new AND EXISTS (SELECT FROM payment_intent p WHERE p.booking_id = r.booking_id\n"
+        "                    AND p.state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED'))\n"
+        "                   THEN 'PAYMENT_STATE'\n"
+        "               WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = r.booking_id) >= r.booking_max\n"
+        "                   THEN 'RISK_VELOCITY'\n"
+        "               WHEN (SELECT coalesce(sum(hits), 0) FROM velocity x WHERE x.key = r.user_key\n"
+        "                        AND x.window_start > now() - interval '1 hour') >= r.user_max THEN 'RISK_VELOCITY'\n"
+        "               WHEN (SELECT coalesce(sum(hits), 0) FROM velocity x WHERE x.key = r.card_key\n"
+        "                        AND x.window_start > now() - interval '1 hour') >= r.card_max THEN 'RISK_VELOCITY'\n"
+        "           END AS refusal\n"
+        "      FROM r LEFT JOIN b USING (booking_id)\n"
+        "      LEFT JOIN payment_intent i ON NOT r.is_new AND i.booking_id = r.booking_id AND i.intent_id = r.intent_id\n"
+        "), k AS (\n"
+        "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
+        "    SELECT principal, method, request_id, fingerprint, CASE WHEN refusal IS NULL THEN intent_id END, refusal\n"
+        "      FROM v\n"
+        "     WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS', 'ETAG_MISMATCH')\n"
+        "     ORDER BY principal, method, request_id\n"
+        "        ON CONFLICT DO NOTHING\n"
+        "    RETURNING principal, method, request_id, resource\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT r.*, v.amount_minor AS pay_minor, v.currency AS pay_currency, b.event_count\n"
+        "      FROM k JOIN v USING (principal, method, request_id) JOIN r USING (n) JOIN b USING (booking_id)\n"
+        "     WHERE k.resource IS NOT NULL\n"
+        "), u AS (\n"
+        "    UPDATE booking SET state = 'CONFIRMING', pin_time = now() + g.pin_seconds * interval '1 second', update_time = now(),\n"
+        "                       event_count = booking.event_count + 1, intent_id = g.intent_id, state_reason = NULL\n"
+        "      FROM g WHERE booking.booking_id = g.booking_id\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    SELECT booking_id, event_count + 1, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || principal FROM g\n"
+        "), p AS (\n"
+        "    INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency)\n"
+        "    SELECT booking_id, intent_id, principal, 'PROCESSING', pay_minor, pay_currency FROM g WHERE is_new\n"
+        "), q AS (\n"
+        "    UPDATE payment_intent SET state = 'PROCESSING', update_time = now()\n"
+        "      FROM g WHERE NOT g.is_new AND payment_intent.booking_id = g.booking_id AND payment_intent.intent_id = g.intent_id\n"
+        "), a AS (\n"
+        "    INSERT INTO payment_attempt (booking_id, attempt_id, intent_id, state, provider, method_token, amount_minor, currency,\n"
+        "                                 due_time)\n"
+        "    SELECT booking_id, attempt_id, intent_id, 'SENT', provider, method_token, pay_minor, pay_currency,\n"
+        "           now() + due_seconds * interval '1 second'\n"
+        "      FROM g\n"
+        "), h AS (\n"
+        "    INSERT INTO velocity (key, window_start, hits)\n"
+        "    SELECT t.key, date_trunc('minute', now()), count(*)::int4\n"
+        "      FROM (SELECT user_key AS key FROM g UNION ALL SELECT card_key FROM g) t\n"
+        "     GROUP BY t.key ORDER BY t.key\n"
+        "        ON CONFLICT (key, window_start) DO UPDATE SET hits = velocity.hits + excluded.hits\n"
+        ")\n"
+        "SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,\n"
+        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = v.principal AND o.method = v.method\n"
+        "                  AND o.request_id = v.request_id) AS known,\n"
+        "       v.refusal, v.amount_minor, v.currency, v.create_time, now() AS update_time\n"
+        "  FROM v LEFT JOIN k USING (principal, method, request_id)\n"
+        " ORDER BY v.n",
+    .params = start_params,
+    .param_count = 20,
+    .columns = start_columns,
+    .column_count = 7,
+    .row_bytes = sizeof(struct payment_start_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = 3,
+    .batch_max = 64,
+};
+
+void payment_start(struct call *c, struct payment_start_row *ret,
+    struct uuid booking_id,
+    struct uuid principal,
+    int16_t method,
+    struct uuid request_id,
+    struct str fingerprint,
+    struct uuid intent_id,
+    bool is_new,
+    struct uuid attempt_id,
+    const int64_t *amount_minor,
+    struct str currency,
+    const int64_t *etag_time,
+    struct str provider,
+    struct str method_token,
+    struct str user_key,
+    struct str card_key,
+    int32_t user_max,
+    int32_t card_max,
+    int32_t booking_max,
+    int32_t due_seconds,
+    int32_t pin_seconds)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = principal},
+        {.i = method},
+        {.u = request_id},
+        {.s = fingerprint},
+        {.u = intent_id},
+        {.b = is_new},
+        {.u = attempt_id},
+        {.i = amount_minor ? *amount_minor : (int64_t){0}, .is_null = !amount_minor},
+        {.s = currency, .is_null = !currency.p},
+        {.i = etag_time ? *etag_time : (int64_t){0}, .is_null = !etag_time},
+        {.s = provider},
+        {.s = method_token},
+        {.s = user_key},
+        {.s = card_key},
+        {.i = user_max},
+        {.i = card_max},
+        {.i = booking_max},
+        {.i = due_seconds},
+        {.i = pin_seconds},
+    };
+    db_submit(&c->scope, &payment_start_statement, values, ret);
+}
+
+static const struct db_param authorised_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "attempt_id", .type = DB_UUID},
+    {.name = "provider_reference", .type = DB_TEXT},
+    {.name = "card_fingerprint", .type = DB_BYTEA, .is_nullable = true},
+    {.name = "capture_seconds", .type = DB_INT4},
+};
+
+static const struct db_column authorised_columns[] = {
+    {.name = "outcome", .type = DB_TEXT,
+     .offset = offsetof(struct payment_authorised_row, outcome)},
+    {.name = "update_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_authorised_row, update_time)},
+};
+
+const struct db_statement payment_authorised_statement = {
+    .name = "payment_authorised",
+    .sql_one = NULL,
+    .sql_many =
+        "WITH r AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::int4[])\n"
+        "        WITH ORDINALITY AS r(booking_id, attempt_id, provider_reference, card_fingerprint, capture_seconds, n)\n"
+        "), b AS MATERIALIZED (\n"
+        "    SELECT k.booking_id, k.state, k.seats, k.party, k.flight_ids, k.cabins, k.event_count, k.has_assigned_seats\n"
+        "      FROM booking k JOIN r USING (booking_id)\n"
+        "     ORDER BY k.booking_id FOR UPDATE OF k\n"
+        "), a AS MATERIALIZED (\n"
+        "    SELECT r.n, a.booking_id, a.attempt_id, a.intent_id, a.amount_minor\n"
+        "      FROM payment_attempt a JOIN r USING (booking_id, attempt_id)\n"
+        "      JOIN b USING (booking_id)\n"
+        "     WHERE a.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')\n"
+        "       FOR UPDATE OF a\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT r.*, a.intent_id, a.amount_minor, b.seats, b.party, b.flight_ids, b.cabins, b.event_count, b.has_assigned_seats\n"
+        "      FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id\n"
+        "     WHERE b.state = 'CONFIRMING'\n"
+        "), s AS MATERIALIZED (\n"
+        "    SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats\n"
+        "      FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2\n"
+        "), l AS MATERIALIZED (\n"
+        "    SELECT i.flight_id, i.cabin, s.seats FROM inventory i JOIN s USING (flight_id, cabin)\n"
+        "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
+        "), u AS (\n"
+        "    UPDATE inventory i SET held = held - l.seats, sold = sold + l.seats\n"
+        "      FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin\n"
+        "), w AS (\n"
+        "    UPDATE booking SET state = 'CONFIRMED', update_time = now(), pin_time = NULL, event_count = booking.event_count + 1\n"
+        "      FROM g WHERE booking.booking_id = g.booking_id\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    SELECT booking_id, event_count + 1, 'BOOKING_CONFIRMED', 'CONFIRMED', 'system' FROM g\n"
+        "), t AS (\n"
+        "    INSERT INTO ticket (booking_id, number, passenger, coupons)\n"
+        "    SELECT g.booking_id, m.ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p,\n"
+        "           repeat('O', cardinality(g.flight_ids))\n"
+        "      FROM g JOIN flight f ON f.flight_id = g.flight_ids[1] JOIN airline m ON m.iata = f.carrier,\n"
+        "           generate_series(0, g.party - 1) p\n"
+        "), z AS (\n"
+        "    UPDATE seat_assignment SET expire_time = 'infinity'\n"
+        "      FROM g, unnest(g.flight_ids) AS x(flight_id)\n"
+        "     WHERE g.has_assigned_seats AND seat_assignment.flight_id = x.flight_id AND seat_assignment.booking_id = g.booking_id\n"
+        "), d AS (\n"
+        "    UPDATE payment_attempt SET state = 'AUTHORIZED', provider_reference = c.provider_reference,\n"
+        "                               card_fingerprint = c.card_fingerprint, update_time = now(),\n"
+        "                               due_time = CASE WHEN c.confirmed THEN now() + c.capture_seconds * interval '1 second' ELSE now() END\n"
+        "      FROM (SELECT a.booking_id, a.attempt_id, r.provider_reference, r.card_fingerprint, r.capture_seconds,\n"
+        "                   EXISTS (SELECT FROM g WHERE g.n = a.n) AS confirmed\n"
+        "              FROM a JOIN r USING (n)) c\n"
+        "     WHERE payment_attempt.booking_id = c.booking_id AND payment_attempt.attempt_id = c.attempt_id\n"
+        "), i AS (\n"
+        "    UPDATE payment_intent SET state = 'AUTHORIZED', authorised_minor = c.amount_minor, update_time = now(),\n"
+        "                              provider_reference = c.provider_reference, decline_code = NULL\n"
+        "      FROM (SELECT a.booking_id, a.intent_id, a.amount_minor, r.provider_reference FROM a JOIN r USING (n)) c\n"
+        "     WHERE payment_intent.booking_id = c.booking_id AND payment_intent.intent_id = c.intent_id\n"
+        "       AND payment_intent.state IN ('PROCESSING', 'REQUIRES_ACTION')\n"
+        ")\n"
+        "SELECT r.n::int4, CASE WHEN g.n IS NOT NULL THEN 'DONE' WHEN a.n IS NOT NULL THEN 'LATE' ELSE 'STALE' END AS outcome,\n"
+        "       now() AS update_time\n"
+        "  FROM r LEFT JOIN a USING (n) LEFT JOIN g USING (n)\n"
+        " ORDER BY r.n",
+    .params = authorised_params,
+    .param_count = 5,
+    .columns = authorised_columns,
+    .column_count = 2,
+    .row_bytes = sizeof(struct payment_authorised_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = 0,
+    .batch_max = 64,
+};
+
+void payment_authorised(struct call *c, struct payment_authorised_row *ret,
+    struct uuid booking_id,
+    struct uuid attempt_id,
+    struct str provider_reference,
+    struct str card_fingerprint,
+    int32_t capture_seconds)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = attempt_id},
+        {.s = provider_reference},
+        {.s = card_fingerprint, .is_null = !card_fingerprint.p},
+        {.i = capture_seconds},
+    };
+    db_submit(&c->scope, &payment_authorised_statement, values, ret);
+}
+
+static const struct db_param captured_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "attempt_id", .type = DB_UUID},
+    {.name = "transfer_id", .type = DB_UUID},
+    {.name = "refund_id", .type = DB_UUID},
+};
+
+static const struct db_column captured_columns[] = {
+    {.name = "done", .type = DB_BOOL,
+     .offset = offsetof(struct payment_captured_row, done)},
+    {.name = "update_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_captured_row, update_time)},
+};
+
+const struct db_statement payment_captured_statement = {
+    .name = "payment_captured",
+    .sql_one = NULL,
+    .sql_many =
+        "WITH r AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])\n"
+        "        WITH ORDINALITY AS r(booking_id, attempt_id, transfer_id, refund_id, n)\n"
+        "), b AS MATERIALIZED (\n"
+        "    SELECT k.booking_id, k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS dead, k.state, k.event_count\n"
+        "      FROM booking k JOIN r USING (booking_id) ORDER BY k.booking_id FOR UPDATE OF k\n"
+        "), a AS (\n"
+        "    UPDATE payment_attempt x SET state = 'CAPTURED', due_time = NULL, update_time = now()\n"
+        "      FROM r JOIN b USING (booking_id)\n"
+        "     WHERE x.booking_id = r.booking_id AND x.attempt_id = r.attempt_id AND x.state = 'AUTHORIZED'\n"
+        "    RETURNING x.booking_id, x.attempt_id, x.intent_id, x.amount_minor, x.currency, r.transfer_id, r.refund_id, b.dead, b.state,\n"
+        "              b.event_count\n"
+        "), i AS (\n"
+        "    UPDATE payment_intent p SET state = 'CAPTURED', captured_minor = a.amount_minor, update_time = now(),\n"
+        "                                refund_reserved_minor = CASE WHEN a.dead THEN a.amount_minor ELSE 0 END\n"
+        "      FROM a WHERE p.booking_id = a.booking_id AND p.intent_id = a.intent_id\n"
+        "), w AS (\n"
+        "    UPDATE booking SET captured_minor = booking.captured_minor + a.amount_minor, update_time = now(),\n"
+        "                       event_count = booking.event_count + CASE WHEN a.dead THEN 1 ELSE 0 END\n"
+        "      FROM a WHERE booking.booking_id = a.booking_id\n"
+        "), t AS (\n"
+        "    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)\n"
+        "    SELECT booking_id, transfer_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency, attempt_id\n"
+        "      FROM a\n"
+        "), f AS (\n"
+        "    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)\n"
+        "    SELECT booking_id, refund_id, intent_id, 'RESERVED', amount_minor, currency, 'LATE_PAYMENT', now() FROM a WHERE dead\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)\n"
+        "    SELECT booking_id, event_count + 1, 'REFUND_STARTED', state, 'system', 'LATE_PAYMENT' FROM a WHERE dead\n"
+        ")\n"
+        "SELECT r.n::int4, a.attempt_id IS NOT NULL AS done, now() AS update_time\n"
+        "  FROM r LEFT JOIN a USING (booking_id, attempt_id) ORDER BY r.n",
+    .params = captured_params,
+    .param_count = 4,
+    .columns = captured_columns,
+    .column_count = 2,
+    .row_bytes = sizeof(struct payment_captured_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = 0,
+    .batch_max = 64,
+};
+
+void payment_captured(struct call *c, struct payment_captured_row *ret,
+    struct uuid booking_id,
+    struct uuid attempt_id,
+    struct uuid transfer_id,
+    struct uuid refund_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = attempt_id},
+        {.u = transfer_id},
+        {.u = refund_id},
+    };
+    db_submit(&c->scope, &payment_captured_statement, values, ret);
+}
+
+static const struct db_param failed_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "attempt_id", .type = DB_UUID},
+    {.name = "outcome", .type = DB_TEXT},
+    {.name = "error_code", .type = DB_TEXT, .is_nullable = true},
+    {.name = "decline_code", .type = DB_TEXT, .is_nullable = true},
+    {.name = "provider_reference", .type = DB_TEXT, .is_nullable = true},
+    {.name = "due_seconds", .type = DB_INT4, .is_nullable = true},
+    {.name = "cancel_intent", .type = DB_BOOL},
+    {.name = "principal", .type = DB_UUID},
+    {.name = "method", .type = DB_INT2},
+    {.name = "unclaim", .type = DB_UUID, .is_nullable = true},
+};
+
+static const struct db_column failed_columns[] = {
+    {.name = "done", .type = DB_BOOL,
+     .offset = offsetof(struct payment_failed_row, done)},
+    {.name = "booking_state", .type = DB_TEXT,
+     .offset = offsetof(struct payment_failed_row, booking_state),
+     .is_nullable = true, .has_offset = offsetof(struct payment_failed_row, has_booking_state)},
+    {.name = "update_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_failed_row, update_time)},
+};
+
+const struct db_statement payment_failed_statement = {
+    .name = "payment_failed",
+    .sql_one = NULL,
+    .sql_many =
+        "WITH r AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int4[],\n"
+        "                         $8::bool[], $9::uuid[], $10::int2[], $11::uuid[])\n"
+        "        WITH ORDINALITY AS r(booking_id, attempt_id, outcome, error_code, decline_code, provider_reference, due_seconds,\n"
+        "                             cancel_intent, principal, method, unclaim, n)\n"
+        "), b AS MATERIALIZED (\n"
+        "    SELECT k.booking_id, k.state, k.seats, k.flight_ids, k.cabins, k.event_count, k.has_assigned_seats,\n"
+        "           k.payment_required_time <= now() AS lapsed\n"
+        "      FROM booking k JOIN r USING (booking_id)\n"
+        "     ORDER BY k.booking_id FOR UPDATE OF k\n"
+        "), a AS MATERIALIZED (\n"
+        "    SELECT r.n, x.booking_id, x.attempt_id, x.intent_id, x.state <> 'NOT_RECEIVED' AS was_live,\n"
+        "           x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') AND b.state = 'CONFIRMING' AS pinned\n"
+        "      FROM payment_attempt x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)\n"
+        "     WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')\n"
+        "        OR r.outcome = 'REVERSED' AND (x.state IN ('NOT_RECEIVED', 'REVERSING')\n"
+        "                                       OR x.state = 'AUTHORIZED' AND b.state NOT IN ('CONFIRMED', 'COMPLETED'))\n"
+        "       FOR UPDATE OF x\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT r.*, a.intent_id, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count, b.has_assigned_seats,\n"
+        "           a.pinned AND b.lapsed AS expires,\n"
+        "           CASE WHEN NOT a.pinned THEN b.state WHEN b.lapsed THEN 'EXPIRED' ELSE 'HELD' END AS after\n"
+        "      FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id\n"
+        "), s AS MATERIALIZED (\n"
+        "    SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats\n"
+        "      FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) WHERE g.expires GROUP BY 1, 2\n"
+        "), l AS MATERIALIZED (\n"
+        "    SELECT i.flight_id, i.cabin, s.seats FROM inventory i JOIN s USING (flight_id, cabin)\n"
+        "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
+        "), u AS (\n"
+        "    UPDATE inventory i SET held = held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin\n"
+        "), z AS (\n"
+        "    DELETE FROM seat_assignment q USING g, unnest(g.flight_ids) AS x(flight_id)\n"
+        "     WHERE g.expires AND g.has_assigned_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id\n"
+        "), w AS (\n"
+        "    UPDATE booking SET state = g.after, update_time = now(),\n"
+        "                       pin_time = CASE WHEN g.pinned THEN NULL ELSE booking.pin_time END,\n"
+        "                       state_reason = CASE WHEN g.expires THEN 'HOLD_EXPIRED' WHEN g.pinned THEN g.error_code\n"
+        "                                      ELSE booking.state_reason END,\n"
+        "                       event_count = booking.event_count + CASE WHEN g.expires THEN 2 ELSE 1 END\n"
+        "      FROM g WHERE booking.booking_id = g.booking_id\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)\n"
+        "    SELECT g.booking_id, g.event_count + x.i, coalesce(x.type, CASE g.outcome WHEN 'REVERSED' THEN 'PAYMENT_VOIDED'\n"
+        "                                                               ELSE 'PAYMENT_DECLINED' END),\n"
+        "           g.after, 'system', CASE x.i WHEN 1 THEN g.error_code END\n"
+        "      FROM g JOIN (VALUES (1, NULL), (2, 'BOOKING_EXPIRED')) AS x(i, type) ON x.i = 1 OR g.expires\n"
+        "), d AS (\n"
+        "    UPDATE payment_attempt x\n"
+        "       SET state = g.outcome, error_code = g.error_code, decline_code = g.decline_code, update_time = now(),\n"
+        "           provider_reference = coalesce(g.provider_reference, x.provider_reference),\n"
+        "           due_time = now() + g.due_seconds * interval '1 second'\n"
+        "      FROM g WHERE x.booking_id = g.booking_id AND x.attempt_id = g.attempt_id\n"
+        "), i AS (\n"
+        "    UPDATE payment_intent p\n"
+        "       SET authorised_minor = 0, decline_code = g.decline_code, update_time = now(),\n"
+        "           state = CASE WHEN g.after = 'EXPIRED' THEN 'EXPIRED' WHEN g.cancel_intent OR NOT g.pinned THEN 'CANCELLED'\n"
+        "                   ELSE 'REQUIRES_PAYMENT_METHOD' END\n"
+        "      FROM g WHERE g.was_live AND p.booking_id = g.booking_id AND p.intent_id = g.intent_id\n"
+        "       AND p.state IN ('PROCESSING', 'REQUIRES_ACTION', 'AUTHORIZED')\n"
+        "), k AS (\n"
+        "    DELETE FROM idempotency o USING g\n"
+        "     WHERE o.principal = g.principal AND o.method = g.method AND o.request_id = g.unclaim\n"
+        ")\n"
+        "SELECT r.n::int4, g.n IS NOT NULL AS done, g.after AS booking_state, now() AS update_time\n"
+        "  FROM r LEFT JOIN g USING (n) ORDER BY r.n",
+    .params = failed_params,
+    .param_count = 11,
+    .columns = failed_columns,
+    .column_count = 3,
+    .row_bytes = sizeof(struct payment_failed_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = 0,
+    .batch_max = 64,
+};
+
+void payment_failed(struct call *c, struct payment_failed_row *ret,
+    struct uuid booking_id,
+    struct uuid attempt_id,
+    struct str outcome,
+    struct str error_code,
+    struct str decline_code,
+    struct str provider_reference,
+    const int32_t *due_seconds,
+    bool cancel_intent,
+    struct uuid principal,
+    int16_t method,
+    const struct uuid *unclaim)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = attempt_id},
+        {.s = outcome},
+        {.s = error_code, .is_null = !error_code.p},
+        {.s = decline_code, .is_null = !decline_code.p},
+        {.s = provider_reference, .is_null = !provider_reference.p},
+        {.i = due_seconds ? *due_seconds : (int32_t){0}, .is_null = !due_seconds},
+        {.b = cancel_intent},
+        {.u = principal},
+        {.i = method},
+        {.u = unclaim ? *unclaim : (struct uuid){{0}}, .is_null = !unclaim},
+    };
+    db_submit(&c->scope, &payment_failed_statement, values, ret);
+}
+
+static const struct db_param wait_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "attempt_id", .type = DB_UUID},
+    {.name = "state", .type = DB_TEXT},
+    {.name = "provider_reference", .type = DB_TEXT, .is_nullable = true},
+    {.name = "redirect_url", .type = DB_TEXT, .is_nullable = true},
+    {.name = "inquired", .type = DB_BOOL},
+    {.name = "due_seconds", .type = DB_INT4, .is_nullable = true},
+};
+
+static const struct db_column wait_columns[] = {
+    {.name = "done", .type = DB_BOOL,
+     .offset = offsetof(struct payment_wait_row, done)},
+    {.name = "update_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_wait_row, update_time)},
+};
+
+const struct db_statement payment_wait_statement = {
+    .name = "payment_wait",
+    .sql_one = NULL,
+    .sql_many =
+        "WITH r AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int4[])\n"
+        "        WITH ORDINALITY AS r(booking_id, attempt_id, state, provider_reference, redirect_url, inquired, due_seconds, n)\n"
+        "), b AS MATERIALIZED (\n"
+        "    SELECT k.booking_id, k.state, k.event_count FROM booking k JOIN r USING (booking_id) ORDER BY k.booking_id FOR UPDATE OF k\n"
+        "), a AS MATERIALIZED (\n"
+        "    SELECT r.n, x.intent_id, x.state = 'SENT' AND r.state = 'UNKNOWN' AND b.state = 'CONFIRMING' AS told, b.event_count,\n"
+        "           CASE WHEN r.state = 'UNKNOWN' AND x.state = 'SENT' THEN 'UNKNOWN'\n"
+        "                WHEN r.state = 'ACTION_REQUIRED' AND x.state IN ('SENT', 'UNKNOWN') THEN 'ACTION_REQUIRED'\n"
+        "                ELSE x.state END AS after\n"
+        "      FROM payment_attempt x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)\n"
+        "     WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED', 'AUTHORIZED', 'NOT_RECEIVED', 'REVERSING')\n"
+        "       FOR UPDATE OF x\n"
+        "), d AS (\n"
+        "    UPDATE payment_attempt x\n"
+        "       SET state = a.after, update_time = now(), inquiry_count = x.inquiry_count + r.inquired::int4,\n"
+        "           provider_reference = coalesce(r.provider_reference, x.provider_reference),\n"
+        "           redirect_url = coalesce(r.redirect_url, x.redirect_url),\n"
+        "           due_time = now() + r.due_seconds * interval '1 second'\n"
+        "      FROM a JOIN r USING (n) WHERE x.booking_id = r.booking_id AND x.attempt_id = r.attempt_id\n"
+        "), i AS (\n"
+        "    UPDATE payment_intent p SET state = 'REQUIRES_ACTION', update_time = now()\n"
+        "      FROM a JOIN r USING (n)\n"
+        "     WHERE a.after = 'ACTION_REQUIRED' AND p.booking_id = r.booking_id AND p.intent_id = a.intent_id AND p.state = 'PROCESSING'\n"
+        "), w AS (\n"
+        "    UPDATE booking SET event_count = booking.event_count + 1, update_time = now()\n"
+        "      FROM a JOIN r USING (n) WHERE a.told AND booking.booking_id = r.booking_id\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    SELECT r.booking_id, a.event_count + 1, 'PAYMENT_UNKNOWN', 'CONFIRMING', 'system' FROM a JOIN r USING (n) WHERE a.told\n"
+        ")\n"
+        "SELECT r.n::int4, a.n IS NOT NULL AS done, now() AS update_time FROM r LEFT JOIN a USING (n) ORDER BY r.n",
+    .params = wait_params,
+    .param_count = 7,
+    .columns = wait_columns,
+    .column_count = 2,
+    .row_bytes = sizeof(struct payment_wait_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = 0,
+    .batch_max = 64,
+};
+
+void payment_wait(struct call *c, struct payment_wait_row *ret,
+    struct uuid booking_id,
+    struct uuid attempt_id,
+    struct str state,
+    struct str provider_reference,
+    struct str redirect_url,
+    bool inquired,
+    const int32_t *due_seconds)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = attempt_id},
+        {.s = state},
+        {.s = provider_reference, .is_null = !provider_reference.p},
+        {.s = redirect_url, .is_null = !redirect_url.p},
+        {.b = inquired},
+        {.i = due_seconds ? *due_seconds : (int32_t){0}, .is_null = !due_seconds},
+    };
+    db_submit(&c->scope, &payment_wait_statement, values, ret);
+}
+
+static const struct db_param attention_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "attempt_id", .type = DB_UUID},
+    {.name = "item_id", .type = DB_UUID},
+    {.name = "kind", .type = DB_TEXT},
+    {.name = "detail", .type = DB_TEXT},
+    {.name = "final", .type = DB_BOOL},
+    {.name = "due_seconds", .type = DB_INT4, .is_nullable = true},
+};
+
+static const struct db_column attention_columns[] = {
+    {.name = "done", .type = DB_BOOL,
+     .offset = offsetof(struct payment_attention_row, done)},
+};
+
+const struct db_statement payment_attention_statement = {
+    .name = "payment_attention",
+    .sql_one =
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT booking_id, state, event_count FROM booking WHERE booking_id = $1::uuid FOR UPDATE\n"
+        "), a AS MATERIALIZED (\n"
+        "    SELECT x.attempt_id, x.state FROM payment_attempt x JOIN b USING (booking_id)\n"
+        "     WHERE x.attempt_id = $2::uuid AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED', 'AUTHORIZED', 'NOT_RECEIVED')\n"
+        "       FOR UPDATE OF x\n"
+        "), n AS (\n"
+        "    INSERT INTO attention_item (booking_id, item_id, kind, detail)\n"
+        "    SELECT $1::uuid, $3::uuid, $4::text, $5::text FROM a\n"
+        "     WHERE NOT EXISTS (SELECT FROM attention_item o\n"
+        "                        WHERE o.booking_id = $1::uuid AND o.kind = $4::text AND o.resolve_time IS NULL)\n"
+        "), d AS (\n"
+        "    UPDATE payment_attempt x\n"
+        "       SET state = CASE WHEN $6::bool AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') THEN 'ATTENTION' ELSE x.state END,\n"
+        "           inquiry_count = x.inquiry_count + 1, update_time = now(), due_time = now() + $7::int4 * interval '1 second'\n"
+        "      FROM a WHERE x.booking_id = $1::uuid AND x.attempt_id = a.attempt_id\n"
+        "), g AS (\n"
+        "    SELECT b.* FROM a, b WHERE $6::bool AND b.state IN ('CONFIRMING', 'CONFIRMED')\n"
+        "), w AS (\n"
+        "    UPDATE booking SET state = 'ATTENTION', state_reason = $4::text, update_time = now(), event_count = g.event_count + 1\n"
+        "      FROM g WHERE booking.booking_id = g.booking_id\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)\n"
+        "    SELECT booking_id, event_count + 1, 'ATTENTION_RAISED', 'ATTENTION', 'system', $4::text FROM g\n"
+        ")\n"
+        "SELECT EXISTS (SELECT FROM a) AS done",
+    .sql_many = NULL,
+    .params = attention_params,
+    .param_count = 7,
+    .columns = attention_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct payment_attention_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void payment_attention(struct call *c, struct payment_attention_row *ret,
+    struct uuid booking_id,
+    struct uuid attempt_id,
+    struct uuid item_id,
+    struct str kind,
+    struct str detail,
+    bool final,
+    const int32_t *due_seconds)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = attempt_id},
+        {.u = item_id},
+        {.s = kind},
+        {.s = detail},
+        {.b = final},
+        {.i = due_seconds ? *due_seconds : (int32_t){0}, .is_null = !due_seconds},
+    };
+    db_submit(&c->scope, &payment_attention_statement, values, ret);
+}
+
+static const struct db_param intent_create_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "principal", .type = DB_UUID},
+    {.name = "request_id", .type = DB_UUID},
+    {.name = "fingerprint", .type = DB_BYTEA},
+    {.name = "intent_id", .type = DB_UUID},
+    {.name = "amount_minor", .type = DB_INT8},
+    {.name = "currency", .type = DB_TEXT},
+};
+
+static const struct db_column intent_create_columns[] = {
+    {.name = "claimed", .type = DB_BOOL,
+     .offset = offsetof(struct payment_intent_create_row, claimed)},
+    {.name = "known", .type = DB_BOOL,
+     .offset = offsetof(struct payment_intent_create_row, known)},
+    {.name = "refusal", .type = DB_TEXT,
+     .offset = offsetof(struct payment_intent_create_row, refusal),
+     .is_nullable = true, .has_offset = offsetof(struct payment_intent_create_row, has_refusal)},
+    {.name = "create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_intent_create_row, create_time)},
+};
+
+const struct db_statement payment_intent_create_statement = {
+    .name = "payment_intent_create",
+    .sql_one = NULL,
+    .sql_many =
+        "WITH r AS MATERIALIZED (\n"
+        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::uuid[], $6::int8[], $7::text[])\n"
+        "        WITH ORDINALITY AS r(booking_id, principal, request_id, fingerprint, intent_id, amount_minor, currency, n)\n"
+        "), b AS MATERIALIZED (\n"
+        "    SELECT k.booking_id, k.user_id, k.state, k.total_minor, k.captured_minor, k.currency,\n"
+        "           k.payment_required_time <= now() AS lapsed\n"
+        "      FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)\n"
+        "     ORDER BY k.booking_id FOR UPDATE OF k\n"
+        "), v AS MATERIALIZED (\n"
+        "    SELECT r.n, r.principal, r.request_id, r.fingerprint, r.intent_id,\n"
+        "           CASE\n"
+        "               WHEN b.user_id IS DISTINCT FROM r.principal THEN 'NOT_FOUND'\n"
+        "               WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.lapsed THEN 'HOLD_EXPIRED'\n"
+        "               WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'\n"
+        "               WHEN r.currency <> b.currency THEN 'CURRENCY_MISMATCH'\n"
+        "               WHEN r.amount_minor <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'\n"
+        "               WHEN EXISTS (SELECT FROM payment_intent p WHERE p.booking_id = r.booking_id\n"
+        "                    AND p.state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED'))\n"
+        "                   THEN 'PAYMENT_STATE'\n"
+        "               WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'\n"
+        "           END AS refusal\n"
+        "      FROM r LEFT JOIN b USING (booking_id)\n"
+        "), k AS (\n"
+        "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
+        "    SELECT principal, 8, request_id, fingerprint, CASE WHEN refusal IS NULL THEN intent_id END, refusal\n"
+        "      FROM v WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS') ORDER BY principal, request_id\n"
+        "        ON CONFLICT DO NOTHING\n"
+        "    RETURNING principal, request_id, resource\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT r.* FROM k JOIN v USING (principal, request_id) JOIN r USING (n) WHERE k.resource IS NOT NULL\n"
+        "), p AS (\n"
+        "    INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency)\n"
+        "    SELECT booking_id, intent_id, principal, 'REQUIRES_PAYMENT_METHOD', amount_minor, currency FROM g\n"
+        "), w AS (\n"
+        "    UPDATE booking SET intent_id = g.intent_id, update_time = now() FROM g WHERE booking.booking_id = g.booking_id\n"
+        ")\n"
+        "SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,\n"
+        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = v.principal AND o.method = 8 AND o.request_id = v.request_id)\n"
+        "           AS known,\n"
+        "       v.refusal, now() AS create_time\n"
+        "  FROM v LEFT JOIN k USING (principal, request_id)\n"
+        " ORDER BY v.n",
+    .params = intent_create_params,
+    .param_count = 7,
+    .columns = intent_create_columns,
+    .column_count = 4,
+    .row_bytes = sizeof(struct payment_intent_create_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = 2,
+    .batch_max = 64,
+};
+
+void payment_intent_create(struct call *c, struct payment_intent_create_row *ret,
+    struct uuid booking_id,
+    struct uuid principal,
+    struct uuid request_id,
+    struct str fingerprint,
+    struct uuid intent_id,
+    int64_t amount_minor,
+    struct str currency)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = principal},
+        {.u = request_id},
+        {.s = fingerprint},
+        {.u = intent_id},
+        {.i = amount_minor},
+        {.s = currency},
+    };
+    db_submit(&c->scope, &payment_intent_create_statement, values, ret);
+}
+
+static const struct db_param get_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "intent_id", .type = DB_UUID},
+};
+
+static const struct db_column get_columns[] = {
+    {.name = "user_id", .type = DB_UUID,
+     .offset = offsetof(struct payment_get_row, user_id)},
+    {.name = "state", .type = DB_TEXT,
+     .offset = offsetof(struct payment_get_row, state)},
+    {.name = "amount_minor", .type = DB_INT8,
+     .offset = offsetof(struct payment_get_row, amount_minor)},
+    {.name = "currency", .type = DB_TEXT,
+     .offset = offsetof(struct payment_get_row, currency)},
+    {.name = "authorised_minor", .type = DB_INT8,
+     .offset = offsetof(struct payment_get_row, authorised_minor)},
+    {.name = "captured_minor", .type = DB_INT8,
+     .offset = offsetof(struct payment_get_row, captured_minor)},
+    {.name = "refund_reserved_minor", .type = DB_INT8,
+     .offset = offsetof(struct payment_get_row, refund_reserved_minor)},
+    {.name = "create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_get_row, create_time)},
+    {.name = "update_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_get_row, update_time)},
+    {.name = "pin_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_get_row, pin_time),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_pin_time)},
+    {.name = "attempt_id", .type = DB_UUID,
+     .offset = offsetof(struct payment_get_row, attempt_id),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_attempt_id)},
+    {.name = "attempt_state", .type = DB_TEXT,
+     .offset = offsetof(struct payment_get_row, attempt_state),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_attempt_state)},
+    {.name = "provider", .type = DB_TEXT,
+     .offset = offsetof(struct payment_get_row, provider),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_provider)},
+    {.name = "provider_reference", .type = DB_TEXT,
+     .offset = offsetof(struct payment_get_row, provider_reference),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_provider_reference)},
+    {.name = "error_code", .type = DB_TEXT,
+     .offset = offsetof(struct payment_get_row, error_code),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_error_code)},
+    {.name = "decline_code", .type = DB_TEXT,
+     .offset = offsetof(struct payment_get_row, decline_code),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_decline_code)},
+    {.name = "redirect_url", .type = DB_TEXT,
+     .offset = offsetof(struct payment_get_row, redirect_url),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_redirect_url)},
+    {.name = "inquiry_count", .type = DB_INT4,
+     .offset = offsetof(struct payment_get_row, inquiry_count),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_inquiry_count)},
+    {.name = "due_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_get_row, due_time),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_due_time)},
+    {.name = "attempt_create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_get_row, attempt_create_time),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_attempt_create_time)},
+};
+
+const struct db_statement payment_get_statement = {
+    .name = "payment_get",
+    .sql_one = NULL,
+    .sql_many =
+        "SELECT r.n::int4, p.user_id, p.state, p.amount_minor, p.currency, p.authorised_minor, p.captured_minor,\n"
+        "       p.refund_reserved_minor, p.create_time, p.update_time, b.pin_time, a.attempt_id, a.state AS attempt_state, a.provider,\n"
+        "       a.provider_reference, a.error_code, a.decline_code, a.redirect_url, a.inquiry_count, a.due_time,\n"
+        "       a.create_time AS attempt_create_time\n"
+        "  FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS r(booking_id, intent_id, n)\n"
+        "  JOIN payment_intent p ON p.booking_id = r.booking_id AND p.intent_id = r.intent_id\n"
+        "  JOIN booking b ON b.booking_id = r.booking_id\n"
+        "  LEFT JOIN LATERAL (SELECT * FROM payment_attempt a WHERE a.booking_id = r.booking_id AND a.intent_id = r.intent_id\n"
+        "                      ORDER BY a.attempt_id DESC LIMIT 1) a ON true",
+    .params = get_params,
+    .param_count = 2,
+    .columns = get_columns,
+    .column_count = 20,
+    .row_bytes = sizeof(struct payment_get_row),
+    .found_offset = offsetof(struct payment_get_row, found),
+    .cardinality = DB_MAYBE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = -1,
+    .batch_max = 64,
+};
+
+void payment_get(struct call *c, struct payment_get_row *ret,
+    struct uuid booking_id,
+    struct uuid intent_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = intent_id},
+    };
+    db_submit(&c->scope, &payment_get_statement, values, ret);
+}
+
+static const struct db_param refund_create_params[] = {
+    {.name = "principal", .type = DB_UUID},
+    {.name = "request_id", .type = DB_UUID},
+    {.name = "fingerprint", .type = DB_BYTEA},
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "intent_id", .type = DB_UUID},
+    {.name = "refund_id", .type = DB_UUID},
+    {.name = "amount_minor", .type = DB_INT8},
+    {.name = "currency", .type = DB_TEXT},
+    {.name = "cause", .type = DB_TEXT},
+    {.name = "due_seconds", .type = DB_INT4},
+};
+
+static const struct db_column refund_create_columns[] = {
+    {.name = "claimed", .type = DB_BOOL,
+     .offset = offsetof(struct payment_refund_create_row, claimed)},
+    {.name = "known", .type = DB_BOOL,
+     .offset = offsetof(struct payment_refund_create_row, known)},
+    {.name = "refusal", .type = DB_TEXT,
+     .offset = offsetof(struct payment_refund_create_row, refusal),
+     .is_nullable = true, .has_offset = offsetof(struct payment_refund_create_row, has_refusal)},
+    {.name = "provider_reference", .type = DB_TEXT,
+     .offset = offsetof(struct payment_refund_create_row, provider_reference),
+     .is_nullable = true, .has_offset = offsetof(struct payment_refund_create_row, has_provider_reference)},
+};
+
+const struct db_statement payment_refund_create_statement = {
+    .name = "payment_refund_create",
+    .sql_one =
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT booking_id, state, event_count FROM booking WHERE booking_id = $4::uuid FOR UPDATE\n"
+        "), i AS MATERIALIZED (\n"
+        "    SELECT p.* FROM payment_intent p JOIN b USING (booking_id) WHERE p.intent_id = $5::uuid FOR UPDATE OF p\n"
+        "), v AS MATERIALIZED (\n"
+        "    SELECT i.provider_reference, CASE\n"
+        "               WHEN i.intent_id IS NULL THEN 'NOT_FOUND'\n"
+        "               WHEN i.state <> 'CAPTURED' THEN 'PAYMENT_STATE'\n"
+        "               WHEN i.currency <> $8::text THEN 'CURRENCY_MISMATCH'\n"
+        "               WHEN i.refund_reserved_minor + $7::int8 > i.captured_minor THEN 'REFUND_EXCEEDS_CAPTURE'\n"
+        "           END AS refusal\n"
+        "      FROM (SELECT 1) x LEFT JOIN i ON true\n"
+        "), k AS (\n"
+        "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
+        "    SELECT $1::uuid, 10, $2::uuid, $3::bytea, CASE WHEN refusal IS NULL THEN $6::uuid END, refusal\n"
+        "      FROM v WHERE refusal IS DISTINCT FROM 'NOT_FOUND'\n"
+        "        ON CONFLICT DO NOTHING\n"
+        "    RETURNING resource\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT b.state, b.event_count FROM k, b WHERE k.resource IS NOT NULL\n"
+        "), f AS (\n"
+        "    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, sent_time, due_time)\n"
+        "    SELECT $4::uuid, $6::uuid, $5::uuid, 'SENT', $7::int8, $8::text, $9::text, now(),\n"
+        "           now() + $10::int4 * interval '1 second'\n"
+        "      FROM g\n"
+        "), p AS (\n"
+        "    UPDATE payment_intent p SET refund_reserved_minor = p.refund_reserved_minor + $7::int8, update_time = now()\n"
+        "      FROM g WHERE p.booking_id = $4::uuid AND p.intent_id = $5::uuid\n"
+        "), w AS (\n"
+        "    UPDATE booking SET event_count = g.event_count + 1, update_time = now() FROM g WHERE booking_id = $4::uuid\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)\n"
+        "    SELECT $4::uuid, event_count + 1, 'REFUND_STARTED', state, 'users/' || $1::uuid, $9::text FROM g\n"
+        ")\n"
+        "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
+        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = $1::uuid AND o.method = 10 AND o.request_id = $2::uuid)\n"
+        "           AS known,\n"
+        "       v.refusal, v.provider_reference\n"
+        "  FROM v",
+    .sql_many = NULL,
+    .params = refund_create_params,
+    .param_count = 10,
+    .columns = refund_create_columns,
+    .column_count = 4,
+    .row_bytes = sizeof(struct payment_refund_create_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 3,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void payment_refund_create(struct call *c, struct payment_refund_create_row *ret,
+    struct uuid principal,
+    struct uuid request_id,
+    struct str fingerprint,
+    struct uuid booking_id,
+    struct uuid intent_id,
+    struct uuid refund_id,
+    int64_t amount_minor,
+    struct str currency,
+    struct str cause,
+    int32_t due_seconds)
+{
+    const struct db_value values[] = {
+        {.u = principal},
+        {.u = request_id},
+        {.s = fingerprint},
+        {.u = booking_id},
+        {.u = intent_id},
+        {.u = refund_id},
+        {.i = amount_minor},
+        {.s = currency},
+        {.s = cause},
+        {.i = due_seconds},
+    };
+    db_submit(&c->scope, &payment_refund_create_statement, values, ret);
+}
+
+static const struct db_param refund_get_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "refund_id", .type = DB_UUID},
+};
+
+static const struct db_column refund_get_columns[] = {
+    {.name = "user_id", .type = DB_UUID,
+     .offset = offsetof(struct payment_refund_get_row, user_id)},
+    {.name = "intent_id", .type = DB_UUID,
+     .offset = offsetof(struct payment_refund_get_row, intent_id)},
+    {.name = "state", .type = DB_TEXT,
+     .offset = offsetof(struct payment_refund_get_row, state)},
+    {.name = "amount_minor", .type = DB_INT8,
+     .offset = offsetof(struct payment_refund_get_row, amount_minor)},
+    {.name = "currency", .type = DB_TEXT,
+     .offset = offsetof(struct payment_refund_get_row, currency)},
+    {.name = "cause", .type = DB_TEXT,
+     .offset = offsetof(struct payment_refund_get_row, cause)},
+    {.name = "error_code", .type = DB_TEXT,
+     .offset = offsetof(struct payment_refund_get_row, error_code),
+     .is_nullable = true, .has_offset = offsetof(struct payment_refund_get_row, has_error_code)},
+    {.name = "create_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_refund_get_row, create_time)},
+    {.name = "update_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct payment_refund_get_row, update_time)},
+    {.name = "cancellation_id", .type = DB_UUID,
+     .offset = offsetof(struct payment_refund_get_row, cancellation_id),
+     .is_nullable = true, .has_offset = offsetof(struct payment_refund_get_row, has_cancellation_id)},
+};
+
+const struct db_statement payment_refund_get_statement = {
+    .name = "payment_refund_get",
+    .sql_one =
+        "SELECT b.user_id, f.intent_id, f.state, f.amount_minor, f.currency, f.cause, f.error_code, f.create_time, f.update_time,\n"
+        "       (SELECT c.cancellation_id FROM cancellation c WHERE c.booking_id = f.booking_id AND c.refund_id = f.refund_id LIMIT 1)\n"
+        "           AS cancellation_id\n"
+        "  FROM refund f JOIN booking b USING (booking_id)\n"
+        " WHERE f.booking_id = $1::uuid AND f.refund_id = $2::uuid",
+    .sql_many = NULL,
+    .params = refund_get_params,
+    .param_count = 2,
+    .columns = refund_get_columns,
+    .column_count = 10,
+    .row_bytes = sizeof(struct payment_refund_get_row),
+    .found_offset = offsetof(struct payment_refund_get_row, found),
+    .cardinality = DB_MAYBE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void payment_refund_get(struct call *c, struct payment_refund_get_row *ret,
+    struct uuid booking_id,
+    struct uuid refund_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = refund_id},
+    };
+    db_submit(&c->scope, &payment_refund_get_statement, values, ret);
+}
+
+static const struct db_param refund_wait_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "refund_id", .type = DB_UUID},
+    {.name = "state", .type = DB_TEXT},
+    {.name = "provider_reference", .type = DB_TEXT, .is_nullable = true},
+    {.name = "again", .type = DB_BOOL},
+    {.name = "due_seconds", .type = DB_INT4},
+};
+
+static const struct db_column refund_wait_columns[] = {
+    {.name = "done", .type = DB_BOOL,
+     .offset = offsetof(struct payment_refund_wait_row, done)},
+};
+
+const struct db_statement payment_refund_wait_statement = {
+    .name = "payment_refund_wait",
+    .sql_one =
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT booking_id FROM booking WHERE booking_id = $1::uuid FOR UPDATE\n"
+        "), u AS (\n"
+        "    UPDATE refund f\n"
+        "       SET state = $3::text, update_time = now(), try_count = f.try_count + $5::bool::int4, inquiry_count = f.inquiry_count + 1,\n"
+        "           provider_reference = coalesce($4::text, f.provider_reference),\n"
+        "           due_time = now() + $6::int4 * interval '1 second'\n"
+        "      FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = $2::uuid AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')\n"
+        "    RETURNING 1\n"
+        ")\n"
+        "SELECT EXISTS (SELECT FROM u) AS done",
+    .sql_many = NULL,
+    .params = refund_wait_params,
+    .param_count = 6,
+    .columns = refund_wait_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct payment_refund_wait_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void payment_refund_wait(struct call *c, struct payment_refund_wait_row *ret,
+    struct uuid booking_id,
+    struct uuid refund_id,
+    struct str state,
+    struct str provider_reference,
+    bool again,
+    int32_t due_seconds)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = refund_id},
+        {.s = state},
+        {.s = provider_reference, .is_null = !provider_reference.p},
+        {.b = again},
+        {.i = due_seconds},
+    };
+    db_submit(&c->scope, &payment_refund_wait_statement, values, ret);
+}
+
+static const struct db_param refund_succeeded_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "refund_id", .type = DB_UUID},
+    {.name = "provider_reference", .type = DB_TEXT},
+    {.name = "transfer_id", .type = DB_UUID},
+};
+
+static const struct db_column refund_succeeded_columns[] = {
+    {.name = "done", .type = DB_BOOL,
+     .offset = offsetof(struct payment_refund_succeeded_row, done)},
+};
+
+const struct db_statement payment_refund_succeeded_statement = {
+    .name = "payment_refund_succeeded",
+    .sql_one =
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT booking_id, state, event_count FROM booking WHERE booking_id = $1::uuid FOR UPDATE\n"
+        "), u AS (\n"
+        "    UPDATE refund f SET state = 'SUCCEEDED', update_time = now(), due_time = NULL, provider_reference = $3::text,\n"
+        "                        error_code = NULL\n"
+        "      FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = $2::uuid AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')\n"
+        "    RETURNING f.intent_id, f.amount_minor, f.currency, f.cause\n"
+        "), i AS (\n"
+        "    UPDATE payment_intent p SET refunded_minor = p.refunded_minor + u.amount_minor, update_time = now()\n"
+        "      FROM u WHERE p.booking_id = $1::uuid AND p.intent_id = u.intent_id\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT u.*, b.state, b.event_count, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS cancels FROM u, b\n"
+        "), w AS (\n"
+        "    UPDATE booking SET refunded_minor = booking.refunded_minor + g.amount_minor, update_time = now(),\n"
+        "                       state = CASE WHEN g.cancels THEN 'CANCELLED' ELSE booking.state END,\n"
+        "                       event_count = g.event_count + CASE WHEN g.cancels THEN 2 ELSE 1 END\n"
+        "      FROM g WHERE booking.booking_id = $1::uuid\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    SELECT $1::uuid, g.event_count + x.i, x.type, CASE x.i WHEN 1 THEN g.state ELSE 'CANCELLED' END, 'system'\n"
+        "      FROM g JOIN (VALUES (1, 'REFUND_SUCCEEDED'), (2, 'BOOKING_CANCELLED')) AS x(i, type) ON x.i = 1 OR g.cancels\n"
+        "), c AS (\n"
+        "    UPDATE cancellation SET state = 'APPLIED'\n"
+        "      FROM u WHERE cancellation.booking_id = $1::uuid AND cancellation.refund_id = $2::uuid\n"
+        "       AND cancellation.state = 'CONFIRMING'\n"
+        "), t AS (\n"
+        "    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)\n"
+        "    SELECT $1::uuid, $4::uuid, 'REFUND',\n"
+        "           CASE WHEN u.cause IN ('GOODWILL', 'OVERCHARGE') AND EXISTS (SELECT FROM ledger_transfer o\n"
+        "                         WHERE o.booking_id = $1::uuid AND o.kind = 'PENALTY') THEN 'penalty_revenue'\n"
+        "                ELSE 'unearned_revenue' END,\n"
+        "           'provider_clearing', u.amount_minor, u.currency, $2::uuid\n"
+        "      FROM u\n"
+        ")\n"
+        "SELECT EXISTS (SELECT FROM u) AS done",
+    .sql_many = NULL,
+    .params = refund_succeeded_params,
+    .param_count = 4,
+    .columns = refund_succeeded_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct payment_refund_succeeded_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void payment_refund_succeeded(struct call *c, struct payment_refund_succeeded_row *ret,
+    struct uuid booking_id,
+    struct uuid refund_id,
+    struct str provider_reference,
+    struct uuid transfer_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = refund_id},
+        {.s = provider_reference},
+        {.u = transfer_id},
+    };
+    db_submit(&c->scope, &payment_refund_succeeded_statement, values, ret);
+}
+
+static const struct db_param refund_failed_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "refund_id", .type = DB_UUID},
+    {.name = "error_code", .type = DB_TEXT},
+    {.name = "item_id", .type = DB_UUID},
+};
+
+static const struct db_column refund_failed_columns[] = {
+    {.name = "done", .type = DB_BOOL,
+     .offset = offsetof(struct payment_refund_failed_row, done)},
+};
+
+const struct db_statement payment_refund_failed_statement = {
+    .name = "payment_refund_failed",
+    .sql_one =
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT booking_id, state, event_count FROM booking WHERE booking_id = $1::uuid FOR UPDATE\n"
+        "), u AS (\n"
+        "    UPDATE refund f SET state = 'FAILED', update_time = now(), due_time = NULL, error_code = $3::text\n"
+        "      FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = $2::uuid AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')\n"
+        "    RETURNING f.intent_id, f.amount_minor, f.cause\n"
+        "), i AS (\n"
+        "    UPDATE payment_intent p SET refund_reserved_minor = p.refund_reserved_minor - u.amount_minor, update_time = now()\n"
+        "      FROM u WHERE p.booking_id = $1::uuid AND p.intent_id = u.intent_id\n"
+        "), g AS MATERIALIZED (\n"
+        "    SELECT u.*, b.state, b.event_count, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS stops FROM u, b\n"
+        "), w AS (\n"
+        "    UPDATE booking SET state = CASE WHEN g.stops THEN 'ATTENTION' ELSE booking.state END, update_time = now(),\n"
+        "                       state_reason = CASE WHEN g.stops THEN 'REFUND_FAILED' ELSE booking.state_reason END,\n"
+        "                       event_count = g.event_count + CASE WHEN g.stops THEN 2 ELSE 1 END\n"
+        "      FROM g WHERE booking.booking_id = $1::uuid\n"
+        "), e AS (\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)\n"
+        "    SELECT $1::uuid, g.event_count + x.i, x.type, CASE x.i WHEN 1 THEN g.state ELSE 'ATTENTION' END, 'system', $3::text\n"
+        "      FROM g JOIN (VALUES (1, 'REFUND_FAILED'), (2, 'ATTENTION_RAISED')) AS x(i, type) ON x.i = 1 OR g.stops\n"
+        "), c AS (\n"
+        "    UPDATE cancellation SET state = 'FAILED'\n"
+        "      FROM u WHERE cancellation.booking_id = $1::uuid AND cancellation.refund_id = $2::uuid\n"
+        "       AND cancellation.state = 'CONFIRMING'\n"
+        "), n AS (\n"
+        "    INSERT INTO attention_item (booking_id, item_id, kind, detail)\n"
+        "    SELECT $1::uuid, $4::uuid, 'REFUND_FAILED', 'refund ' || $2::uuid || ': ' || $3::text FROM u\n"
+        ")\n"
+        "SELECT EXISTS (SELECT FROM u) AS done",
+    .sql_many = NULL,
+    .params = refund_failed_params,
+    .param_count = 4,
+    .columns = refund_failed_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct payment_refund_failed_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = 0,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void payment_refund_failed(struct call *c, struct payment_refund_failed_row *ret,
+    struct uuid booking_id,
+    struct uuid refund_id,
+    struct str error_code,
+    struct uuid item_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = refund_id},
+        {.s = error_code},
+        {.u = item_id},
+    };
+    db_submit(&c->scope, &payment_refund_failed_statement, values, ret);
+}
+
+const struct db_statement *const payment_statements[] = {
+    &payment_start_statement,
+    &payment_authorised_statement,
+    &payment_captured_statement,
+    &payment_failed_statement,
+    &payment_wait_statement,
+    &payment_attention_statement,
+    &payment_intent_create_statement,
+    &payment_get_statement,
+    &payment_refund_create_statement,
+    &payment_refund_get_statement,
+    &payment_refund_wait_statement,
+    &payment_refund_succeeded_statement,
+    &payment_refund_failed_statement,
+    NULL,
+};
