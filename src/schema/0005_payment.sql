@@ -39,7 +39,9 @@ CREATE TABLE payment_attempt (          -- distributed by booking_id
     amount_minor        int8 NOT NULL,
     currency            text NOT NULL,
     provider_reference  text,
+    error_code          text,                   -- why it failed, in our words; the bank's are in decline_code
     decline_code        text,
+    redirect_url        text,                   -- ACTION_REQUIRED: where the customer proves who they are
     card_fingerprint    bytea,                  -- keyed hash
     inquiry_count       int4 NOT NULL DEFAULT 0,
     due_time            timestamptz,            -- when the completer looks at it next; NULL: nothing to do
@@ -60,9 +62,12 @@ CREATE TABLE refund (                   -- distributed by booking_id
         CHECK (state IN ('RESERVED', 'SENT', 'UNKNOWN', 'SUCCEEDED', 'FAILED')),
     amount_minor        int8 NOT NULL CONSTRAINT refund_amount_ck CHECK (amount_minor > 0),
     currency            text NOT NULL,
-    cause               text NOT NULL,          -- REQUESTED, CANCELLATION, LATE_SUCCESS
+    cause               text NOT NULL,          -- faregate.v1.Refund.Cause
     provider_reference  text,
-    try_count           int4 NOT NULL DEFAULT 0,
+    error_code          text,
+    try_count           int4 NOT NULL DEFAULT 0,    -- part of the provider's idempotency key
+    inquiry_count       int4 NOT NULL DEFAULT 0,
+    sent_time           timestamptz,            -- of the last request that may have moved money
     due_time            timestamptz,
     create_time         timestamptz NOT NULL DEFAULT now(),
     update_time         timestamptz NOT NULL DEFAULT now(),
@@ -94,3 +99,8 @@ CREATE TABLE velocity (                 -- distributed by key
     hits         int4 NOT NULL,
     CONSTRAINT velocity_pk PRIMARY KEY (key, window_start)
 ) WITH (fillfactor = 60);
+
+-- What retention walks: appended in time order, so a few pages of summary find what is old.
+CREATE INDEX idempotency_create_ix ON idempotency USING brin (create_time);
+CREATE INDEX velocity_window_ix ON velocity USING brin (window_start);
+CREATE INDEX cancellation_due_ix ON cancellation (expire_time) WHERE state = 'QUOTED';

@@ -2,23 +2,25 @@
 -- Inventory rows are locked after bookings, in (flight_id, cabin) order.
 
 -- name: start(booking_id uuid, principal uuid, method int2, request_id uuid, fingerprint bytea, intent_id uuid,
---       is_new bool, attempt_id uuid, amount_minor int8?, currency text?, provider text, method_token text,
---       user_key text, card_key text, user_max int4, card_max int4, booking_max int4, due_seconds int4, pin_seconds int4)
---       -> one (claimed bool, known bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz?)
+--       is_new bool, attempt_id uuid, amount_minor int8?, currency text?, etag_time timestamptz?, provider text,
+--       method_token text, user_key text, card_key text, user_max int4, card_max int4, booking_max int4, due_seconds int4,
+--       pin_seconds int4)
+--       -> one (claimed bool, known bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz,
+--               update_time timestamptz)
 -- batched: on booking_id distinct request_id max 64
 -- Everything that must be true before money moves, and the attempt's row, committed before a byte leaves for the provider.
 -- @is_new makes the intent as well (CreatePaymentIntent with confirm). Velocity is looked at here and counted for those
 -- that go on; batches racing on one key may overshoot a limit by their size.
--- NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS neither: it passes. `known` tells them
--- from a repeated request, whose own record is the answer.
+-- NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS and ETAG_MISMATCH neither: they pass.
+-- @known tells them from a repeated request, whose own record is the answer.
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @principal, @method, @request_id, @fingerprint, @intent_id, @is_new, @attempt_id,
-                         @amount_minor, @currency, @provider, @method_token, @user_key, @card_key, @user_max, @card_max,
-                         @booking_max, @due_seconds, @pin_seconds)
+                         @amount_minor, @currency, @etag_time, @provider, @method_token, @user_key, @card_key, @user_max,
+                         @card_max, @booking_max, @due_seconds, @pin_seconds)
         WITH ORDINALITY AS r(booking_id, principal, method, request_id, fingerprint, intent_id, is_new, attempt_id,
-                             amount_minor, currency, provider, method_token, user_key, card_key, user_max, card_max,
-                             booking_max, due_seconds, pin_seconds, n)
+                             amount_minor, currency, etag_time, provider, method_token, user_key, card_key, user_max,
+                             card_max, booking_max, due_seconds, pin_seconds, n)
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.user_id, k.state, k.total_minor, k.captured_minor, k.currency, k.event_count,
            k.payment_required_time <= now() AS lapsed
@@ -27,6 +29,7 @@ WITH r AS MATERIALIZED (
 ), v AS MATERIALIZED (
     SELECT r.n, r.principal, r.method, r.request_id, r.intent_id, r.fingerprint,
            coalesce(r.amount_minor, i.amount_minor) AS amount_minor, coalesce(r.currency, i.currency) AS currency,
+           coalesce(i.create_time, now()) AS create_time,
            CASE
                WHEN b.user_id IS DISTINCT FROM r.principal THEN 'NOT_FOUND'
                WHEN NOT r.is_new AND i.intent_id IS NULL THEN 'NOT_FOUND'
@@ -35,6 +38,9 @@ WITH r AS MATERIALIZED (
                WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'
                WHEN coalesce(r.currency, i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'
                WHEN coalesce(r.amount_minor, i.amount_minor) <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'
+               WHEN i.update_time <> r.etag_time THEN 'ETAG_MISMATCH'
+               -- The booking was waited for and is HELD: an intent that seems under way was seen as it was before that.
+               WHEN NOT r.is_new AND i.state IN ('PROCESSING', 'REQUIRES_ACTION') THEN 'PAYMENT_IN_PROGRESS'
                WHEN NOT r.is_new AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'
                WHEN r.is_new AND EXISTS (SELECT FROM payment_intent p WHERE p.booking_id = r.booking_id
                     AND p.state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED'))
@@ -53,7 +59,9 @@ WITH r AS MATERIALIZED (
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT principal, method, request_id, fingerprint, CASE WHEN refusal IS NULL THEN intent_id END, refusal
-      FROM v WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS') ORDER BY principal, method, request_id
+      FROM v
+     WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS', 'ETAG_MISMATCH')
+     ORDER BY principal, method, request_id
         ON CONFLICT DO NOTHING
     RETURNING principal, method, request_id, resource
 ), g AS MATERIALIZED (
@@ -89,15 +97,16 @@ WITH r AS MATERIALIZED (
 SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
        EXISTS (SELECT FROM idempotency o WHERE o.principal = v.principal AND o.method = v.method
                   AND o.request_id = v.request_id) AS known,
-       v.refusal, v.amount_minor, v.currency, now() AS create_time
+       v.refusal, v.amount_minor, v.currency, v.create_time, now() AS update_time
   FROM v LEFT JOIN k USING (principal, method, request_id)
  ORDER BY v.n;
 
 -- name: authorised(booking_id uuid, attempt_id uuid, provider_reference text, card_fingerprint bytea?, capture_seconds int4)
---       -> one (outcome text)
+--       -> one (outcome text, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64
 -- The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
--- DONE · LATE: the booking is dead, the money must go back (the completer reverses it) · STALE: somebody else was faster.
+-- DONE; LATE: the booking is dead, the money must go back (the completer reverses it); STALE: somebody else was faster.
+-- The attempt is locked as well: its state must be read as it is after the wait for the booking, not as it was before.
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @attempt_id, @provider_reference, @card_fingerprint, @capture_seconds)
@@ -109,7 +118,9 @@ WITH r AS MATERIALIZED (
 ), a AS MATERIALIZED (
     SELECT r.n, a.booking_id, a.attempt_id, a.intent_id, a.amount_minor
       FROM payment_attempt a JOIN r USING (booking_id, attempt_id)
-     WHERE a.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') AND EXISTS (SELECT FROM b WHERE b.booking_id = a.booking_id)
+      JOIN b USING (booking_id)
+     WHERE a.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
+       FOR UPDATE OF a
 ), g AS MATERIALIZED (
     SELECT r.*, a.intent_id, a.amount_minor, b.seats, b.party, b.flight_ids, b.cabins, b.event_count, b.has_assigned_seats
       FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id
@@ -152,33 +163,404 @@ WITH r AS MATERIALIZED (
                               provider_reference = c.provider_reference, decline_code = NULL
       FROM (SELECT a.booking_id, a.intent_id, a.amount_minor, r.provider_reference FROM a JOIN r USING (n)) c
      WHERE payment_intent.booking_id = c.booking_id AND payment_intent.intent_id = c.intent_id
+       AND payment_intent.state IN ('PROCESSING', 'REQUIRES_ACTION')
 )
-SELECT r.n::int4, CASE WHEN g.n IS NOT NULL THEN 'DONE' WHEN a.n IS NOT NULL THEN 'LATE' ELSE 'STALE' END AS outcome
+SELECT r.n::int4, CASE WHEN g.n IS NOT NULL THEN 'DONE' WHEN a.n IS NOT NULL THEN 'LATE' ELSE 'STALE' END AS outcome,
+       now() AS update_time
   FROM r LEFT JOIN a USING (n) LEFT JOIN g USING (n)
  ORDER BY r.n;
 
--- name: captured(booking_id uuid, attempt_id uuid, transfer_id uuid) -> one (done bool)
+-- name: captured(booking_id uuid, attempt_id uuid, transfer_id uuid, refund_id uuid) -> one (done bool, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64
 -- Money taken: totals, and one transfer from the provider's clearing account to unearned revenue. Once per attempt.
+-- If the booking has died meanwhile, all of it is reserved to go back at once: @refund_id.
 -- many:
 WITH r AS MATERIALIZED (
-    SELECT * FROM unnest(@booking_id, @attempt_id, @transfer_id) WITH ORDINALITY AS r(booking_id, attempt_id, transfer_id, n)
+    SELECT * FROM unnest(@booking_id, @attempt_id, @transfer_id, @refund_id)
+        WITH ORDINALITY AS r(booking_id, attempt_id, transfer_id, refund_id, n)
 ), b AS MATERIALIZED (
-    SELECT k.booking_id FROM booking k JOIN r USING (booking_id) ORDER BY k.booking_id FOR UPDATE OF k
+    SELECT k.booking_id, k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS dead, k.state, k.event_count
+      FROM booking k JOIN r USING (booking_id) ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS (
     UPDATE payment_attempt x SET state = 'CAPTURED', due_time = NULL, update_time = now()
       FROM r JOIN b USING (booking_id)
      WHERE x.booking_id = r.booking_id AND x.attempt_id = r.attempt_id AND x.state = 'AUTHORIZED'
-    RETURNING x.booking_id, x.attempt_id, x.intent_id, x.amount_minor, x.currency, r.transfer_id
+    RETURNING x.booking_id, x.attempt_id, x.intent_id, x.amount_minor, x.currency, r.transfer_id, r.refund_id, b.dead, b.state,
+              b.event_count
 ), i AS (
-    UPDATE payment_intent p SET state = 'CAPTURED', captured_minor = a.amount_minor, update_time = now()
+    UPDATE payment_intent p SET state = 'CAPTURED', captured_minor = a.amount_minor, update_time = now(),
+                                refund_reserved_minor = CASE WHEN a.dead THEN a.amount_minor ELSE 0 END
       FROM a WHERE p.booking_id = a.booking_id AND p.intent_id = a.intent_id
 ), w AS (
-    UPDATE booking SET captured_minor = booking.captured_minor + a.amount_minor, update_time = now()
+    UPDATE booking SET captured_minor = booking.captured_minor + a.amount_minor, update_time = now(),
+                       event_count = booking.event_count + CASE WHEN a.dead THEN 1 ELSE 0 END
       FROM a WHERE booking.booking_id = a.booking_id
 ), t AS (
     INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)
     SELECT booking_id, transfer_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency, attempt_id
       FROM a
+), f AS (
+    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)
+    SELECT booking_id, refund_id, intent_id, 'RESERVED', amount_minor, currency, 'LATE_PAYMENT', now() FROM a WHERE dead
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
+    SELECT booking_id, event_count + 1, 'REFUND_STARTED', state, 'system', 'LATE_PAYMENT' FROM a WHERE dead
 )
-SELECT r.n::int4, a.attempt_id IS NOT NULL AS done FROM r LEFT JOIN a USING (booking_id, attempt_id) ORDER BY r.n;
+SELECT r.n::int4, a.attempt_id IS NOT NULL AS done, now() AS update_time
+  FROM r LEFT JOIN a USING (booking_id, attempt_id) ORDER BY r.n;
+
+-- name: failed(booking_id uuid, attempt_id uuid, outcome text, error_code text?, decline_code text?,
+--       provider_reference text?, due_seconds int4?, cancel_intent bool, principal uuid, method int2, unclaim uuid?)
+--       -> one (done bool, booking_state text?, update_time timestamptz)
+-- batched: on booking_id distinct booking_id max 64
+-- An attempt ends without money: @outcome is DECLINED, NOT_RECEIVED or REVERSED. The booking it pinned is HELD again, or
+-- EXPIRED with its seats given back when the lease has passed meanwhile. @unclaim forgets the request: nothing was done, so
+-- the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent.
+-- many:
+WITH r AS MATERIALIZED (
+    SELECT * FROM unnest(@booking_id, @attempt_id, @outcome, @error_code, @decline_code, @provider_reference, @due_seconds,
+                         @cancel_intent, @principal, @method, @unclaim)
+        WITH ORDINALITY AS r(booking_id, attempt_id, outcome, error_code, decline_code, provider_reference, due_seconds,
+                             cancel_intent, principal, method, unclaim, n)
+), b AS MATERIALIZED (
+    SELECT k.booking_id, k.state, k.seats, k.flight_ids, k.cabins, k.event_count, k.has_assigned_seats,
+           k.payment_required_time <= now() AS lapsed
+      FROM booking k JOIN r USING (booking_id)
+     ORDER BY k.booking_id FOR UPDATE OF k
+), a AS MATERIALIZED (
+    SELECT r.n, x.booking_id, x.attempt_id, x.intent_id, x.state <> 'NOT_RECEIVED' AS was_live,
+           x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') AND b.state = 'CONFIRMING' AS pinned
+      FROM payment_attempt x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)
+     WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
+        OR r.outcome = 'REVERSED' AND (x.state IN ('NOT_RECEIVED', 'REVERSING')
+                                       OR x.state = 'AUTHORIZED' AND b.state NOT IN ('CONFIRMED', 'COMPLETED'))
+       FOR UPDATE OF x
+), g AS MATERIALIZED (
+    SELECT r.*, a.intent_id, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count, b.has_assigned_seats,
+           a.pinned AND b.lapsed AS expires,
+           CASE WHEN NOT a.pinned THEN b.state WHEN b.lapsed THEN 'EXPIRED' ELSE 'HELD' END AS after
+      FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id
+), s AS MATERIALIZED (
+    SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats
+      FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) WHERE g.expires GROUP BY 1, 2
+), l AS MATERIALIZED (
+    SELECT i.flight_id, i.cabin, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
+     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
+), u AS (
+    UPDATE inventory i SET held = held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+), z AS (
+    DELETE FROM seat_assignment q USING g, unnest(g.flight_ids) AS x(flight_id)
+     WHERE g.expires AND g.has_assigned_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
+), w AS (
+    UPDATE booking SET state = g.after, update_time = now(),
+                       pin_time = CASE WHEN g.pinned THEN NULL ELSE booking.pin_time END,
+                       state_reason = CASE WHEN g.expires THEN 'HOLD_EXPIRED' WHEN g.pinned THEN g.error_code
+                                      ELSE booking.state_reason END,
+                       event_count = booking.event_count + CASE WHEN g.expires THEN 2 ELSE 1 END
+      FROM g WHERE booking.booking_id = g.booking_id
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
+    SELECT g.booking_id, g.event_count + x.i, coalesce(x.type, CASE g.outcome WHEN 'REVERSED' THEN 'PAYMENT_VOIDED'
+                                                               ELSE 'PAYMENT_DECLINED' END),
+           g.after, 'system', CASE x.i WHEN 1 THEN g.error_code END
+      FROM g JOIN (VALUES (1, NULL), (2, 'BOOKING_EXPIRED')) AS x(i, type) ON x.i = 1 OR g.expires
+), d AS (
+    UPDATE payment_attempt x
+       SET state = g.outcome, error_code = g.error_code, decline_code = g.decline_code, update_time = now(),
+           provider_reference = coalesce(g.provider_reference, x.provider_reference),
+           due_time = now() + g.due_seconds * interval '1 second'
+      FROM g WHERE x.booking_id = g.booking_id AND x.attempt_id = g.attempt_id
+), i AS (
+    UPDATE payment_intent p
+       SET authorised_minor = 0, decline_code = g.decline_code, update_time = now(),
+           state = CASE WHEN g.after = 'EXPIRED' THEN 'EXPIRED' WHEN g.cancel_intent OR NOT g.pinned THEN 'CANCELLED'
+                   ELSE 'REQUIRES_PAYMENT_METHOD' END
+      FROM g WHERE g.was_live AND p.booking_id = g.booking_id AND p.intent_id = g.intent_id
+       AND p.state IN ('PROCESSING', 'REQUIRES_ACTION', 'AUTHORIZED')
+), k AS (
+    DELETE FROM idempotency o USING g
+     WHERE o.principal = g.principal AND o.method = g.method AND o.request_id = g.unclaim
+)
+SELECT r.n::int4, g.n IS NOT NULL AS done, g.after AS booking_state, now() AS update_time
+  FROM r LEFT JOIN g USING (n) ORDER BY r.n;
+
+-- name: wait(booking_id uuid, attempt_id uuid, state text, provider_reference text?, redirect_url text?, inquired bool,
+--       due_seconds int4?) -> one (done bool, update_time timestamptz)
+-- batched: on booking_id distinct booking_id max 64
+-- The attempt goes on waiting until @due_seconds from now: for the provider (@state UNKNOWN) or for the customer
+-- (ACTION_REQUIRED). What is known of it is never forgotten: UNKNOWN replaces SENT only. NULL: nobody asks any more.
+-- many:
+WITH r AS MATERIALIZED (
+    SELECT * FROM unnest(@booking_id, @attempt_id, @state, @provider_reference, @redirect_url, @inquired, @due_seconds)
+        WITH ORDINALITY AS r(booking_id, attempt_id, state, provider_reference, redirect_url, inquired, due_seconds, n)
+), b AS MATERIALIZED (
+    SELECT k.booking_id, k.state, k.event_count FROM booking k JOIN r USING (booking_id) ORDER BY k.booking_id FOR UPDATE OF k
+), a AS MATERIALIZED (
+    SELECT r.n, x.intent_id, x.state = 'SENT' AND r.state = 'UNKNOWN' AND b.state = 'CONFIRMING' AS told, b.event_count,
+           CASE WHEN r.state = 'UNKNOWN' AND x.state = 'SENT' THEN 'UNKNOWN'
+                WHEN r.state = 'ACTION_REQUIRED' AND x.state IN ('SENT', 'UNKNOWN') THEN 'ACTION_REQUIRED'
+                ELSE x.state END AS after
+      FROM payment_attempt x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)
+     WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED', 'AUTHORIZED', 'NOT_RECEIVED', 'REVERSING')
+       FOR UPDATE OF x
+), d AS (
+    UPDATE payment_attempt x
+       SET state = a.after, update_time = now(), inquiry_count = x.inquiry_count + r.inquired::int4,
+           provider_reference = coalesce(r.provider_reference, x.provider_reference),
+           redirect_url = coalesce(r.redirect_url, x.redirect_url),
+           due_time = now() + r.due_seconds * interval '1 second'
+      FROM a JOIN r USING (n) WHERE x.booking_id = r.booking_id AND x.attempt_id = r.attempt_id
+), i AS (
+    UPDATE payment_intent p SET state = 'REQUIRES_ACTION', update_time = now()
+      FROM a JOIN r USING (n)
+     WHERE a.after = 'ACTION_REQUIRED' AND p.booking_id = r.booking_id AND p.intent_id = a.intent_id AND p.state = 'PROCESSING'
+), w AS (
+    UPDATE booking SET event_count = booking.event_count + 1, update_time = now()
+      FROM a JOIN r USING (n) WHERE a.told AND booking.booking_id = r.booking_id
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
+    SELECT r.booking_id, a.event_count + 1, 'PAYMENT_UNKNOWN', 'CONFIRMING', 'system' FROM a JOIN r USING (n) WHERE a.told
+)
+SELECT r.n::int4, a.n IS NOT NULL AS done, now() AS update_time FROM r LEFT JOIN a USING (n) ORDER BY r.n;
+
+-- name: attention(booking_id uuid, attempt_id uuid, item_id uuid, kind text, detail text, final bool, due_seconds int4?)
+--       -> one (done bool)
+-- key: booking_id
+-- What the machine cannot decide, told to people once. @final: it stops trying; the booking waits in ATTENTION with what it
+-- has (seats held or sold), and so does an attempt that never found out.
+WITH b AS MATERIALIZED (
+    SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
+), a AS MATERIALIZED (
+    SELECT x.attempt_id, x.state FROM payment_attempt x JOIN b USING (booking_id)
+     WHERE x.attempt_id = @attempt_id AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED', 'AUTHORIZED', 'NOT_RECEIVED')
+       FOR UPDATE OF x
+), n AS (
+    INSERT INTO attention_item (booking_id, item_id, kind, detail)
+    SELECT @booking_id, @item_id, @kind, @detail FROM a
+     WHERE NOT EXISTS (SELECT FROM attention_item o
+                        WHERE o.booking_id = @booking_id AND o.kind = @kind AND o.resolve_time IS NULL)
+), d AS (
+    UPDATE payment_attempt x
+       SET state = CASE WHEN @final AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') THEN 'ATTENTION' ELSE x.state END,
+           inquiry_count = x.inquiry_count + 1, update_time = now(), due_time = now() + @due_seconds * interval '1 second'
+      FROM a WHERE x.booking_id = @booking_id AND x.attempt_id = a.attempt_id
+), g AS (
+    SELECT b.* FROM a, b WHERE @final AND b.state IN ('CONFIRMING', 'CONFIRMED')
+), w AS (
+    UPDATE booking SET state = 'ATTENTION', state_reason = @kind, update_time = now(), event_count = g.event_count + 1
+      FROM g WHERE booking.booking_id = g.booking_id
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
+    SELECT booking_id, event_count + 1, 'ATTENTION_RAISED', 'ATTENTION', 'system', @kind FROM g
+)
+SELECT EXISTS (SELECT FROM a) AS done;
+
+-- name: intent_create(booking_id uuid, principal uuid, request_id uuid, fingerprint bytea, intent_id uuid,
+--       amount_minor int8, currency text) -> one (claimed bool, known bool, refusal text?, create_time timestamptz)
+-- batched: on booking_id distinct request_id max 64
+-- What is owed, without a try yet. The same refusals as start.
+-- many:
+WITH r AS MATERIALIZED (
+    SELECT * FROM unnest(@booking_id, @principal, @request_id, @fingerprint, @intent_id, @amount_minor, @currency)
+        WITH ORDINALITY AS r(booking_id, principal, request_id, fingerprint, intent_id, amount_minor, currency, n)
+), b AS MATERIALIZED (
+    SELECT k.booking_id, k.user_id, k.state, k.total_minor, k.captured_minor, k.currency,
+           k.payment_required_time <= now() AS lapsed
+      FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)
+     ORDER BY k.booking_id FOR UPDATE OF k
+), v AS MATERIALIZED (
+    SELECT r.n, r.principal, r.request_id, r.fingerprint, r.intent_id,
+           CASE
+               WHEN b.user_id IS DISTINCT FROM r.principal THEN 'NOT_FOUND'
+               WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'
+               WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.lapsed THEN 'HOLD_EXPIRED'
+               WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'
+               WHEN r.currency <> b.currency THEN 'CURRENCY_MISMATCH'
+               WHEN r.amount_minor <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'
+               WHEN EXISTS (SELECT FROM payment_intent p WHERE p.booking_id = r.booking_id
+                    AND p.state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED'))
+                   THEN 'PAYMENT_STATE'
+               WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
+           END AS refusal
+      FROM r LEFT JOIN b USING (booking_id)
+), k AS (
+    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
+    SELECT principal, 8, request_id, fingerprint, CASE WHEN refusal IS NULL THEN intent_id END, refusal
+      FROM v WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS') ORDER BY principal, request_id
+        ON CONFLICT DO NOTHING
+    RETURNING principal, request_id, resource
+), g AS MATERIALIZED (
+    SELECT r.* FROM k JOIN v USING (principal, request_id) JOIN r USING (n) WHERE k.resource IS NOT NULL
+), p AS (
+    INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency)
+    SELECT booking_id, intent_id, principal, 'REQUIRES_PAYMENT_METHOD', amount_minor, currency FROM g
+), w AS (
+    UPDATE booking SET intent_id = g.intent_id, update_time = now() FROM g WHERE booking.booking_id = g.booking_id
+)
+SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
+       EXISTS (SELECT FROM idempotency o WHERE o.principal = v.principal AND o.method = 8 AND o.request_id = v.request_id)
+           AS known,
+       v.refusal, now() AS create_time
+  FROM v LEFT JOIN k USING (principal, request_id)
+ ORDER BY v.n;
+
+-- name: get(booking_id uuid, intent_id uuid) -> maybe (user_id uuid, state text, amount_minor int8, currency text,
+--       authorised_minor int8, captured_minor int8, refund_reserved_minor int8, create_time timestamptz,
+--       update_time timestamptz, pin_time timestamptz?, attempt_id uuid?, attempt_state text?, provider text?,
+--       provider_reference text?, error_code text?, decline_code text?, redirect_url text?, inquiry_count int4?,
+--       due_time timestamptz?, attempt_create_time timestamptz?)
+-- batched: on booking_id max 64
+-- The intent with its latest attempt. Not marked read: replays must see the commit that won the claim.
+-- many:
+SELECT r.n::int4, p.user_id, p.state, p.amount_minor, p.currency, p.authorised_minor, p.captured_minor,
+       p.refund_reserved_minor, p.create_time, p.update_time, b.pin_time, a.attempt_id, a.state AS attempt_state, a.provider,
+       a.provider_reference, a.error_code, a.decline_code, a.redirect_url, a.inquiry_count, a.due_time,
+       a.create_time AS attempt_create_time
+  FROM unnest(@booking_id, @intent_id) WITH ORDINALITY AS r(booking_id, intent_id, n)
+  JOIN payment_intent p ON p.booking_id = r.booking_id AND p.intent_id = r.intent_id
+  JOIN booking b ON b.booking_id = r.booking_id
+  LEFT JOIN LATERAL (SELECT * FROM payment_attempt a WHERE a.booking_id = r.booking_id AND a.intent_id = r.intent_id
+                      ORDER BY a.attempt_id DESC LIMIT 1) a ON true;
+
+-- name: refund_create(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, intent_id uuid, refund_id uuid,
+--       amount_minor int8, currency text, cause text, due_seconds int4)
+--       -> one (claimed bool, known bool, refusal text?, provider_reference text?)
+-- key: booking_id
+-- Sets the amount aside, so that refunds running at the same time cannot exceed what was taken, and marks it as sent.
+WITH b AS MATERIALIZED (
+    SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
+), i AS MATERIALIZED (
+    SELECT p.* FROM payment_intent p JOIN b USING (booking_id) WHERE p.intent_id = @intent_id FOR UPDATE OF p
+), v AS MATERIALIZED (
+    SELECT i.provider_reference, CASE
+               WHEN i.intent_id IS NULL THEN 'NOT_FOUND'
+               WHEN i.state <> 'CAPTURED' THEN 'PAYMENT_STATE'
+               WHEN i.currency <> @currency THEN 'CURRENCY_MISMATCH'
+               WHEN i.refund_reserved_minor + @amount_minor > i.captured_minor THEN 'REFUND_EXCEEDS_CAPTURE'
+           END AS refusal
+      FROM (SELECT 1) x LEFT JOIN i ON true
+), k AS (
+    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
+    SELECT @principal, 10, @request_id, @fingerprint, CASE WHEN refusal IS NULL THEN @refund_id END, refusal
+      FROM v WHERE refusal IS DISTINCT FROM 'NOT_FOUND'
+        ON CONFLICT DO NOTHING
+    RETURNING resource
+), g AS MATERIALIZED (
+    SELECT b.state, b.event_count FROM k, b WHERE k.resource IS NOT NULL
+), f AS (
+    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, sent_time, due_time)
+    SELECT @booking_id, @refund_id, @intent_id, 'SENT', @amount_minor, @currency, @cause, now(),
+           now() + @due_seconds * interval '1 second'
+      FROM g
+), p AS (
+    UPDATE payment_intent p SET refund_reserved_minor = p.refund_reserved_minor + @amount_minor, update_time = now()
+      FROM g WHERE p.booking_id = @booking_id AND p.intent_id = @intent_id
+), w AS (
+    UPDATE booking SET event_count = g.event_count + 1, update_time = now() FROM g WHERE booking_id = @booking_id
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
+    SELECT @booking_id, event_count + 1, 'REFUND_STARTED', state, 'users/' || @principal, @cause FROM g
+)
+SELECT EXISTS (SELECT FROM k) AS claimed,
+       EXISTS (SELECT FROM idempotency o WHERE o.principal = @principal AND o.method = 10 AND o.request_id = @request_id)
+           AS known,
+       v.refusal, v.provider_reference
+  FROM v;
+
+-- name: refund_get(booking_id uuid, refund_id uuid) -> maybe (user_id uuid, intent_id uuid, state text, amount_minor int8,
+--       currency text, cause text, error_code text?, create_time timestamptz, update_time timestamptz, cancellation_id uuid?)
+-- key: booking_id
+SELECT b.user_id, f.intent_id, f.state, f.amount_minor, f.currency, f.cause, f.error_code, f.create_time, f.update_time,
+       (SELECT c.cancellation_id FROM cancellation c WHERE c.booking_id = f.booking_id AND c.refund_id = f.refund_id LIMIT 1)
+           AS cancellation_id
+  FROM refund f JOIN booking b USING (booking_id)
+ WHERE f.booking_id = @booking_id AND f.refund_id = @refund_id;
+
+-- name: refund_wait(booking_id uuid, refund_id uuid, state text, provider_reference text?, again bool, due_seconds int4)
+--       -> one (done bool)
+-- key: booking_id
+-- Still under way: asked for again at @due_seconds. @again: the provider does not know it, so it is sent with a new key.
+WITH b AS MATERIALIZED (
+    SELECT booking_id FROM booking WHERE booking_id = @booking_id FOR UPDATE
+), u AS (
+    UPDATE refund f
+       SET state = @state, update_time = now(), try_count = f.try_count + @again::int4, inquiry_count = f.inquiry_count + 1,
+           provider_reference = coalesce(@provider_reference, f.provider_reference),
+           due_time = now() + @due_seconds * interval '1 second'
+      FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = @refund_id AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')
+    RETURNING 1
+)
+SELECT EXISTS (SELECT FROM u) AS done;
+
+-- name: refund_succeeded(booking_id uuid, refund_id uuid, provider_reference text, transfer_id uuid) -> one (done bool)
+-- key: booking_id
+-- The money is back with the customer. A cancellation that waited for it is applied and its booking CANCELLED.
+-- What is given back beyond a penalty that was kept comes out of the penalty.
+WITH b AS MATERIALIZED (
+    SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
+), u AS (
+    UPDATE refund f SET state = 'SUCCEEDED', update_time = now(), due_time = NULL, provider_reference = @provider_reference,
+                        error_code = NULL
+      FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = @refund_id AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')
+    RETURNING f.intent_id, f.amount_minor, f.currency, f.cause
+), i AS (
+    UPDATE payment_intent p SET refunded_minor = p.refunded_minor + u.amount_minor, update_time = now()
+      FROM u WHERE p.booking_id = @booking_id AND p.intent_id = u.intent_id
+), g AS MATERIALIZED (
+    SELECT u.*, b.state, b.event_count, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS cancels FROM u, b
+), w AS (
+    UPDATE booking SET refunded_minor = booking.refunded_minor + g.amount_minor, update_time = now(),
+                       state = CASE WHEN g.cancels THEN 'CANCELLED' ELSE booking.state END,
+                       event_count = g.event_count + CASE WHEN g.cancels THEN 2 ELSE 1 END
+      FROM g WHERE booking.booking_id = @booking_id
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
+    SELECT @booking_id, g.event_count + x.i, x.type, CASE x.i WHEN 1 THEN g.state ELSE 'CANCELLED' END, 'system'
+      FROM g JOIN (VALUES (1, 'REFUND_SUCCEEDED'), (2, 'BOOKING_CANCELLED')) AS x(i, type) ON x.i = 1 OR g.cancels
+), c AS (
+    UPDATE cancellation SET state = 'APPLIED'
+      FROM u WHERE cancellation.booking_id = @booking_id AND cancellation.refund_id = @refund_id
+       AND cancellation.state = 'CONFIRMING'
+), t AS (
+    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)
+    SELECT @booking_id, @transfer_id, 'REFUND',
+           CASE WHEN u.cause IN ('GOODWILL', 'OVERCHARGE') AND EXISTS (SELECT FROM ledger_transfer o
+                         WHERE o.booking_id = @booking_id AND o.kind = 'PENALTY') THEN 'penalty_revenue'
+                ELSE 'unearned_revenue' END,
+           'provider_clearing', u.amount_minor, u.currency, @refund_id
+      FROM u
+)
+SELECT EXISTS (SELECT FROM u) AS done;
+
+-- name: refund_failed(booking_id uuid, refund_id uuid, error_code text, item_id uuid) -> one (done bool)
+-- key: booking_id
+-- Refused for good: the amount can be refunded again, and a person must see to it.
+WITH b AS MATERIALIZED (
+    SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
+), u AS (
+    UPDATE refund f SET state = 'FAILED', update_time = now(), due_time = NULL, error_code = @error_code
+      FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = @refund_id AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')
+    RETURNING f.intent_id, f.amount_minor, f.cause
+), i AS (
+    UPDATE payment_intent p SET refund_reserved_minor = p.refund_reserved_minor - u.amount_minor, update_time = now()
+      FROM u WHERE p.booking_id = @booking_id AND p.intent_id = u.intent_id
+), g AS MATERIALIZED (
+    SELECT u.*, b.state, b.event_count, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS stops FROM u, b
+), w AS (
+    UPDATE booking SET state = CASE WHEN g.stops THEN 'ATTENTION' ELSE booking.state END, update_time = now(),
+                       state_reason = CASE WHEN g.stops THEN 'REFUND_FAILED' ELSE booking.state_reason END,
+                       event_count = g.event_count + CASE WHEN g.stops THEN 2 ELSE 1 END
+      FROM g WHERE booking.booking_id = @booking_id
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
+    SELECT @booking_id, g.event_count + x.i, x.type, CASE x.i WHEN 1 THEN g.state ELSE 'ATTENTION' END, 'system', @error_code
+      FROM g JOIN (VALUES (1, 'REFUND_FAILED'), (2, 'ATTENTION_RAISED')) AS x(i, type) ON x.i = 1 OR g.stops
+), c AS (
+    UPDATE cancellation SET state = 'FAILED'
+      FROM u WHERE cancellation.booking_id = @booking_id AND cancellation.refund_id = @refund_id
+       AND cancellation.state = 'CONFIRMING'
+), n AS (
+    INSERT INTO attention_item (booking_id, item_id, kind, detail)
+    SELECT @booking_id, @item_id, 'REFUND_FAILED', 'refund ' || @refund_id || ': ' || @error_code FROM u
+)
+SELECT EXISTS (SELECT FROM u) AS done;

@@ -38,22 +38,34 @@ struct provider_answer {
     struct str currency;
 };
 
+/* An attempt as the provider must know it. Answers are compared with all of it before they are believed. */
 struct provider_payment {
-    struct uuid attempt_id;      /* our reference and the idempotency key */
-    struct str method_token;
+    struct uuid attempt_id;      /* our reference, and part of every idempotency key */
+    struct str method_token;     /* authorise */
+    struct str reference;        /* the provider's id: capture and void */
     int64_t amount_minor;
     struct str currency;
+    uint32_t try_count;          /* capture and void: a key whose answer was an error is not used again */
 };
 
-/* Each starts one operation of the call; the answer is there in the next step. */
+struct provider_refund {
+    struct uuid refund_id;       /* our reference, and part of the idempotency key */
+    struct str payment_reference;
+    int64_t amount_minor;
+    struct str currency;
+    uint32_t try_count;          /* a new key after the provider has been found not to know the refund */
+};
+
+/* Each asks one thing of the provider for the call; the answer is there in the next step. */
 void provider_authorise(struct call *c, const struct provider_payment *payment, struct provider_answer *ret);
-void provider_capture(struct call *c, struct uuid attempt_id, struct str reference, int64_t amount_minor,
-                      struct provider_answer *ret);
-void provider_void(struct call *c, struct uuid attempt_id, struct str reference, struct provider_answer *ret);
-void provider_inquire(struct call *c, struct uuid attempt_id, struct provider_answer *ret);
-void provider_refund(struct call *c, struct uuid refund_id, struct str payment_reference, int64_t amount_minor,
-                     struct provider_answer *ret);
-void provider_inquire_refund(struct call *c, struct uuid refund_id, struct provider_answer *ret);
+void provider_capture(struct call *c, const struct provider_payment *payment, struct provider_answer *ret);
+void provider_void(struct call *c, const struct provider_payment *payment, struct provider_answer *ret);
+void provider_inquire(struct call *c, const struct provider_payment *payment, struct provider_answer *ret);
+void provider_refund(struct call *c, const struct provider_refund *refund, struct provider_answer *ret);
+void provider_inquire_refund(struct call *c, const struct provider_refund *refund, struct provider_answer *ret);
+
+/* "AUTHORIZED": for events. */
+const char *provider_outcome_name(enum provider_outcome outcome);
 
 /* "stripe" or "instant". */
 const char *provider_name(const struct app *app);

@@ -1,0 +1,111 @@
+-- The background work: what is due, claimed so that any number of processes may look at once.
+
+-- name: expire(after timestamptz, row_count int4) -> one (expired int4, clock timestamptz)
+-- Unpaid holds past their lease give their seats back. Who is being changed by somebody else is left for the next round:
+-- nothing is waited for but inventory, in the order that everybody keeps.
+WITH d AS MATERIALIZED (
+    SELECT booking_id, seats, flight_ids, cabins, event_count, has_assigned_seats
+      FROM booking
+     WHERE payment_required_time >= @after AND payment_required_time <= now() AND state = 'HELD'
+     ORDER BY payment_required_time LIMIT @row_count
+       FOR UPDATE SKIP LOCKED
+), s AS MATERIALIZED (
+    SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats
+      FROM d, unnest(d.flight_ids, d.cabins) AS x(flight_id, cabin) GROUP BY 1, 2
+), l AS MATERIALIZED (
+    SELECT i.flight_id, i.cabin, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
+     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
+), u AS (
+    UPDATE inventory i SET held = held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+), z AS (
+    DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id)
+     WHERE d.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = d.booking_id
+), w AS (
+    UPDATE booking SET state = 'EXPIRED', state_reason = 'HOLD_EXPIRED', update_time = now(),
+                       event_count = booking.event_count + 1
+      FROM d WHERE booking.booking_id = d.booking_id
+), p AS (
+    UPDATE payment_intent i SET state = 'EXPIRED', update_time = now()
+      FROM d WHERE i.booking_id = d.booking_id AND i.state = 'REQUIRES_PAYMENT_METHOD'
+), e AS (
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
+    SELECT booking_id, event_count + 1, 'BOOKING_EXPIRED', 'EXPIRED', 'system' FROM d
+)
+SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock;
+
+-- name: due_attempts(provider text, row_count int4, lease_seconds int4) -> many (booking_id uuid, attempt_id uuid,
+--       intent_id uuid, state text, booking_state text, provider_reference text?, amount_minor int8, currency text,
+--       inquiry_count int4, age_seconds int8, pin_passed bool)
+-- max: 64 rows
+-- Attempts to look at, taken for @lease_seconds: if this process dies, they are due again.
+WITH d AS MATERIALIZED (
+    SELECT booking_id, attempt_id FROM payment_attempt
+     WHERE due_time <= now() AND provider = @provider
+     ORDER BY due_time LIMIT @row_count
+       FOR UPDATE SKIP LOCKED
+), u AS (
+    UPDATE payment_attempt a SET due_time = now() + @lease_seconds * interval '1 second'
+      FROM d WHERE a.booking_id = d.booking_id AND a.attempt_id = d.attempt_id
+    RETURNING a.*
+)
+SELECT u.booking_id, u.attempt_id, u.intent_id, u.state, b.state AS booking_state, u.provider_reference, u.amount_minor,
+       u.currency, u.inquiry_count, extract(epoch FROM now() - u.create_time)::int8 AS age_seconds,
+       coalesce(b.pin_time <= now(), true) AS pin_passed
+  FROM u JOIN booking b USING (booking_id);
+
+-- name: due_refunds(row_count int4, lease_seconds int4) -> many (booking_id uuid, refund_id uuid, state text,
+--       amount_minor int8, currency text, payment_reference text?, try_count int4, inquiry_count int4, sent_age_seconds int8)
+-- max: 64 rows
+-- A refund that was only RESERVED is marked as sent before a byte leaves; @state is what it was.
+WITH d AS MATERIALIZED (
+    SELECT booking_id, refund_id, state FROM refund
+     WHERE due_time <= now()
+     ORDER BY due_time LIMIT @row_count
+       FOR UPDATE SKIP LOCKED
+), u AS (
+    UPDATE refund f SET due_time = now() + @lease_seconds * interval '1 second',
+                        state = CASE f.state WHEN 'RESERVED' THEN 'SENT' ELSE f.state END,
+                        sent_time = CASE f.state WHEN 'RESERVED' THEN now() ELSE f.sent_time END
+      FROM d WHERE f.booking_id = d.booking_id AND f.refund_id = d.refund_id
+    RETURNING f.*, d.state AS was
+)
+SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.provider_reference AS payment_reference,
+       u.try_count, u.inquiry_count, coalesce(extract(epoch FROM now() - u.sent_time), 0)::int8 AS sent_age_seconds
+  FROM u JOIN payment_intent p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id;
+
+-- name: prune_claims(row_count int4) -> one (pruned int4)
+-- Claims of cheap calls after a day, of those that hold seats or move money after thirty.
+WITH d AS MATERIALIZED (
+    SELECT principal, method, request_id FROM idempotency
+     WHERE create_time < now() - interval '1 day'
+       AND (method BETWEEN 1 AND 4 OR create_time < now() - interval '30 days')
+     LIMIT @row_count FOR UPDATE SKIP LOCKED
+), x AS (
+    DELETE FROM idempotency i USING d
+     WHERE i.principal = d.principal AND i.method = d.method AND i.request_id = d.request_id
+    RETURNING 1
+)
+SELECT count(*)::int4 AS pruned FROM x;
+
+-- name: prune_velocity(row_count int4) -> one (pruned int4)
+-- Windows older than the longest rule looks back.
+WITH d AS MATERIALIZED (
+    SELECT key, window_start FROM velocity WHERE window_start < now() - interval '2 hours'
+     LIMIT @row_count FOR UPDATE SKIP LOCKED
+), x AS (
+    DELETE FROM velocity v USING d WHERE v.key = d.key AND v.window_start = d.window_start RETURNING 1
+)
+SELECT count(*)::int4 AS pruned FROM x;
+
+-- name: expire_quotes(row_count int4) -> one (expired int4)
+-- Quotes nobody confirmed. A minute of grace: who confirms at the last moment meets the quote, not this.
+WITH d AS MATERIALIZED (
+    SELECT booking_id, cancellation_id FROM cancellation
+     WHERE state = 'QUOTED' AND expire_time < now() - interval '1 minute'
+     ORDER BY expire_time LIMIT @row_count FOR UPDATE SKIP LOCKED
+), x AS (
+    UPDATE cancellation c SET state = 'EXPIRED'
+      FROM d WHERE c.booking_id = d.booking_id AND c.cancellation_id = d.cancellation_id AND c.state = 'QUOTED'
+    RETURNING 1
+)
+SELECT count(*)::int4 AS expired FROM x;

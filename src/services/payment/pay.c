@@ -1,0 +1,52 @@
+/* The end of the calls that pay: what checkout said becomes the answer. CreatePaymentIntent and ConfirmPaymentIntent have
+ * these steps last. What must stay true: a decline, an open question and a wanted action are answers; only a call that
+ * had no effect fails. */
+#include "services/payment/internal.h"
+
+static enum step read_intent(struct call *c)
+{
+    struct pay *s = c->state;
+    payment_get(c, &s->row, s->checkout.booking_id, s->checkout.intent_id);
+    return STEP_NEXT;
+}
+
+static enum step read_earlier(struct call *c)
+{
+    struct pay *s = c->state;
+    s->checkout.intent_id = s->earlier.row.resource;
+    return read_intent(c);
+}
+
+enum step pay_replay(struct call *c)
+{
+    struct pay *s = c->state;
+    return idempotency_replay(c, &s->earlier, s->checkout.method, read_earlier);
+}
+
+enum step pay_answer(struct call *c)
+{
+    struct pay *s = c->state;
+    struct payment_view view;
+    switch (checkout_said(&s->checkout)) {
+    case CHECKOUT_REFUSED:
+        return call_fail(c, reason_of_name(s->checkout.start.refusal.p));
+    case CHECKOUT_REPEATED:
+        return pay_replay(c);
+    case CHECKOUT_UNAVAILABLE:
+        return call_fail(c, REASON_PROVIDER_UNAVAILABLE);
+    case CHECKOUT_DONE:
+        break;
+    }
+    if (!checkout_view(c, &s->checkout, &view))
+        return read_intent(c);
+    return call_reply(c, &payment_intent_message(&c->arena, &view)->base);
+}
+
+enum step pay_answer_read(struct call *c)
+{
+    struct pay *s = c->state;
+    if (!s->row.found)
+        return call_fail(c, REASON_NOT_FOUND);
+    struct payment_view view = payment_view_of(s->checkout.booking_id, s->checkout.intent_id, &s->row);
+    return call_reply(c, &payment_intent_message(&c->arena, &view)->base);
+}
