@@ -28,6 +28,7 @@ const struct app_limits app_limits_default = {
     .pay_attempts_card_max = 10,
     .pay_attempts_booking_max = 10,
     .provider_timeout_ms = 10000,
+    .provider_visibility_seconds = 30,
     .cancellation_quote_seconds = 900,
     .argon2_kib = 19456, /* OWASP's least: 19 MiB, two passes, one lane */
     .argon2_passes = 2,

@@ -44,6 +44,7 @@ struct app_limits {
     uint32_t pay_attempts_card_max;    /* per card fingerprint and hour */
     uint32_t pay_attempts_booking_max; /* per booking, ever */
     uint32_t provider_timeout_ms;
+    uint32_t provider_visibility_seconds; /* a payment the provider does not find after so long never reached it */
     uint32_t cancellation_quote_seconds;
     uint32_t argon2_kib;
     uint32_t argon2_passes;

@@ -345,7 +345,7 @@ WITH b AS MATERIALIZED (
            inquiry_count = x.inquiry_count + 1, update_time = now(), due_time = now() + @due_seconds * interval '1 second'
       FROM a WHERE x.booking_id = @booking_id AND x.attempt_id = a.attempt_id
 ), g AS (
-    SELECT b.* FROM a, b WHERE @final AND b.state IN ('CONFIRMING', 'CONFIRMED')
+    SELECT b.* FROM a, b WHERE @final AND a.state <> 'NOT_RECEIVED' AND b.state IN ('CONFIRMING', 'CONFIRMED')
 ), w AS (
     UPDATE booking SET state = 'ATTENTION', state_reason = @kind, update_time = now(), event_count = g.event_count + 1
       FROM g WHERE booking.booking_id = g.booking_id

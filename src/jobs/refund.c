@@ -1,0 +1,61 @@
+/* Refunds that are due: sent if they were only set aside, else asked for. One internal call per claimed refund.
+ * What must stay true: a refund is sent under a new key only after the provider, which lists a payment's refunds at once,
+ * has not known it for a while. */
+#include "jobs/internal.h"
+
+struct refund {
+    struct provider_refund refund;
+    struct provider_answer answer;
+    bool sends;
+    union checkout_refund_rows settled;
+};
+
+static enum step ask(struct call *c)
+{
+    struct refund *s = c->state;
+    const struct jobs_item *item = call_request(c);
+    s->refund = (struct provider_refund){
+        .refund_id = item->id,
+        .payment_reference = str_of(item->reference),
+        .amount_minor = item->amount_minor,
+        .currency = str_of(item->currency),
+        .try_count = (uint32_t)item->try_count,
+    };
+    s->sends = strcmp(item->state, "RESERVED") == 0;
+    if (s->sends)
+        provider_refund(c, &s->refund, &s->answer);
+    else
+        provider_inquire_refund(c, &s->refund, &s->answer);
+    return STEP_NEXT;
+}
+
+static enum step settle(struct call *c)
+{
+    struct refund *s = c->state;
+    const struct jobs_item *item = call_request(c);
+    call_note(c, "refund", "%s", item->state);
+    call_note(c, "provider", "%s", provider_outcome_name(s->answer.outcome));
+    if (s->answer.outcome == PROVIDER_NOT_SENT && !s->sends)
+        s->answer.outcome = PROVIDER_UNKNOWN; /* only the inquiry was not sent */
+    if (s->answer.outcome == PROVIDER_NOT_FOUND && item->age_s >= (int64_t)app_of(c)->limits.provider_visibility_seconds)
+        payment_refund_wait(c, &s->settled.wait, item->booking_id, item->id, STR("RESERVED"), (struct str){0}, true, 0);
+    else
+        checkout_settle_refund(c, &s->settled, item->booking_id, &s->refund, &s->answer, item->inquiry_count);
+    return STEP_NEXT;
+}
+
+static enum step end(struct call *c)
+{
+    return call_reply(c, NULL);
+}
+
+static const struct step_def steps[] = {
+    STEP(ask),
+    STEP(settle),
+    STEP(end),
+};
+
+const struct rpc_handler jobs_refund_handler = {
+    .method = "CompleteRefund",
+    RPC_STEPS(steps, struct refund),
+};

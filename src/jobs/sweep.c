@@ -1,0 +1,102 @@
+/* Sweeps: unpaid holds past their lease, and what nobody needs any more. Run by jobs.c as internal calls.
+ * What must stay true: a sweep takes small bites, so that nobody waits long for a row it has locked. */
+#include "base/check.h"
+#include "jobs/internal.h"
+
+#define EXPIRE_ROWS 200
+#define EXPIRE_ROUNDS_MAX 50
+#define LAG_US (60 * INT64_C(1000000)) /* longer than anybody may keep a booking locked that the sweep passed over */
+#define PRUNE_ROWS 2000
+
+struct expire {
+    struct jobs_expire_row row;
+    unsigned rounds;
+};
+
+static enum step expire(struct call *c)
+{
+    struct expire *s = c->state;
+    const struct jobs_task *task = call_request(c);
+    bool more = s->rounds == 0 || (s->row.expired == EXPIRE_ROWS && s->rounds < EXPIRE_ROUNDS_MAX);
+    if (!more)
+        return STEP_NEXT;
+    s->rounds++;
+    jobs_expire(c, &s->row, task->jobs->watermark_us, EXPIRE_ROWS);
+    return STEP_AGAIN;
+}
+
+/* By the database's clock, which is the one that leases are written by. */
+static enum step move_on(struct call *c)
+{
+    const struct expire *s = c->state;
+    const struct jobs_task *task = call_request(c);
+    struct jobs *jobs = task->jobs;
+    if (s->row.expired < EXPIRE_ROWS && s->row.clock - LAG_US > jobs->watermark_us)
+        jobs->watermark_us = s->row.clock - LAG_US;
+    int64_t expired = (int64_t)(s->rounds - 1) * EXPIRE_ROWS + s->row.expired;
+    if (expired > 0)
+        call_note(c, "expired", "%lld", (long long)expired);
+    return call_reply(c, NULL);
+}
+
+static const struct step_def expire_steps[] = {
+    STEP(expire),
+    STEP(move_on),
+};
+
+const struct rpc_handler jobs_expire_handler = {
+    .method = "ExpireHolds",
+    RPC_STEPS(expire_steps, struct expire),
+};
+
+struct retain {
+    struct jobs_prune_claims_row claims;
+    struct jobs_prune_velocity_row velocity;
+    struct jobs_expire_quotes_row quotes;
+};
+
+static enum step prune_claims(struct call *c)
+{
+    struct retain *s = c->state;
+    jobs_prune_claims(c, &s->claims, PRUNE_ROWS);
+    return STEP_NEXT;
+}
+
+static enum step prune_velocity(struct call *c)
+{
+    struct retain *s = c->state;
+    jobs_prune_velocity(c, &s->velocity, PRUNE_ROWS);
+    return STEP_NEXT;
+}
+
+static enum step expire_quotes(struct call *c)
+{
+    struct retain *s = c->state;
+    jobs_expire_quotes(c, &s->quotes, PRUNE_ROWS);
+    return STEP_NEXT;
+}
+
+/* A full bite: there is more, so the next does not wait for its turn. */
+static enum step report(struct call *c)
+{
+    const struct retain *s = c->state;
+    const struct jobs_task *task = call_request(c);
+    int32_t pruned = s->claims.pruned + s->velocity.pruned + s->quotes.expired;
+    if (s->claims.pruned == PRUNE_ROWS || s->velocity.pruned == PRUNE_ROWS || s->quotes.expired == PRUNE_ROWS)
+        task->jobs->tasks[JOBS_RETAIN].next_ns = 0;
+    if (pruned > 0)
+        call_note(c, "pruned", "%d", pruned);
+    return call_reply(c, NULL);
+}
+
+static const struct step_def retain_steps[] = {
+    STEP(prune_claims),
+    STEP(prune_velocity),
+    STEP(expire_quotes),
+    STEP(report),
+};
+
+const struct rpc_handler jobs_retain_handler = {
+    .method = "Retain",
+    RPC_STEPS(retain_steps, struct retain),
+};
