@@ -200,7 +200,7 @@ static void begin_drain(struct supervisor *s)
     ev_timer_set(&s->kill_timer, (c->lame_duck_ms + c->server.drain_grace_ms) / 1e3 + 3., 0.);
     ev_timer_start(s->loop.ev, &s->kill_timer);
     if (!any_child_lives(s))
-        stop(s, 0);
+        stop(s, s->exit_status);
 }
 
 static void on_kill_timer(struct ev_loop *ev, ev_timer *w, int events)
