@@ -180,7 +180,7 @@ def test_velocity_per_booking_and_card(world):
         for number in range(4):  # another traveller each time, but the same card
             other = world.traveller("Bob", server)
             theirs = world.hold(other)
-            call = ("CreatePaymentIntent", None, 15)
+            call = ("CreatePaymentIntent",)
             fields = {"parent": theirs.name, "amount": theirs.balance.due, "confirm": True, "payment_method": declined}
             if number < 2:
                 assert world.state(other.ask(*call, **fields).message) == "REQUIRES_PAYMENT_METHOD"

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -97,7 +98,7 @@ def test_grpcurl_shows_rich_errors(world):
 
 def test_tiny_deadlines(world, ann):
     with refused("DEADLINE_EXCEEDED"):
-        ann.SearchOffers(timeout=0.0001)
+        world.search(world.trip(), ann, timeout=0.0002)
     reply = wire.exchange(world.dev.port, "/faregate.v1.FlightService/SearchPlaces",
                           wire.frame(stubs.flight.SearchPlacesRequest(query="x").SerializeToString()), grpc_timeout="0m")
     assert reply.status == 4 and reply.reason == "DEADLINE_PASSED"
@@ -203,6 +204,7 @@ def test_lame_duck(world):
         server.process.send_signal(signal.SIGTERM)
         until(lambda: server.http("/readyz")[0] == 503, 0.8, "not ready")
         assert server.client().SearchPlaces(query="london").places
+        assert server.process.wait(10) == 0
 
 
 def test_subset_of_services(world, ann):
@@ -232,18 +234,15 @@ def ssl_of_somebody_else():
 
 
 def test_tls_versions_and_alpn(world):
-    import socket
-    for version, good in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.minimum_version = context.maximum_version = version
         context.set_alpn_protocols(["h2"])
         with socket.create_connection(("127.0.0.1", world.dev.port + 1), timeout=5) as plain:
-            try:
-                with context.wrap_socket(plain) as tls:
-                    assert good and tls.selected_alpn_protocol() == "h2"
-            except (ssl.SSLError, ConnectionResetError):
-                assert not good
+            with context.wrap_socket(plain) as tls:
+                assert tls.selected_alpn_protocol() == "h2"
+                assert tls.version() == version.name.replace("_", ".")
 
 
 # ---- what operators see
@@ -261,7 +260,8 @@ def test_metrics_move(world, ann):
     def read():
         found = world.dev.metrics()
         return {key: sum(v for k, v in found.items() if all(part in k for part in parts)) for key, parts in {
-            "ok": ("faregate_", "GetUser", "OK"), "missing": ("faregate_", "GetBooking", "NOT_FOUND"),
+            "ok": ("duration_seconds_count", "AuthService/GetUser", '"OK"'),
+            "missing": ("duration_seconds_count", "BookingService/GetBooking", '"NOT_FOUND"'),
             "statements": ("faregate_db_statements_total",), "accepted": ("faregate_connections_accepted_total",),
         }.items()}
 

@@ -8,7 +8,10 @@ import grpc
 
 from kit import stubs
 
-OPTIONS = [("grpc.enable_retries", 0), ("grpc.max_send_message_length", 64 << 20)]
+# A connection for each client: by default grpcio shares them within the process.
+OPTIONS = [("grpc.enable_retries", 0), ("grpc.max_send_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1),
+           ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 100),
+           ("grpc.max_reconnect_backoff_ms", 300)]
 
 
 class Refusal:
@@ -81,13 +84,13 @@ class Client:
             self.channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(root), options=OPTIONS)
         self.email = self.password = self.tokens = None
 
-    def request(self, name, **fields):
+    def request(self, name, /, **fields):
         cls = stubs.METHODS[name][1]
         if "request_id" in cls.DESCRIPTOR.fields_by_name:
             fields.setdefault("request_id", new_id())
         return cls(**fields)
 
-    def ask(self, name, request=None, timeout=10, metadata=(), **fields):
+    def ask(self, name, request=None, /, timeout=10, metadata=(), **fields):
         """The call with all that came back."""
         path, _, reply = stubs.METHODS[name]
         request = request if request is not None else self.request(name, **fields)

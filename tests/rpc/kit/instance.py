@@ -81,7 +81,9 @@ class Server:
             raise
 
     def _is_ready(self):
-        assert self.process.poll() is None, f"the server ended with status {self.process.returncode}"
+        if self.process.poll() is not None:
+            said = pathlib.Path(self.errors_path).read_text()[-1000:]
+            raise AssertionError(f"the server ended with status {self.process.returncode}: {said}")
         try:
             return self.http("/readyz")[0] == 200
         except OSError:
