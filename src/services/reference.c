@@ -82,12 +82,27 @@ const struct reference_aircraft *reference_aircraft(const struct reference *refe
     return find(reference->aircraft, reference->aircraft_count, sizeof *reference->aircraft, code);
 }
 
+uint32_t reference_tax_key(struct str country, struct str code)
+{
+    uint32_t key = 0;
+    for (size_t i = 0; i < 4; i++) {
+        struct str half = i < 2 ? country : code;
+        key = key << 8 | (i % 2 < half.n ? (unsigned char)half.p[i % 2] : 0);
+    }
+    return key;
+}
+
 const struct reference_tax *reference_tax(const struct reference *reference, struct str country, struct str code)
 {
-    for (uint16_t i = 0; i < reference->tax_count; i++) {
-        const struct reference_tax *t = &reference->taxes[i];
-        if (str_eq(str_of(t->code), code) && str_eq(str_of(t->country), country))
-            return t;
+    uint32_t key = reference_tax_key(country, code);
+    for (uint16_t low = 0, high = reference->tax_count; low < high;) {
+        uint16_t middle = (uint16_t)((low + high) / 2);
+        if (reference->taxes[middle].key == key)
+            return &reference->taxes[middle];
+        if (reference->taxes[middle].key < key)
+            low = (uint16_t)(middle + 1);
+        else
+            high = middle;
     }
     return NULL;
 }

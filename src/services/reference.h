@@ -92,6 +92,7 @@ struct reference_brand {
 };
 
 struct reference_tax {
+    uint32_t key; /* country and code, two letters each: taxes are in its order */
     char *country;
     char *code;
     char *name;

@@ -19,3 +19,5 @@ void reference_build_cities(struct reference_build *b);
 void reference_build_words(struct reference_build *b); /* reference_places.c */
 
 bool reference_refuse(struct reference_build *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+uint32_t reference_tax_key(struct str country, struct str code);

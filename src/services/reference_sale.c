@@ -120,7 +120,7 @@ static bool build_buckets(struct reference_build *b)
 }
 
 /* '*' sorts before all letters, so the taxes of everywhere come first. */
-static void build_taxes(struct reference_build *b)
+static bool build_taxes(struct reference_build *b)
 {
     const struct reference_read_taxes_rows *rows = &b->source->taxes;
     struct arena *arena = &b->made->arena;
@@ -128,6 +128,7 @@ static void build_taxes(struct reference_build *b)
     for (uint32_t i = 0; i < rows->count; i++) {
         const struct reference_read_taxes_row *row = &rows->rows[i];
         taxes[i] = (struct reference_tax){
+            .key = reference_tax_key(row->country, row->code),
             .country = arena_dup(arena, row->country),
             .code = arena_dup(arena, row->code),
             .name = arena_dup(arena, row->name),
@@ -137,14 +138,16 @@ static void build_taxes(struct reference_build *b)
         };
         if (str_eq(row->country, STR("*")) && b->made->tax_everywhere == i)
             b->made->tax_everywhere++;
+        if (i > 0 && taxes[i].key <= taxes[i - 1].key)
+            return reference_refuse(b, "taxes %s and %s are out of order or the same", taxes[i - 1].code, taxes[i].code);
     }
     b->made->taxes = taxes;
     b->made->tax_count = (uint16_t)rows->count;
+    return true;
 }
 
 bool reference_build_sale(struct reference_build *b)
 {
     build_airlines(b);
-    build_taxes(b);
-    return build_aircraft(b) && build_brands(b) && build_buckets(b);
+    return build_taxes(b) && build_aircraft(b) && build_brands(b) && build_buckets(b);
 }

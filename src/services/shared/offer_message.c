@@ -202,17 +202,23 @@ static Faregate__V1__Journey *paint_journey(const struct painter *p, const struc
     return &m->journey;
 }
 
-Faregate__V1__Journey **offer_journeys(const struct app *app, struct arena *arena, const struct offer *o, size_t *ret_count)
+static Faregate__V1__Journey **paint_journeys(const struct painter *p, size_t *ret_count)
 {
-    const struct painter p = painter_of(app, arena, o);
-    Faregate__V1__Journey **list = arena_array(arena, o->segment_count, sizeof *list);
+    const struct offer *o = p->offer;
+    Faregate__V1__Journey **list = arena_array(p->arena, o->segment_count, sizeof *list);
     *ret_count = 0;
     for (size_t i = 0, end; i < o->segment_count; i = end) {
         for (end = i + 1; end < o->segment_count && o->segments[end].slice == o->segments[i].slice;)
             end++;
-        list[(*ret_count)++] = paint_journey(&p, &o->segments[i], end - i);
+        list[(*ret_count)++] = paint_journey(p, &o->segments[i], end - i);
     }
     return list;
+}
+
+Faregate__V1__Journey **offer_journeys(const struct app *app, struct arena *arena, const struct offer *o, size_t *ret_count)
+{
+    const struct painter p = painter_of(app, arena, o);
+    return paint_journeys(&p, ret_count);
 }
 
 Faregate__V1__FareCondition **offer_conditions(struct arena *arena, const struct offer *o, size_t *ret_count)
@@ -383,7 +389,7 @@ Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena, c
     Faregate__V1__Offer *m = arena_alloc(arena, sizeof *m);
     faregate__v1__offer__init(m);
     m->name = arena_dup(arena, name);
-    m->journeys = offer_journeys(app, arena, o, &m->n_journeys);
+    m->journeys = paint_journeys(&p, &m->n_journeys);
     m->price = paint_price(&p);
     m->conditions = paint_conditions(&p, o->unit_minor[PASSENGER_ADULT - 1]);
     m->n_conditions = CONDITION_COUNT;
