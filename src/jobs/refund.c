@@ -1,6 +1,6 @@
 /* Refunds that are due: sent if they were only set aside, else asked for. One internal call per claimed refund.
- * What must stay true: a refund is sent under a new key only after the provider, which lists a payment's refunds at once,
- * has not known it for a while. */
+ * What must stay true: a refund is sent under a new key only after the provider, which lists a payment's refunds as soon
+ * as they are made, does not know it although the request that might have made it has long ended. */
 #include "jobs/internal.h"
 
 struct refund {
@@ -29,6 +29,16 @@ static enum step ask(struct call *c)
     return STEP_NEXT;
 }
 
+static void not_found(struct call *c)
+{
+    struct refund *s = c->state;
+    const struct jobs_item *item = call_request(c);
+    int64_t rest_s = checkout_patience_s(app_of(c)) - item->age_s;
+    bool again = rest_s <= 0;
+    payment_refund_wait(c, &s->settled.wait, item->booking_id, item->id, again ? STR("RESERVED") : STR("UNKNOWN"),
+                        (struct str){0}, again, again ? 0 : (int32_t)rest_s);
+}
+
 static enum step settle(struct call *c)
 {
     struct refund *s = c->state;
@@ -37,8 +47,8 @@ static enum step settle(struct call *c)
     call_note(c, "provider", "%s", provider_outcome_name(s->answer.outcome));
     if (s->answer.outcome == PROVIDER_NOT_SENT && !s->sends)
         s->answer.outcome = PROVIDER_UNKNOWN; /* only the inquiry was not sent */
-    if (s->answer.outcome == PROVIDER_NOT_FOUND && item->age_s >= (int64_t)app_of(c)->limits.provider_visibility_seconds)
-        payment_refund_wait(c, &s->settled.wait, item->booking_id, item->id, STR("RESERVED"), (struct str){0}, true, 0);
+    if (s->answer.outcome == PROVIDER_NOT_FOUND)
+        not_found(c);
     else
         checkout_settle_refund(c, &s->settled, item->booking_id, &s->refund, &s->answer, item->inquiry_count);
     return STEP_NEXT;

@@ -1,15 +1,16 @@
-/* CreateBooking: takes the seats of an offer for a party, on every flight or on none.
- * One batched statement in the common case; chosen seats make it a transaction of two.
+/* CreateBooking: takes the seats of an offer for a party, on every flight or on none; INSTANT pays in the same call.
+ * One batched statement in the common case; chosen seats make it a transaction of two; paying adds the steps of checkout.
  * What must stay true: an answer is a booking that is in the database; the same request_id never books twice. */
 #include "base/check.h"
 #include "domain/locator.h"
 #include "services/booking/internal.h"
-#include "services/shared/idempotency.h"
+#include "services/shared/checkout.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
 #include "services/shared/timestamp.h"
 
 struct create {
+    struct checkout checkout; /* first: the shared steps of INSTANT work on it */
     const Faregate__V1__CreateBookingRequest *req;
     struct offer offer;
     struct uuid booking_id;
@@ -21,7 +22,13 @@ struct create {
     struct booking_claim_seats_row seats;
     struct idempotency earlier;
     struct booking_get_row booking;
+    struct booking_read paid;
 };
+
+static bool is_instant(const struct create *s)
+{
+    return s->req->mode == FAREGATE__V1__CREATE_BOOKING_REQUEST__MODE__INSTANT;
+}
 
 /* ---- the request against the offer ------------------------------------------------------------------------------ */
 
@@ -67,9 +74,8 @@ static enum step check(struct call *c)
     struct create *s = c->state;
     const struct app *app = app_of(c);
     s->req = call_request(c);
-    if (s->req->mode == FAREGATE__V1__CREATE_BOOKING_REQUEST__MODE__INSTANT)
-        return call_fail_field(c, REASON_FIELD_INVALID, "mode",
-                               "INSTANT is not offered yet: HOLD, then CreatePaymentIntent with confirm");
+    if (is_instant(s) && (!s->req->payment || s->req->payment->payment_method[0] == '\0'))
+        return call_fail_field(c, REASON_FIELD_INVALID, "payment", "is needed with INSTANT");
     if (offer_open(app, str_of(s->req->offer), &s->offer) < 0)
         return call_fail_field(c, REASON_OFFER_INVALID, "offer", "is not an offer of this installation");
     if (!check_total(c) || !booking_check_passengers(c, s->req, &s->offer) || !booking_check_seats(c, s->req, &s->offer))
@@ -199,13 +205,25 @@ static enum step read_again(struct call *c)
     return STEP_NEXT;
 }
 
+/* A repeated INSTANT goes on where the first attempt stopped: its payment has a claim of its own. */
+static enum step go_on(struct call *c)
+{
+    struct create *s = c->state;
+    s->booking_id = s->earlier.row.resource;
+    return STEP_NEXT;
+}
+
 static enum step answer(struct call *c)
 {
     struct create *s = c->state;
     if (!s->hold.claimed)
-        return idempotency_replay(c, &s->earlier, IDEMPOTENT_CREATE_BOOKING, read_again);
+        return idempotency_replay(c, &s->earlier, IDEMPOTENT_CREATE_BOOKING, is_instant(s) ? go_on : read_again);
     if (s->req->n_seat_selections > 0 && (size_t)s->seats.taken < s->req->n_seat_selections)
         return call_fail(c, REASON_SEAT_TAKEN);
+    if (is_instant(s)) {
+        call_commit(c); /* the seats are held, whatever becomes of the payment */
+        return STEP_NEXT;
+    }
     struct booking_view view = as_created(c, s->booking_id, str_of(s->locator), s->snapshot, s->passengers,
                                           s->hold.create_time, s->hold.due_time);
     return reply_created(c, &view);
@@ -216,6 +234,8 @@ static enum step answer_again(struct call *c)
 {
     struct create *s = c->state;
     const struct booking_get_row *b = &s->booking;
+    if (is_instant(s))
+        return STEP_NEXT;
     if (!b->found)
         return call_fail(c, REASON_NOT_FOUND);
     struct booking_view view =
@@ -223,8 +243,44 @@ static enum step answer_again(struct call *c)
     return reply_created(c, &view);
 }
 
+/* ---- INSTANT ---------------------------------------------------------------------------------------------------- */
+
+static enum step pay(struct call *c)
+{
+    struct create *s = c->state;
+    struct checkout *k = &s->checkout;
+    k->booking_id = s->booking_id;
+    k->intent_id = uuid_v7(app_of(c)->clock);
+    k->method = IDEMPOTENT_CREATE_BOOKING_PAYMENT;
+    k->method_token = str_of(s->req->payment->payment_method);
+    k->is_new = true;
+    k->has_amount = true;
+    k->amount_minor = s->offer.total_minor;
+    k->currency = str_of(s->offer.currency);
+    return checkout_start(c);
+}
+
+/* Paid or not, the booking is there: what became of the payment is its state. */
+static enum step read_paid(struct call *c)
+{
+    struct create *s = c->state;
+    s->paid.booking_id = s->booking_id;
+    booking_read_start(c, &s->paid);
+    return STEP_NEXT;
+}
+
+static enum step answer_paid(struct call *c)
+{
+    const struct create *s = c->state;
+    return booking_read_answer(c, &s->paid);
+}
+
 static const struct step_def steps[] = {
-    STEP(check), STEP(hold), STEP(judge), STEP(answer), STEP(answer_again),
+    STEP(check),           STEP(hold),      STEP(judge),
+    STEP(answer),          STEP(answer_again), /* HOLD ends here */
+    STEP(pay),             STEP(checkout_authorise), STEP(checkout_settle),
+    STEP(checkout_capture), STEP(checkout_record),   STEP(read_paid),
+    STEP(answer_paid),
 };
 
 const struct rpc_handler booking_create_booking = {

@@ -4,22 +4,20 @@
 #include "services/shared/names.h"
 #include "services/shared/timestamp.h"
 
-struct get_booking {
-    struct uuid booking_id;
-    struct booking_get_row row;
-    struct booking_tickets_rows tickets;
-    struct booking_seats_rows seats;
-};
+void booking_read_start(struct call *c, struct booking_read *r)
+{
+    booking_get(c, &r->row, r->booking_id);
+    booking_tickets(c, &r->tickets, r->booking_id);
+    booking_seats(c, &r->seats, r->booking_id);
+}
 
 static enum step read_rows(struct call *c)
 {
-    struct get_booking *s = c->state;
+    struct booking_read *r = c->state;
     const Faregate__V1__GetBookingRequest *req = call_request(c);
-    if (!name_take(c, "name", req->name, "bookings/{uuid}", &s->booking_id))
+    if (!name_take(c, "name", req->name, "bookings/{uuid}", &r->booking_id))
         return STEP_DONE;
-    booking_get(c, &s->row, s->booking_id);
-    booking_tickets(c, &s->tickets, s->booking_id);
-    booking_seats(c, &s->seats, s->booking_id);
+    booking_read_start(c, r);
     return STEP_NEXT;
 }
 
@@ -47,22 +45,21 @@ static Faregate__V1__Coupon__State coupon_state(char letter)
     }
 }
 
-static const char *seat_of(struct call *c, int32_t segment, int32_t passenger)
+static const char *seat_of(struct call *c, const struct booking_read *r, int32_t segment, int32_t passenger)
 {
-    struct get_booking *s = c->state;
-    for (uint32_t i = 0; i < s->seats.count; i++)
-        if (s->seats.rows[i].segment == segment && s->seats.rows[i].passenger == passenger)
-            return arena_dup(&c->arena, s->seats.rows[i].seat);
+    for (uint32_t i = 0; i < r->seats.count; i++)
+        if (r->seats.rows[i].segment == segment && r->seats.rows[i].passenger == passenger)
+            return arena_dup(&c->arena, r->seats.rows[i].seat);
     return NULL;
 }
 
-static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking_tickets_row *row, const struct offer *offer)
+static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking_read *r, const struct booking_tickets_row *row,
+                                            const struct offer *offer)
 {
-    struct get_booking *s = c->state;
     Faregate__V1__Ticket *t = arena_alloc(&c->arena, sizeof *t);
     faregate__v1__ticket__init(t);
     t->number = arena_dup(&c->arena, row->number);
-    t->name = arena_printf(&c->arena, "%s/tickets/%s", name_make(&c->arena, "bookings", s->booking_id), t->number);
+    t->name = arena_printf(&c->arena, "%s/tickets/%s", name_make(&c->arena, "bookings", r->booking_id), t->number);
     /* The serial number modulo 7, as printed behind it on paper. */
     int64_t serial;
     if (row->number.n == 13 && str_int64((struct str){row->number.p + 3, 10}, 0, INT64_MAX, &serial) == 0)
@@ -77,7 +74,7 @@ static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking
         coupon->segment_index = (int32_t)t->n_coupons;
         if (t->n_coupons < offer->segment_count)
             coupon->flight = name_make(&c->arena, "flights", offer->segments[t->n_coupons].flight_id);
-        const char *seat = seat_of(c, coupon->number, row->passenger);
+        const char *seat = seat_of(c, r, coupon->number, row->passenger);
         if (seat)
             coupon->seat = arena_dup(&c->arena, str_of(seat));
         coupon->state = coupon_state(row->coupons.p[t->n_coupons]);
@@ -86,23 +83,21 @@ static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking
     return t;
 }
 
-static void add_tickets(struct call *c, Faregate__V1__Booking *m)
+static void add_tickets(struct call *c, const struct booking_read *r, Faregate__V1__Booking *m)
 {
-    struct get_booking *s = c->state;
     struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
-    if (s->tickets.count == 0 || offer_open(app_of(c), s->row.offer, offer) < 0)
+    if (r->tickets.count == 0 || offer_open(app_of(c), r->row.offer, offer) < 0)
         return;
-    m->tickets = arena_array(&c->arena, s->tickets.count, sizeof *m->tickets);
-    for (; m->n_tickets < s->tickets.count; m->n_tickets++)
-        m->tickets[m->n_tickets] = ticket_message(c, &s->tickets.rows[m->n_tickets], offer);
+    m->tickets = arena_array(&c->arena, r->tickets.count, sizeof *m->tickets);
+    for (; m->n_tickets < r->tickets.count; m->n_tickets++)
+        m->tickets[m->n_tickets] = ticket_message(c, r, &r->tickets.rows[m->n_tickets], offer);
 }
 
-static void add_seats(struct call *c, Faregate__V1__Booking *m)
+static void add_seats(struct call *c, const struct booking_read *r, Faregate__V1__Booking *m)
 {
-    struct get_booking *s = c->state;
-    m->seats = arena_array(&c->arena, s->seats.count + 1, sizeof *m->seats);
-    for (; m->n_seats < s->seats.count; m->n_seats++) {
-        const struct booking_seats_row *row = &s->seats.rows[m->n_seats];
+    m->seats = arena_array(&c->arena, r->seats.count + 1, sizeof *m->seats);
+    for (; m->n_seats < r->seats.count; m->n_seats++) {
+        const struct booking_seats_row *row = &r->seats.rows[m->n_seats];
         Faregate__V1__SeatSelection *seat = arena_alloc(&c->arena, sizeof *seat);
         faregate__v1__seat_selection__init(seat);
         seat->segment_index = row->segment - 1;
@@ -112,17 +107,21 @@ static void add_seats(struct call *c, Faregate__V1__Booking *m)
     }
 }
 
-static enum step answer(struct call *c)
+enum step booking_read_answer(struct call *c, const struct booking_read *r)
 {
-    struct get_booking *s = c->state;
-    if (!s->row.found || !booking_may_read(c, s->row.user_id))
+    if (!r->row.found || !booking_may_read(c, r->row.user_id))
         return call_fail(c, REASON_NOT_FOUND);
-    struct booking_view view = BOOKING_VIEW_OF(&s->row);
+    struct booking_view view = BOOKING_VIEW_OF(&r->row);
     Faregate__V1__Booking *m = booking_changing(&c->arena, &view);
-    add_tickets(c, m);
-    add_seats(c, m);
+    add_tickets(c, r, m);
+    add_seats(c, r, m);
     struct str bytes = booking_bytes(c, &view, m);
     return call_reply_bytes(c, (const uint8_t *)bytes.p, bytes.n);
+}
+
+static enum step answer(struct call *c)
+{
+    return booking_read_answer(c, c->state);
 }
 
 static const struct step_def steps[] = {
@@ -132,5 +131,5 @@ static const struct step_def steps[] = {
 
 const struct rpc_handler booking_get_booking = {
     .method = "GetBooking",
-    RPC_STEPS(steps, struct get_booking),
+    RPC_STEPS(steps, struct booking_read),
 };

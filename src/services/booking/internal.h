@@ -58,6 +58,16 @@ struct str booking_bytes(struct call *c, const struct booking_view *view, const 
 
 Faregate__V1__Booking__State booking_state_of(struct str state);
 
+/* get_booking.c: a booking with everything that belongs to it. Start, and answer in the next step. */
+struct booking_read {
+    struct uuid booking_id;
+    struct booking_get_row row;
+    struct booking_tickets_rows tickets;
+    struct booking_seats_rows seats;
+};
+void booking_read_start(struct call *c, struct booking_read *r);
+enum step booking_read_answer(struct call *c, const struct booking_read *r);
+
 /* create_passengers.c: the request's passengers against the offer. False: the call has failed. */
 bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingRequest *req, const struct offer *offer);
 

@@ -3,6 +3,8 @@
  * had no effect fails. */
 #include "services/payment/internal.h"
 
+#define PUSHBACK_MS 1000 /* before a provider that cannot be reached is tried again */
+
 static enum step read_intent(struct call *c)
 {
     struct pay *s = c->state;
@@ -33,6 +35,7 @@ enum step pay_answer(struct call *c)
     case CHECKOUT_REPEATED:
         return pay_replay(c);
     case CHECKOUT_UNAVAILABLE:
+        call_fail_pushback(c, PUSHBACK_MS);
         return call_fail(c, REASON_PROVIDER_UNAVAILABLE);
     case CHECKOUT_DONE:
         break;

@@ -23,6 +23,7 @@ enum idempotent_method {
     IDEMPOTENT_CREATE_PAYMENT_INTENT = 8,
     IDEMPOTENT_CONFIRM_PAYMENT_INTENT = 9,
     IDEMPOTENT_CREATE_REFUND = 10,
+    IDEMPOTENT_CREATE_BOOKING_PAYMENT = 11, /* of INSTANT: the second half of the same request */
 };
 
 /* In the call's state, zeroed at start. After a replay, @row.resource is what the first attempt

@@ -1,4 +1,5 @@
-/* google.type.Money from and to minor units. Every service that shows or takes an amount calls it. */
+/* google.type.Money from and to minor units. Every service that shows or takes an amount calls it.
+ */
 #pragma once
 
 #include "base/arena.h"
@@ -8,6 +9,7 @@
 
 Google__Type__Money *money_message(struct arena *arena, int64_t minor, struct str currency);
 
-/* The amount in a field of the request. False: the call has failed with AMOUNT_INVALID naming @field, return STEP_DONE. */
-bool money_take(struct call *c, const char *field, const Google__Type__Money *money, int64_t *ret_minor,
-                struct str *ret_currency);
+/* The amount in a field of the request. False: the call has failed with AMOUNT_INVALID naming
+ * @field, return STEP_DONE. */
+bool money_take(struct call *c, const char *field, const Google__Type__Money *money,
+                int64_t *ret_minor, struct str *ret_currency);

@@ -1,6 +1,7 @@
-/* An offer as bytes, sealed: "offers/" and base64url of 16 bytes of HMAC-SHA256 and the fields in order. Numbers are
- * varints, codes their letters. Search seals, GetOffer, bookings and refunds open. What must stay true: an older layout
- * stays readable for as long as bookings hold names of it (the first byte tells). */
+/* An offer as bytes, sealed: "offers/" and base64url of 16 bytes of HMAC-SHA256 and the fields in
+ * order. Numbers are varints, codes their letters. Search seals, GetOffer, bookings and refunds
+ * open. What must stay true: an older layout stays readable for as long as bookings hold names of
+ * it (the first byte tells). */
 #include "services/shared/offer.h"
 
 #include <errno.h>
@@ -18,9 +19,12 @@
 #define PREFIX "offers/"
 #define EPOCH_S INT64_C(1700000000) /* keeps instants short */
 
-static_assert(HEAD_BYTES_MAX + OFFER_TAXES_MAX * TAX_BYTES_MAX + OFFER_SEGMENTS_MAX * SEGMENT_BYTES_MAX <= BODY_BYTES_MAX +
-              64, "fields fit");
-static_assert(sizeof PREFIX + BASE64URL_LEN(TAG_BYTES + BODY_BYTES_MAX) <= 2048, "GetOffer takes names up to 2048");
+static_assert(HEAD_BYTES_MAX + OFFER_TAXES_MAX * TAX_BYTES_MAX +
+                      OFFER_SEGMENTS_MAX * SEGMENT_BYTES_MAX <=
+                  BODY_BYTES_MAX + 64,
+              "fields fit");
+static_assert(sizeof PREFIX + BASE64URL_LEN(TAG_BYTES + BODY_BYTES_MAX) <= 2048,
+              "GetOffer takes names up to 2048");
 
 /* ---- writing ---- */
 
@@ -258,7 +262,8 @@ int offer_open(const struct app *app, struct str name, struct offer *ret_offer)
 {
     uint8_t sealed[TAG_BYTES + BODY_BYTES_MAX], tag[SEAL_BYTES];
     size_t bytes = 0;
-    if (!str_skip(&name, STR(PREFIX)) || base64url_decode(name, sizeof sealed, sealed, &bytes) < 0 || bytes <= TAG_BYTES)
+    if (!str_skip(&name, STR(PREFIX)) ||
+        base64url_decode(name, sizeof sealed, sealed, &bytes) < 0 || bytes <= TAG_BYTES)
         return -EINVAL;
     struct str body = str_bytes(sealed + TAG_BYTES, bytes - TAG_BYTES);
     tag_make(app, body, tag);
@@ -272,8 +277,9 @@ int offer_open(const struct app *app, struct str name, struct offer *ret_offer)
     return 0;
 }
 
-void offer_refund(const struct app *app, const struct offer *o, int64_t captured_minor, int64_t booked_s, int64_t now_s,
-                  int64_t *ret_refund_minor, int64_t *ret_penalty_minor)
+void offer_refund(const struct app *app, const struct offer *o, int64_t captured_minor,
+                  int64_t booked_s, int64_t now_s, int64_t *ret_refund_minor,
+                  int64_t *ret_penalty_minor)
 {
     (void)app; /* the terms are the offer's own: a change of brands does not reach what was sold */
     struct fare_refund_question q = {

@@ -1,6 +1,7 @@
-/* Offers without a table: an offer's name is the whole priced snapshot, sealed with the installation's key.
- * Search makes them, GetOffer and CreateBooking open them; nothing is written until something is bought.
- * What must stay true: what offer_seal put in comes out of offer_open unchanged or not at all. */
+/* Offers without a table: an offer's name is the whole priced snapshot, sealed with the
+ * installation's key. Search makes them, GetOffer and CreateBooking open them; nothing is written
+ * until something is bought. What must stay true: what offer_seal put in comes out of offer_open
+ * unchanged or not at all. */
 #pragma once
 
 #include <stdbool.h>
@@ -30,9 +31,9 @@ struct offer_segment {
     int64_t arrival_s;
     int16_t departure_offset_min;
     int16_t arrival_offset_min;
-    uint8_t slice;       /* which journey of the request it belongs to: 0, 1, ... */
+    uint8_t slice; /* which journey of the request it belongs to: 0, 1, ... */
     uint16_t distance_km;
-    int64_t fare_minor;  /* of one adult */
+    int64_t fare_minor; /* of one adult */
 };
 
 /* A tax or charge as every passenger with a seat pays it; infants on a lap pay none. */
@@ -44,20 +45,21 @@ struct offer_tax {
 };
 
 struct offer {
-    uint8_t cabin;                /* faregate.v1.Cabin */
-    uint8_t brand;                /* index in the reference data; REFERENCE_BRAND_NONE: no longer known */
-    uint16_t brand_key;           /* what is sealed in place of the index */
+    uint8_t cabin;      /* faregate.v1.Cabin */
+    uint8_t brand;      /* index in the reference data; REFERENCE_BRAND_NONE: no longer known */
+    uint16_t brand_key; /* what is sealed in place of the index */
     uint8_t adults, children, lap_infants, seat_infants;
     uint8_t segment_count;
     uint8_t tax_count;
     uint8_t bookable_seats;
     char currency[4];
     struct fare_terms terms;
-    int64_t unit_minor[FARE_TYPES]; /* fare of one passenger, by passenger type minus one; 0 where there is none */
-    int64_t base_minor;           /* all passengers, before taxes */
+    int64_t unit_minor[FARE_TYPES]; /* fare of one passenger, by passenger type minus one; 0 where
+                                       there is none */
+    int64_t base_minor;             /* all passengers, before taxes */
     int64_t tax_minor;
     int64_t total_minor;
-    int64_t fx_rate_micro;        /* 0: sold in the currency that it is filed in */
+    int64_t fx_rate_micro; /* 0: sold in the currency that it is filed in */
     int64_t fx_quote_s;
     int64_t expire_s;
     struct offer_tax taxes[OFFER_TAXES_MAX];
@@ -83,20 +85,28 @@ void offer_total(struct offer *offer);
 /* "offers/..." in the arena. */
 struct str offer_seal(const struct app *app, struct arena *arena, const struct offer *offer);
 
-/* 0, or -EINVAL when the name is not one that this installation sealed. Expiry is the caller's business. */
+/* 0, or -EINVAL when the name is not one that this installation sealed. Expiry is the caller's
+ * business. */
 int offer_open(const struct app *app, struct str name, struct offer *ret_offer);
 
-/* The message, in the arena, with prices broken down from the offer itself. @name is what offer_seal gave. */
-Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena, const struct offer *offer, struct str name);
+/* The message, in the arena, with prices broken down from the offer itself. @name is what
+ * offer_seal gave. */
+Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena,
+                                   const struct offer *offer, struct str name);
 
 /* Its parts, which a booking has too. */
-Faregate__V1__PriceBreakdown *offer_price(const struct app *app, struct arena *arena, const struct offer *offer);
-Faregate__V1__Journey **offer_journeys(const struct app *app, struct arena *arena, const struct offer *offer,
-                                       size_t *ret_count);
-Faregate__V1__FareCondition **offer_conditions(struct arena *arena, const struct offer *offer, size_t *ret_count);
-Faregate__V1__BaggageAllowance **offer_allowances(struct arena *arena, const struct offer *offer, size_t *ret_count);
+Faregate__V1__PriceBreakdown *offer_price(const struct app *app, struct arena *arena,
+                                          const struct offer *offer);
+Faregate__V1__Journey **offer_journeys(const struct app *app, struct arena *arena,
+                                       const struct offer *offer, size_t *ret_count);
+Faregate__V1__FareCondition **offer_conditions(struct arena *arena, const struct offer *offer,
+                                               size_t *ret_count);
+Faregate__V1__BaggageAllowance **offer_allowances(struct arena *arena, const struct offer *offer,
+                                                  size_t *ret_count);
 
-/* What the brand's conditions give back when the booking is cancelled before departure: refund and penalty add up to
+/* What the brand's conditions give back when the booking is cancelled before departure: refund and
+ * penalty add up to
  * @captured_minor. @booked_s, @now_s: for the 24-hour rule. */
-void offer_refund(const struct app *app, const struct offer *offer, int64_t captured_minor, int64_t booked_s, int64_t now_s,
-                  int64_t *ret_refund_minor, int64_t *ret_penalty_minor);
+void offer_refund(const struct app *app, const struct offer *offer, int64_t captured_minor,
+                  int64_t booked_s, int64_t now_s, int64_t *ret_refund_minor,
+                  int64_t *ret_penalty_minor);

@@ -1,5 +1,6 @@
-/* An offer as messages: prices, journeys, conditions. Search renders ten of them per call, so each part is one piece of
- * memory. What must stay true: the same offer renders to the same bytes, but for what "now" decides (payment terms). */
+/* An offer as messages: prices, journeys, conditions. Search renders ten of them per call, so each
+ * part is one piece of memory. What must stay true: the same offer renders to the same bytes, but
+ * for what "now" decides (payment terms). */
 #include "base/check.h"
 #include "domain/money.h"
 #include "services/reference.h"
@@ -23,14 +24,18 @@ struct painter {
     int64_t scale; /* minor units of one unit */
 };
 
-static struct painter painter_of(const struct app *app, struct arena *arena, const struct offer *offer)
+static struct painter painter_of(const struct app *app, struct arena *arena,
+                                 const struct offer *offer)
 {
     static const int64_t powers[] = {1, 10, 100, 1000};
     struct str currency = str_of(offer->currency);
     int exponent = money_exponent(currency);
     CHECK(exponent >= 0 && exponent <= 3);
-    return (struct painter){
-        .app = app, .arena = arena, .offer = offer, .currency = arena_dup(arena, currency), .scale = powers[exponent]};
+    return (struct painter){.app = app,
+                            .arena = arena,
+                            .offer = offer,
+                            .currency = arena_dup(arena, currency),
+                            .scale = powers[exponent]};
 }
 
 static Google__Type__Money *paint_money(const struct painter *p, int64_t minor)
@@ -47,9 +52,11 @@ static Google__Type__Money *paint_money(const struct painter *p, int64_t minor)
 
 #define FARE_BASIS_BYTES 8
 /* YLGT0GB: class, family, no minimum stay, country of departure. */
-static void put_fare_basis(char ret_text[static FARE_BASIS_BYTES], char booking_class, const char *brand, const char *country)
+static void put_fare_basis(char ret_text[static FARE_BASIS_BYTES], char booking_class,
+                           const char *brand, const char *country)
 {
-    static const char *const families[][2] = {{"LIGHT", "LGT"}, {"STANDARD", "STD"}, {"FLEX", "FLX"}};
+    static const char *const families[][2] = {
+        {"LIGHT", "LGT"}, {"STANDARD", "STD"}, {"FLEX", "FLX"}};
     struct str rest = str_of(brand);
     while (rest.n > 0 && memchr(rest.p, '_', rest.n))
         str_cut(&rest, '_');
@@ -87,10 +94,13 @@ static char *brand_code(const struct painter *p)
     return p->offer->brand < r->brand_count ? r->brands[p->offer->brand].code : NULL;
 }
 
-static void paint_times(const struct painter *p, const struct offer_segment *s, struct segment_piece *m)
+static void paint_times(const struct painter *p, const struct offer_segment *s,
+                        struct segment_piece *m)
 {
-    const struct reference_airport *origin = reference_airport(p->app->reference, str_of(s->origin));
-    const struct reference_airport *destination = reference_airport(p->app->reference, str_of(s->destination));
+    const struct reference_airport *origin =
+        reference_airport(p->app->reference, str_of(s->origin));
+    const struct reference_airport *destination =
+        reference_airport(p->app->reference, str_of(s->destination));
     google__protobuf__timestamp__init(&m->departure);
     google__protobuf__timestamp__init(&m->arrival);
     google__protobuf__duration__init(&m->duration);
@@ -144,8 +154,10 @@ static Faregate__V1__Segment *paint_segment(const struct painter *p, const struc
     return &m->segment;
 }
 
-static Faregate__V1__FareCondition *condition(const struct painter *p, Faregate__V1__FareCondition__Kind kind,
-                                              Faregate__V1__FareCondition__Permission permission, int64_t penalty_minor)
+static Faregate__V1__FareCondition *condition(const struct painter *p,
+                                              Faregate__V1__FareCondition__Kind kind,
+                                              Faregate__V1__FareCondition__Permission permission,
+                                              int64_t penalty_minor)
 {
     Faregate__V1__FareCondition *m = arena_alloc(p->arena, sizeof *m);
     faregate__v1__fare_condition__init(m);
@@ -161,20 +173,27 @@ static Faregate__V1__FareCondition **paint_conditions(const struct painter *p, i
 {
     const struct fare_terms *t = &p->offer->terms;
     Faregate__V1__FareCondition **list = arena_array(p->arena, CONDITION_COUNT, sizeof(void *));
-    const Faregate__V1__FareCondition__Permission yes = FAREGATE__V1__FARE_CONDITION__PERMISSION__ALLOWED;
-    const Faregate__V1__FareCondition__Permission no = FAREGATE__V1__FARE_CONDITION__PERMISSION__NOT_ALLOWED;
-    list[0] = condition(p, FAREGATE__V1__FARE_CONDITION__KIND__REFUND_BEFORE_DEPARTURE, t->refundable ? yes : no,
+    const Faregate__V1__FareCondition__Permission yes =
+        FAREGATE__V1__FARE_CONDITION__PERMISSION__ALLOWED;
+    const Faregate__V1__FareCondition__Permission no =
+        FAREGATE__V1__FARE_CONDITION__PERMISSION__NOT_ALLOWED;
+    list[0] = condition(p, FAREGATE__V1__FARE_CONDITION__KIND__REFUND_BEFORE_DEPARTURE,
+                        t->refundable ? yes : no,
                         t->refundable ? fare_share(fare_minor, t->refund_penalty_permille) : 0);
-    list[1] = condition(p, FAREGATE__V1__FARE_CONDITION__KIND__CHANGE_BEFORE_DEPARTURE, t->changeable ? yes : no,
+    list[1] = condition(p, FAREGATE__V1__FARE_CONDITION__KIND__CHANGE_BEFORE_DEPARTURE,
+                        t->changeable ? yes : no,
                         t->changeable ? fare_share(fare_minor, t->change_penalty_permille) : 0);
-    /* Brands say nothing about no-shows: not known, unless nothing comes back in the first place. */
-    list[2] = condition(p, FAREGATE__V1__FARE_CONDITION__KIND__REFUND_AFTER_DEPARTURE,
-                        t->refundable ? FAREGATE__V1__FARE_CONDITION__PERMISSION__PERMISSION_UNSPECIFIED : no, 0);
+    /* Brands say nothing about no-shows: not known, unless nothing comes back in the first place.
+     */
+    list[2] = condition(
+        p, FAREGATE__V1__FARE_CONDITION__KIND__REFUND_AFTER_DEPARTURE,
+        t->refundable ? FAREGATE__V1__FARE_CONDITION__PERMISSION__PERMISSION_UNSPECIFIED : no, 0);
     list[3] = condition(p, FAREGATE__V1__FARE_CONDITION__KIND__SEAT_SELECTION, yes, 0);
     return list;
 }
 
-static Faregate__V1__Journey *paint_journey(const struct painter *p, const struct offer_segment *s, size_t count)
+static Faregate__V1__Journey *paint_journey(const struct painter *p, const struct offer_segment *s,
+                                            size_t count)
 {
     struct {
         Faregate__V1__Journey journey;
@@ -197,8 +216,8 @@ static Faregate__V1__Journey *paint_journey(const struct painter *p, const struc
         m->journey.fare_brand = brand_code(p);
     m->journey.conditions = paint_conditions(p, fare_minor);
     m->journey.n_conditions = CONDITION_COUNT;
-    m->journey.arrival_day_offset =
-        local_day(last->arrival_s + last->arrival_offset_min * 60) - local_day(s->departure_s + s->departure_offset_min * 60);
+    m->journey.arrival_day_offset = local_day(last->arrival_s + last->arrival_offset_min * 60) -
+                                    local_day(s->departure_s + s->departure_offset_min * 60);
     return &m->journey;
 }
 
@@ -215,13 +234,15 @@ static Faregate__V1__Journey **paint_journeys(const struct painter *p, size_t *r
     return list;
 }
 
-Faregate__V1__Journey **offer_journeys(const struct app *app, struct arena *arena, const struct offer *o, size_t *ret_count)
+Faregate__V1__Journey **offer_journeys(const struct app *app, struct arena *arena,
+                                       const struct offer *o, size_t *ret_count)
 {
     const struct painter p = painter_of(app, arena, o);
     return paint_journeys(&p, ret_count);
 }
 
-Faregate__V1__FareCondition **offer_conditions(struct arena *arena, const struct offer *o, size_t *ret_count)
+Faregate__V1__FareCondition **offer_conditions(struct arena *arena, const struct offer *o,
+                                               size_t *ret_count)
 {
     const struct painter p = painter_of(NULL, arena, o);
     *ret_count = CONDITION_COUNT;
@@ -236,7 +257,8 @@ static void paint_taxes(const struct painter *p, Faregate__V1__PriceBreakdown *m
     m->taxes = arena_array(p->arena, o->tax_count + 1u, sizeof *m->taxes);
     for (uint8_t i = 0; i < o->tax_count; i++) {
         const struct offer_tax *t = &o->taxes[i];
-        const struct reference_tax *known = reference_tax(p->app->reference, str_of(t->country), str_of(t->code));
+        const struct reference_tax *known =
+            reference_tax(p->app->reference, str_of(t->country), str_of(t->code));
         Faregate__V1__Tax *tax = arena_alloc(p->arena, sizeof *tax);
         faregate__v1__tax__init(tax);
         tax->code = known ? known->code : arena_dup(p->arena, str_of(t->code));
@@ -282,7 +304,8 @@ static Google__Protobuf__Timestamp *paint_instant(const struct painter *p, int64
 /* Millionths as a decimal number without idle zeros. */
 static char *rate_text(struct arena *arena, int64_t rate_micro)
 {
-    char *text = arena_printf(arena, "%lld.%06lld", (long long)(rate_micro / 1000000), (long long)(rate_micro % 1000000));
+    char *text = arena_printf(arena, "%lld.%06lld", (long long)(rate_micro / 1000000),
+                              (long long)(rate_micro % 1000000));
     size_t n = strlen(text);
     while (text[n - 1] == '0')
         text[--n] = '\0';
@@ -315,7 +338,8 @@ static Faregate__V1__PriceBreakdown *paint_price(const struct painter *p)
     return m;
 }
 
-Faregate__V1__PriceBreakdown *offer_price(const struct app *app, struct arena *arena, const struct offer *offer)
+Faregate__V1__PriceBreakdown *offer_price(const struct app *app, struct arena *arena,
+                                          const struct offer *offer)
 {
     const struct painter p = painter_of(app, arena, offer);
     return paint_price(&p);
@@ -323,9 +347,11 @@ Faregate__V1__PriceBreakdown *offer_price(const struct app *app, struct arena *a
 
 /* ---- the whole ---- */
 
-Faregate__V1__BaggageAllowance **offer_allowances(struct arena *arena, const struct offer *o, size_t *ret_count)
+Faregate__V1__BaggageAllowance **offer_allowances(struct arena *arena, const struct offer *o,
+                                                  size_t *ret_count)
 {
-    Faregate__V1__BaggageAllowance **list = arena_array(arena, (size_t)FARE_TYPES * 2, sizeof *list);
+    Faregate__V1__BaggageAllowance **list =
+        arena_array(arena, (size_t)FARE_TYPES * 2, sizeof *list);
     *ret_count = 0;
     for (unsigned type = PASSENGER_ADULT; type <= PASSENGER_INFANT_IN_SEAT; type++) {
         if (offer_count_of(o, type) == 0)
@@ -339,7 +365,10 @@ Faregate__V1__BaggageAllowance **offer_allowances(struct arena *arena, const str
             m->passenger_type = (Faregate__V1__PassengerType)type;
             m->kind = (Faregate__V1__BaggageAllowance__Kind)kind;
             m->quantity = !seated ? 0 : checked ? o->terms.checked_bags : o->terms.cabin_bags;
-            m->weight_kg_max = m->quantity == 0 ? 0 : !checked ? CARRY_ON_KG : o->cabin >= CABIN_PREMIUM ? CHECKED_PREMIUM_KG : CHECKED_KG;
+            m->weight_kg_max = m->quantity == 0            ? 0
+                               : !checked                  ? CARRY_ON_KG
+                               : o->cabin >= CABIN_PREMIUM ? CHECKED_PREMIUM_KG
+                                                           : CHECKED_KG;
             list[(*ret_count)++] = m;
         }
     }
@@ -353,7 +382,8 @@ static int32_t emissions_kg(const struct offer *o)
     int64_t km = 0;
     for (uint8_t i = 0; i < o->segment_count; i++)
         km += o->segments[i].distance_km;
-    return (int32_t)(km * grams_of[o->cabin < REFERENCE_CABINS ? o->cabin : 0] * offer_seats(o) / 1000);
+    return (int32_t)(km * grams_of[o->cabin < REFERENCE_CABINS ? o->cabin : 0] * offer_seats(o) /
+                     1000);
 }
 
 static Faregate__V1__PaymentTerms *paint_terms(const struct painter *p)
@@ -383,7 +413,8 @@ static void paint_party(const struct painter *p, Faregate__V1__Offer *m)
     }
 }
 
-Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena, const struct offer *o, struct str name)
+Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena,
+                                   const struct offer *o, struct str name)
 {
     const struct painter p = painter_of(app, arena, o);
     Faregate__V1__Offer *m = arena_alloc(arena, sizeof *m);
