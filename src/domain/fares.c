@@ -7,16 +7,17 @@
 #define CENTS_PER_DOLLAR 100
 #define MICRO INT64_C(1000000)
 #define DAY_S INT64_C(86400)
-#define REGRET_S DAY_S             /* a booking can be undone for nothing so long after it was made */
+#define REGRET_S DAY_S /* a booking can be undone for nothing so long after it was made */
 #define REGRET_AHEAD_S (7 * DAY_S) /* if it was made at least so long before departure */
 
-int fare_bucket_find(const struct fare_bucket *buckets, size_t count, int32_t authorised, int32_t used, int32_t seats,
-                     int32_t *ret_left)
+int fare_bucket_find(const struct fare_bucket *buckets, size_t count, int32_t authorised,
+                     int32_t used, int32_t seats, int32_t *ret_left)
 {
     CHECK(seats >= 0);
     for (size_t i = 0; i < count; i++) {
         bool last = i + 1 == count;
-        int32_t limit = last ? authorised : (int32_t)((int64_t)authorised * buckets[i].upto_permille / 1000);
+        int32_t limit =
+            last ? authorised : (int32_t)((int64_t)authorised * buckets[i].upto_permille / 1000);
         if (limit - used >= seats && limit > used) {
             *ret_left = limit - used;
             return (int)i;
@@ -40,7 +41,8 @@ int64_t fare_convert(const struct fare_fx *fx, int64_t minor)
     return (int64_t)((scaled + unit - 1) / unit);
 }
 
-struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_t brand_permille, const struct fare_fx *fx)
+struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_t brand_permille,
+                             const struct fare_fx *fx)
 {
     static const int32_t share_of[FARE_TYPES] = {
         [PASSENGER_ADULT - 1] = 1000,
@@ -48,7 +50,8 @@ struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_
         [PASSENGER_INFANT_ON_LAP - 1] = 100,
         [PASSENGER_INFANT_IN_SEAT - 1] = 750,
     };
-    int64_t adult = (int64_t)(((__int128)base_minor * bucket_permille * brand_permille + MICRO / 2) / MICRO);
+    int64_t adult =
+        (int64_t)(((__int128)base_minor * bucket_permille * brand_permille + MICRO / 2) / MICRO);
     struct fare_units units;
     for (unsigned i = 0; i < FARE_TYPES; i++)
         units.minor[i] = fare_convert(fx, fare_share(adult, share_of[i]));
@@ -57,12 +60,13 @@ struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_
 
 /* Units of the currency for one dollar, in millionths. */
 static const struct fare_fx rates[] = {
-    {"USD", 2, 1000000},   {"EUR", 2, 858000},    {"GBP", 2, 752000},    {"JPY", 0, 149200000},   {"CHF", 2, 803000},
-    {"CAD", 2, 1391000},   {"AUD", 2, 1527000},   {"NZD", 2, 1722000},   {"SEK", 2, 9410000},     {"NOK", 2, 10080000},
-    {"DKK", 2, 6405000},   {"PLN", 2, 3652000},   {"CZK", 2, 20850000},  {"SGD", 2, 1287000},     {"HKD", 2, 7782000},
-    {"INR", 2, 88210000},  {"KRW", 0, 1398000000}, {"AED", 2, 3672500},  {"QAR", 2, 3640000},     {"SAR", 2, 3750000},
-    {"ZAR", 2, 17360000},  {"BRL", 2, 5342000},   {"MXN", 2, 18410000},  {"TRY", 2, 41600000},    {"THB", 2, 32300000},
-    {"KWD", 3, 306100},    {"BHD", 3, 376000},
+    {"USD", 2, 1000000},    {"EUR", 2, 858000},   {"GBP", 2, 752000},   {"JPY", 0, 149200000},
+    {"CHF", 2, 803000},     {"CAD", 2, 1391000},  {"AUD", 2, 1527000},  {"NZD", 2, 1722000},
+    {"SEK", 2, 9410000},    {"NOK", 2, 10080000}, {"DKK", 2, 6405000},  {"PLN", 2, 3652000},
+    {"CZK", 2, 20850000},   {"SGD", 2, 1287000},  {"HKD", 2, 7782000},  {"INR", 2, 88210000},
+    {"KRW", 0, 1398000000}, {"AED", 2, 3672500},  {"QAR", 2, 3640000},  {"SAR", 2, 3750000},
+    {"ZAR", 2, 17360000},   {"BRL", 2, 5342000},  {"MXN", 2, 18410000}, {"TRY", 2, 41600000},
+    {"THB", 2, 32300000},   {"KWD", 3, 306100},   {"BHD", 3, 376000},
 };
 const int64_t fare_fx_quote_s = INT64_C(1793491200); /* 2026-11-01 */
 
@@ -75,10 +79,11 @@ const struct fare_fx *fare_fx_find(struct str currency)
 }
 
 /* Country, then the currency it pays in, one after the other. */
-static const char countries[] =
-    "ATEURBEEURBGEURCYEURDEEUREEEURESEURFIEURFREURGREURHREURIEEURITEURLTEURLUEURLVEURMTEURNLEURPTEURSIEURSKEUR"
-    "GBGBPJPJPYCHCHFLICHFCACADAUAUDNZNZDSESEKNONOKDKDKKPLPLNCZCZKSGSGDHKHKDININRKRKRWAEAEDQAQARSASARZAZARBRBRL"
-    "MXMXNTRTRYTHTHBKWKWDBHBHD";
+static const char countries[] = "ATEURBEEURBGEURCYEURDEEUREEEURESEURFIEURFREURGREURHREURIEEURITEURL"
+                                "TEURLUEURLVEURMTEURNLEURPTEURSIEURSKEUR"
+                                "GBGBPJPJPYCHCHFLICHFCACADAUAUDNZNZDSESEKNONOKDKDKKPLPLNCZCZKSGSGDH"
+                                "KHKDININRKRKRWAEAEDQAQARSASARZAZARBRBRL"
+                                "MXMXNTRTRYTHTHBKWKWDBHBHD";
 
 struct str fare_currency_of_country(struct str country)
 {
@@ -91,7 +96,8 @@ struct str fare_currency_of_country(struct str country)
 int64_t fare_refund(const struct fare_terms *terms, const struct fare_refund_question *q)
 {
     CHECK(q->captured_minor >= 0);
-    bool regret = q->departure_s - q->booked_s >= REGRET_AHEAD_S && q->now_s - q->booked_s < REGRET_S;
+    bool regret =
+        q->departure_s - q->booked_s >= REGRET_AHEAD_S && q->now_s - q->booked_s < REGRET_S;
     int64_t refund = q->captured_minor;
     if (!regret && terms->refundable)
         refund -= fare_share(q->base_minor, terms->refund_penalty_permille);

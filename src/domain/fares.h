@@ -1,5 +1,6 @@
-/* Prices: the bucket a party falls into, what each passenger type pays, conversion, refunds. Pure; search and refunds
- * call it. What must stay true: every component is rounded by itself, once, so that sums of components are exact. */
+/* Prices: the bucket a party falls into, what each passenger type pays, conversion, refunds. Pure;
+ * search and refunds call it. What must stay true: every component is rounded by itself, once, so
+ * that sums of components are exact. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +9,8 @@
 
 #include "base/str.h"
 
-/* A price level of a cabin: open while the seats in use are below its share of the authorised ones. */
+/* A price level of a cabin: open while the seats in use are below its share of the authorised ones.
+ */
 struct fare_bucket {
     int32_t upto_permille;
     int32_t price_permille;
@@ -40,19 +42,23 @@ struct fare_units {
 
 #define FARE_FILED_CURRENCY "USD"
 
-/* The cheapest bucket that has room for the whole party, and the seats left in it; -1 when the cabin has not enough.
+/* The cheapest bucket that has room for the whole party, and the seats left in it; -1 when the
+ * cabin has not enough.
  * @buckets in order of their shares; the last reaches all seats. */
-int fare_bucket_find(const struct fare_bucket *buckets, size_t count, int32_t authorised, int32_t used, int32_t seats,
-                     int32_t *ret_left);
+int fare_bucket_find(const struct fare_bucket *buckets, size_t count, int32_t authorised,
+                     int32_t used, int32_t seats, int32_t *ret_left);
 
-/* What one passenger of each type pays for one flight, in the sale currency: an adult @base_minor by the two shares; a child
- * and an infant in a seat 75 %, an infant on a lap 10 % of that; halves of a cent go up, conversion goes up. */
-struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_t brand_permille, const struct fare_fx *fx);
+/* What one passenger of each type pays for one flight, in the sale currency: an adult @base_minor
+ * by the two shares; a child and an infant in a seat 75 %, an infant on a lap 10 % of that; halves
+ * of a cent go up, conversion goes up. */
+struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_t brand_permille,
+                             const struct fare_fx *fx);
 
 /* Dollar cents to the sale currency's minor units, up to the next whole one. */
 int64_t fare_convert(const struct fare_fx *fx, int64_t minor);
 
-/* NULL for a currency that we do not sell in. The rates are a table of the release, valid from fare_fx_quote_s. */
+/* NULL for a currency that we do not sell in. The rates are a table of the release, valid from
+ * fare_fx_quote_s. */
 const struct fare_fx *fare_fx_find(struct str currency);
 extern const int64_t fare_fx_quote_s;
 /* What people pay in there if we sell in it, otherwise dollars. */
@@ -65,11 +71,12 @@ struct fare_refund_question {
     int64_t base_minor;           /* fares of the party */
     int64_t refundable_tax_minor; /* taxes that are given back whatever the fare */
     int64_t captured_minor;
-    int64_t departure_s;          /* of the first flight */
+    int64_t departure_s; /* of the first flight */
     int64_t booked_s;
     int64_t now_s;
 };
 
-/* What comes back when the booking is cancelled before departure: all of it within 24 hours of a booking made at least
- * seven days ahead; otherwise what the terms say. The rest of @captured_minor is the penalty. */
+/* What comes back when the booking is cancelled before departure: all of it within 24 hours of a
+ * booking made at least seven days ahead; otherwise what the terms say. The rest of @captured_minor
+ * is the penalty. */
 int64_t fare_refund(const struct fare_terms *terms, const struct fare_refund_question *q);

@@ -8,7 +8,8 @@
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.';
 }
 
 static void skip_space(struct str *s)
@@ -51,7 +52,8 @@ static bool take_relation(struct str *s, enum filter_relation *ret)
         const char *text;
         enum filter_relation relation;
     } relations[] = {
-        {"!=", FILTER_NE}, {"<=", FILTER_LE}, {">=", FILTER_GE}, {"=", FILTER_EQ}, {"<", FILTER_LT}, {">", FILTER_GT},
+        {"!=", FILTER_NE}, {"<=", FILTER_LE}, {">=", FILTER_GE},
+        {"=", FILTER_EQ},  {"<", FILTER_LT},  {">", FILTER_GT},
     };
     skip_space(s);
     for (size_t i = 0; i < sizeof relations / sizeof relations[0]; i++) {
@@ -95,11 +97,15 @@ static const char *take_condition(struct str *s, struct filter_condition *c)
     }
     if (str_eq(field, STR("price"))) {
         c->field = FILTER_PRICE;
-        return take_price(value, &c->value) ? NULL : "price is compared with an amount such as 300 or 300.50";
+        return take_price(value, &c->value)
+                   ? NULL
+                   : "price is compared with an amount such as 300 or 300.50";
     }
     if (str_eq(field, STR("duration"))) {
         c->field = FILTER_DURATION;
-        return str_int64(value, 0, 1000000, &c->value) == 0 ? NULL : "duration is compared with whole minutes";
+        return str_int64(value, 0, 1000000, &c->value) == 0
+                   ? NULL
+                   : "duration is compared with whole minutes";
     }
     if (str_eq(field, STR("refundable"))) {
         c->field = FILTER_REFUNDABLE;
@@ -171,8 +177,10 @@ bool filter_offer(const struct filter *f, const struct filter_offer *offer)
     for (unsigned i = 0; i < f->count; i++) {
         const struct filter_condition *c = &f->conditions[i];
         bool ok = true;
-        if (c->field == FILTER_PRICE) /* both sides in thousandths of a minor unit's unit: no rounding */
-            ok = holds(c->relation, offer->total_minor * PRICE_SCALE, c->value * offer->minor_per_unit);
+        if (c->field ==
+            FILTER_PRICE) /* both sides in thousandths of a minor unit's unit: no rounding */
+            ok = holds(c->relation, offer->total_minor * PRICE_SCALE,
+                       c->value * offer->minor_per_unit);
         else if (c->field == FILTER_DURATION)
             ok = holds(c->relation, offer->duration_min, c->value);
         else if (c->field == FILTER_REFUNDABLE)
@@ -185,8 +193,9 @@ bool filter_offer(const struct filter *f, const struct filter_offer *offer)
 
 int order_parse(struct str text, struct order *ret_order)
 {
-    static const char *const names[] = {
-        [ORDER_PRICE] = "price", [ORDER_DURATION] = "duration", [ORDER_DEPARTURE] = "departure_time"};
+    static const char *const names[] = {[ORDER_PRICE] = "price",
+                                        [ORDER_DURATION] = "duration",
+                                        [ORDER_DEPARTURE] = "departure_time"};
     *ret_order = (struct order){.field = ORDER_PRICE};
     struct str field = take_word(&text), direction = take_word(&text);
     skip_space(&text);

@@ -1,8 +1,8 @@
 /* Filter and order of a search for offers, a small part of AIP-160: conditions joined by AND.
  *     airline = "BA" AND price <= 300.50 AND duration <= 600 AND refundable = true
- * airline: = and !=, all flights of the trip; price: the party's total in units of the currency, duration: minutes from
- * departure to arrival, all journeys together: = != < <= > >=; refundable: = and != with true or false.
- * Pure; SearchOffers calls it. */
+ * airline: = and !=, all flights of the trip; price: the party's total in units of the currency,
+ * duration: minutes from departure to arrival, all journeys together: = != < <= > >=; refundable: =
+ * and != with true or false. Pure; SearchOffers calls it. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@ enum filter_relation { FILTER_EQ, FILTER_NE, FILTER_LT, FILTER_LE, FILTER_GT, FI
 struct filter_condition {
     enum filter_field field;
     enum filter_relation relation;
-    int64_t value;   /* price: thousandths of a unit; duration: minutes; refundable: 0 or 1 */
+    int64_t value; /* price: thousandths of a unit; duration: minutes; refundable: 0 or 1 */
     char airline[3];
 };
 
@@ -27,7 +27,8 @@ struct filter {
     unsigned count;
 };
 
-/* 0 and *ret_filter, or -EINVAL and what is wrong in *ret_why (static). An empty text is a filter that lets all pass. */
+/* 0 and *ret_filter, or -EINVAL and what is wrong in *ret_why (static). An empty text is a filter
+ * that lets all pass. */
 int filter_parse(struct str text, struct filter *ret_filter, const char **ret_why);
 
 /* All flights of a journey by this airline: does the filter allow it? */

@@ -24,7 +24,8 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-struct itinerary_journey itinerary_journey(const struct itinerary_flight *flights, uint16_t first, int32_t second)
+struct itinerary_journey itinerary_journey(const struct itinerary_flight *flights, uint16_t first,
+                                           int32_t second)
 {
     const struct itinerary_flight *a = &flights[first], *z = second < 0 ? a : &flights[second];
     struct itinerary_journey j = {
@@ -42,11 +43,12 @@ struct itinerary_journey itinerary_journey(const struct itinerary_flight *flight
     return j;
 }
 
-bool itinerary_connects(const struct itinerary_flight *a, const struct itinerary_flight *b, int32_t minimum_min)
+bool itinerary_connects(const struct itinerary_flight *a, const struct itinerary_flight *b,
+                        int32_t minimum_min)
 {
     int64_t wait_s = b->departure_s - a->arrival_s;
-    return a->destination == b->origin && b->destination != a->origin && wait_s >= (int64_t)minimum_min * 60 &&
-           wait_s <= CONNECTION_MAX_MIN * INT64_C(60);
+    return a->destination == b->origin && b->destination != a->origin &&
+           wait_s >= (int64_t)minimum_min * 60 && wait_s <= CONNECTION_MAX_MIN * INT64_C(60);
 }
 
 size_t itinerary_drop_slow(struct itinerary_journey *journeys, size_t count)
@@ -62,7 +64,8 @@ size_t itinerary_drop_slow(struct itinerary_journey *journeys, size_t count)
     return kept;
 }
 
-static int64_t key_of(enum itinerary_order order, int64_t total_minor, int64_t duration_min, int64_t departure_s)
+static int64_t key_of(enum itinerary_order order, int64_t total_minor, int64_t duration_min,
+                      int64_t departure_s)
 {
     switch (order) {
     case ITINERARY_BY_PRICE:
@@ -76,8 +79,8 @@ static int64_t key_of(enum itinerary_order order, int64_t total_minor, int64_t d
 }
 
 /* By price, quicker ones come first; by anything else, cheaper ones. */
-static struct itinerary_rank rank_of(const struct itinerary_search *s, int64_t total_minor, int64_t duration_min,
-                                     int64_t departure_s, uint64_t id)
+static struct itinerary_rank rank_of(const struct itinerary_search *s, int64_t total_minor,
+                                     int64_t duration_min, int64_t departure_s, uint64_t id)
 {
     int64_t key = key_of(s->order, total_minor, duration_min, departure_s);
     return (struct itinerary_rank){
@@ -98,8 +101,10 @@ static int by_rank(const void *a, const void *b)
     return itinerary_rank_less(&x->rank, &y->rank) ? -1 : itinerary_rank_less(&y->rank, &x->rank);
 }
 
-/* How many journeys of each slice are combined, by the number of slices: the product stays below ITINERARY_TRIPS_MAX. */
-static const size_t journeys_max_of[ITINERARY_SLICES_MAX + 1] = {0, ITINERARY_TRIPS_MAX, 36, 10, 6, 4, 3};
+/* How many journeys of each slice are combined, by the number of slices: the product stays below
+ * ITINERARY_TRIPS_MAX. */
+static const size_t journeys_max_of[ITINERARY_SLICES_MAX + 1] = {
+    0, ITINERARY_TRIPS_MAX, 36, 10, 6, 4, 3};
 
 /* The best by themselves, in a fixed order: what the database gave first must not matter. */
 static void keep_best(const struct itinerary_search *s, struct itinerary_slice *slice)
@@ -112,7 +117,8 @@ static void keep_best(const struct itinerary_search *s, struct itinerary_slice *
     for (size_t i = 0; i < slice->count; i++) {
         const struct itinerary_journey *j = &slice->journeys[i];
         all[i] = (struct ranked){
-            .rank = rank_of(s, j->total_minor[0], j->duration_min, j->departure_s, j->id), .journey = *j};
+            .rank = rank_of(s, j->total_minor[0], j->duration_min, j->departure_s, j->id),
+            .journey = *j};
     }
     qsort(all, slice->count, sizeof all[0], by_rank);
     for (size_t i = 0; i < max; i++)
@@ -170,7 +176,8 @@ static void offer_brands(const struct itinerary_search *s, struct page *p, const
     }
 }
 
-static void combine(const struct itinerary_search *s, struct page *p, unsigned slice, size_t *chosen)
+static void combine(const struct itinerary_search *s, struct page *p, unsigned slice,
+                    size_t *chosen)
 {
     if (slice == s->slice_count) {
         offer_brands(s, p, chosen);
@@ -179,7 +186,8 @@ static void combine(const struct itinerary_search *s, struct page *p, unsigned s
     for (size_t i = 0; i < s->slices[slice].count; i++) {
         const struct itinerary_journey *j = &s->slices[slice].journeys[i];
         if (slice > 0) {
-            const struct itinerary_journey *before = &s->slices[slice - 1].journeys[chosen[slice - 1]];
+            const struct itinerary_journey *before =
+                &s->slices[slice - 1].journeys[chosen[slice - 1]];
             if (j->departure_s < before->arrival_s + TURNAROUND_MIN * 60)
                 continue;
         }
@@ -188,8 +196,8 @@ static void combine(const struct itinerary_search *s, struct page *p, unsigned s
     }
 }
 
-size_t itinerary_find(struct itinerary_search *s, const struct itinerary_rank *after, size_t trips_max,
-                      struct itinerary_trip *ret_trips)
+size_t itinerary_find(struct itinerary_search *s, const struct itinerary_rank *after,
+                      size_t trips_max, struct itinerary_trip *ret_trips)
 {
     CHECK(s->slice_count >= 1 && s->slice_count <= ITINERARY_SLICES_MAX);
     CHECK(s->brand_count <= ITINERARY_BRANDS_MAX);

@@ -1,6 +1,7 @@
-/* Journeys out of flights, and trips out of journeys: which combinations can be flown, and which are worth showing.
- * Pure; SearchOffers calls it. What must stay true: the same flights give the same trips in the same order, whatever order
- * they came in, so that pages neither repeat nor skip. */
+/* Journeys out of flights, and trips out of journeys: which combinations can be flown, and which
+ * are worth showing. Pure; SearchOffers calls it. What must stay true: the same flights give the
+ * same trips in the same order, whatever order they came in, so that pages neither repeat nor skip.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -8,12 +9,13 @@
 #include <stdint.h>
 
 #define ITINERARY_SLICES_MAX 6
-#define ITINERARY_LEGS_MAX 2       /* flights of one journey: one connection */
-#define ITINERARY_BRANDS_MAX 4     /* fare families of one cabin */
-#define ITINERARY_PAGE_MAX 51      /* a full page and one more */
-#define CONNECTION_MAX_MIN 480     /* longer waits are not offered */
-#define TURNAROUND_MIN 60          /* between two slices at least */
-#define DURATION_SLACK_MIN 180     /* a journey may take twice as long as the shortest, and so much more */
+#define ITINERARY_LEGS_MAX 2   /* flights of one journey: one connection */
+#define ITINERARY_BRANDS_MAX 4 /* fare families of one cabin */
+#define ITINERARY_PAGE_MAX 51  /* a full page and one more */
+#define CONNECTION_MAX_MIN 480 /* longer waits are not offered */
+#define TURNAROUND_MIN 60      /* between two slices at least */
+#define DURATION_SLACK_MIN                                                                         \
+    180 /* a journey may take twice as long as the shortest, and so much more */
 
 /* A flight that fits the party, with what it costs. */
 struct itinerary_flight {
@@ -47,14 +49,18 @@ struct time_window {
 bool time_window_has(struct time_window w, int64_t utc_s, int16_t offset_min);
 
 /* One flight, or two with a connection (both set). */
-struct itinerary_journey itinerary_journey(const struct itinerary_flight *flights, uint16_t first, int32_t second);
+struct itinerary_journey itinerary_journey(const struct itinerary_flight *flights, uint16_t first,
+                                           int32_t second);
 
-/* The second can be reached from the first: at least @minimum_min (of the kind of connection at that airport), at most
- * CONNECTION_MAX_MIN, and the journey does not come back to where it started. */
-bool itinerary_connects(const struct itinerary_flight *a, const struct itinerary_flight *b, int32_t minimum_min);
+/* The second can be reached from the first: at least @minimum_min (of the kind of connection at
+ * that airport), at most CONNECTION_MAX_MIN, and the journey does not come back to where it
+ * started. */
+bool itinerary_connects(const struct itinerary_flight *a, const struct itinerary_flight *b,
+                        int32_t minimum_min);
 
 /* DD, DI, ID, II as a number: domestic or international, in and out. */
-static inline unsigned itinerary_connection_kind(const struct itinerary_flight *in, const struct itinerary_flight *out)
+static inline unsigned itinerary_connection_kind(const struct itinerary_flight *in,
+                                                 const struct itinerary_flight *out)
 {
     return (in->international ? 2u : 0u) | (out->international ? 1u : 0u);
 }
@@ -71,7 +77,8 @@ struct itinerary_rank {
     int64_t second;
     uint64_t id;
 };
-static inline bool itinerary_rank_less(const struct itinerary_rank *a, const struct itinerary_rank *b)
+static inline bool itinerary_rank_less(const struct itinerary_rank *a,
+                                       const struct itinerary_rank *b)
 {
     if (a->first != b->first)
         return a->first < b->first;
@@ -103,8 +110,9 @@ struct itinerary_search {
     const void *ctx;
 };
 
-/* Sorts each slice's journeys and keeps the best of them, so that no more than about TRIPS_MAX trips are looked at;
- * then ranks all trips and gives the first @trips_max (at most ITINERARY_PAGE_MAX) behind @after (NULL: from the start). */
+/* Sorts each slice's journeys and keeps the best of them, so that no more than about TRIPS_MAX
+ * trips are looked at; then ranks all trips and gives the first @trips_max (at most
+ * ITINERARY_PAGE_MAX) behind @after (NULL: from the start). */
 #define ITINERARY_TRIPS_MAX 1300
-size_t itinerary_find(struct itinerary_search *search, const struct itinerary_rank *after, size_t trips_max,
-                      struct itinerary_trip *ret_trips);
+size_t itinerary_find(struct itinerary_search *search, const struct itinerary_rank *after,
+                      size_t trips_max, struct itinerary_trip *ret_trips);

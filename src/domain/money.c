@@ -10,8 +10,9 @@
 /* Currencies whose exponent is not 2; the list of those with 2 is what the sale accepts. */
 static const char no_decimals[] = "BIFCLPDJFGNFISKJPYKMFKRWPYGRWFUGXUYIVNDVUVXAFXOFXPF";
 static const char three_decimals[] = "BHDIQDJODKWDLYDOMRTND";
-static const char two_decimals[] = "AEDARSAUDBDTBGNBRLCADCHFCNYCOPCZKDKKEGPEURGBPGELHKDHUFIDRILSINRKESKZTLKRMADMXNMYRNGNNOKNZD"
-                                   "PENPHPPKRPLNQARRONRSDSARSEKSGDTHBTRYTWDTZSUAHUSDUYUZAR";
+static const char two_decimals[] =
+    "AEDARSAUDBDTBGNBRLCADCHFCNYCOPCZKDKKEGPEURGBPGELHKDHUFIDRILSINRKESKZTLKRMADMXNMYRNGNNOKNZD"
+    "PENPHPPKRPLNQARRONRSDSARSEKSGDTHBTRYTWDTZSUAHUSDUYUZAR";
 
 static bool is_in(const char *codes, struct str currency)
 {
@@ -46,12 +47,13 @@ int money_from_units(struct str currency, int64_t units, int32_t nanos, int64_t 
         return -EINVAL;
     int64_t scale = power_of_ten(exponent);
     int64_t nanos_per_minor = NANOS_PER_UNIT / scale;
-    if (nanos <= -NANOS_PER_UNIT || nanos >= NANOS_PER_UNIT || (units > 0 && nanos < 0) || (units < 0 && nanos > 0) ||
-        nanos % nanos_per_minor != 0)
+    if (nanos <= -NANOS_PER_UNIT || nanos >= NANOS_PER_UNIT || (units > 0 && nanos < 0) ||
+        (units < 0 && nanos > 0) || nanos % nanos_per_minor != 0)
         return -EINVAL;
     int64_t minor;
-    if (__builtin_mul_overflow(units, scale, &minor) || __builtin_add_overflow(minor, nanos / nanos_per_minor, &minor) ||
-        minor > MONEY_MINOR_MAX || minor < -MONEY_MINOR_MAX)
+    if (__builtin_mul_overflow(units, scale, &minor) ||
+        __builtin_add_overflow(minor, nanos / nanos_per_minor, &minor) || minor > MONEY_MINOR_MAX ||
+        minor < -MONEY_MINOR_MAX)
         return -ERANGE;
     *ret_minor = minor;
     return 0;

@@ -1,4 +1,4 @@
-/* Ages and mixes. See passengers.h. */
+/* Ages from days, dates that exist, and which parties may travel. See passengers.h. */
 #include "domain/passengers.h"
 
 #include "domain/zone.h"

@@ -1,5 +1,6 @@
-/* The reference object: made from rows, looked up by code. reference_load.c reads the rows, reference_places.c finds places.
- * What must stay true: after reference_new returns nothing is written to it. */
+/* The reference object: made from rows, looked up by code. reference_load.c reads the rows,
+ * reference_places.c finds places. What must stay true: after reference_new returns nothing is
+ * written to it. */
 #include "services/reference.h"
 
 #include <stdio.h>
@@ -42,7 +43,8 @@ int reference_airport_index(const struct reference *reference, struct str iata)
     return slot < 0 ? -1 : reference->airport_by_code[slot] - 1;
 }
 
-const struct reference_airport *reference_airport(const struct reference *reference, struct str iata)
+const struct reference_airport *reference_airport(const struct reference *reference,
+                                                  struct str iata)
 {
     int i = reference_airport_index(reference, iata);
     return i < 0 ? NULL : &reference->airports[i];
@@ -72,12 +74,14 @@ const struct reference_city *reference_city(const struct reference *reference, s
     return find(reference->cities, reference->city_count, sizeof *reference->cities, iata);
 }
 
-const struct reference_airline *reference_airline(const struct reference *reference, struct str iata)
+const struct reference_airline *reference_airline(const struct reference *reference,
+                                                  struct str iata)
 {
     return find(reference->airlines, reference->airline_count, sizeof *reference->airlines, iata);
 }
 
-const struct reference_aircraft *reference_aircraft(const struct reference *reference, struct str code)
+const struct reference_aircraft *reference_aircraft(const struct reference *reference,
+                                                    struct str code)
 {
     return find(reference->aircraft, reference->aircraft_count, sizeof *reference->aircraft, code);
 }
@@ -92,7 +96,8 @@ uint32_t reference_tax_key(struct str country, struct str code)
     return key;
 }
 
-const struct reference_tax *reference_tax(const struct reference *reference, struct str country, struct str code)
+const struct reference_tax *reference_tax(const struct reference *reference, struct str country,
+                                          struct str code)
 {
     uint32_t key = reference_tax_key(country, code);
     for (uint16_t low = 0, high = reference->tax_count; low < high;) {
@@ -136,7 +141,8 @@ size_t reference_expand(const struct reference *reference, struct str iata,
     return 1;
 }
 
-struct reference *reference_new(const struct reference_source *source, char *error, size_t error_bytes)
+struct reference *reference_new(const struct reference_source *source, char *error,
+                                size_t error_bytes)
 {
     struct reference *reference = calloc(1, sizeof *reference);
     if (!reference) {
@@ -145,7 +151,8 @@ struct reference *reference_new(const struct reference_source *source, char *err
     }
     arena_pool_init(&reference->pool, 0);
     arena_init(&reference->arena, &reference->pool, BUDGET_BYTES);
-    struct reference_build b = {.source = source, .made = reference, .error = error, .error_bytes = error_bytes};
+    struct reference_build b = {
+        .source = source, .made = reference, .error = error, .error_bytes = error_bytes};
     if (reference_build_sale(&b) && reference_build_airports(&b) && reference_build_routes(&b)) {
         reference_build_cities(&b);
         reference_build_words(&b);

@@ -1,7 +1,8 @@
-/* Airports, airlines, aircraft, fares, taxes and routes of this process: read once from the database into one immutable
- * object, looked up in memory ever after. Search, offers and seat maps use it.
- * What must stay true: nothing in it changes; a reload makes another, and the one before lives on until the next reload,
- * so calls under way keep what they hold (a call lives for seconds, reloads are minutes apart). */
+/* Airports, airlines, aircraft, fares, taxes and routes of this process: read once from the
+ * database into one immutable object, looked up in memory ever after. Search, offers and seat maps
+ * use it. What must stay true: nothing in it changes; a reload makes another, and the one before
+ * lives on until the next reload, so calls under way keep what they hold (a call lives for seconds,
+ * reloads are minutes apart). */
 #pragma once
 
 #include <stdbool.h>
@@ -24,7 +25,13 @@ struct server;
 #define REFERENCE_PLACES_MAX 50 /* in one answer */
 
 /* Kinds of a connection: domestic or international, in and out. */
-enum connection_kind { CONNECTION_DD, CONNECTION_DI, CONNECTION_ID, CONNECTION_II, CONNECTION_KINDS };
+enum connection_kind {
+    CONNECTION_DD,
+    CONNECTION_DI,
+    CONNECTION_ID,
+    CONNECTION_II,
+    CONNECTION_KINDS
+};
 
 /* One end of a route as the other sees it. */
 struct reference_route {
@@ -44,7 +51,8 @@ struct reference_airport {
     double longitude;
     int32_t traffic;
     uint16_t connection_min[CONNECTION_KINDS];
-    uint16_t tax_first; /* of its country, in taxes[]; those of everywhere are taxes[0 .. tax_everywhere) */
+    uint16_t tax_first; /* of its country, in taxes[]; those of everywhere are taxes[0 ..
+                           tax_everywhere) */
     uint16_t tax_count;
     const struct reference_route *to;   /* airports that flights go to, ascending */
     const struct reference_route *from; /* airports that flights come from, ascending */
@@ -85,7 +93,7 @@ struct reference_aircraft {
 struct reference_brand {
     char *code; /* ECONOMY_LIGHT */
     char *name;
-    uint16_t key;   /* hash of the code: what sealed offers say */
+    uint16_t key; /* hash of the code: what sealed offers say */
     uint8_t cabin;
     int32_t price_permille;
     struct fare_terms terms;
@@ -113,9 +121,9 @@ struct reference {
     const struct reference_city *cities;      /* the same */
     const struct reference_airline *airlines;
     const struct reference_aircraft *aircraft;
-    const struct reference_brand *brands;     /* in order of cabin and price */
-    const struct reference_tax *taxes;        /* everywhere first, then by country */
-    const struct reference_word *words;       /* in order of their texts */
+    const struct reference_brand *brands; /* in order of cabin and price */
+    const struct reference_tax *taxes;    /* everywhere first, then by country */
+    const struct reference_word *words;   /* in order of their texts */
     const struct fare_bucket *buckets[REFERENCE_CABINS];
     uint16_t airport_count, city_count, airline_count, aircraft_count, brand_count;
     uint16_t tax_count, tax_everywhere;
@@ -141,33 +149,43 @@ struct reference_source {
     struct reference_read_routes_rows routes;
 };
 
-/* NULL when the rows make no sense (unknown airport in a route, no buckets ...) with one line in @error. */
-struct reference *reference_new(const struct reference_source *source, char *error, size_t error_bytes);
+/* NULL when the rows make no sense (unknown airport in a route, no buckets ...) with one line in
+ * @error. */
+struct reference *reference_new(const struct reference_source *source, char *error,
+                                size_t error_bytes);
 
-/* An internal call reading the reference tables into app->reference; may be run again to refresh. */
-void reference_load(struct server *server, struct app *app, void (*on_end)(void *ctx, enum reason), void *ctx);
+/* An internal call reading the reference tables into app->reference; may be run again to refresh.
+ */
+void reference_load(struct server *server, struct app *app, void (*on_end)(void *ctx, enum reason),
+                    void *ctx);
 struct reference *reference_free(struct reference *reference);
 
 /* Look-ups; NULL, or -1, where there is none. */
 int reference_airport_index(const struct reference *reference, struct str iata);
-const struct reference_airport *reference_airport(const struct reference *reference, struct str iata);
+const struct reference_airport *reference_airport(const struct reference *reference,
+                                                  struct str iata);
 const struct reference_city *reference_city(const struct reference *reference, struct str iata);
-const struct reference_airline *reference_airline(const struct reference *reference, struct str iata);
-const struct reference_aircraft *reference_aircraft(const struct reference *reference, struct str code);
-const struct reference_tax *reference_tax(const struct reference *reference, struct str country, struct str code);
+const struct reference_airline *reference_airline(const struct reference *reference,
+                                                  struct str iata);
+const struct reference_aircraft *reference_aircraft(const struct reference *reference,
+                                                    struct str code);
+const struct reference_tax *reference_tax(const struct reference *reference, struct str country,
+                                          struct str code);
 /* Index in brands, or REFERENCE_BRAND_NONE. */
 uint8_t reference_brand_of_key(const struct reference *reference, uint16_t key);
 uint16_t reference_brand_key(struct str code);
 
-/* The airports that a code of an airport or a metropolitan area stands for; a code that is both stands for the area.
- * Returns how many; 0: unknown. */
+/* The airports that a code of an airport or a metropolitan area stands for; a code that is both
+ * stands for the area. Returns how many; 0: unknown. */
 size_t reference_expand(const struct reference *reference, struct str iata,
                         uint16_t ret_airports[static REFERENCE_CITY_AIRPORTS_MAX]);
 
-/* Places whose code, name or city begins with @query (folded here), the best first: an exact code, then cities, then
- * airports by traffic. An index up to airport_count is an airport, above it a city. Returns how many. */
-size_t reference_places(const struct reference *reference, struct str query, size_t places_max, uint16_t *ret_places);
+/* Places whose code, name or city begins with @query (folded here), the best first: an exact code,
+ * then cities, then airports by traffic. An index up to airport_count is an airport, above it a
+ * city. Returns how many. */
+size_t reference_places(const struct reference *reference, struct str query, size_t places_max,
+                        uint16_t *ret_places);
 
-/* Lower-case ASCII letters and digits, words parted by one space; @ret_text of at least 2 * text.n + 1 bytes. Returns the
- * length. */
+/* Lower-case ASCII letters and digits, words parted by one space; @ret_text of at least 2 * text.n
+ * + 1 bytes. Returns the length. */
 size_t reference_fold(struct str text, char *ret_text);

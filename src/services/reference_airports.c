@@ -1,5 +1,5 @@
-/* Where one can fly: airports with their zones, taxes and connection times, routes, metropolitan areas. Part of making the
- * reference. */
+/* Where one can fly: airports with their zones, taxes and connection times, routes, metropolitan
+ * areas. Part of making the reference. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -50,7 +50,8 @@ static void take_taxes(const struct reference *made, struct reference_airport *a
 }
 
 /* Zones come in order of name; airports look theirs up. */
-static bool take_zone(struct reference_build *b, const struct zone_span *spans, struct reference_airport *a)
+static bool take_zone(struct reference_build *b, const struct zone_span *spans,
+                      struct reference_airport *a)
 {
     const struct reference_read_zones_rows *rows = &b->source->zones;
     struct str name = str_of(a->zone_name);
@@ -69,10 +70,12 @@ static bool take_zone(struct reference_build *b, const struct zone_span *spans, 
         a->zone.count++;
         low++;
     }
-    return a->zone.count > 0 || reference_refuse(b, "airport %s: no rules for time zone %s", a->iata, a->zone_name);
+    return a->zone.count > 0 ||
+           reference_refuse(b, "airport %s: no rules for time zone %s", a->iata, a->zone_name);
 }
 
-static void take_airport(struct arena *arena, const struct reference_read_airports_row *row, struct reference_airport *a)
+static void take_airport(struct arena *arena, const struct reference_read_airports_row *row,
+                         struct reference_airport *a)
 {
     a->iata = arena_dup(arena, row->iata);
     a->name = arena_dup(arena, row->name);
@@ -103,14 +106,15 @@ bool reference_build_airports(struct reference_build *b)
     for (uint16_t i = 0; i < rows->count; i++) {
         struct reference_airport *a = &b->airports[i];
         struct str iata = rows->rows[i].iata;
-        if (iata.n != 3 || iata.p[0] < 'A' || iata.p[1] < 'A' || iata.p[2] < 'A' || iata.p[0] > 'Z' ||
-            iata.p[1] > 'Z' || iata.p[2] > 'Z')
+        if (iata.n != 3 || iata.p[0] < 'A' || iata.p[1] < 'A' || iata.p[2] < 'A' ||
+            iata.p[0] > 'Z' || iata.p[1] > 'Z' || iata.p[2] > 'Z')
             return reference_refuse(b, "airport code %.*s", (int)iata.n, iata.p);
         take_airport(&made->arena, &rows->rows[i], a);
         take_taxes(made, a);
         if (!take_zone(b, spans, a))
             return false;
-        made->airport_by_code[((iata.p[0] - 'A') * 26 + iata.p[1] - 'A') * 26 + iata.p[2] - 'A'] = (uint16_t)(i + 1);
+        made->airport_by_code[((iata.p[0] - 'A') * 26 + iata.p[1] - 'A') * 26 + iata.p[2] - 'A'] =
+            (uint16_t)(i + 1);
         made->airport_count++;
     }
     build_connections(b);
@@ -180,13 +184,15 @@ void reference_build_cities(struct reference_build *b)
 {
     struct reference *made = b->made;
     struct member *members = arena_array(&made->arena, made->airport_count + 1u, sizeof *members);
-    struct reference_city *cities = arena_array(&made->arena, made->airport_count / 2u + 1u, sizeof *cities);
+    struct reference_city *cities =
+        arena_array(&made->arena, made->airport_count / 2u + 1u, sizeof *cities);
     for (uint16_t i = 0; i < made->airport_count; i++)
         members[i] = (struct member){.airport = &made->airports[i], .index = i};
     qsort(members, made->airport_count, sizeof *members, by_metro);
     for (uint16_t i = 0, end; i < made->airport_count; i = end) {
         const struct reference_airport *busiest = members[i].airport;
-        for (end = i; end < made->airport_count && strcmp(members[end].airport->metro, busiest->metro) == 0;)
+        for (end = i;
+             end < made->airport_count && strcmp(members[end].airport->metro, busiest->metro) == 0;)
             end++;
         if (end - i < 2 || !busiest->metro[0])
             continue;

@@ -12,12 +12,14 @@ struct reference_build {
 };
 
 /* False: the rows make no sense, *error says why. In this order. */
-bool reference_build_sale(struct reference_build *b); /* airlines, aircraft, brands, buckets, taxes */
+bool reference_build_sale(
+    struct reference_build *b); /* airlines, aircraft, brands, buckets, taxes */
 bool reference_build_airports(struct reference_build *b);
 bool reference_build_routes(struct reference_build *b);
 void reference_build_cities(struct reference_build *b);
 void reference_build_words(struct reference_build *b); /* reference_places.c */
 
-bool reference_refuse(struct reference_build *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool reference_refuse(struct reference_build *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 uint32_t reference_tax_key(struct str country, struct str code);

@@ -1,5 +1,5 @@
-/* Reads the reference tables with one internal call and hangs the object made of them into the app. The worker calls it
- * before it serves, and again to refresh. */
+/* Reads the reference tables with one internal call and hangs the object made of them into the app.
+ * The worker calls it before it serves, and again to refresh. */
 #include <stdio.h>
 
 #include "grpc/grpc.h"
@@ -30,9 +30,10 @@ static enum step read_tables(struct call *c)
 
 static bool is_cut_off(const struct reference_source *s)
 {
-    return s->airports.truncated || s->airlines.truncated || s->aircraft.truncated || s->cabins.truncated ||
-           s->brands.truncated || s->buckets.truncated || s->taxes.truncated || s->connections.truncated ||
-           s->zones.truncated || s->routes.truncated;
+    return s->airports.truncated || s->airlines.truncated || s->aircraft.truncated ||
+           s->cabins.truncated || s->brands.truncated || s->buckets.truncated ||
+           s->taxes.truncated || s->connections.truncated || s->zones.truncated ||
+           s->routes.truncated;
 }
 
 static enum step build(struct call *c)
@@ -40,7 +41,8 @@ static enum step build(struct call *c)
     struct load *s = c->state;
     struct app *app = app_of(c);
     char error[160] = "a reference table has more rows than its limit";
-    struct reference *made = is_cut_off(&s->source) ? NULL : reference_new(&s->source, error, sizeof error);
+    struct reference *made =
+        is_cut_off(&s->source) ? NULL : reference_new(&s->source, error, sizeof error);
     if (!made) {
         call_note(c, "error", "%s", error);
         return call_fail(c, REASON_INTERNAL_ERROR);
@@ -62,7 +64,8 @@ static const struct rpc_handler load_handler = {
     RPC_STEPS(steps, struct load),
 };
 
-void reference_load(struct server *server, struct app *app, void (*on_end)(void *ctx, enum reason), void *ctx)
+void reference_load(struct server *server, struct app *app, void (*on_end)(void *ctx, enum reason),
+                    void *ctx)
 {
     (void)app; /* the server's calls reach it */
     if (call_run_internal(server, &load_handler, NULL, LOAD_TIMEOUT_MS, on_end, ctx) < 0)

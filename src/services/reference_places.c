@@ -1,5 +1,6 @@
-/* Finding places by what somebody has typed so far: a sorted list of the beginnings of all words, searched for the prefix.
- * SearchPlaces calls it. What must stay true: texts and queries are folded by the same function. */
+/* Finding places by what somebody has typed so far: a sorted list of the beginnings of all words,
+ * searched for the prefix. SearchPlaces calls it. What must stay true: texts and queries are folded
+ * by the same function. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -8,13 +9,12 @@
 #define QUERY_BYTES_MAX 256 /* 64 characters; longer queries find nothing */
 
 /* Latin letters from U+00C0 to U+017F without their marks, two bytes each. */
-static const char latin[] =
-    "a a a a a a aec e e e e i i i i d n o o o o o   o u u u u y thss"
-    "a a a a a a aec e e e e i i i i d n o o o o o   o u u u u y thy "
-    "a a a a a a c c c c c c c c d d d d e e e e e e e e e e g g g g "
-    "g g g g h h h h i i i i i i i i i i ijijj j k k k l l l l l l l "
-    "l l l n n n n n n n n n o o o o o o oeoer r r r r r s s s s s s "
-    "s s t t t t t t u u u u u u u u u u u u w w y y y z z z z z z s ";
+static const char latin[] = "a a a a a a aec e e e e i i i i d n o o o o o   o u u u u y thss"
+                            "a a a a a a aec e e e e i i i i d n o o o o o   o u u u u y thy "
+                            "a a a a a a c c c c c c c c d d d d e e e e e e e e e e g g g g "
+                            "g g g g h h h h i i i i i i i i i i ijijj j k k k l l l l l l l "
+                            "l l l n n n n n n n n n o o o o o o oeoer r r r r r s s s s s s "
+                            "s s t t t t t t u u u u u u u u u u u u w w y y y z z z z z z s ";
 #define LATIN_FIRST 0xC0
 #define LATIN_LAST 0x17F
 static_assert(sizeof latin == 2 * (LATIN_LAST - LATIN_FIRST + 1) + 1, "a pair for each letter");
@@ -72,15 +72,18 @@ static char *folded(struct arena *arena, const char *text)
     return copy;
 }
 
-static void add_words(struct reference_build *b, struct reference_word *words, uint16_t place, const char *text)
+static void add_words(struct reference_build *b, struct reference_word *words, uint16_t place,
+                      const char *text)
 {
     const char *key = folded(&b->made->arena, text);
     for (const char *p = key; *p; p++)
         if (p == key || p[-1] == ' ')
-            words[b->made->word_count++] = (struct reference_word){.text = p, .place = place, .kind = p == key ? 1 : 2};
+            words[b->made->word_count++] =
+                (struct reference_word){.text = p, .place = place, .kind = p == key ? 1 : 2};
 }
 
-static void add_code(struct reference_build *b, struct reference_word *words, uint16_t place, const char *code)
+static void add_code(struct reference_build *b, struct reference_word *words, uint16_t place,
+                     const char *code)
 {
     const char *key = folded(&b->made->arena, code);
     words[b->made->word_count++] = (struct reference_word){.text = key, .place = place, .kind = 0};
@@ -130,8 +133,8 @@ void reference_build_words(struct reference_build *b)
     made->words = words;
 }
 
-/* Larger is better: an exact code, then the beginning of a code, city or name, then later words; in each, cities first
- * and more traffic first. */
+/* Larger is better: an exact code, then the beginning of a code, city or name, then later words; in
+ * each, cities first and more traffic first. */
 struct found {
     int64_t rank;
     uint16_t place;
@@ -140,11 +143,14 @@ struct found {
 static int64_t rank_of(const struct reference *r, const struct reference_word *w, struct str query)
 {
     bool city = w->place >= r->airport_count;
-    int32_t traffic = city ? r->cities[w->place - r->airport_count].traffic : r->airports[w->place].traffic;
-    const char *code = city ? r->cities[w->place - r->airport_count].iata : r->airports[w->place].iata;
+    int32_t traffic =
+        city ? r->cities[w->place - r->airport_count].traffic : r->airports[w->place].traffic;
+    const char *code =
+        city ? r->cities[w->place - r->airport_count].iata : r->airports[w->place].iata;
     bool exact = w->kind == 0 && w->text[query.n] == '\0';
     /* The code of an area finds its airports too, behind the area. */
-    bool own = exact && (code[0] | 32) == query.p[0] && (code[1] | 32) == query.p[1] && (code[2] | 32) == query.p[2];
+    bool own = exact && (code[0] | 32) == query.p[0] && (code[1] | 32) == query.p[1] &&
+               (code[2] | 32) == query.p[2];
     int64_t class = own ? 3 : exact ? 2 : w->kind < 2 ? 1 : 0;
     return (class << 40) | ((int64_t)city << 36) | traffic;
 }
@@ -161,7 +167,8 @@ static size_t insert(struct found *found, size_t count, size_t max, struct found
             at = --count;
             break;
         }
-    while (at > 0 && (found[at - 1].rank < f.rank || (found[at - 1].rank == f.rank && found[at - 1].place > f.place)))
+    while (at > 0 && (found[at - 1].rank < f.rank ||
+                      (found[at - 1].rank == f.rank && found[at - 1].place > f.place)))
         at--;
     if (at >= max)
         return count;
@@ -171,7 +178,8 @@ static size_t insert(struct found *found, size_t count, size_t max, struct found
     return kept + 1;
 }
 
-size_t reference_places(const struct reference *r, struct str query, size_t places_max, uint16_t *ret_places)
+size_t reference_places(const struct reference *r, struct str query, size_t places_max,
+                        uint16_t *ret_places)
 {
     char key[2 * QUERY_BYTES_MAX + 1];
     struct found found[REFERENCE_PLACES_MAX];
@@ -188,7 +196,9 @@ size_t reference_places(const struct reference *r, struct str query, size_t plac
             high = middle;
     }
     size_t count = 0;
-    for (; prefix.n > 0 && low < r->word_count && strncmp(r->words[low].text, prefix.p, prefix.n) == 0; low++) {
+    for (; prefix.n > 0 && low < r->word_count &&
+           strncmp(r->words[low].text, prefix.p, prefix.n) == 0;
+         low++) {
         struct found f = {.rank = rank_of(r, &r->words[low], prefix), .place = r->words[low].place};
         if (count < places_max || f.rank >= found[count - 1].rank)
             count = insert(found, count, places_max, f);

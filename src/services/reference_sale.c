@@ -1,4 +1,5 @@
-/* What is sold and flown: airlines, aircraft with their cabins, brands, buckets, taxes. Part of making the reference. */
+/* What is sold and flown: airlines, aircraft with their cabins, brands, buckets, taxes. Part of
+ * making the reference. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -50,10 +51,12 @@ static bool build_aircraft(struct reference_build *b)
     for (uint32_t i = 0; i < rows->count; i++) {
         aircraft[i].code = arena_dup(arena, rows->rows[i].code);
         aircraft[i].name = arena_dup(arena, rows->rows[i].name);
-        for (; next < cabins->count && str_eq(cabins->rows[next].aircraft, rows->rows[i].code); next++) {
+        for (; next < cabins->count && str_eq(cabins->rows[next].aircraft, rows->rows[i].code);
+             next++) {
             const struct reference_read_cabins_row *row = &cabins->rows[next];
             if (row->cabin < 1 || row->cabin >= REFERENCE_CABINS)
-                return reference_refuse(b, "aircraft %s has a cabin %d", aircraft[i].code, row->cabin);
+                return reference_refuse(b, "aircraft %s has a cabin %d", aircraft[i].code,
+                                        row->cabin);
             struct reference_cabin *cabin = &aircraft[i].cabins[row->cabin];
             cabin->exists = true;
             cabin->first_row = row->first_row;
@@ -82,18 +85,20 @@ static bool build_brands(struct reference_build *b)
             .key = reference_brand_key(row->brand),
             .cabin = (uint8_t)row->cabin,
             .price_permille = row->price_permille,
-            .terms = {
-                .refundable = row->refundable,
-                .changeable = row->changeable,
-                .refund_penalty_permille = (uint16_t)row->refund_penalty_permille,
-                .change_penalty_permille = (uint16_t)row->change_penalty_permille,
-                .checked_bags = (uint8_t)row->checked_bags,
-                .cabin_bags = (uint8_t)row->cabin_bags,
-            },
+            .terms =
+                {
+                    .refundable = row->refundable,
+                    .changeable = row->changeable,
+                    .refund_penalty_permille = (uint16_t)row->refund_penalty_permille,
+                    .change_penalty_permille = (uint16_t)row->change_penalty_permille,
+                    .checked_bags = (uint8_t)row->checked_bags,
+                    .cabin_bags = (uint8_t)row->cabin_bags,
+                },
         };
         for (uint32_t k = 0; k < i; k++)
             if (brands[k].key == brands[i].key)
-                return reference_refuse(b, "brands %s and %s have the same key", brands[k].code, brands[i].code);
+                return reference_refuse(b, "brands %s and %s have the same key", brands[k].code,
+                                        brands[i].code);
     }
     b->made->brands = brands;
     b->made->brand_count = (uint16_t)rows->count;
@@ -139,7 +144,8 @@ static bool build_taxes(struct reference_build *b)
         if (str_eq(row->country, STR("*")) && b->made->tax_everywhere == i)
             b->made->tax_everywhere++;
         if (i > 0 && taxes[i].key <= taxes[i - 1].key)
-            return reference_refuse(b, "taxes %s and %s are out of order or the same", taxes[i - 1].code, taxes[i].code);
+            return reference_refuse(b, "taxes %s and %s are out of order or the same",
+                                    taxes[i - 1].code, taxes[i].code);
     }
     b->made->taxes = taxes;
     b->made->tax_count = (uint16_t)rows->count;

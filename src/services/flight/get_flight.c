@@ -20,7 +20,8 @@ static enum step read_flight(struct call *c)
     return STEP_NEXT;
 }
 
-static Faregate__V1__Flight__State state_of(const struct flight_read_flight_rows *rows, int64_t now_us)
+static Faregate__V1__Flight__State state_of(const struct flight_read_flight_rows *rows,
+                                            int64_t now_us)
 {
     const struct flight_read_flight_row *row = &rows->rows[0];
     if (str_eq(row->state, STR("CANCELLED")))
@@ -44,7 +45,8 @@ static const struct reference_brand *cheapest_brand(const struct reference *r, i
     return NULL;
 }
 
-static Faregate__V1__Flight__CabinAvailability *cabin_of(struct call *c, const struct flight_read_flight_row *row, bool open)
+static Faregate__V1__Flight__CabinAvailability *
+cabin_of(struct call *c, const struct flight_read_flight_row *row, bool open)
 {
     const struct reference *r = app_of(c)->reference;
     Faregate__V1__Flight__CabinAvailability *m = arena_alloc(&c->arena, sizeof *m);
@@ -55,18 +57,21 @@ static Faregate__V1__Flight__CabinAvailability *cabin_of(struct call *c, const s
         return m;
     m->bookable_seats = left < SEATS_SHOWN_MAX ? left : SEATS_SHOWN_MAX;
     const struct reference_brand *brand = cheapest_brand(r, row->cabin);
-    int bucket =
-        fare_bucket_find(r->buckets[row->cabin], r->bucket_count[row->cabin], row->authorised, row->used, 1, &left);
+    int bucket = fare_bucket_find(r->buckets[row->cabin], r->bucket_count[row->cabin],
+                                  row->authorised, row->used, 1, &left);
     if (brand && bucket >= 0) {
-        struct fare_units units = fare_units(row->base_minor, r->buckets[row->cabin][bucket].price_permille,
-                                             brand->price_permille, fare_fx_find(STR(FARE_FILED_CURRENCY)));
-        m->lowest_fare = money_message(&c->arena, units.minor[PASSENGER_ADULT - 1], STR(FARE_FILED_CURRENCY));
+        struct fare_units units =
+            fare_units(row->base_minor, r->buckets[row->cabin][bucket].price_permille,
+                       brand->price_permille, fare_fx_find(STR(FARE_FILED_CURRENCY)));
+        m->lowest_fare =
+            money_message(&c->arena, units.minor[PASSENGER_ADULT - 1], STR(FARE_FILED_CURRENCY));
     }
     return m;
 }
 
-static Faregate__V1__LocalTime *local_time_of(struct arena *arena, const struct reference_airport *airport, int64_t utc_us,
-                                              int16_t offset_min)
+static Faregate__V1__LocalTime *local_time_of(struct arena *arena,
+                                              const struct reference_airport *airport,
+                                              int64_t utc_us, int16_t offset_min)
 {
     Faregate__V1__LocalTime *m = arena_alloc(arena, sizeof *m);
     faregate__v1__local_time__init(m);
@@ -78,15 +83,16 @@ static Faregate__V1__LocalTime *local_time_of(struct arena *arena, const struct 
     return m;
 }
 
-static void fill_times(struct call *c, const struct flight_read_flight_row *row, Faregate__V1__Flight *m)
+static void fill_times(struct call *c, const struct flight_read_flight_row *row,
+                       Faregate__V1__Flight *m)
 {
     const struct reference *r = app_of(c)->reference;
     m->departure_time = timestamp_of_us(&c->arena, row->departure_time);
     m->arrival_time = timestamp_of_us(&c->arena, row->arrival_time);
-    m->local_departure =
-        local_time_of(&c->arena, reference_airport(r, row->origin), row->departure_time, row->departure_offset_min);
-    m->local_arrival =
-        local_time_of(&c->arena, reference_airport(r, row->destination), row->arrival_time, row->arrival_offset_min);
+    m->local_departure = local_time_of(&c->arena, reference_airport(r, row->origin),
+                                       row->departure_time, row->departure_offset_min);
+    m->local_arrival = local_time_of(&c->arena, reference_airport(r, row->destination),
+                                     row->arrival_time, row->arrival_offset_min);
     m->duration = arena_alloc(&c->arena, sizeof *m->duration);
     google__protobuf__duration__init(m->duration);
     m->duration->seconds = (row->arrival_time - row->departure_time) / 1000000;
@@ -98,12 +104,14 @@ static enum step answer(struct call *c)
     if (s->rows.count == 0)
         return call_fail(c, REASON_NOT_FOUND);
     const struct flight_read_flight_row *row = &s->rows.rows[0];
-    const struct reference_aircraft *aircraft = reference_aircraft(app_of(c)->reference, row->aircraft);
+    const struct reference_aircraft *aircraft =
+        reference_aircraft(app_of(c)->reference, row->aircraft);
     Faregate__V1__Flight m;
     faregate__v1__flight__init(&m);
     m.name = name_make(&c->arena, "flights", s->flight_id);
     m.marketing_carrier = m.operating_carrier = arena_dup(&c->arena, row->carrier);
-    m.flight_number = arena_printf(&c->arena, "%.*s%d", (int)row->carrier.n, row->carrier.p, row->number);
+    m.flight_number =
+        arena_printf(&c->arena, "%.*s%d", (int)row->carrier.n, row->carrier.p, row->number);
     m.origin = arena_dup(&c->arena, row->origin);
     m.destination = arena_dup(&c->arena, row->destination);
     m.aircraft = arena_dup(&c->arena, row->aircraft);
@@ -114,7 +122,8 @@ static enum step answer(struct call *c)
     fill_times(c, row, &m);
     m.cabins = arena_array(&c->arena, s->rows.count, sizeof *m.cabins);
     for (uint32_t i = 0; i < s->rows.count; i++)
-        m.cabins[m.n_cabins++] = cabin_of(c, &s->rows.rows[i], m.state == FAREGATE__V1__FLIGHT__STATE__OPEN);
+        m.cabins[m.n_cabins++] =
+            cabin_of(c, &s->rows.rows[i], m.state == FAREGATE__V1__FLIGHT__STATE__OPEN);
     return call_reply(c, &m.base);
 }
 

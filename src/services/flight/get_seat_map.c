@@ -46,9 +46,10 @@ static bool is_exit(const struct reference_cabin *cabin, int row)
     return false;
 }
 
-/* Window: at either end of the row; aisle: beside a gap; a single seat between window and aisle is both. */
-static void add_attributes(struct arena *arena, const struct reference_cabin *cabin, int row, size_t column,
-                           Faregate__V1__Seat *seat)
+/* Window: at either end of the row; aisle: beside a gap; a single seat between window and aisle is
+ * both. */
+static void add_attributes(struct arena *arena, const struct reference_cabin *cabin, int row,
+                           size_t column, Faregate__V1__Seat *seat)
 {
     const char *columns = cabin->columns;
     bool window = column == 0 || columns[column + 1] == '\0';
@@ -69,7 +70,8 @@ static void add_attributes(struct arena *arena, const struct reference_cabin *ca
 }
 
 static Faregate__V1__SeatMapRow *row_of(struct arena *arena, const struct get_seat_map *s,
-                                        const struct reference_cabin *cabin, int row, int32_t *free_count)
+                                        const struct reference_cabin *cabin, int row,
+                                        int32_t *free_count)
 {
     size_t columns = strlen(cabin->columns);
     Faregate__V1__SeatMapRow *m = arena_alloc(arena, sizeof *m);
@@ -93,8 +95,8 @@ static Faregate__V1__SeatMapRow *row_of(struct arena *arena, const struct get_se
     return m;
 }
 
-static Faregate__V1__SeatMapCabin *cabin_of(struct arena *arena, const struct get_seat_map *s, int number,
-                                            const struct reference_cabin *cabin)
+static Faregate__V1__SeatMapCabin *cabin_of(struct arena *arena, const struct get_seat_map *s,
+                                            int number, const struct reference_cabin *cabin)
 {
     Faregate__V1__SeatMapCabin *m = arena_alloc(arena, sizeof *m);
     faregate__v1__seat_map_cabin__init(m);
@@ -118,14 +120,16 @@ static bool lists(struct str cabins, int cabin)
 }
 
 /* First class first: from the nose to the tail. */
-static void fill_cabins(struct call *c, const struct reference_aircraft *aircraft, Faregate__V1__SeatMap *m)
+static void fill_cabins(struct call *c, const struct reference_aircraft *aircraft,
+                        Faregate__V1__SeatMap *m)
 {
     const struct get_seat_map *s = c->state;
     const Faregate__V1__GetSeatMapRequest *req = call_request(c);
     struct str on_flight = s->row.has_cabins ? s->row.cabins : STR("");
     m->cabins = arena_array(&c->arena, REFERENCE_CABINS, sizeof *m->cabins);
     for (int cabin = REFERENCE_CABINS - 1; cabin >= 1; cabin--)
-        if (aircraft->cabins[cabin].exists && lists(on_flight, cabin) && (req->cabin == 0 || (int)req->cabin == cabin))
+        if (aircraft->cabins[cabin].exists && lists(on_flight, cabin) &&
+            (req->cabin == 0 || (int)req->cabin == cabin))
             m->cabins[m->n_cabins++] = cabin_of(&c->arena, s, cabin, &aircraft->cabins[cabin]);
 }
 
@@ -135,7 +139,8 @@ static enum step answer(struct call *c)
     const Faregate__V1__GetSeatMapRequest *req = call_request(c);
     if (!s->row.has_aircraft)
         return call_fail(c, REASON_NOT_FOUND);
-    const struct reference_aircraft *aircraft = reference_aircraft(app_of(c)->reference, s->row.aircraft);
+    const struct reference_aircraft *aircraft =
+        reference_aircraft(app_of(c)->reference, s->row.aircraft);
     Faregate__V1__SeatMap m;
     faregate__v1__seat_map__init(&m);
     if (s->row.has_taken)

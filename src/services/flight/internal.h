@@ -11,8 +11,9 @@
 #include "services/reference.h"
 #include "services/shared/offer.h"
 
-#define SEARCH_ROUTES_MAX 192  /* index probes of one search */
-#define SEARCH_VIAS_MAX 12     /* connecting airports tried, all slices together at least SEARCH_VIAS_MIN each */
+#define SEARCH_ROUTES_MAX 192 /* index probes of one search */
+#define SEARCH_VIAS_MAX                                                                            \
+    12 /* connecting airports tried, all slices together at least SEARCH_VIAS_MIN each */
 #define SEARCH_VIAS_MIN 4
 #define OFFERS_STANDARD 10
 #define OFFERS_MAX 50
@@ -91,6 +92,9 @@ bool search_take_request(struct call *c, struct search *s);
 void search_plan_routes(struct call *c, struct search *s);
 /* search_flights.c: the rows as priced flights and journeys. */
 void search_take_flights(struct call *c, struct search *s);
-/* search_price.c: what a flight costs; and a trip as an offer, false where it has more taxes than an offer can hold. */
-void search_price_flight(const struct search *s, const struct search_flight *flight, struct itinerary_flight *leg);
-bool search_make_offer(const struct search *s, const struct itinerary_trip *trip, int64_t expire_s, struct offer *ret_offer);
+/* search_price.c: what a flight costs; and a trip as an offer, false where it has more taxes than
+ * an offer can hold. */
+void search_price_flight(const struct search *s, const struct search_flight *flight,
+                         struct itinerary_flight *leg);
+bool search_make_offer(const struct search *s, const struct itinerary_trip *trip, int64_t expire_s,
+                       struct offer *ret_offer);

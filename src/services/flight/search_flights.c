@@ -1,16 +1,18 @@
-/* The rows of a search as priced flights, and flights as journeys: filters of airlines, windows, connection times. */
+/* The rows of a search as priced flights, and flights as journeys: filters of airlines, windows,
+ * connection times. */
 #include "base/check.h"
 #include "services/flight/internal.h"
 
 /* False: the party does not fit a bucket, or the filter refuses the airline. */
-static bool take_flight(const struct search *s, const struct flight_find_flights_row *row, struct search_flight *f,
-                        struct itinerary_flight *leg)
+static bool take_flight(const struct search *s, const struct flight_find_flights_row *row,
+                        struct search_flight *f, struct itinerary_flight *leg)
 {
     CHECK(row->tag >= 0 && (size_t)row->tag < s->route_count);
     const struct search_route *route = &s->routes[row->tag];
     int32_t left;
-    int bucket = fare_bucket_find(s->reference->buckets[s->cabin], s->reference->bucket_count[s->cabin], row->authorised,
-                                  row->used, s->seats, &left);
+    int bucket =
+        fare_bucket_find(s->reference->buckets[s->cabin], s->reference->bucket_count[s->cabin],
+                         row->authorised, row->used, s->seats, &left);
     if (bucket < 0 || row->carrier.n != 2 || !filter_airline(&s->filter, row->carrier.p))
         return false;
     *f = (struct search_flight){
@@ -40,16 +42,19 @@ static bool take_flight(const struct search *s, const struct flight_find_flights
 static bool departs_well(const struct search *s, size_t i)
 {
     const struct itinerary_flight *leg = &s->legs[i];
-    return time_window_has(s->slices[s->flights[i].slice].departure, leg->departure_s, leg->departure_offset_min);
+    return time_window_has(s->slices[s->flights[i].slice].departure, leg->departure_s,
+                           leg->departure_offset_min);
 }
 
 static bool arrives_well(const struct search *s, size_t i)
 {
     const struct itinerary_flight *leg = &s->legs[i];
-    return time_window_has(s->slices[s->flights[i].slice].arrival, leg->arrival_s, leg->arrival_offset_min);
+    return time_window_has(s->slices[s->flights[i].slice].arrival, leg->arrival_s,
+                           leg->arrival_offset_min);
 }
 
-static void add_journey(const struct search *s, struct itinerary_slice *slice, size_t first, int32_t second)
+static void add_journey(const struct search *s, struct itinerary_slice *slice, size_t first,
+                        int32_t second)
 {
     if (slice->count < ITINERARY_TRIPS_MAX)
         slice->journeys[slice->count++] = itinerary_journey(s->legs, (uint16_t)first, second);
@@ -65,7 +70,8 @@ static void add_connections(const struct search *s, struct itinerary_slice *slic
         if (s->flights[i].role != ROUTE_SECOND || s->flights[i].slice != s->flights[first].slice ||
             out->origin != in->destination)
             continue;
-        if (itinerary_connects(in, out, via->connection_min[itinerary_connection_kind(in, out)]) && arrives_well(s, i))
+        if (itinerary_connects(in, out, via->connection_min[itinerary_connection_kind(in, out)]) &&
+            arrives_well(s, i))
             add_journey(s, slice, first, (int32_t)i);
     }
 }
@@ -77,10 +83,12 @@ static void build_journeys(struct call *c, struct search *s)
         seconds[s->flights[i].slice] += s->flights[i].role == ROUTE_SECOND;
     for (size_t i = 0; i < s->flight_count; i++)
         if (s->flights[i].role != ROUTE_SECOND)
-            max[s->flights[i].slice] += s->flights[i].role == ROUTE_DIRECT ? 1 : seconds[s->flights[i].slice];
+            max[s->flights[i].slice] +=
+                s->flights[i].role == ROUTE_DIRECT ? 1 : seconds[s->flights[i].slice];
     for (unsigned k = 0; k < s->slice_count; k++) {
         size_t room = max[k] < ITINERARY_TRIPS_MAX ? max[k] : ITINERARY_TRIPS_MAX;
-        s->trips.slices[k].journeys = arena_array(&c->arena, room + 1, sizeof(struct itinerary_journey));
+        s->trips.slices[k].journeys =
+            arena_array(&c->arena, room + 1, sizeof(struct itinerary_journey));
     }
     for (size_t i = 0; i < s->flight_count; i++) {
         const struct search_flight *f = &s->flights[i];
@@ -93,7 +101,8 @@ static void build_journeys(struct call *c, struct search *s)
             add_journey(s, slice, i, -1);
     }
     for (unsigned k = 0; k < s->slice_count; k++)
-        s->trips.slices[k].count = itinerary_drop_slow(s->trips.slices[k].journeys, s->trips.slices[k].count);
+        s->trips.slices[k].count =
+            itinerary_drop_slow(s->trips.slices[k].journeys, s->trips.slices[k].count);
 }
 
 void search_take_flights(struct call *c, struct search *s)
@@ -101,7 +110,8 @@ void search_take_flights(struct call *c, struct search *s)
     s->flights = arena_array(&c->arena, s->rows.count + 1, sizeof *s->flights);
     s->legs = arena_array(&c->arena, s->rows.count + 1, sizeof *s->legs);
     for (uint32_t i = 0; i < s->rows.count; i++)
-        if (take_flight(s, &s->rows.rows[i], &s->flights[s->flight_count], &s->legs[s->flight_count]))
+        if (take_flight(s, &s->rows.rows[i], &s->flights[s->flight_count],
+                        &s->legs[s->flight_count]))
             s->flight_count++;
     s->trips.slice_count = s->slice_count;
     s->trips.brand_count = s->brand_count;

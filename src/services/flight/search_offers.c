@@ -1,6 +1,7 @@
-/* SearchOffers: one statement fetches the flights of all routes with their seats and prices, the rest is arithmetic in
- * memory. Nothing is written: an offer is its own sealed name. A page goes on behind the rank of the last trip sent; trips
- * that appear or vanish between two pages neither shift the others nor make them appear twice. */
+/* SearchOffers: one statement fetches the flights of all routes with their seats and prices, the
+ * rest is arithmetic in memory. Nothing is written: an offer is its own sealed name. A page goes on
+ * behind the rank of the last trip sent; trips that appear or vanish between two pages neither
+ * shift the others nor make them appear twice. */
 #include "domain/money.h"
 #include "services/flight/internal.h"
 #include "services/shared/page_token.h"
@@ -11,8 +12,9 @@ static enum step find(struct call *c)
     if (!search_take_request(c, s))
         return STEP_DONE;
     search_plan_routes(c, s);
-    flight_find_flights(c, &s->rows, s->origins, s->route_count, s->destinations, s->route_count, s->first_dates,
-                        s->route_count, s->last_dates, s->route_count, s->tags, s->route_count, s->cabin, s->seats);
+    flight_find_flights(c, &s->rows, s->origins, s->route_count, s->destinations, s->route_count,
+                        s->first_dates, s->route_count, s->last_dates, s->route_count, s->tags,
+                        s->route_count, s->cabin, s->seats);
     return STEP_NEXT;
 }
 
@@ -66,7 +68,8 @@ static enum step answer(struct call *c)
     struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
     for (size_t i = 0; i < shown; i++)
         if (search_make_offer(s, &trips[i], expire_s, offer))
-            reply.offers[reply.n_offers++] = offer_message(app, &c->arena, offer, offer_seal(app, &c->arena, offer));
+            reply.offers[reply.n_offers++] =
+                offer_message(app, &c->arena, offer, offer_seal(app, &c->arena, offer));
     if (found > shown)
         reply.next_page_token = page_token_seal(c, &trips[shown - 1].rank, sizeof trips[0].rank);
     return call_reply(c, &reply.base);

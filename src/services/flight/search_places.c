@@ -21,7 +21,8 @@ static Faregate__V1__Place *place_of(struct arena *arena, const struct reference
 }
 
 /* A city stands where its busiest airport does. */
-static Faregate__V1__Place *place_of_city(struct arena *arena, const struct reference *r, const struct reference_city *city)
+static Faregate__V1__Place *place_of_city(struct arena *arena, const struct reference *r,
+                                          const struct reference_city *city)
 {
     Faregate__V1__Place *m = place_of(arena, &r->airports[city->airports[0]]);
     m->name = arena_printf(arena, "cities/%s", city->iata);
@@ -46,9 +47,10 @@ static enum step search(struct call *c)
     faregate__v1__search_places_response__init(&reply);
     reply.places = arena_array(&c->arena, count + 1, sizeof *reply.places);
     for (size_t i = 0; i < count; i++)
-        reply.places[reply.n_places++] = places[i] < r->airport_count
-                                             ? place_of(&c->arena, &r->airports[places[i]])
-                                             : place_of_city(&c->arena, r, &r->cities[places[i] - r->airport_count]);
+        reply.places[reply.n_places++] =
+            places[i] < r->airport_count
+                ? place_of(&c->arena, &r->airports[places[i]])
+                : place_of_city(&c->arena, r, &r->cities[places[i] - r->airport_count]);
     return call_reply(c, &reply.base);
 }
 

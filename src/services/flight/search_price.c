@@ -1,9 +1,10 @@
-/* What a flight costs a party, and a trip as an offer. Both add the same rounded parts, so the total that trips are ranked
- * by is the total of the offer to the last unit. */
+/* What a flight costs a party, and a trip as an offer. Both add the same rounded parts, so the
+ * total that trips are ranked by is the total of the offer to the last unit. */
 #include "base/check.h"
 #include "services/flight/internal.h"
 
-static struct fare_units units_of(const struct search *s, const struct search_flight *f, unsigned brand)
+static struct fare_units units_of(const struct search *s, const struct search_flight *f,
+                                  unsigned brand)
 {
     const struct fare_bucket *bucket = &s->reference->buckets[s->cabin][f->bucket];
     return fare_units(f->row->base_minor, bucket->price_permille,
@@ -12,14 +13,16 @@ static struct fare_units units_of(const struct search *s, const struct search_fl
 
 /* Calls @fn for each tax on a departure. */
 static void each_tax(const struct search *s, const struct itinerary_flight *leg,
-                     void (*fn)(void *ctx, const struct reference_tax *tax, int64_t unit_minor), void *ctx)
+                     void (*fn)(void *ctx, const struct reference_tax *tax, int64_t unit_minor),
+                     void *ctx)
 {
     const struct reference *r = s->reference;
     const struct reference_airport *origin = &r->airports[leg->origin];
     unsigned count = (unsigned)r->tax_everywhere + origin->tax_count;
     for (unsigned i = 0; i < count; i++) {
         const struct reference_tax *tax =
-            i < r->tax_everywhere ? &r->taxes[i] : &r->taxes[origin->tax_first + i - r->tax_everywhere];
+            i < r->tax_everywhere ? &r->taxes[i]
+                                  : &r->taxes[origin->tax_first + i - r->tax_everywhere];
         if (!tax->international_only || leg->international)
             fn(ctx, tax, fare_convert(s->fx, tax->amount_minor));
     }
@@ -31,7 +34,8 @@ static void add_up(void *ctx, const struct reference_tax *tax, int64_t unit_mino
     *(int64_t *)ctx += unit_minor;
 }
 
-void search_price_flight(const struct search *s, const struct search_flight *f, struct itinerary_flight *leg)
+void search_price_flight(const struct search *s, const struct search_flight *f,
+                         struct itinerary_flight *leg)
 {
     int64_t tax_minor = 0;
     each_tax(s, leg, add_up, &tax_minor);
@@ -56,8 +60,9 @@ static void take_tax(void *ctx, const struct reference_tax *tax, int64_t unit_mi
     struct tax_taker *taker = ctx;
     struct offer *o = taker->offer;
     uint8_t i = 0;
-    while (i < o->tax_count && (strncmp(o->taxes[i].country, tax->country, sizeof o->taxes[i].country) != 0 ||
-                                strncmp(o->taxes[i].code, tax->code, sizeof o->taxes[i].code) != 0))
+    while (i < o->tax_count &&
+           (strncmp(o->taxes[i].country, tax->country, sizeof o->taxes[i].country) != 0 ||
+            strncmp(o->taxes[i].code, tax->code, sizeof o->taxes[i].code) != 0))
         i++;
     if (i == OFFER_TAXES_MAX) {
         taker->full = true;
@@ -78,14 +83,16 @@ static void copy_code(char *to, size_t to_bytes, struct str from)
     memcpy(to, from.p, from.n < to_bytes ? from.n : to_bytes - 1);
 }
 
-static void add_segment(const struct search *s, const struct search_flight *f, const struct itinerary_flight *leg,
-                        unsigned slice, int64_t fare_minor, struct offer *o)
+static void add_segment(const struct search *s, const struct search_flight *f,
+                        const struct itinerary_flight *leg, unsigned slice, int64_t fare_minor,
+                        struct offer *o)
 {
     struct offer_segment *g = &o->segments[o->segment_count++];
     g->flight_id = f->row->flight_id;
     copy_code(g->carrier, sizeof g->carrier, f->row->carrier);
     copy_code(g->origin, sizeof g->origin, str_of(s->reference->airports[leg->origin].iata));
-    copy_code(g->destination, sizeof g->destination, str_of(s->reference->airports[leg->destination].iata));
+    copy_code(g->destination, sizeof g->destination,
+              str_of(s->reference->airports[leg->destination].iata));
     copy_code(g->aircraft, sizeof g->aircraft, f->row->aircraft);
     g->booking_class = s->reference->buckets[s->cabin][f->bucket].booking_class;
     g->number = (uint16_t)f->row->number;
@@ -117,7 +124,8 @@ static void fill_head(const struct search *s, unsigned brand, struct offer *o)
     }
 }
 
-static void add_flight(const struct search *s, size_t flight, unsigned slice, unsigned brand, struct tax_taker *taker)
+static void add_flight(const struct search *s, size_t flight, unsigned slice, unsigned brand,
+                       struct tax_taker *taker)
 {
     const struct search_flight *f = &s->flights[flight];
     const struct itinerary_flight *leg = &s->legs[flight];
@@ -135,7 +143,8 @@ static void add_flight(const struct search *s, size_t flight, unsigned slice, un
         o->expire_s = close_s;
 }
 
-bool search_make_offer(const struct search *s, const struct itinerary_trip *trip, int64_t expire_s, struct offer *ret_offer)
+bool search_make_offer(const struct search *s, const struct itinerary_trip *trip, int64_t expire_s,
+                       struct offer *ret_offer)
 {
     *ret_offer = (struct offer){.expire_s = expire_s};
     fill_head(s, trip->brand, ret_offer);

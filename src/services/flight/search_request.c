@@ -7,8 +7,8 @@
 #define DAY_S INT64_C(86400)
 #define DAY_MIN 1440
 
-static bool take_place(struct call *c, struct search *s, unsigned i, const char *side, const char *code, uint16_t *ret,
-                       size_t *ret_count)
+static bool take_place(struct call *c, struct search *s, unsigned i, const char *side,
+                       const char *code, uint16_t *ret, size_t *ret_count)
 {
     *ret_count = reference_expand(s->reference, str_of(code), ret);
     if (*ret_count > 0)
@@ -56,7 +56,8 @@ static struct time_window window_of(const Faregate__V1__TimeOfDayRange *range)
 {
     if (!range)
         return TIME_WINDOW_ALL;
-    return (struct time_window){.start_min = minute_of(range->start, 0), .end_min = minute_of(range->end, DAY_MIN - 1)};
+    return (struct time_window){.start_min = minute_of(range->start, 0),
+                                .end_min = minute_of(range->end, DAY_MIN - 1)};
 }
 
 static bool overlap(const struct search_slice *slice)
@@ -73,7 +74,8 @@ static bool take_slice(struct call *c, struct search *s, unsigned i)
     const Faregate__V1__Slice *asked = s->req->slices[i];
     struct search_slice *slice = &s->slices[i];
     if (!take_place(c, s, i, "origin", asked->origin, slice->origins, &slice->origin_count) ||
-        !take_place(c, s, i, "destination", asked->destination, slice->destinations, &slice->destination_count))
+        !take_place(c, s, i, "destination", asked->destination, slice->destinations,
+                    &slice->destination_count))
         return false;
     if (overlap(slice)) {
         const char *field = arena_printf(&c->arena, "slices[%u].destination", i);
@@ -88,22 +90,26 @@ static bool take_slice(struct call *c, struct search *s, unsigned i)
 static bool take_party(struct call *c, struct search *s)
 {
     struct passenger_mix *p = &s->party;
-    unsigned *const counts[FARE_TYPES] = {&p->adults, &p->children, &p->lap_infants, &p->seat_infants};
+    unsigned *const counts[FARE_TYPES] = {&p->adults, &p->children, &p->lap_infants,
+                                          &p->seat_infants};
     for (size_t i = 0; i < s->req->n_passengers; i++) {
         const Faregate__V1__PassengerCount *count = s->req->passengers[i];
         int type = (int)count->type;
         if (type < PASSENGER_ADULT || type > PASSENGER_INFANT_IN_SEAT || count->count < 0 ||
             count->count > OFFER_PASSENGERS_MAX) {
             const char *field = arena_printf(&c->arena, "passengers[%zu]", i);
-            call_fail_field(c, REASON_FIELD_INVALID, field, "names no type or no number of passengers");
+            call_fail_field(c, REASON_FIELD_INVALID, field,
+                            "names no type or no number of passengers");
             return false;
         }
         *counts[type - 1] += (unsigned)count->count;
     }
     enum reason reason = passenger_mix_check(p);
     if (reason != REASON_NONE) {
-        call_fail_field(c, reason, "passengers",
-                        "at most %d in seats, at least one adult, no more infants on laps than adults", SEATED_MAX);
+        call_fail_field(
+            c, reason, "passengers",
+            "at most %d in seats, at least one adult, no more infants on laps than adults",
+            SEATED_MAX);
         return false;
     }
     s->seats = (int32_t)(p->adults + p->children + p->seat_infants);
@@ -131,7 +137,8 @@ static bool take_currency(struct call *c, struct search *s)
 {
     struct str currency = str_of(s->req->currency_code);
     if (currency.n == 0)
-        currency = fare_currency_of_country(str_of(s->reference->airports[s->slices[0].origins[0]].country));
+        currency = fare_currency_of_country(
+            str_of(s->reference->airports[s->slices[0].origins[0]].country));
     s->fx = fare_fx_find(currency);
     if (s->fx)
         return true;
@@ -147,7 +154,8 @@ static bool take_filter(struct call *c, struct search *s)
         return false;
     }
     if (order_parse(str_of(s->req->order_by), &s->order) < 0) {
-        call_fail_field(c, REASON_FILTER_INVALID, "order_by", "is price, duration or departure_time, perhaps with desc");
+        call_fail_field(c, REASON_FILTER_INVALID, "order_by",
+                        "is price, duration or departure_time, perhaps with desc");
         return false;
     }
     return true;

@@ -1,6 +1,7 @@
-/* Which routes a search asks the database for: the direct ones, and with connections those to and from the airports in
- * between that the reference data knows flights for. One statement then fetches the flights of all.
- * What must stay true: never more than SEARCH_ROUTES_MAX routes, the direct ones first. */
+/* Which routes a search asks the database for: the direct ones, and with connections those to and
+ * from the airports in between that the reference data knows flights for. One statement then
+ * fetches the flights of all. What must stay true: never more than SEARCH_ROUTES_MAX routes, the
+ * direct ones first. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -14,14 +15,16 @@
 #define SLOWEST_KMH 450
 #define GROUND_S 3600
 
-static void add_route(struct search *s, unsigned slice, enum route_role role, uint16_t origin, uint16_t destination,
-                      int32_t first_date, int32_t last_date)
+static void add_route(struct search *s, unsigned slice, enum route_role role, uint16_t origin,
+                      uint16_t destination, int32_t first_date, int32_t last_date)
 {
     if (s->route_count == SEARCH_ROUTES_MAX)
         return;
     size_t i = s->route_count++;
-    s->routes[i] = (struct search_route){
-        .origin = origin, .destination = destination, .slice = (uint8_t)slice, .role = (uint8_t)role};
+    s->routes[i] = (struct search_route){.origin = origin,
+                                         .destination = destination,
+                                         .slice = (uint8_t)slice,
+                                         .role = (uint8_t)role};
     s->origins[i] = str_of(s->reference->airports[origin].iata);
     s->destinations[i] = str_of(s->reference->airports[destination].iata);
     s->first_dates[i] = first_date;
@@ -34,7 +37,8 @@ static void add_direct(struct search *s, unsigned slice)
     const struct search_slice *x = &s->slices[slice];
     for (size_t i = 0; i < x->origin_count; i++)
         for (size_t k = 0; k < x->destination_count; k++)
-            add_route(s, slice, ROUTE_DIRECT, x->origins[i], x->destinations[k], x->date_days, x->date_days);
+            add_route(s, slice, ROUTE_DIRECT, x->origins[i], x->destinations[k], x->date_days,
+                      x->date_days);
 }
 
 /* An airport in between and how far the way over it is. */
@@ -46,7 +50,8 @@ struct via {
 static int by_km(const void *a, const void *b)
 {
     const struct via *x = a, *y = b;
-    return x->km != y->km ? (x->km > y->km) - (x->km < y->km) : (x->airport > y->airport) - (x->airport < y->airport);
+    return x->km != y->km ? (x->km > y->km) - (x->km < y->km)
+                          : (x->airport > y->airport) - (x->airport < y->airport);
 }
 
 static bool is_end(const struct search_slice *x, uint16_t airport)
@@ -60,12 +65,15 @@ static bool is_end(const struct search_slice *x, uint16_t airport)
     return false;
 }
 
-/* Airports with flights from @origin and to @destination, both lists ascending, that are not too far out of the way. */
-static size_t find_vias(const struct search *s, const struct search_slice *x, uint16_t origin, uint16_t destination,
-                        struct via *ret, size_t max)
+/* Airports with flights from @origin and to @destination, both lists ascending, that are not too
+ * far out of the way. */
+static size_t find_vias(const struct search *s, const struct search_slice *x, uint16_t origin,
+                        uint16_t destination, struct via *ret, size_t max)
 {
-    const struct reference_airport *a = &s->reference->airports[origin], *b = &s->reference->airports[destination];
-    uint32_t direct_km = (uint32_t)geo_distance_km(a->latitude, a->longitude, b->latitude, b->longitude);
+    const struct reference_airport *a = &s->reference->airports[origin],
+                                   *b = &s->reference->airports[destination];
+    uint32_t direct_km =
+        (uint32_t)geo_distance_km(a->latitude, a->longitude, b->latitude, b->longitude);
     size_t count = 0;
     for (uint16_t i = 0, k = 0; i < a->to_count && k < b->from_count;) {
         const struct reference_route *to = &a->to[i], *from = &b->from[k];
@@ -75,7 +83,8 @@ static size_t find_vias(const struct search *s, const struct search_slice *x, ui
             k++;
         } else {
             uint32_t km = (uint32_t)to->distance_km + from->distance_km;
-            if (km <= direct_km * DETOUR_PERMILLE / 1000 + DETOUR_KM && !is_end(x, to->airport) && count < max)
+            if (km <= direct_km * DETOUR_PERMILLE / 1000 + DETOUR_KM && !is_end(x, to->airport) &&
+                count < max)
                 ret[count++] = (struct via){.km = km, .airport = to->airport};
             i++;
             k++;
@@ -84,7 +93,8 @@ static size_t find_vias(const struct search *s, const struct search_slice *x, ui
     return count;
 }
 
-static const struct reference_route *route_to(const struct reference *r, uint16_t origin, uint16_t destination)
+static const struct reference_route *route_to(const struct reference *r, uint16_t origin,
+                                              uint16_t destination)
 {
     const struct reference_airport *a = &r->airports[origin];
     for (uint16_t low = 0, high = a->to_count; low < high;) {
@@ -104,16 +114,19 @@ static int32_t day_floor(int64_t s)
     return (int32_t)(s / DAY_S - (s % DAY_S < 0));
 }
 
-/* The local dates on which one can leave @via having left @origin on @date: from the distance and the zones. */
-static void onward_dates(const struct reference *r, uint16_t origin, uint16_t via, int32_t km, int32_t date,
-                         int32_t *ret_first, int32_t *ret_last)
+/* The local dates on which one can leave @via having left @origin on @date: from the distance and
+ * the zones. */
+static void onward_dates(const struct reference *r, uint16_t origin, uint16_t via, int32_t km,
+                         int32_t date, int32_t *ret_first, int32_t *ret_last)
 {
     int64_t noon_s = date * DAY_S + DAY_S / 2;
-    int64_t shift_s = (zone_offset_min(&r->airports[via].zone, noon_s) - zone_offset_min(&r->airports[origin].zone, noon_s)) *
+    int64_t shift_s = (zone_offset_min(&r->airports[via].zone, noon_s) -
+                       zone_offset_min(&r->airports[origin].zone, noon_s)) *
                       INT64_C(60);
     int64_t start_s = date * DAY_S + shift_s;
     *ret_first = day_floor(start_s + km * INT64_C(3600) / FASTEST_KMH);
-    *ret_last = day_floor(start_s + DAY_S + km * INT64_C(3600) / SLOWEST_KMH + GROUND_S + CONNECTION_MAX_MIN * INT64_C(60));
+    *ret_last = day_floor(start_s + DAY_S + km * INT64_C(3600) / SLOWEST_KMH + GROUND_S +
+                          CONNECTION_MAX_MIN * INT64_C(60));
 }
 
 static void add_via(struct search *s, unsigned slice, uint16_t via)
@@ -125,7 +138,8 @@ static void add_via(struct search *s, unsigned slice, uint16_t via)
         if (!route)
             continue;
         int32_t one, other;
-        onward_dates(s->reference, x->origins[i], via, route->distance_km, x->date_days, &one, &other);
+        onward_dates(s->reference, x->origins[i], via, route->distance_km, x->date_days, &one,
+                     &other);
         first = one < first ? one : first;
         last = other > last ? other : last;
         add_route(s, slice, ROUTE_FIRST, x->origins[i], via, x->date_days, x->date_days);
@@ -146,7 +160,8 @@ static void add_connections(struct search *s, unsigned slice, struct via *vias)
         wanted = SEARCH_VIAS_MIN;
     for (size_t i = 0; i < x->origin_count; i++)
         for (size_t k = 0; k < x->destination_count; k++)
-            count += find_vias(s, x, x->origins[i], x->destinations[k], vias + count, VIAS_CONSIDERED_MAX - count);
+            count += find_vias(s, x, x->origins[i], x->destinations[k], vias + count,
+                               VIAS_CONSIDERED_MAX - count);
     qsort(vias, count, sizeof *vias, by_km);
     for (size_t i = 0, taken = 0; i < count && taken < wanted; i++) {
         bool seen = false;

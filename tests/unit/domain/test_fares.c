@@ -72,7 +72,8 @@ TEST(fares, convert_up_to_a_whole_minor_unit)
 
 TEST(fares, are_sold_in_currencies_that_money_knows)
 {
-    static const char *const codes[] = {"USD", "EUR", "GBP", "JPY", "CHF", "KRW", "KWD", "BHD", "INR", "AED"};
+    static const char *const codes[] = {"USD", "EUR", "GBP", "JPY", "CHF",
+                                        "KRW", "KWD", "BHD", "INR", "AED"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         const struct fare_fx *fx = fare_fx_find(str_of(codes[i]));
         ASSERT_NOT_NULL(fx);
@@ -98,12 +99,17 @@ TEST(fares, every_country_pays_in_a_currency_that_is_sold_in)
 
 #define DAY INT64_C(86400)
 
-static int64_t refund(bool refundable, uint16_t penalty, int64_t captured, int64_t ahead_s, int64_t age_s)
+static int64_t refund(bool refundable, uint16_t penalty, int64_t captured, int64_t ahead_s,
+                      int64_t age_s)
 {
     const struct fare_terms terms = {.refundable = refundable, .refund_penalty_permille = penalty};
     const struct fare_refund_question q = {
-        .base_minor = 10000, .refundable_tax_minor = 1500, .captured_minor = captured,
-        .booked_s = 1000000, .departure_s = 1000000 + ahead_s, .now_s = 1000000 + age_s,
+        .base_minor = 10000,
+        .refundable_tax_minor = 1500,
+        .captured_minor = captured,
+        .booked_s = 1000000,
+        .departure_s = 1000000 + ahead_s,
+        .now_s = 1000000 + age_s,
     };
     return fare_refund(&terms, &q);
 }

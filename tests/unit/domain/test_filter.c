@@ -16,8 +16,10 @@ static bool lets(const char *text, int64_t total_minor, int64_t duration_min, bo
     struct filter f;
     const char *why;
     ASSERT_INT_EQ(filter_parse(str_of(text), &f, &why), 0);
-    const struct filter_offer offer = {
-        .total_minor = total_minor, .minor_per_unit = 100, .duration_min = duration_min, .refundable = refundable};
+    const struct filter_offer offer = {.total_minor = total_minor,
+                                       .minor_per_unit = 100,
+                                       .duration_min = duration_min,
+                                       .refundable = refundable};
     return filter_offer(&f, &offer);
 }
 
@@ -26,18 +28,36 @@ TEST(filter, reads_conditions_joined_by_and)
     ASSERT_TRUE(parses(""));
     ASSERT_TRUE(parses("  "));
     ASSERT_TRUE(parses("price <= 300"));
-    ASSERT_TRUE(parses("airline=\"BA\" AND price<300.50 AND duration >= 60 AND refundable != false"));
+    ASSERT_TRUE(
+        parses("airline=\"BA\" AND price<300.50 AND duration >= 60 AND refundable != false"));
     ASSERT_TRUE(parses("airline = 2A"));
 }
 
 TEST(filter, refuses_everything_else)
 {
     static const char *const texts[] = {
-        "price",          "price <=",        "price <= x",         "price <= -5",         "price <= 1.2345",
-        "price ~ 3",      "colour = \"red\"", "airline < \"BA\"",   "airline = \"BAW\"",   "airline = \"BA",
-        "duration = 1.5", "refundable > true", "refundable = maybe", "price = 3 OR price = 4", "price = 3 AND",
-        "AND price = 3",  "price = 3 price = 4", "price = 9999999999999", "(price = 3)", "price == 3",
-        "price = 1 AND price = 1 AND price = 1 AND price = 1 AND price = 1 AND price = 1 AND price = 1 AND price = 1 AND "
+        "price",
+        "price <=",
+        "price <= x",
+        "price <= -5",
+        "price <= 1.2345",
+        "price ~ 3",
+        "colour = \"red\"",
+        "airline < \"BA\"",
+        "airline = \"BAW\"",
+        "airline = \"BA",
+        "duration = 1.5",
+        "refundable > true",
+        "refundable = maybe",
+        "price = 3 OR price = 4",
+        "price = 3 AND",
+        "AND price = 3",
+        "price = 3 price = 4",
+        "price = 9999999999999",
+        "(price = 3)",
+        "price == 3",
+        "price = 1 AND price = 1 AND price = 1 AND price = 1 AND price = 1 AND price = 1 AND price "
+        "= 1 AND price = 1 AND "
         "price = 1",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)

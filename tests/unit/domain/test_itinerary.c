@@ -1,4 +1,4 @@
-/* Connections, windows, trips. */
+/* Connections, windows on local clocks, pages of trips. */
 #include "domain/itinerary.h"
 
 #include "domain/zone.h"
@@ -6,10 +6,14 @@
 
 #define HOUR INT64_C(3600)
 
-static struct itinerary_flight fly(uint16_t origin, uint16_t destination, int64_t departure_s, int64_t arrival_s, int64_t price)
+static struct itinerary_flight fly(uint16_t origin, uint16_t destination, int64_t departure_s,
+                                   int64_t arrival_s, int64_t price)
 {
     return (struct itinerary_flight){
-        .origin = origin, .destination = destination, .departure_s = departure_s, .arrival_s = arrival_s,
+        .origin = origin,
+        .destination = destination,
+        .departure_s = departure_s,
+        .arrival_s = arrival_s,
         .id = (uint64_t)departure_s * 31 + origin * 7 + destination,
         .total_minor = {price, price * 3 / 2},
     };
@@ -48,11 +52,13 @@ TEST(itinerary, tells_four_kinds_of_connection)
 
 TEST(itinerary, reads_windows_on_local_clocks)
 {
-    const struct time_window morning = {.start_min = 6 * 60, .end_min = 12 * 60}, night = {.start_min = 22 * 60, .end_min = 4 * 60};
+    const struct time_window morning = {.start_min = 6 * 60, .end_min = 12 * 60},
+                             night = {.start_min = 22 * 60, .end_min = 4 * 60};
     int64_t day = civil_days(2026, 12, 21) * INT64_C(86400);
     ASSERT_TRUE(time_window_has(morning, day + 11 * HOUR, 60)); /* 12:00 in Berlin */
     ASSERT_FALSE(time_window_has(morning, day + 11 * HOUR + 60, 60));
-    ASSERT_TRUE(time_window_has(morning, day - 4 * HOUR, 10 * 60)); /* 06:00 in Sydney, yesterday in UTC */
+    ASSERT_TRUE(
+        time_window_has(morning, day - 4 * HOUR, 10 * 60)); /* 06:00 in Sydney, yesterday in UTC */
     ASSERT_TRUE(time_window_has(night, day + 23 * HOUR, 0));
     ASSERT_TRUE(time_window_has(night, day + 4 * HOUR, 0));
     ASSERT_FALSE(time_window_has(night, day + 4 * HOUR + 60, 0));
@@ -74,7 +80,8 @@ TEST(itinerary, measures_journeys_in_instants_not_clocks)
 
 TEST(itinerary, drops_journeys_much_slower_than_the_best)
 {
-    struct itinerary_journey j[] = {{.duration_min = 500}, {.duration_min = 100}, {.duration_min = 380}, {.duration_min = 381}};
+    struct itinerary_journey j[] = {
+        {.duration_min = 500}, {.duration_min = 100}, {.duration_min = 380}, {.duration_min = 381}};
     ASSERT_INT_EQ(itinerary_drop_slow(j, 4), 2);
     ASSERT_INT_EQ(j[0].duration_min, 100);
     ASSERT_INT_EQ(j[1].duration_min, 380);
@@ -95,8 +102,8 @@ static void rig_fill(struct rig *r, unsigned slices, unsigned each, bool backwar
         for (unsigned i = 0; i < each; i++) {
             unsigned at = s * 64 + i, k = backwards ? each - 1 - i : i;
             int64_t departure = (int64_t)s * 100 * HOUR + k * 600;
-            r->flights[at] = fly((uint16_t)s, (uint16_t)(s + 1), departure, departure + 2 * HOUR + (k * 37 % 11) * 60,
-                                 1000 + k * 7919 % 503);
+            r->flights[at] = fly((uint16_t)s, (uint16_t)(s + 1), departure,
+                                 departure + 2 * HOUR + (k * 37 % 11) * 60, 1000 + k * 7919 % 503);
             r->journeys[s][i] = itinerary_journey(r->flights, (uint16_t)at, -1);
         }
         r->search.slices[s] = (struct itinerary_slice){.journeys = r->journeys[s], .count = each};

@@ -35,7 +35,8 @@ TEST(money, refuses_what_is_no_amount)
     int64_t minor = 77;
     ASSERT_INT_EQ(money_from_units(STR("EUR"), 1, -10000000, &minor), -EINVAL);
     ASSERT_INT_EQ(money_from_units(STR("EUR"), -1, 10000000, &minor), -EINVAL);
-    ASSERT_INT_EQ(money_from_units(STR("EUR"), 1, 1000000, &minor), -EINVAL); /* a tenth of a cent */
+    ASSERT_INT_EQ(money_from_units(STR("EUR"), 1, 1000000, &minor),
+                  -EINVAL); /* a tenth of a cent */
     ASSERT_INT_EQ(money_from_units(STR("JPY"), 1, 500000000, &minor), -EINVAL);
     ASSERT_INT_EQ(money_from_units(STR("EUR"), 0, 1000000000, &minor), -EINVAL);
     ASSERT_INT_EQ(money_from_units(STR("XXX"), 1, 0, &minor), -EINVAL);
@@ -47,7 +48,8 @@ TEST(money, refuses_what_is_no_amount)
 TEST(money, comes_back_as_it_went)
 {
     static const char *const currencies[] = {"USD", "JPY", "KWD"};
-    static const int64_t amounts[] = {0, 1, -1, 99, 100, 101, -12345, MONEY_MINOR_MAX, -MONEY_MINOR_MAX};
+    static const int64_t amounts[] = {
+        0, 1, -1, 99, 100, 101, -12345, MONEY_MINOR_MAX, -MONEY_MINOR_MAX};
     for (size_t i = 0; i < 3; i++)
         for (size_t k = 0; k < sizeof amounts / sizeof amounts[0]; k++) {
             int64_t units, minor;

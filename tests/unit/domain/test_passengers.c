@@ -1,11 +1,12 @@
-/* Ages and mixes. */
+/* Ages around birthdays, parties, dates of birth. */
 #include "domain/passengers.h"
 #include "domain/zone.h"
 #include "support/test.h"
 
 static enum reason check(unsigned adults, unsigned children, unsigned laps, unsigned seats)
 {
-    const struct passenger_mix mix = {.adults = adults, .children = children, .lap_infants = laps, .seat_infants = seats};
+    const struct passenger_mix mix = {
+        .adults = adults, .children = children, .lap_infants = laps, .seat_infants = seats};
     return passenger_mix_check(&mix);
 }
 
@@ -31,7 +32,8 @@ TEST(passengers, grow_older_on_their_birthday)
 {
     ASSERT_INT_EQ(age(2014, 11, 21, 2026, 11, 20), 11);
     ASSERT_INT_EQ(age(2014, 11, 21, 2026, 11, 21), 12);
-    ASSERT_INT_EQ(age(2024, 2, 29, 2026, 2, 28), 1); /* no birthday in a common year until 1 March */
+    ASSERT_INT_EQ(age(2024, 2, 29, 2026, 2, 28),
+                  1); /* no birthday in a common year until 1 March */
     ASSERT_INT_EQ(age(2024, 2, 29, 2026, 3, 1), 2);
     ASSERT_INT_EQ(age(1930, 1, 1, 2026, 1, 1), 96);
 }

@@ -1,31 +1,48 @@
-/* See reference_rig.h. */
+/* The small world of reference_rig.h: rows as the statements would give them. */
 #include "reference_rig.h"
 
 #include <stdlib.h>
 
 #include "base/check.h"
 
-#define S(text) {.p = text, .n = sizeof(text) - 1}
-#define ROWS(array) {.rows = array, .count = sizeof(array) / sizeof(array)[0]}
+#define S(text)                                                                                    \
+    {                                                                                              \
+        .p = text, .n = sizeof(text) - 1                                                           \
+    }
+#define ROWS(array)                                                                                \
+    {                                                                                              \
+        .rows = array, .count = sizeof(array) / sizeof(array)[0]                                   \
+    }
 #define US(seconds) (INT64_C(1000000) * (seconds))
 
 static struct reference_read_airports_row airports[] = {
-    {S("AMS"), S("Amsterdam Airport Schiphol"), S("Amsterdam"), S("AMS"), S("NL"), S("Europe/Amsterdam"), 52.3, 4.76, 61900},
-    {S("CDG"), S("Charles de Gaulle Airport"), S("Paris"), S("PAR"), S("FR"), S("Europe/Paris"), 49.0, 2.55, 67400},
-    {S("EWR"), S("Newark Liberty Airport"), S("Newark"), S("NYC"), S("US"), S("America/New_York"), 40.7, -74.2, 49000},
-    {S("HNL"), S("Daniel K. Inouye Airport"), S("Honolulu"), S("HNL"), S("US"), S("Pacific/Honolulu"), 21.3, -157.9, 21000},
-    {S("JFK"), S("John F. Kennedy Airport"), S("New York"), S("NYC"), S("US"), S("America/New_York"), 40.6, -73.8, 62000},
-    {S("LGA"), S("LaGuardia Airport"), S("New York"), S("NYC"), S("US"), S("America/New_York"), 40.8, -73.9, 32000},
-    {S("LGW"), S("London Gatwick Airport"), S("London"), S("LON"), S("GB"), S("Europe/London"), 51.1, -0.19, 40900},
-    {S("LHR"), S("London Heathrow Airport"), S("London"), S("LON"), S("GB"), S("Europe/London"), 51.5, -0.45, 79200},
-    {S("NRT"), S("Narita Airport"), S("T\xc5\x8dky\xc5\x8d"), S("NRT"), S("JP"), S("Asia/Tokyo"), 35.8, 140.4, 34800},
-    {S("SYD"), S("Sydney Kingsford Smith Airport"), S("Sydney"), S("SYD"), S("AU"), S("Australia/Sydney"), -33.9, 151.2, 41000},
+    {S("AMS"), S("Amsterdam Airport Schiphol"), S("Amsterdam"), S("AMS"), S("NL"),
+     S("Europe/Amsterdam"), 52.3, 4.76, 61900},
+    {S("CDG"), S("Charles de Gaulle Airport"), S("Paris"), S("PAR"), S("FR"), S("Europe/Paris"),
+     49.0, 2.55, 67400},
+    {S("EWR"), S("Newark Liberty Airport"), S("Newark"), S("NYC"), S("US"), S("America/New_York"),
+     40.7, -74.2, 49000},
+    {S("HNL"), S("Daniel K. Inouye Airport"), S("Honolulu"), S("HNL"), S("US"),
+     S("Pacific/Honolulu"), 21.3, -157.9, 21000},
+    {S("JFK"), S("John F. Kennedy Airport"), S("New York"), S("NYC"), S("US"),
+     S("America/New_York"), 40.6, -73.8, 62000},
+    {S("LGA"), S("LaGuardia Airport"), S("New York"), S("NYC"), S("US"), S("America/New_York"),
+     40.8, -73.9, 32000},
+    {S("LGW"), S("London Gatwick Airport"), S("London"), S("LON"), S("GB"), S("Europe/London"),
+     51.1, -0.19, 40900},
+    {S("LHR"), S("London Heathrow Airport"), S("London"), S("LON"), S("GB"), S("Europe/London"),
+     51.5, -0.45, 79200},
+    {S("NRT"), S("Narita Airport"), S("T\xc5\x8dky\xc5\x8d"), S("NRT"), S("JP"), S("Asia/Tokyo"),
+     35.8, 140.4, 34800},
+    {S("SYD"), S("Sydney Kingsford Smith Airport"), S("Sydney"), S("SYD"), S("AU"),
+     S("Australia/Sydney"), -33.9, 151.2, 41000},
 };
 static struct reference_read_airlines_row airlines[] = {
     {S("BA"), S("British Airways"), S("125")},
     {S("QF"), S("Qantas"), S("081")},
 };
-static struct reference_read_aircraft_row aircraft[] = {{S("320"), S("Airbus A320")}, {S("77W"), S("Boeing 777-300ER")}};
+static struct reference_read_aircraft_row aircraft[] = {{S("320"), S("Airbus A320")},
+                                                        {S("77W"), S("Boeing 777-300ER")}};
 static struct reference_read_cabins_row cabins[] = {
     {S("320"), 1, 7, 32, S("ABC-DEF"), S("12,13")},
     {S("320"), 3, 1, 4, S("AC-DF"), S("")},
@@ -38,7 +55,8 @@ static struct reference_read_brands_row brands[] = {
     {S("BUSINESS_STANDARD"), 3, S("Business"), 1000, true, 300, true, 100, 2, 2},
 };
 static struct reference_read_buckets_row buckets[] = {
-    {1, S("O"), 100, 450}, {1, S("M"), 560, 1000}, {1, S("Y"), 1000, 2400}, {3, S("Z"), 300, 700}, {3, S("J"), 1000, 1600},
+    {1, S("O"), 100, 450}, {1, S("M"), 560, 1000},  {1, S("Y"), 1000, 2400},
+    {3, S("Z"), 300, 700}, {3, S("J"), 1000, 1600},
 };
 static struct reference_read_taxes_row taxes[] = {
     {S("*"), S("ZX"), S("Safety and security levy"), false, 250, false},
@@ -52,8 +70,8 @@ static struct reference_read_taxes_row taxes[] = {
     {S("US"), S("US"), S("International departure tax"), true, 2220, true},
 };
 static struct reference_read_connections_row connections[] = {
-    {S("*"), S("DD"), 45},    {S("*"), S("DI"), 75},    {S("*"), S("ID"), 90},
-    {S("*"), S("II"), 75},    {S("AMS"), S("II"), 50},  {S("LHR"), S("ID"), 95},
+    {S("*"), S("DD"), 45}, {S("*"), S("DI"), 75},   {S("*"), S("ID"), 90},
+    {S("*"), S("II"), 75}, {S("AMS"), S("II"), 50}, {S("LHR"), S("ID"), 95},
 };
 /* London goes to summer time on 28 March 2027 at 01:00 UTC, New York on 14 March at 07:00. */
 static struct reference_read_zones_row zones[] = {
@@ -64,16 +82,23 @@ static struct reference_read_zones_row zones[] = {
     {S("Pacific/Honolulu"), US(1795000000), -600},
 };
 static struct reference_read_routes_row routes[] = {
-    {S("AMS"), S("JFK"), 5850}, {S("AMS"), S("LHR"), 370},  {S("JFK"), S("AMS"), 5850}, {S("JFK"), S("LHR"), 5540},
-    {S("LHR"), S("AMS"), 370},  {S("LHR"), S("JFK"), 5540}, {S("NRT"), S("HNL"), 6140},
+    {S("AMS"), S("JFK"), 5850}, {S("AMS"), S("LHR"), 370}, {S("JFK"), S("AMS"), 5850},
+    {S("JFK"), S("LHR"), 5540}, {S("LHR"), S("AMS"), 370}, {S("LHR"), S("JFK"), 5540},
+    {S("NRT"), S("HNL"), 6140},
 };
 
 struct reference_source rig_source(void)
 {
     return (struct reference_source){
-        .airports = ROWS(airports), .airlines = ROWS(airlines),   .aircraft = ROWS(aircraft),
-        .cabins = ROWS(cabins),     .brands = ROWS(brands),       .buckets = ROWS(buckets),
-        .taxes = ROWS(taxes),       .connections = ROWS(connections), .zones = ROWS(zones),
+        .airports = ROWS(airports),
+        .airlines = ROWS(airlines),
+        .aircraft = ROWS(aircraft),
+        .cabins = ROWS(cabins),
+        .brands = ROWS(brands),
+        .buckets = ROWS(buckets),
+        .taxes = ROWS(taxes),
+        .connections = ROWS(connections),
+        .zones = ROWS(zones),
         .routes = ROWS(routes),
     };
 }

@@ -4,7 +4,8 @@
 #include "services/app.h"
 #include "services/reference.h"
 
-/* Airports: AMS CDG HNL JFK EWR LGA LHR LGW NRT SYD; brands, buckets, taxes and connection times as in the data files. */
+/* Airports: AMS CDG HNL JFK EWR LGA LHR LGW NRT SYD; brands, buckets, taxes and connection times as
+ * in the data files. */
 struct reference *rig_reference(void);
 
 /* An app with it, keys set, whose wall clock stands at rig_now_s. */

@@ -1,8 +1,8 @@
 /* Offers: the seal, the sums, the message. */
 #include "services/shared/offer.h"
 
-#include "reference_rig.h"
 #include "domain/money.h"
+#include "reference_rig.h"
 #include "services/flight/internal.h"
 #include "services/shared/seal.h"
 #include "support/test.h"
@@ -21,24 +21,55 @@ static void setup(void)
 
 /* ---- a search made by hand: two slices, one with a connection over the date line ---- */
 
-#define DEPARTURE_S INT64_C(1806174000) /* 27 March 2027 19:00 UTC: London changes its clocks on the way */
+#define DEPARTURE_S                                                                                \
+    INT64_C(1806174000) /* 27 March 2027 19:00 UTC: London changes its clocks on the way */
 
 static struct flight_find_flights_row rows[3];
 
 static void make_rows(void)
 {
     static const struct flight_find_flights_row all[] = {
-        {.tag = 0, .flight_id = {{1}}, .carrier = STR("BA"), .number = 178, .departure_time = DEPARTURE_S * 1000000,
-         .arrival_time = (DEPARTURE_S + 7 * 3600) * 1000000, .departure_offset_min = -240, .arrival_offset_min = 60,
-         .aircraft = STR("77W"), .distance_km = 5540, .authorised = 260, .used = 22, .base_minor = 37201,
+        {.tag = 0,
+         .flight_id = {{1}},
+         .carrier = STR("BA"),
+         .number = 178,
+         .departure_time = DEPARTURE_S * 1000000,
+         .arrival_time = (DEPARTURE_S + 7 * 3600) * 1000000,
+         .departure_offset_min = -240,
+         .arrival_offset_min = 60,
+         .aircraft = STR("77W"),
+         .distance_km = 5540,
+         .authorised = 260,
+         .used = 22,
+         .base_minor = 37201,
          .sales_close_time = (DEPARTURE_S - 3600) * 1000000},
-        {.tag = 1, .flight_id = {{2}}, .carrier = STR("BA"), .number = 5, .departure_time = (DEPARTURE_S + 90000) * 1000000,
-         .arrival_time = (DEPARTURE_S + 133200) * 1000000, .departure_offset_min = 60, .arrival_offset_min = 540,
-         .aircraft = STR("77W"), .distance_km = 9580, .authorised = 260, .used = 0, .base_minor = 61303,
+        {.tag = 1,
+         .flight_id = {{2}},
+         .carrier = STR("BA"),
+         .number = 5,
+         .departure_time = (DEPARTURE_S + 90000) * 1000000,
+         .arrival_time = (DEPARTURE_S + 133200) * 1000000,
+         .departure_offset_min = 60,
+         .arrival_offset_min = 540,
+         .aircraft = STR("77W"),
+         .distance_km = 9580,
+         .authorised = 260,
+         .used = 0,
+         .base_minor = 61303,
          .sales_close_time = INT64_MAX},
-        {.tag = 2, .flight_id = {{3}}, .carrier = STR("QF"), .number = 12345, .departure_time = (DEPARTURE_S + 140400) * 1000000,
-         .arrival_time = (DEPARTURE_S + 165600) * 1000000, .departure_offset_min = 540, .arrival_offset_min = -600,
-         .aircraft = STR("77W"), .distance_km = 6140, .authorised = 260, .used = 250, .base_minor = 40099,
+        {.tag = 2,
+         .flight_id = {{3}},
+         .carrier = STR("QF"),
+         .number = 12345,
+         .departure_time = (DEPARTURE_S + 140400) * 1000000,
+         .arrival_time = (DEPARTURE_S + 165600) * 1000000,
+         .departure_offset_min = 540,
+         .arrival_offset_min = -600,
+         .aircraft = STR("77W"),
+         .distance_km = 6140,
+         .authorised = 260,
+         .used = 250,
+         .base_minor = 40099,
          .sales_close_time = INT64_MAX},
     };
     memcpy(rows, all, sizeof rows);
@@ -50,24 +81,39 @@ static uint16_t airport(const char *iata)
 }
 
 /* The third flight has ten seats left: parties of up to nine fit. */
-static void make_search(struct search *s, struct search_flight *flights, struct itinerary_flight *legs,
-                        struct itinerary_journey *journeys, struct passenger_mix party, const char *currency)
+static void make_search(struct search *s, struct search_flight *flights,
+                        struct itinerary_flight *legs, struct itinerary_journey *journeys,
+                        struct passenger_mix party, const char *currency)
 {
     const struct reference *r = rig_reference();
     const char *const ends[][2] = {{"JFK", "LHR"}, {"LHR", "NRT"}, {"NRT", "HNL"}};
     make_rows();
-    *s = (struct search){.reference = r, .party = party, .cabin = 1, .brand_first = 0, .brand_count = 3, .slice_count = 2,
-                         .fx = fare_fx_find(str_of(currency)), .flights = flights, .legs = legs, .flight_count = 3};
+    *s = (struct search){.reference = r,
+                         .party = party,
+                         .cabin = 1,
+                         .brand_first = 0,
+                         .brand_count = 3,
+                         .slice_count = 2,
+                         .fx = fare_fx_find(str_of(currency)),
+                         .flights = flights,
+                         .legs = legs,
+                         .flight_count = 3};
     s->seats = (int32_t)(party.adults + party.children + party.seat_infants);
     for (unsigned i = 0; i < 3; i++) {
         int32_t left;
-        int bucket = fare_bucket_find(r->buckets[1], r->bucket_count[1], rows[i].authorised, rows[i].used, s->seats, &left);
+        int bucket = fare_bucket_find(r->buckets[1], r->bucket_count[1], rows[i].authorised,
+                                      rows[i].used, s->seats, &left);
         ASSERT_TRUE(bucket >= 0);
-        flights[i] = (struct search_flight){.row = &rows[i], .bucket = (uint8_t)bucket, .seats_left = (uint16_t)left};
-        legs[i] = (struct itinerary_flight){
-            .origin = airport(ends[i][0]), .destination = airport(ends[i][1]), .international = true,
-            .departure_offset_min = rows[i].departure_offset_min, .arrival_offset_min = rows[i].arrival_offset_min,
-            .departure_s = rows[i].departure_time / 1000000, .arrival_s = rows[i].arrival_time / 1000000, .id = i};
+        flights[i] = (struct search_flight){
+            .row = &rows[i], .bucket = (uint8_t)bucket, .seats_left = (uint16_t)left};
+        legs[i] = (struct itinerary_flight){.origin = airport(ends[i][0]),
+                                            .destination = airport(ends[i][1]),
+                                            .international = true,
+                                            .departure_offset_min = rows[i].departure_offset_min,
+                                            .arrival_offset_min = rows[i].arrival_offset_min,
+                                            .departure_s = rows[i].departure_time / 1000000,
+                                            .arrival_s = rows[i].arrival_time / 1000000,
+                                            .id = i};
         search_price_flight(s, &flights[i], &legs[i]);
     }
     journeys[0] = itinerary_journey(legs, 0, -1);
@@ -89,11 +135,13 @@ static struct offer make_offer(struct passenger_mix party, const char *currency,
     ASSERT_INT_EQ(itinerary_find(&s.trips, NULL, 3, trips), 3);
     for (unsigned i = 0; i < 3; i++)
         if (trips[i].brand == brand)
-            ASSERT_TRUE(search_make_offer(&s, &trips[i], rig_now_s + 1800, &offer)); /* checks the total itself */
+            ASSERT_TRUE(search_make_offer(&s, &trips[i], rig_now_s + 1800,
+                                          &offer)); /* checks the total itself */
     return offer;
 }
 
-static const struct passenger_mix family = {.adults = 2, .children = 1, .lap_infants = 1, .seat_infants = 1};
+static const struct passenger_mix family = {
+    .adults = 2, .children = 1, .lap_infants = 1, .seat_infants = 1};
 
 /* ---- the seal ---- */
 
@@ -171,7 +219,9 @@ TEST(offer, is_read_whole_or_not_at_all)
     struct str name = offer_seal(rig_app(), &arena, &offer);
     uint8_t bytes[2048];
     size_t n = 0;
-    ASSERT_INT_EQ(base64url_decode((struct str){.p = name.p + 7, .n = name.n - 7}, sizeof bytes, bytes, &n), 0);
+    ASSERT_INT_EQ(
+        base64url_decode((struct str){.p = name.p + 7, .n = name.n - 7}, sizeof bytes, bytes, &n),
+        0);
     for (size_t cut = 0; cut <= n - 16 + 1; cut++) {
         uint8_t sealed[2048] = {0}, tag[SEAL_BYTES];
         memcpy(sealed + 16, bytes + 16, cut < n - 16 ? cut : n - 16);
@@ -191,12 +241,22 @@ TEST(offer, of_the_longest_trip_fits_its_name)
     offer.tax_count = OFFER_TAXES_MAX;
     offer.segment_count = OFFER_SEGMENTS_MAX;
     for (unsigned i = 0; i < OFFER_TAXES_MAX; i++)
-        offer.taxes[i] = (struct offer_tax){.country = "ZZ", .code = "ZZ", .unit_minor = 99999999, .refundable = true};
+        offer.taxes[i] = (struct offer_tax){
+            .country = "ZZ", .code = "ZZ", .unit_minor = 99999999, .refundable = true};
     for (unsigned i = 0; i < OFFER_SEGMENTS_MAX; i++)
-        offer.segments[i] = (struct offer_segment){
-            .carrier = "ZZ", .origin = "ZZZ", .destination = "ZZZ", .aircraft = "ZZZ", .booking_class = 'Z', .number = 65535,
-            .departure_s = INT64_C(99999999999), .arrival_s = INT64_C(100000999999), .departure_offset_min = -720,
-            .arrival_offset_min = 840, .slice = 5, .distance_km = 65535, .fare_minor = INT64_C(99999999999)};
+        offer.segments[i] = (struct offer_segment){.carrier = "ZZ",
+                                                   .origin = "ZZZ",
+                                                   .destination = "ZZZ",
+                                                   .aircraft = "ZZZ",
+                                                   .booking_class = 'Z',
+                                                   .number = 65535,
+                                                   .departure_s = INT64_C(99999999999),
+                                                   .arrival_s = INT64_C(100000999999),
+                                                   .departure_offset_min = -720,
+                                                   .arrival_offset_min = 840,
+                                                   .slice = 5,
+                                                   .distance_km = 65535,
+                                                   .fare_minor = INT64_C(99999999999)};
     struct str name = offer_seal(rig_app(), &arena, &offer);
     ASSERT_INT_IN(name.n, 100, 2048);
     ASSERT_INT_EQ(offer_open(rig_app(), name, &opened), 0);
@@ -224,7 +284,9 @@ static void adds_up(struct passenger_mix party, const char *currency, unsigned b
     for (size_t i = 0; i < p->n_per_passenger; i++) {
         const Faregate__V1__PassengerPrice *one = p->per_passenger[i];
         int64_t total = minor_of(one->total, currency);
-        ASSERT_INT_EQ(minor_of(one->base_fare, currency) + minor_of(one->taxes, currency) + minor_of(one->fees, currency), total);
+        ASSERT_INT_EQ(minor_of(one->base_fare, currency) + minor_of(one->taxes, currency) +
+                          minor_of(one->fees, currency),
+                      total);
         heads += total * one->count;
     }
     ASSERT_INT_EQ(heads, minor_of(p->total, currency));
@@ -244,7 +306,8 @@ TEST(offer, adds_up_for_every_party_currency_and_brand)
         for (unsigned c = 0; a + c <= 9; c++)
             for (unsigned i = 0; a + c + i <= 9; i += 3)
                 for (unsigned l = 0; l <= a; l += 2) {
-                    const struct passenger_mix party = {.adults = a, .children = c, .seat_infants = i, .lap_infants = l};
+                    const struct passenger_mix party = {
+                        .adults = a, .children = c, .seat_infants = i, .lap_infants = l};
                     setup();
                     adds_up(party, currencies[tried % 5], tried / 5 % 3);
                     tried++;
@@ -267,7 +330,8 @@ TEST(offer, prices_by_hand)
     ASSERT_INT_EQ(o.segments[2].fare_minor, 113560);
     ASSERT_INT_EQ(o.unit_minor[PASSENGER_INFANT_ON_LAP - 1], 1975 + 3255 + 11356);
     ASSERT_INT_EQ(o.base_minor, 19754 + 32552 + 113560 + 1975 + 3255 + 11356);
-    /* US: ZX 250, AY 560, US 2220; GB: ZX, GB 1700, UB 2600; JP: ZX, SW 2000, TK 700; none for the lap. */
+    /* US: ZX 250, AY 560, US 2220; GB: ZX, GB 1700, UB 2600; JP: ZX, SW 2000, TK 700; none for the
+     * lap. */
     ASSERT_INT_EQ(o.tax_minor, 3 * 250 + 560 + 2220 + 1700 + 2600 + 2000 + 700);
     ASSERT_INT_EQ(o.tax_count, 7);
     ASSERT_INT_EQ(o.taxes[0].unit_minor, 750);
@@ -292,13 +356,16 @@ TEST(offer, shows_local_times_over_clock_change_and_date_line)
 {
     setup();
     struct offer offer = make_offer(family, "USD", 0);
-    const Faregate__V1__Offer *m = offer_message(rig_app(), &arena, &offer, offer_seal(rig_app(), &arena, &offer));
+    const Faregate__V1__Offer *m =
+        offer_message(rig_app(), &arena, &offer, offer_seal(rig_app(), &arena, &offer));
     ASSERT_INT_EQ(m->n_journeys, 2);
-    const Faregate__V1__Segment *out = m->journeys[0]->segments[0], *back = m->journeys[1]->segments[1];
+    const Faregate__V1__Segment *out = m->journeys[0]->segments[0],
+                                *back = m->journeys[1]->segments[1];
     ASSERT_STR_EQ(out->local_departure->date_time, "2027-03-27T15:00");
     ASSERT_INT_EQ(out->local_departure->utc_offset_minutes, -240);
     ASSERT_STR_EQ(out->local_departure->time_zone, "America/New_York");
-    ASSERT_STR_EQ(out->local_arrival->date_time, "2027-03-28T03:00"); /* an hour that summer time took away came before */
+    ASSERT_STR_EQ(out->local_arrival->date_time,
+                  "2027-03-28T03:00"); /* an hour that summer time took away came before */
     ASSERT_INT_EQ(out->local_arrival->utc_offset_minutes, 60);
     ASSERT_INT_EQ(out->duration->seconds, 7 * 3600);
     ASSERT_INT_EQ(m->journeys[0]->arrival_day_offset, 1);
@@ -323,16 +390,19 @@ TEST(offer, says_what_the_fare_allows)
     ASSERT_INT_EQ(minor_of(m->conditions[0]->penalty, "USD"), fare_share(offer.unit_minor[0], 100));
     ASSERT_INT_EQ(m->conditions[1]->permission, FAREGATE__V1__FARE_CONDITION__PERMISSION__ALLOWED);
     ASSERT_NULL(m->conditions[1]->penalty);
-    ASSERT_INT_EQ(m->conditions[2]->permission, FAREGATE__V1__FARE_CONDITION__PERMISSION__PERMISSION_UNSPECIFIED);
+    ASSERT_INT_EQ(m->conditions[2]->permission,
+                  FAREGATE__V1__FARE_CONDITION__PERMISSION__PERMISSION_UNSPECIFIED);
     ASSERT_INT_EQ(m->n_allowances, 2);
     ASSERT_INT_EQ(m->allowances[1]->quantity, 1);
     ASSERT_INT_EQ(m->n_passengers, 1);
     ASSERT_INT_EQ(m->emissions_kg, (5540 + 9580 + 6140) * 95 / 1000);
     ASSERT_TRUE(m->payment_terms->hold_allowed);
-    ASSERT_INT_EQ(m->payment_terms->payment_required_time->seconds, rig_now_s + rig_app()->limits.hold_seconds);
+    ASSERT_INT_EQ(m->payment_terms->payment_required_time->seconds,
+                  rig_now_s + rig_app()->limits.hold_seconds);
     offer = make_offer((struct passenger_mix){.adults = 1}, "USD", 0);
     m = offer_message(rig_app(), &arena, &offer, STR("offers/x"));
-    ASSERT_INT_EQ(m->conditions[0]->permission, FAREGATE__V1__FARE_CONDITION__PERMISSION__NOT_ALLOWED);
+    ASSERT_INT_EQ(m->conditions[0]->permission,
+                  FAREGATE__V1__FARE_CONDITION__PERMISSION__NOT_ALLOWED);
     ASSERT_NULL(m->conditions[0]->penalty);
 }
 
@@ -358,8 +428,10 @@ TEST(offer, refunds_as_it_was_sold)
     ASSERT_INT_EQ(penalty, fare_share(flex.base_minor, 100));
     ASSERT_INT_EQ(refund + penalty, flex.total_minor);
     for (uint8_t i = 0; i < light.tax_count; i++)
-        refundable += light.taxes[i].refundable ? light.taxes[i].unit_minor * offer_seats(&light) : 0;
-    offer_refund(rig_app(), &light, light.total_minor, booked, booked + 2 * 86400, &refund, &penalty);
+        refundable +=
+            light.taxes[i].refundable ? light.taxes[i].unit_minor * offer_seats(&light) : 0;
+    offer_refund(rig_app(), &light, light.total_minor, booked, booked + 2 * 86400, &refund,
+                 &penalty);
     ASSERT_INT_EQ(refund, refundable);
     ASSERT_INT_EQ(refundable, (2220 + 1700 + 2600 + 2000) * 4);
     offer_refund(rig_app(), &light, light.total_minor, booked, booked + 3600, &refund, &penalty);

@@ -39,7 +39,8 @@ TEST(reference, expands_areas_the_busiest_airport_first)
 TEST(reference, takes_the_most_specific_connection_time)
 {
     const struct reference *r = rig_reference();
-    const struct reference_airport *lhr = reference_airport(r, STR("LHR")), *ams = reference_airport(r, STR("AMS"));
+    const struct reference_airport *lhr = reference_airport(r, STR("LHR")),
+                                   *ams = reference_airport(r, STR("AMS"));
     ASSERT_INT_EQ(lhr->connection_min[CONNECTION_DD], 45);
     ASSERT_INT_EQ(lhr->connection_min[CONNECTION_ID], 95);
     ASSERT_INT_EQ(lhr->connection_min[CONNECTION_II], 75);
@@ -76,7 +77,8 @@ static const char *places(const char *query, size_t max)
     text[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         bool city = found[i] >= r->airport_count;
-        const char *code = city ? r->cities[found[i] - r->airport_count].iata : r->airports[found[i]].iata;
+        const char *code =
+            city ? r->cities[found[i] - r->airport_count].iata : r->airports[found[i]].iata;
         strncat(text, city ? " *" : " ", sizeof text - strlen(text) - 1);
         strncat(text, code, sizeof text - strlen(text) - 1);
     }
@@ -122,8 +124,13 @@ static const char *fold(const char *text)
 TEST(places, fold_latin_letters)
 {
     ASSERT_STR_EQ(fold("M\xc3\xa1laga"), "malaga");
-    ASSERT_STR_EQ(fold("K\xc3\xb8" "benhavn, \xc3\x85lesund"), "kobenhavn alesund");
-    ASSERT_STR_EQ(fold("Stra\xc3\x9f" "e \xc5\x81\xc3\xb3" "d\xc5\xba"), "strasse lodz");
+    ASSERT_STR_EQ(fold("K\xc3\xb8"
+                       "benhavn, \xc3\x85lesund"),
+                  "kobenhavn alesund");
+    ASSERT_STR_EQ(fold("Stra\xc3\x9f"
+                       "e \xc5\x81\xc3\xb3"
+                       "d\xc5\xba"),
+                  "strasse lodz");
     ASSERT_STR_EQ(fold("\xc4\xb0stanbul  O'Hare"), "istanbul ohare");
     ASSERT_STR_EQ(fold("  42--x "), "42 x");
     ASSERT_STR_EQ(fold("\xe6\x9d\xb1\xe4\xba\xac"), "");
