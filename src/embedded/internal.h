@@ -36,7 +36,7 @@ int cluster_find_programs(struct cluster *c);
 
 /* Starts c->bin/@argv[0] as the cluster's user with its output in the log; returns the pid.
  * @dies_with_us: the kernel interrupts it when this process ends. */
-pid_t cluster_spawn(const struct cluster *c, char *const argv[], bool dies_with_us);
+pid_t cluster_spawn(const struct cluster *c, char *argv[], bool dies_with_us);
 
 /* Waits for @pid; 0 when it exited with 0. */
 int cluster_wait(pid_t pid);

@@ -62,7 +62,7 @@ int cluster_find_programs(struct cluster *c)
 }
 
 /* In the child: our rights and signals are not the server's. Never returns. */
-static void become(const struct cluster *c, char *const argv[], bool dies_with_us, pid_t parent)
+static void become(const struct cluster *c, char *argv[], bool dies_with_us, pid_t parent)
 {
     char path[PATH_MAX];
     int log = open(c->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -82,12 +82,14 @@ static void become(const struct cluster *c, char *const argv[], bool dies_with_u
     if (dies_with_us && (prctl(PR_SET_PDEATHSIG, SIGINT) < 0 || getppid() != parent))
         _exit(126);
     close_range(3, ~0U, 0);
-    if (chdir(c->home) == 0 && cluster_path(path, "%s/%s", c->bin, argv[0]) == 0)
+    if (chdir(c->home) == 0 && cluster_path(path, "%s/%s", c->bin, argv[0]) == 0) {
+        argv[0] = path; /* initdb looks for its siblings where this says, else along PATH */
         execv(path, argv);
+    }
     _exit(127);
 }
 
-pid_t cluster_spawn(const struct cluster *c, char *const argv[], bool dies_with_us)
+pid_t cluster_spawn(const struct cluster *c, char *argv[], bool dies_with_us)
 {
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
