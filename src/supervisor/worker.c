@@ -28,6 +28,8 @@
 #define HASH_QUEUE_MAX 64
 #define PUBLISH_SECONDS 0.25
 #define LOAD_RETRY_SECONDS 0.5
+#define SETTLE_SECONDS 0.02
+#define SETTLE_COUNT_MAX 100
 
 struct worker {
     const struct supervisor_context *context;
@@ -42,7 +44,8 @@ struct worker {
     struct tls_context *tls;
     struct jobs *jobs;
     ev_signal on_term;
-    ev_timer publish, lame_duck, grace, load_retry;
+    ev_timer publish, lame_duck, grace, load_retry, settle;
+    unsigned settle_count;
     bool loading, loaded, draining;
     int exit_status;
 };
@@ -154,8 +157,24 @@ static int build_server(struct worker *w)
 
 /* ---- stop ----------------------------------------------------------------------------------------------------- */
 
+/* Jobs and polls that still run may end by themselves; they may also die anywhere, the next process goes on. */
 static void finish(struct worker *w)
 {
+    if (server_calls_in_flight(w->server) > 0)
+        ev_timer_start(w->loop.ev, &w->settle);
+    else
+        loop_stop(&w->loop);
+}
+
+static void on_settle(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)events;
+    struct worker *w = timer->data;
+    if (server_calls_in_flight(w->server) > 0 && ++w->settle_count < SETTLE_COUNT_MAX)
+        return;
+    if (server_calls_in_flight(w->server) > 0)
+        _exit(w->exit_status); /* nothing to free them with */
+    ev_timer_stop(ev, timer);
     loop_stop(&w->loop);
 }
 
@@ -250,9 +269,10 @@ static void start_timers(struct worker *w)
     ev_timer_init(&w->publish, on_publish, PUBLISH_SECONDS, PUBLISH_SECONDS);
     ev_timer_init(&w->lame_duck, on_lame_duck_end, 0., 0.);
     ev_timer_init(&w->grace, on_grace_end, 0., 0.);
+    ev_timer_init(&w->settle, on_settle, SETTLE_SECONDS, SETTLE_SECONDS);
     ev_timer_init(&w->load_retry, on_load_retry, LOAD_RETRY_SECONDS, LOAD_RETRY_SECONDS);
     ev_signal_init(&w->on_term, on_term, SIGTERM);
-    w->publish.data = w->lame_duck.data = w->grace.data = w->load_retry.data = w->on_term.data = w;
+    w->publish.data = w->lame_duck.data = w->grace.data = w->settle.data = w->load_retry.data = w->on_term.data = w;
     ev_timer_start(w->loop.ev, &w->publish);
     ev_signal_start(w->loop.ev, &w->on_term);
 }

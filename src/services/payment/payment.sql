@@ -254,6 +254,7 @@ WITH r AS MATERIALIZED (
 ), w AS (
     UPDATE booking SET state = g.after, update_time = now(),
                        pin_time = CASE WHEN g.pinned THEN NULL ELSE booking.pin_time END,
+                       intent_id = CASE WHEN g.pinned AND g.cancel_intent THEN NULL ELSE booking.intent_id END,
                        state_reason = CASE WHEN g.expires THEN 'HOLD_EXPIRED' WHEN g.pinned THEN g.error_code
                                       ELSE booking.state_reason END,
                        event_count = booking.event_count + CASE WHEN g.expires THEN 2 ELSE 1 END
