@@ -20,7 +20,7 @@ def dev():
     yield instance
     status = instance.stop()
     errors = pathlib.Path(instance.errors_path).read_text()
-    if not os.environ.get("FAREGATE_KEEP"):
+    if not os.environ.get("RPC_KEEP"):
         instance.remove()
     assert status == 0, f"SIGTERM must end it with status 0, not {status}: {errors[-2000:]}"
 

@@ -338,7 +338,7 @@ def test_wrong_amount_currency_and_state(world, ann):
 def test_random_bytes_to_every_method(world, ann):
     """No method and no byte string may cost more than its own call."""
     before = world.dev.pids()
-    noise = random.Random(int(os.environ.get("FAREGATE_SEED", "7")))
+    noise = random.Random(int(os.environ.get("RPC_SEED", "7")))
     failed = 0
     for path, request, _ in stubs.METHODS.values():
         for size in (0, 1, 3, 10, 50, 300):

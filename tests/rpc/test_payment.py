@@ -6,7 +6,7 @@ from kit.client import new_id, refused
 from kit.instance import Serve, free_port
 from kit.world import minor
 
-PAID_AT_ONCE = ["pm_card_visa", "pm_card_amex", "pm_sandbox_twice", "pm_sandbox_slow_500"]
+PAID_AT_ONCE = ["pm_card_visa", "pm_card_amex", "pm_sandbox_slow_500"]
 PAID_IN_THE_END = ["pm_sandbox_charged_then_500", "pm_sandbox_charged_then_never", "pm_sandbox_charged_then_drop",
                    "pm_sandbox_garbage", "pm_sandbox_slow_2500"]
 NEVER_PAID = ["pm_sandbox_http500", "pm_sandbox_never", "pm_sandbox_drop"]
@@ -35,6 +35,15 @@ def test_the_answer_was_lost_but_not_the_money(world, ann, method):
     intent = world.intent(ann, intent, "CAPTURED")
     assert minor(intent.amount_captured) == minor(booking.price.total) and not intent.outcome_unknown
     assert world.state(world.booking(ann, booking, "CONFIRMED")) == "CONFIRMED"
+    world.same_books()
+
+
+def test_two_answers_to_one_question(world, ann):
+    """The second one is nobody's; money moves once."""
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, "pm_sandbox_twice")
+    world.intent(ann, intent, "CAPTURED")
+    world.booking(ann, booking, "CONFIRMED")
     world.same_books()
 
 
@@ -134,6 +143,9 @@ def test_refunds_go_on_until_they_are_done(world, ann, fault):
     world.intent(ann, intent, "CAPTURED")
     quote = ann.CreateCancellation(parent=booking.name)
     done = ann.ConfirmCancellation(name=quote.name, timeout=15)
+    if fault in ("http500", "never"):  # asked again under a new key only once the provider must have seen the first
+        world.wait(2)
+        world.hurry(booking)
     booking = world.booking(ann, booking, "CANCELLED", seconds=20)
     refund = ann.GetRefund(name=done.refund_resource)
     assert world.state(refund) == "SUCCEEDED" and minor(refund.amount) == minor(booking.price.total)

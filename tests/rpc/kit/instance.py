@@ -73,7 +73,8 @@ class Server:
 
     def _start(self, argv, ready_s, **popen):
         self.started = time.monotonic()
-        self.process = subprocess.Popen([binary(), *argv], **popen)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("FAREGATE_")}  # those are flags
+        self.process = subprocess.Popen([binary(), *argv], env=clean, **popen)
         try:
             until(self._is_ready, ready_s, f"{argv[0]} on port {self.port} is ready")
         except AssertionError:

@@ -125,7 +125,8 @@ class World:
         try:
             until(seen, seconds, f"one of {states}", every=0.05)
         except AssertionError:
-            raise AssertionError(f"expected {states} within {seconds} s, it is {self.state(last[0])}:\n{last[0]}") from None
+            raise AssertionError(f"expected {states} within {seconds} s, it is {self.state(last[0])}: "
+                                 f"{last[0].name}") from None
         return last[0]
 
     @staticmethod

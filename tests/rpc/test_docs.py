@@ -1,0 +1,48 @@
+"""What the documents say is so: the tour of README.md runs, the names in src/README.md exist."""
+
+import os
+import re
+import subprocess
+
+from kit.instance import ROOT
+
+
+def test_the_tour_in_the_readme(world):
+    text = (ROOT / "README.md").read_text()
+    tour = text.split("```sh\n")[1].split("```")[0]
+    assert len(tour.splitlines()) == 10, "a ten-line tour"
+    assert "at=127.0.0.1:50051;" in tour
+    tour = tour.replace("127.0.0.1:50051", world.dev.target)
+    done = subprocess.run(["bash", "-uo", "pipefail"], input=tour, capture_output=True, text=True, timeout=60,
+                          env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
+    assert '"state": "CONFIRMED"' in done.stdout and '"tickets"' in done.stdout, done.stdout
+
+
+def test_the_life_of_a_call():
+    """Each of the ten lines names a file and functions that are defined there."""
+    text = (ROOT / "src/README.md").read_text()
+    part = text.split("## The life of a call")[1].split("\n## ")[0]
+    lines = re.findall(r"^(\d+)\. (.*?)(?=^\d+\. |^`tests|\Z)", part, re.M | re.S)
+    assert [int(n) for n, _ in lines] == list(range(1, 11))
+    for number, line in lines:
+        source, seen = None, 0
+        for word in re.findall(r"`([^`]+)`", line):
+            if "/" in word:
+                source = (ROOT / "src" / word).read_text()
+            else:
+                assert source and re.search(rf"^[a-z][^;\n]*\b{word}\(", source, re.M), f"line {number}: {word}"
+                seen += 1
+        assert seen > 0, f"line {number} names no function"
+
+
+def test_every_path_in_the_documents_exists():
+    for page in ("README.md", "src/README.md", "tests/rpc/README.md", "docker/README.md"):
+        text = (ROOT / page).read_text()
+        for path in re.findall(r"\]\(([^)h#][^)]*)\)", text):
+            assert (ROOT / os.path.dirname(page) / path).exists(), f"{page}: {path}"
+        if page == "src/README.md":
+            table = text.split("## To change X, open Y")[1].split("\n## ")[0]
+            for path in re.findall(r"`([a-z]+/[^`<> ]+)`", table):
+                base = ROOT if path.startswith("protos") else ROOT / "src"
+                assert path.endswith("/") and (base / path).is_dir() or list(base.glob(path)) or "000N" in path, path
