@@ -66,10 +66,14 @@ static enum step answer(struct call *c)
     faregate__v1__search_offers_response__init(&reply);
     reply.offers = arena_array(&c->arena, shown + 1, sizeof *reply.offers);
     struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
-    for (size_t i = 0; i < shown; i++)
-        if (search_make_offer(s, &trips[i], expire_s, offer))
-            reply.offers[reply.n_offers++] =
-                offer_message(app, &c->arena, offer, offer_seal(app, &c->arena, offer));
+    bool is_full = s->req->view == FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_FULL;
+    for (size_t i = 0; i < shown; i++) {
+        if (!search_make_offer(s, &trips[i], expire_s, offer))
+            continue;
+        struct str name = offer_seal(app, &c->arena, offer);
+        reply.offers[reply.n_offers++] = is_full ? offer_message(app, &c->arena, offer, name)
+                                                 : offer_brief(app, &c->arena, offer, name);
+    }
     if (found > shown)
         reply.next_page_token = page_token_seal(c, &trips[shown - 1].rank, sizeof trips[0].rank);
     return call_reply(c, &reply.base);

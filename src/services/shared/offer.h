@@ -94,6 +94,10 @@ int offer_open(const struct app *app, struct str name, struct offer *ret_offer);
 Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena,
                                    const struct offer *offer, struct str name);
 
+/* OFFER_VIEW_BASIC: name, journeys without conditions, base fare and total, seats, expiry. */
+Faregate__V1__Offer *offer_brief(const struct app *app, struct arena *arena,
+                                 const struct offer *offer, struct str name);
+
 /* Its parts, which a booking has too. */
 Faregate__V1__PriceBreakdown *offer_price(const struct app *app, struct arena *arena,
                                           const struct offer *offer);

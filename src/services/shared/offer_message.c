@@ -22,6 +22,7 @@ struct painter {
     const struct offer *offer;
     char *currency;
     int64_t scale; /* minor units of one unit */
+    bool brief;    /* OFFER_VIEW_BASIC */
 };
 
 static struct painter painter_of(const struct app *app, struct arena *arena,
@@ -214,8 +215,10 @@ static Faregate__V1__Journey *paint_journey(const struct painter *p, const struc
     m->journey.duration = &m->duration;
     if (brand_code(p))
         m->journey.fare_brand = brand_code(p);
-    m->journey.conditions = paint_conditions(p, fare_minor);
-    m->journey.n_conditions = CONDITION_COUNT;
+    if (!p->brief) {
+        m->journey.conditions = paint_conditions(p, fare_minor);
+        m->journey.n_conditions = CONDITION_COUNT;
+    }
     m->journey.arrival_day_offset = local_day(last->arrival_s + last->arrival_offset_min * 60) -
                                     local_day(s->departure_s + s->departure_offset_min * 60);
     return &m->journey;
@@ -331,6 +334,8 @@ static Faregate__V1__PriceBreakdown *paint_price(const struct painter *p)
     faregate__v1__price_breakdown__init(m);
     m->base_fare = paint_money(p, p->offer->base_minor);
     m->total = paint_money(p, p->offer->total_minor);
+    if (p->brief)
+        return m;
     paint_taxes(p, m);
     paint_passenger_prices(p, m);
     if (p->offer->fx_rate_micro)
@@ -413,20 +418,35 @@ static void paint_party(const struct painter *p, Faregate__V1__Offer *m)
     }
 }
 
+static Faregate__V1__Offer *paint_offer(const struct painter *p, struct str name)
+{
+    const struct offer *o = p->offer;
+    Faregate__V1__Offer *m = arena_alloc(p->arena, sizeof *m);
+    faregate__v1__offer__init(m);
+    m->name = arena_dup(p->arena, name);
+    m->journeys = paint_journeys(p, &m->n_journeys);
+    m->price = paint_price(p);
+    m->bookable_seats = o->bookable_seats < SEATS_SHOWN_MAX ? o->bookable_seats : SEATS_SHOWN_MAX;
+    m->expire_time = paint_instant(p, o->expire_s);
+    return m;
+}
+
+Faregate__V1__Offer *offer_brief(const struct app *app, struct arena *arena, const struct offer *o,
+                                 struct str name)
+{
+    struct painter p = painter_of(app, arena, o);
+    p.brief = true;
+    return paint_offer(&p, name);
+}
+
 Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena,
                                    const struct offer *o, struct str name)
 {
     const struct painter p = painter_of(app, arena, o);
-    Faregate__V1__Offer *m = arena_alloc(arena, sizeof *m);
-    faregate__v1__offer__init(m);
-    m->name = arena_dup(arena, name);
-    m->journeys = paint_journeys(&p, &m->n_journeys);
-    m->price = paint_price(&p);
+    Faregate__V1__Offer *m = paint_offer(&p, name);
     m->conditions = paint_conditions(&p, o->unit_minor[PASSENGER_ADULT - 1]);
     m->n_conditions = CONDITION_COUNT;
     m->allowances = offer_allowances(arena, o, &m->n_allowances);
-    m->bookable_seats = o->bookable_seats < SEATS_SHOWN_MAX ? o->bookable_seats : SEATS_SHOWN_MAX;
-    m->expire_time = paint_instant(&p, o->expire_s);
     m->payment_terms = paint_terms(&p);
     m->emissions_kg = emissions_kg(o);
     paint_party(&p, m);

@@ -1290,7 +1290,7 @@ const ProtobufCMessageDescriptor faregate__v1__passenger_count__descriptor =
   (ProtobufCMessageInit) faregate__v1__passenger_count__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor faregate__v1__search_offers_request__field_descriptors[9] =
+static const ProtobufCFieldDescriptor faregate__v1__search_offers_request__field_descriptors[10] =
 {
   {
     "slices",
@@ -1400,6 +1400,18 @@ static const ProtobufCFieldDescriptor faregate__v1__search_offers_request__field
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "view",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Faregate__V1__SearchOffersRequest, view),
+    &faregate__v1__offer_view__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned faregate__v1__search_offers_request__field_indices_by_name[] = {
   2,   /* field[2] = cabin */
@@ -1411,11 +1423,12 @@ static const unsigned faregate__v1__search_offers_request__field_indices_by_name
   8,   /* field[8] = page_token */
   1,   /* field[1] = passengers */
   0,   /* field[0] = slices */
+  9,   /* field[9] = view */
 };
 static const ProtobufCIntRange faregate__v1__search_offers_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor faregate__v1__search_offers_request__descriptor =
 {
@@ -1425,7 +1438,7 @@ const ProtobufCMessageDescriptor faregate__v1__search_offers_request__descriptor
   "Faregate__V1__SearchOffersRequest",
   "faregate.v1",
   sizeof(Faregate__V1__SearchOffersRequest),
-  9,
+  10,
   faregate__v1__search_offers_request__field_descriptors,
   faregate__v1__search_offers_request__field_indices_by_name,
   1,  faregate__v1__search_offers_request__number_ranges,
@@ -2520,6 +2533,36 @@ const ProtobufCMessageDescriptor faregate__v1__seat__descriptor =
   1,  faregate__v1__seat__number_ranges,
   (ProtobufCMessageInit) faregate__v1__seat__init,
   NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue faregate__v1__offer_view__enum_values_by_number[3] =
+{
+  { "OFFER_VIEW_UNSPECIFIED", "FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_UNSPECIFIED", 0 },
+  { "OFFER_VIEW_BASIC", "FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_BASIC", 1 },
+  { "OFFER_VIEW_FULL", "FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_FULL", 2 },
+};
+static const ProtobufCIntRange faregate__v1__offer_view__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex faregate__v1__offer_view__enum_values_by_name[3] =
+{
+  { "OFFER_VIEW_BASIC", 1 },
+  { "OFFER_VIEW_FULL", 2 },
+  { "OFFER_VIEW_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor faregate__v1__offer_view__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "faregate.v1.OfferView",
+  "OfferView",
+  "Faregate__V1__OfferView",
+  "faregate.v1",
+  3,
+  faregate__v1__offer_view__enum_values_by_number,
+  3,
+  faregate__v1__offer_view__enum_values_by_name,
+  1,
+  faregate__v1__offer_view__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCMethodDescriptor faregate__v1__flight_service__method_descriptors[5] =
 {

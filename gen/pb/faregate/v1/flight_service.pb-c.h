@@ -128,6 +128,24 @@ typedef enum _Faregate__V1__Seat__Attribute {
   FAREGATE__V1__SEAT__ATTRIBUTE__BULKHEAD = 6
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FAREGATE__V1__SEAT__ATTRIBUTE)
 } Faregate__V1__Seat__Attribute;
+/*
+ * How much of each offer an answer shows.
+ */
+typedef enum _Faregate__V1__OfferView {
+  /*
+   * Not stated: BASIC in searches.
+   */
+  FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_UNSPECIFIED = 0,
+  /*
+   * What a list of results shows: journeys, base fare and total, seats, expiry.
+   */
+  FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_BASIC = 1,
+  /*
+   * Everything GetOffer shows.
+   */
+  FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_FULL = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FAREGATE__V1__OFFER_VIEW)
+} Faregate__V1__OfferView;
 
 /* --- messages --- */
 
@@ -338,10 +356,14 @@ struct  Faregate__V1__SearchOffersRequest
    * `next_page_token` of the page before.
    */
   char *page_token;
+  /*
+   * How much of each offer to show. The offers are the same in either view.
+   */
+  Faregate__V1__OfferView view;
 };
 #define FAREGATE__V1__SEARCH_OFFERS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&faregate__v1__search_offers_request__descriptor) \
-    , 0,NULL, 0,NULL, FAREGATE__V1__CABIN__CABIN_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
+    , 0,NULL, 0,NULL, FAREGATE__V1__CABIN__CABIN_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_UNSPECIFIED }
 
 
 /*
@@ -1185,6 +1207,7 @@ void faregate__v1__flight_service__get_seat_map(ProtobufCService *service,
 
 /* --- descriptors --- */
 
+extern const ProtobufCEnumDescriptor    faregate__v1__offer_view__descriptor;
 extern const ProtobufCMessageDescriptor faregate__v1__place__descriptor;
 extern const ProtobufCEnumDescriptor    faregate__v1__place__kind__descriptor;
 extern const ProtobufCMessageDescriptor faregate__v1__search_places_request__descriptor;
