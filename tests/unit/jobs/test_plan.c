@@ -1,0 +1,101 @@
+/* The completer's table, line by line: what is done about an attempt, and when it is looked at again. */
+#include "jobs/internal.h"
+#include "support/test.h"
+
+#define VISIBILITY_S 30
+
+static enum jobs_plan plan(const char *state, const char *booking, int64_t age_s, bool pin_passed,
+                           enum provider_outcome outcome)
+{
+    struct jobs_item item = {.age_s = age_s, .pin_passed = pin_passed};
+    jobs_word(item.state, str_of(state));
+    jobs_word(item.booking_state, str_of(booking));
+    return jobs_plan_of(&item, &(struct provider_answer){.outcome = outcome}, VISIBILITY_S);
+}
+
+TEST(plan, an_open_attempt_follows_the_provider)
+{
+    static const char *const open[] = {"SENT", "UNKNOWN", "ACTION_REQUIRED"};
+    for (unsigned i = 0; i < 3; i++) {
+        ASSERT_INT_EQ(plan(open[i], "CONFIRMING", 5, false, PROVIDER_AUTHORIZED), PLAN_SETTLE);
+        ASSERT_INT_EQ(plan(open[i], "CONFIRMING", 5, false, PROVIDER_CAPTURED), PLAN_SETTLE);
+        ASSERT_INT_EQ(plan(open[i], "CONFIRMING", 5, false, PROVIDER_DECLINED), PLAN_DECLINED);
+        ASSERT_INT_EQ(plan(open[i], "CONFIRMING", 5, false, PROVIDER_CANCELLED), PLAN_REVERSED);
+        ASSERT_INT_EQ(plan(open[i], "CONFIRMING", 5, false, PROVIDER_UNKNOWN), PLAN_WAIT);
+        ASSERT_INT_EQ(plan(open[i], "CONFIRMING", 5, false, PROVIDER_NOT_SENT), PLAN_WAIT);
+        ASSERT_INT_EQ(plan(open[i], "CONFIRMING", 5, true, PROVIDER_ACTION_REQUIRED), PLAN_VOID);
+    }
+    ASSERT_INT_EQ(plan("SENT", "CONFIRMING", 5, false, PROVIDER_ACTION_REQUIRED), PLAN_ACTION);
+    ASSERT_INT_EQ(plan("ACTION_REQUIRED", "CONFIRMING", 5, false, PROVIDER_ACTION_REQUIRED), PLAN_WAIT);
+}
+
+TEST(plan, not_found_means_not_received_only_after_a_while)
+{
+    ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", VISIBILITY_S - 1, false, PROVIDER_NOT_FOUND), PLAN_WAIT);
+    ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", VISIBILITY_S, false, PROVIDER_NOT_FOUND), PLAN_MISSING);
+    ASSERT_INT_EQ(plan("SENT", "CONFIRMING", VISIBILITY_S, false, PROVIDER_NOT_FOUND), PLAN_MISSING);
+    ASSERT_INT_EQ(plan("ACTION_REQUIRED", "CONFIRMING", 3600, false, PROVIDER_NOT_FOUND), PLAN_WAIT);
+    /* Silence never turns into it. */
+    ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", 86400, true, PROVIDER_UNKNOWN), PLAN_WAIT);
+    ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", 9 * 86400, true, PROVIDER_UNKNOWN), PLAN_ATTENTION);
+}
+
+TEST(plan, reserved_money_is_taken_for_a_sold_booking_and_given_back_for_a_dead_one)
+{
+    ASSERT_INT_EQ(plan("AUTHORIZED", "CONFIRMED", 5, false, PROVIDER_AUTHORIZED), PLAN_CAPTURE);
+    ASSERT_INT_EQ(plan("AUTHORIZED", "CONFIRMED", 5, false, PROVIDER_CAPTURED), PLAN_TAKEN);
+    ASSERT_INT_EQ(plan("AUTHORIZED", "CONFIRMED", 5, false, PROVIDER_NOT_FOUND), PLAN_CAPTURE);
+    ASSERT_INT_EQ(plan("AUTHORIZED", "CONFIRMED", 5, false, PROVIDER_CANCELLED), PLAN_ATTENTION);
+    ASSERT_INT_EQ(plan("AUTHORIZED", "CONFIRMED", 5, false, PROVIDER_UNKNOWN), PLAN_WAIT);
+    static const char *const dead[] = {"EXPIRED", "CANCELLED", "CANCELLING", "FAILED"};
+    for (unsigned i = 0; i < 4; i++) {
+        ASSERT_INT_EQ(plan("AUTHORIZED", dead[i], 5, false, PROVIDER_AUTHORIZED), PLAN_VOID);
+        ASSERT_INT_EQ(plan("AUTHORIZED", dead[i], 5, false, PROVIDER_CAPTURED), PLAN_TAKEN);
+        ASSERT_INT_EQ(plan("AUTHORIZED", dead[i], 5, false, PROVIDER_CANCELLED), PLAN_REVERSED);
+    }
+    ASSERT_INT_EQ(plan("AUTHORIZED", "ATTENTION", 5, false, PROVIDER_AUTHORIZED), PLAN_WAIT);
+}
+
+TEST(plan, what_was_given_up_is_undone_if_it_turns_up)
+{
+    ASSERT_INT_EQ(plan("NOT_RECEIVED", "HELD", 90, false, PROVIDER_AUTHORIZED), PLAN_VOID);
+    ASSERT_INT_EQ(plan("NOT_RECEIVED", "CONFIRMED", 90, false, PROVIDER_AUTHORIZED), PLAN_VOID);
+    ASSERT_INT_EQ(plan("NOT_RECEIVED", "HELD", 90, false, PROVIDER_CAPTURED), PLAN_ATTENTION);
+    ASSERT_INT_EQ(plan("NOT_RECEIVED", "HELD", 90, false, PROVIDER_NOT_FOUND), PLAN_WAIT);
+    ASSERT_INT_EQ(plan("NOT_RECEIVED", "HELD", 9 * 86400, false, PROVIDER_NOT_FOUND), PLAN_FORGET);
+    ASSERT_INT_EQ(plan("NOT_RECEIVED", "HELD", 90, false, PROVIDER_DECLINED), PLAN_FORGET);
+}
+
+static int32_t next_look(const char *state, int64_t age_s, int32_t count, enum provider_outcome outcome)
+{
+    struct jobs_item item = {.age_s = age_s, .inquiry_count = count};
+    jobs_word(item.state, str_of(state));
+    return jobs_next_look_s(&item, &(struct provider_answer){.outcome = outcome}, VISIBILITY_S);
+}
+
+TEST(plan, inquiries_grow_rarer)
+{
+    static const int32_t schedule[] = {2, 10, 60, 300, 3600, 86400, 86400};
+    for (int32_t i = 0; i < 7; i++)
+        ASSERT_INT_EQ(next_look("UNKNOWN", 5, i, PROVIDER_UNKNOWN), schedule[i]);
+    ASSERT_INT_EQ(next_look("UNKNOWN", 12, 2, PROVIDER_NOT_FOUND), VISIBILITY_S - 12 + 1); /* decided as early as may be */
+    ASSERT_INT_EQ(next_look("ACTION_REQUIRED", 12, 20, PROVIDER_ACTION_REQUIRED), 2);
+    ASSERT_INT_EQ(next_look("ACTION_REQUIRED", 500, 90, PROVIDER_ACTION_REQUIRED), 10);
+    ASSERT_INT_EQ(next_look("NOT_RECEIVED", 90, 4, PROVIDER_NOT_FOUND), 60);
+    ASSERT_INT_EQ(next_look("NOT_RECEIVED", 86400, 40, PROVIDER_NOT_FOUND), 86400);
+}
+
+TEST(plan, people_are_told_when_it_takes_long)
+{
+    struct jobs_item item = {.age_s = 299};
+    jobs_word(item.state, STR("AUTHORIZED"));
+    ASSERT_FALSE(jobs_is_overdue(&item));
+    item.age_s = 300;
+    ASSERT_TRUE(jobs_is_overdue(&item));
+    jobs_word(item.state, STR("UNKNOWN"));
+    ASSERT_FALSE(jobs_is_overdue(&item));
+    item.age_s = 3600;
+    ASSERT_TRUE(jobs_is_overdue(&item));
+    jobs_word(item.state, STR("NOT_RECEIVED"));
+    ASSERT_FALSE(jobs_is_overdue(&item));
+}
