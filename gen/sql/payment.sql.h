@@ -26,7 +26,9 @@ struct payment_start_row {
  * @is_new makes the intent as well (CreatePaymentIntent with confirm). Velocity is looked at here and counted for those
  * that go on; batches racing on one key may overshoot a limit by their size.
  * NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS and ETAG_MISMATCH neither: they pass.
- * @known tells them from a repeated request, whose own record is the answer. */
+ * @known tells them from a repeated request, whose own record is the answer.
+ * Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
+ * Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time. */
 void payment_start(struct call *c, struct payment_start_row *ret,
     struct uuid booking_id,
     struct uuid principal,

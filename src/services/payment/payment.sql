@@ -13,6 +13,8 @@
 -- that go on; batches racing on one key may overshoot a limit by their size.
 -- NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS and ETAG_MISMATCH neither: they pass.
 -- @known tells them from a repeated request, whose own record is the answer.
+-- Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
+-- Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time.
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @principal, @method, @request_id, @fingerprint, @intent_id, @is_new, @attempt_id,
@@ -23,9 +25,12 @@ WITH r AS MATERIALIZED (
                              card_max, booking_max, due_seconds, pin_seconds, n)
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.user_id, k.state, k.total_minor, k.captured_minor, k.currency, k.event_count,
-           k.payment_required_time <= now() AS lapsed
+           k.flight_ids, k.has_assigned_seats, k.payment_required_time <= now() AS lapsed
       FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
+), i AS MATERIALIZED (
+    SELECT p.booking_id, p.intent_id, p.state, p.amount_minor, p.currency, p.create_time, p.update_time
+      FROM payment_intent p JOIN b USING (booking_id) FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT r.n, r.principal, r.method, r.request_id, r.intent_id, r.fingerprint,
            coalesce(r.amount_minor, i.amount_minor) AS amount_minor, coalesce(r.currency, i.currency) AS currency,
@@ -39,11 +44,8 @@ WITH r AS MATERIALIZED (
                WHEN coalesce(r.currency, i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'
                WHEN coalesce(r.amount_minor, i.amount_minor) <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'
                WHEN i.update_time <> r.etag_time THEN 'ETAG_MISMATCH'
-               -- The booking was waited for and is HELD: an intent that seems under way was seen as it was before that.
-               WHEN NOT r.is_new AND i.state IN ('PROCESSING', 'REQUIRES_ACTION') THEN 'PAYMENT_IN_PROGRESS'
                WHEN NOT r.is_new AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'
-               WHEN r.is_new AND EXISTS (SELECT FROM payment_intent p WHERE p.booking_id = r.booking_id
-                    AND p.state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED'))
+               WHEN r.is_new AND r.booking_id IN (SELECT booking_id FROM i WHERE state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
                -- One attempt of a booking at a time also within this batch.
                WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
@@ -55,7 +57,7 @@ WITH r AS MATERIALIZED (
                         AND x.window_start > now() - interval '1 hour') >= r.card_max THEN 'RISK_VELOCITY'
            END AS refusal
       FROM r LEFT JOIN b USING (booking_id)
-      LEFT JOIN payment_intent i ON NOT r.is_new AND i.booking_id = r.booking_id AND i.intent_id = r.intent_id
+      LEFT JOIN i ON NOT r.is_new AND i.booking_id = r.booking_id AND i.intent_id = r.intent_id
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT principal, method, request_id, fingerprint, CASE WHEN refusal IS NULL THEN intent_id END, refusal
@@ -65,7 +67,7 @@ WITH r AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING principal, method, request_id, resource
 ), g AS MATERIALIZED (
-    SELECT r.*, v.amount_minor AS pay_minor, v.currency AS pay_currency, b.event_count
+    SELECT r.*, v.amount_minor AS pay_minor, v.currency AS pay_currency, b.event_count, b.flight_ids, b.has_assigned_seats
       FROM k JOIN v USING (principal, method, request_id) JOIN r USING (n) JOIN b USING (booking_id)
      WHERE k.resource IS NOT NULL
 ), u AS (
@@ -87,6 +89,10 @@ WITH r AS MATERIALIZED (
     SELECT booking_id, attempt_id, intent_id, 'SENT', provider, method_token, pay_minor, pay_currency,
            now() + due_seconds * interval '1 second'
       FROM g
+), z AS (
+    UPDATE seat_assignment q SET expire_time = 'infinity'
+      FROM g, unnest(g.flight_ids) AS x(flight_id)
+     WHERE g.has_assigned_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
 ), h AS (
     INSERT INTO velocity (key, window_start, hits)
     SELECT t.key, date_trunc('minute', now()), count(*)::int4
@@ -112,7 +118,7 @@ WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @attempt_id, @provider_reference, @card_fingerprint, @capture_seconds)
         WITH ORDINALITY AS r(booking_id, attempt_id, provider_reference, card_fingerprint, capture_seconds, n)
 ), b AS MATERIALIZED (
-    SELECT k.booking_id, k.state, k.seats, k.party, k.flight_ids, k.cabins, k.event_count, k.has_assigned_seats
+    SELECT k.booking_id, k.state, k.seats, k.party, k.flight_ids, k.cabins, k.event_count
       FROM booking k JOIN r USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS MATERIALIZED (
@@ -122,7 +128,7 @@ WITH r AS MATERIALIZED (
      WHERE a.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
        FOR UPDATE OF a
 ), g AS MATERIALIZED (
-    SELECT r.*, a.intent_id, a.amount_minor, b.seats, b.party, b.flight_ids, b.cabins, b.event_count, b.has_assigned_seats
+    SELECT r.*, a.intent_id, a.amount_minor, b.seats, b.party, b.flight_ids, b.cabins, b.event_count
       FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id
      WHERE b.state = 'CONFIRMING'
 ), s AS MATERIALIZED (
@@ -146,17 +152,13 @@ WITH r AS MATERIALIZED (
            repeat('O', cardinality(g.flight_ids))
       FROM g JOIN flight f ON f.flight_id = g.flight_ids[1] JOIN airline m ON m.iata = f.carrier,
            generate_series(0, g.party - 1) p
-), z AS (
-    UPDATE seat_assignment SET expire_time = 'infinity'
-      FROM g, unnest(g.flight_ids) AS x(flight_id)
-     WHERE g.has_assigned_seats AND seat_assignment.flight_id = x.flight_id AND seat_assignment.booking_id = g.booking_id
 ), d AS (
     UPDATE payment_attempt SET state = 'AUTHORIZED', provider_reference = c.provider_reference,
                                card_fingerprint = c.card_fingerprint, update_time = now(),
                                due_time = CASE WHEN c.confirmed THEN now() + c.capture_seconds * interval '1 second' ELSE now() END
       FROM (SELECT a.booking_id, a.attempt_id, r.provider_reference, r.card_fingerprint, r.capture_seconds,
-                   EXISTS (SELECT FROM g WHERE g.n = a.n) AS confirmed
-              FROM a JOIN r USING (n)) c
+                   g.n IS NOT NULL AS confirmed
+              FROM a JOIN r USING (n) LEFT JOIN g USING (n)) c
      WHERE payment_attempt.booking_id = c.booking_id AND payment_attempt.attempt_id = c.attempt_id
 ), i AS (
     UPDATE payment_intent SET state = 'AUTHORIZED', authorised_minor = c.amount_minor, update_time = now(),
@@ -224,7 +226,7 @@ WITH r AS MATERIALIZED (
                              cancel_intent, principal, method, unclaim, n)
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.state, k.seats, k.flight_ids, k.cabins, k.event_count, k.has_assigned_seats,
-           k.payment_required_time <= now() AS lapsed
+           k.payment_required_time, k.payment_required_time <= now() AS lapsed
       FROM booking k JOIN r USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS MATERIALIZED (
@@ -236,7 +238,8 @@ WITH r AS MATERIALIZED (
                                        OR x.state = 'AUTHORIZED' AND b.state NOT IN ('CONFIRMED', 'COMPLETED'))
        FOR UPDATE OF x
 ), g AS MATERIALIZED (
-    SELECT r.*, a.intent_id, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count, b.has_assigned_seats,
+    SELECT r.*, a.intent_id, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count,
+           a.pinned AND b.has_assigned_seats AS has_seats, b.payment_required_time,
            a.pinned AND b.lapsed AS expires,
            CASE WHEN NOT a.pinned THEN b.state WHEN b.lapsed THEN 'EXPIRED' ELSE 'HELD' END AS after
       FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id
@@ -249,8 +252,12 @@ WITH r AS MATERIALIZED (
 ), u AS (
     UPDATE inventory i SET held = held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
 ), z AS (
-    DELETE FROM seat_assignment q USING g, unnest(g.flight_ids) AS x(flight_id)
-     WHERE g.expires AND g.has_assigned_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
+    DELETE FROM seat_assignment q USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
+     WHERE g.expires AND g.has_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
+), y AS (
+    UPDATE seat_assignment q SET expire_time = g.payment_required_time
+      FROM g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
+     WHERE NOT g.expires AND g.has_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
 ), w AS (
     UPDATE booking SET state = g.after, update_time = now(),
                        pin_time = CASE WHEN g.pinned THEN NULL ELSE booking.pin_time END,
@@ -369,6 +376,8 @@ WITH r AS MATERIALIZED (
            k.payment_required_time <= now() AS lapsed
       FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
+), i AS MATERIALIZED (
+    SELECT p.booking_id, p.state FROM payment_intent p JOIN b USING (booking_id) FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT r.n, r.principal, r.request_id, r.fingerprint, r.intent_id,
            CASE
@@ -378,8 +387,7 @@ WITH r AS MATERIALIZED (
                WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'
                WHEN r.currency <> b.currency THEN 'CURRENCY_MISMATCH'
                WHEN r.amount_minor <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'
-               WHEN EXISTS (SELECT FROM payment_intent p WHERE p.booking_id = r.booking_id
-                    AND p.state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED'))
+               WHEN r.booking_id IN (SELECT booking_id FROM i WHERE state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
                WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
            END AS refusal
