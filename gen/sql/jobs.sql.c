@@ -31,7 +31,7 @@ const struct db_statement jobs_expire_statement = {
         "), u AS (\n"
         "    UPDATE inventory i SET held = held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin\n"
         "), z AS (\n"
-        "    DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id)\n"
+        "    DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked\n"
         "     WHERE d.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = d.booking_id\n"
         "), w AS (\n"
         "    UPDATE booking SET state = 'EXPIRED', state_reason = 'HOLD_EXPIRED', update_time = now(),\n"
@@ -106,19 +106,19 @@ const struct db_statement jobs_due_attempts_statement = {
     .name = "jobs_due_attempts",
     .sql_one =
         "WITH d AS MATERIALIZED (\n"
-        "    SELECT booking_id, attempt_id FROM payment_attempt\n"
-        "     WHERE due_time <= now() AND provider = $1::text\n"
-        "     ORDER BY due_time LIMIT $2::int4\n"
-        "       FOR UPDATE SKIP LOCKED\n"
+        "    SELECT a.booking_id, a.attempt_id, b.state AS booking_state, coalesce(b.pin_time <= now(), true) AS pin_passed\n"
+        "      FROM payment_attempt a JOIN booking b USING (booking_id)\n"
+        "     WHERE a.due_time <= now() AND a.provider = $1::text\n"
+        "     ORDER BY a.due_time LIMIT $2::int4\n"
+        "       FOR UPDATE OF a SKIP LOCKED FOR KEY SHARE OF b SKIP LOCKED\n"
         "), u AS (\n"
         "    UPDATE payment_attempt a SET due_time = now() + $3::int4 * interval '1 second'\n"
         "      FROM d WHERE a.booking_id = d.booking_id AND a.attempt_id = d.attempt_id\n"
-        "    RETURNING a.*\n"
+        "    RETURNING a.*, d.booking_state, d.pin_passed\n"
         ")\n"
-        "SELECT u.booking_id, u.attempt_id, u.intent_id, u.state, b.state AS booking_state, u.provider_reference, u.amount_minor,\n"
-        "       u.currency, u.inquiry_count, extract(epoch FROM now() - u.create_time)::int8 AS age_seconds,\n"
-        "       coalesce(b.pin_time <= now(), true) AS pin_passed\n"
-        "  FROM u JOIN booking b USING (booking_id)",
+        "SELECT u.booking_id, u.attempt_id, u.intent_id, u.state, u.booking_state, u.provider_reference, u.amount_minor,\n"
+        "       u.currency, u.inquiry_count, extract(epoch FROM now() - u.create_time)::int8 AS age_seconds, u.pin_passed\n"
+        "  FROM u",
     .sql_many = NULL,
     .params = due_attempts_params,
     .param_count = 3,

@@ -41,7 +41,9 @@ struct jobs_due_attempts_rows {
     bool truncated;
 };
 
-/* Attempts to look at, taken for @lease_seconds: if this process dies, they are due again. */
+/* Attempts to look at, taken for @lease_seconds: if this process dies, they are due again.
+ * Both rows are locked, so that they tell of one moment: an attempt just AUTHORIZED beside its booking as it was before
+ * that would look like money for nothing, and be voided. Nothing is waited for. */
 void jobs_due_attempts(struct call *c, struct jobs_due_attempts_rows *ret,
     struct str provider,
     int32_t row_count,

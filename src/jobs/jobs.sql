@@ -18,7 +18,7 @@ WITH d AS MATERIALIZED (
 ), u AS (
     UPDATE inventory i SET held = held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
 ), z AS (
-    DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id)
+    DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
      WHERE d.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = d.booking_id
 ), w AS (
     UPDATE booking SET state = 'EXPIRED', state_reason = 'HOLD_EXPIRED', update_time = now(),
@@ -38,20 +38,22 @@ SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock;
 --       inquiry_count int4, age_seconds int8, pin_passed bool)
 -- max: 64 rows
 -- Attempts to look at, taken for @lease_seconds: if this process dies, they are due again.
+-- Both rows are locked, so that they tell of one moment: an attempt just AUTHORIZED beside its booking as it was before
+-- that would look like money for nothing, and be voided. Nothing is waited for.
 WITH d AS MATERIALIZED (
-    SELECT booking_id, attempt_id FROM payment_attempt
-     WHERE due_time <= now() AND provider = @provider
-     ORDER BY due_time LIMIT @row_count
-       FOR UPDATE SKIP LOCKED
+    SELECT a.booking_id, a.attempt_id, b.state AS booking_state, coalesce(b.pin_time <= now(), true) AS pin_passed
+      FROM payment_attempt a JOIN booking b USING (booking_id)
+     WHERE a.due_time <= now() AND a.provider = @provider
+     ORDER BY a.due_time LIMIT @row_count
+       FOR UPDATE OF a SKIP LOCKED FOR KEY SHARE OF b SKIP LOCKED
 ), u AS (
     UPDATE payment_attempt a SET due_time = now() + @lease_seconds * interval '1 second'
       FROM d WHERE a.booking_id = d.booking_id AND a.attempt_id = d.attempt_id
-    RETURNING a.*
+    RETURNING a.*, d.booking_state, d.pin_passed
 )
-SELECT u.booking_id, u.attempt_id, u.intent_id, u.state, b.state AS booking_state, u.provider_reference, u.amount_minor,
-       u.currency, u.inquiry_count, extract(epoch FROM now() - u.create_time)::int8 AS age_seconds,
-       coalesce(b.pin_time <= now(), true) AS pin_passed
-  FROM u JOIN booking b USING (booking_id);
+SELECT u.booking_id, u.attempt_id, u.intent_id, u.state, u.booking_state, u.provider_reference, u.amount_minor,
+       u.currency, u.inquiry_count, extract(epoch FROM now() - u.create_time)::int8 AS age_seconds, u.pin_passed
+  FROM u;
 
 -- name: due_refunds(row_count int4, lease_seconds int4) -> many (booking_id uuid, refund_id uuid, state text,
 --       amount_minor int8, currency text, payment_reference text?, try_count int4, inquiry_count int4, sent_age_seconds int8)
