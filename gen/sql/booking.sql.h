@@ -21,7 +21,8 @@ struct booking_hold_row {
 
 /* Takes the seats on every flight or on none, and writes the booking, its locator, its first event and its claim at once.
  * The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
- * CROWDED: enough seats for this party alone, but not behind those that stood before it in the batch; leaves no trace.
+ * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
+ * leaves no trace.
  * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold. */
 void booking_hold(struct call *c, struct booking_hold_row *ret,
     struct uuid flight,
@@ -224,7 +225,9 @@ struct booking_cancel_row {
 };
 
 /* Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
- * provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded. */
+ * provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
+ * The quote and the intent are locked as well: they are read as they are after the wait for the booking. Seats, here and
+ * everywhere, are touched after the inventory: who takes over a lapsed seat comes that way too. */
 void booking_cancel(struct call *c, struct booking_cancel_row *ret,
     struct uuid principal,
     struct uuid request_id,

@@ -7,20 +7,22 @@
 -- batched: on flight distinct request_id max 64
 -- Takes the seats on every flight or on none, and writes the booking, its locator, its first event and its claim at once.
 -- The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
--- CROWDED: enough seats for this party alone, but not behind those that stood before it in the batch; leaves no trace.
+-- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
+-- leaves no trace.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
 -- one:
 WITH s AS MATERIALIZED (
-    SELECT * FROM unnest(@flight_ids, @cabins) AS s(flight_id, cabin)
+    SELECT s.flight_id, s.cabin, count(*)::int4 * @seats AS seats
+      FROM unnest(@flight_ids, @cabins) AS s(flight_id, cabin) GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
+    SELECT i.flight_id, i.cabin, s.seats, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
       FROM inventory i JOIN s USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), v AS MATERIALIZED (
     SELECT CASE
                WHEN @offer_expire <= now() THEN 'OFFER_EXPIRED'
-               WHEN count(*) < cardinality(@flight_ids) OR NOT bool_and(l.open) THEN 'SALES_CLOSED'
-               WHEN min(l.free) < @seats THEN 'SEATS_UNAVAILABLE'
+               WHEN count(*) < (SELECT count(*) FROM s) OR NOT bool_and(l.open) THEN 'SALES_CLOSED'
+               WHEN min(l.free - l.seats) < 0 THEN 'SEATS_UNAVAILABLE'
                WHEN (SELECT count(*) FROM booking b
                       WHERE b.user_id = @principal AND b.booking_id >= @holds_since
                         AND b.state = 'HELD' AND b.payment_required_time > now()) >= @holds_max THEN 'HOLD_LIMIT'
@@ -34,7 +36,7 @@ WITH s AS MATERIALIZED (
 ), g AS MATERIALIZED (
     SELECT FROM k WHERE k.reason IS NULL
 ), u AS (
-    UPDATE inventory i SET held = held + @seats FROM g, s WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin
+    UPDATE inventory i SET held = held + l.seats FROM g, l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
 ), c AS (
     INSERT INTO record_locator (locator, booking_id) SELECT @locator, @booking_id FROM g
 ), b AS (
@@ -57,35 +59,38 @@ WITH r AS MATERIALIZED (
         WITH ORDINALITY AS r(flight, principal, request_id, fingerprint, booking_id, locator, seats, party, total_minor,
                              currency, offer, offer_expire, snapshot, passengers, hold_seconds, holds_since, holds_max, n)
 ), s AS MATERIALIZED (
-    SELECT s.n, s.flight_id, s.cabin, s.i, r.seats
+    SELECT s.n, s.flight_id, s.cabin, count(*)::int4 * r.seats AS seats, min(s.i) AS first, max(s.i) AS last
       FROM unnest(@flight_ids__ord, @flight_ids, @cabins) WITH ORDINALITY AS s(n, flight_id, cabin, i) JOIN r USING (n)
+     GROUP BY s.n, s.flight_id, s.cabin, r.seats
 ), l AS MATERIALIZED (
     SELECT i.flight_id, i.cabin, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
       FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), q AS (
-    SELECT s.n, s.flight_id, s.cabin, s.i, s.seats, l.free, l.open,
+    SELECT s.n, s.seats, s.first, s.last, l.free, l.open,
            sum(s.seats) OVER (PARTITION BY s.flight_id, s.cabin ORDER BY s.n) AS running
       FROM s LEFT JOIN l USING (flight_id, cabin)
 ), v AS MATERIALIZED (
-    SELECT q.n, array_agg(q.flight_id ORDER BY q.i) AS flight_ids, array_agg(q.cabin ORDER BY q.i) AS cabins,
+    SELECT q.n, min(q.first) AS first, max(q.last) AS last,
            CASE
                WHEN NOT bool_and(coalesce(q.open, false)) THEN 'SALES_CLOSED'
-               WHEN min(q.free) < min(q.seats) THEN 'SEATS_UNAVAILABLE'
+               WHEN min(q.free - q.seats) < 0 THEN 'SEATS_UNAVAILABLE'
                WHEN bool_or(q.running > q.free) THEN 'CROWDED'
            END AS refusal
       FROM q GROUP BY q.n
 ), w AS MATERIALIZED (
-    SELECT r.n, r.principal, r.request_id, r.booking_id, r.fingerprint, v.flight_ids, v.cabins,
+    SELECT r.n, r.principal, r.request_id, r.booking_id, r.fingerprint, v.first, v.last,
            CASE
                WHEN r.offer_expire <= now() THEN 'OFFER_EXPIRED'
                WHEN v.refusal IS NOT NULL THEN v.refusal
-               WHEN row_number() OVER (PARTITION BY r.principal ORDER BY r.n)
-                    + (SELECT count(*) FROM booking b
-                        WHERE b.user_id = r.principal AND b.booking_id >= r.holds_since
-                          AND b.state = 'HELD' AND b.payment_required_time > now()) > r.holds_max THEN 'HOLD_LIMIT'
+               ELSE (SELECT CASE WHEN count(*) >= r.holds_max THEN 'HOLD_LIMIT'
+                                 WHEN count(*) + r.place > r.holds_max THEN 'CROWDED' END
+                       FROM booking b
+                      WHERE b.user_id = r.principal AND b.booking_id >= r.holds_since
+                        AND b.state = 'HELD' AND b.payment_required_time > now())
            END AS refusal
-      FROM r JOIN v USING (n)
+      FROM (SELECT r.n, r.principal, r.request_id, r.booking_id, r.fingerprint, r.offer_expire, r.holds_since, r.holds_max,
+                   row_number() OVER (PARTITION BY r.principal ORDER BY r.n) AS place FROM r) r JOIN v USING (n)
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT principal, 5, request_id, fingerprint, CASE WHEN refusal IS NULL THEN booking_id END, refusal
@@ -93,7 +98,8 @@ WITH r AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING principal, request_id, resource
 ), g AS MATERIALIZED (
-    SELECT r.*, w.flight_ids, w.cabins FROM k JOIN w USING (principal, request_id) JOIN r USING (n)
+    SELECT r.*, (@flight_ids)[w.first:w.last] AS flight_ids, (@cabins)[w.first:w.last] AS cabins
+      FROM k JOIN w USING (principal, request_id) JOIN r USING (n)
      WHERE k.resource IS NOT NULL
 ), u AS (
     UPDATE inventory i SET held = held + t.seats
@@ -251,20 +257,26 @@ SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund
 --       transfer_id uuid) -> one (claimed bool, known bool, refusal text?)
 -- Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
 -- provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
+-- The quote and the intent are locked as well: they are read as they are after the wait for the booking. Seats, here and
+-- everywhere, are touched after the inventory: who takes over a lapsed seat comes that way too.
 WITH b AS MATERIALIZED (
     SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), q AS MATERIALIZED (
-    SELECT c.* FROM cancellation c, b WHERE c.booking_id = @booking_id AND c.cancellation_id = @cancellation_id
+    SELECT c.* FROM cancellation c JOIN b USING (booking_id) WHERE c.cancellation_id = @cancellation_id FOR UPDATE OF c
+), r AS MATERIALIZED (
+    SELECT p.refund_reserved_minor > p.refunded_minor AS is_refunding
+      FROM payment_intent p JOIN b ON b.booking_id = p.booking_id AND b.intent_id = p.intent_id FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT CASE
                WHEN b.user_id IS DISTINCT FROM @principal OR q.cancellation_id IS NULL THEN 'NOT_FOUND'
                WHEN q.state = 'SUPERSEDED' THEN 'QUOTE_SUPERSEDED'
-               WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'
+               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND (b.captured_minor < b.total_minor OR r.is_refunding)
+                   THEN 'PAYMENT_IN_PROGRESS'
                WHEN q.state <> 'QUOTED' OR b.state NOT IN ('HELD', 'CONFIRMED') THEN 'BOOKING_STATE'
                WHEN q.expire_time <= now() THEN 'QUOTE_EXPIRED'
                WHEN b.captured_minor - b.refunded_minor <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'
            END AS refusal
-      FROM (SELECT 1) x LEFT JOIN b ON true LEFT JOIN q ON true
+      FROM (SELECT 1) x LEFT JOIN b ON true LEFT JOIN q ON true LEFT JOIN r ON true
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT @principal, 7, @request_id, @fingerprint, CASE WHEN refusal IS NULL THEN @cancellation_id END, refusal
@@ -274,8 +286,9 @@ WITH b AS MATERIALIZED (
 ), g AS MATERIALIZED (
     SELECT b.*, q.refund_minor, q.penalty_minor FROM k, b, q WHERE k.resource IS NOT NULL
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, g.seats, g.state
-      FROM g CROSS JOIN LATERAL (SELECT DISTINCT * FROM unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin)) x
+    SELECT i.flight_id, i.cabin, s.seats, s.state
+      FROM (SELECT x.flight_id, x.cabin, g.state, sum(g.seats)::int4 AS seats
+              FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2, 3) s
       JOIN inventory i USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
@@ -283,7 +296,7 @@ WITH b AS MATERIALIZED (
                            sold = sold - CASE l.state WHEN 'CONFIRMED' THEN l.seats ELSE 0 END
       FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
 ), z AS (
-    DELETE FROM seat_assignment a USING g, unnest(g.flight_ids) AS x(flight_id)
+    DELETE FROM seat_assignment a USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
      WHERE g.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = g.booking_id
 ), t AS (
     UPDATE ticket SET coupons = replace(ticket.coupons, 'O', CASE WHEN g.refund_minor > 0 THEN 'R' ELSE 'V' END)
