@@ -1,0 +1,38 @@
+/* A booking's life as asks with defaults: user u(1), one seat on flight f(1), 100.00 USD. Booking n
+ * has request, intent, attempt, quote and so on n as well, so that tests name what differs and no
+ * more. What must stay true: a function that fills an ask runs nothing. */
+#pragma once
+
+#include "support.h"
+
+void fill_hold(struct ask *ask, unsigned member, unsigned booking, const char *flights,
+               unsigned seats);
+void fill_start(struct ask *ask, unsigned member, unsigned booking, bool is_new);
+void fill_authorised(struct ask *ask, unsigned member, unsigned booking);
+void fill_captured(struct ask *ask, unsigned member, unsigned booking);
+void fill_failed(struct ask *ask, unsigned member, unsigned booking, const char *outcome);
+void fill_intent(struct ask *ask, unsigned member, unsigned booking);
+void fill_quote(struct ask *ask, unsigned booking, unsigned quote, long long refund_minor,
+                long long penalty_minor);
+void fill_cancel(struct ask *ask, unsigned booking, unsigned quote);
+void fill_refund(struct ask *ask, unsigned booking, unsigned refund, long long amount_minor);
+void fill_expire(struct ask *ask);
+
+/* Done at once on session 0: the refusal or outcome, "" when all went well. */
+const char *do_hold(unsigned booking, const char *flights, unsigned seats);
+const char *do_start(unsigned booking);
+const char *do_authorised(unsigned booking);
+const char *do_captured(unsigned booking);
+const char *do_failed(unsigned booking, const char *outcome);
+const char *do_quote(unsigned booking, unsigned quote, long long refund_minor,
+                     long long penalty_minor);
+const char *do_cancel(unsigned booking, unsigned quote);
+const char *do_expire(void); /* how many */
+/* Held, paid, captured. */
+void do_sale(unsigned booking);
+/* The lease of a hold passed a minute ago. */
+void let_lapse(unsigned booking);
+
+const char *state_of(unsigned booking);
+/* "held sold" of flight f(n). */
+const char *seats_of(unsigned flight);

@@ -1,0 +1,200 @@
+/* In which order rows are locked, and what happens to a statement whose row changed while it
+ * waited. The order is everybody's: bookings, inventory, seats; networks before pairs. */
+#include <string.h>
+
+#include "flow.h"
+
+/* Two bookings, each with seat 1A or 1B of flight 1. */
+static void hold_with_seats(void)
+{
+    t_begin(1, 9);
+    for (unsigned i = 1; i <= 2; i++) {
+        ASSERT_STR_EQ(do_hold(i, t_id('f', 1), 1), "");
+        struct ask ask;
+        ask_begin(&ask, "booking_claim_seats");
+        ask_set(&ask, 0, "booking_id", t_id('b', i));
+        ask_int(&ask, 0, "expire_seconds", 600);
+        ask_set(&ask, 0, "flight_ids", t_id('f', 1));
+        ask_set(&ask, 0, "cabins", "1");
+        ask_set(&ask, 0, "seats", i == 1 ? "1A" : "1B");
+        ask_set(&ask, 0, "passengers", "0");
+        ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "taken"), "1");
+    }
+}
+
+/* @ask waits for the inventory of flight 1; nobody may find its seats locked meanwhile. */
+static void expect_seats_free_behind(const struct ask *ask, const char *column, const char *wanted)
+{
+    t_do(1, "BEGIN; SELECT FROM inventory FOR UPDATE");
+    ask_send(t_session(2), ask);
+    ASSERT_TRUE(t_is_waiting(2));
+    t_do(0, "BEGIN");
+    ASSERT_STR_EQ(
+        t_sql("SELECT count(*) FROM (SELECT FROM seat_assignment FOR UPDATE SKIP LOCKED) x"), "2");
+    t_do(0, "ROLLBACK");
+    t_do(1, "COMMIT");
+    ASSERT_STR_EQ(t_only(ask_wait(t_session(2)), column), wanted);
+}
+
+TEST(order, expiry_takes_inventory_before_seats)
+{
+    hold_with_seats();
+    let_lapse(1);
+    struct ask ask;
+    fill_expire(&ask);
+    expect_seats_free_behind(&ask, "expired", "1");
+    ASSERT_STR_EQ(t_sql("SELECT seat FROM seat_assignment"), "1B");
+    t_end();
+}
+
+TEST(order, cancellation_takes_inventory_before_seats)
+{
+    hold_with_seats();
+    ASSERT_STR_EQ(do_quote(1, 1, 0, 0), "");
+    struct ask ask;
+    fill_cancel(&ask, 1, 1);
+    expect_seats_free_behind(&ask, "refusal", "");
+    ASSERT_STR_EQ(t_sql("SELECT seat FROM seat_assignment"), "1B");
+    t_end();
+}
+
+TEST(order, a_failed_payment_takes_inventory_before_seats)
+{
+    hold_with_seats();
+    ASSERT_STR_EQ(do_start(1), "");
+    ASSERT_STR_EQ(do_start(2), "");
+    let_lapse(1);
+    struct ask ask;
+    fill_failed(&ask, 0, 1, "DECLINED"); /* EXPIRED */
+    fill_failed(&ask, 1, 2, "DECLINED"); /* HELD */
+    expect_seats_free_behind(&ask, "booking_state", "EXPIRED");
+    ASSERT_STR_EQ(t_sql("SELECT seat FROM seat_assignment"), "1B");
+    ASSERT_STR_EQ(t_sql("SELECT s.expire_time = b.payment_required_time FROM seat_assignment s "
+                        "JOIN booking b USING (booking_id)"),
+                  "t");
+    t_end();
+}
+
+/* The lease passes while the provider thinks: the seat must not be taken over meanwhile. */
+TEST(order, a_seat_is_kept_while_money_is_in_flight)
+{
+    hold_with_seats();
+    ASSERT_STR_EQ(do_start(1), "");
+    let_lapse(1);
+    let_lapse(2);
+    struct ask ask;
+    ASSERT_STR_EQ(do_hold(3, t_id('f', 1), 2), "");
+    ask_begin(&ask, "booking_claim_seats");
+    ask_set(&ask, 0, "booking_id", t_id('b', 3));
+    ask_int(&ask, 0, "expire_seconds", 600);
+    ask_set(&ask, 0, "flight_ids", t_format("%s,%s", t_id('f', 1), t_id('f', 1)));
+    ask_set(&ask, 0, "cabins", "1,1");
+    ask_set(&ask, 0, "seats", "1A,1B");
+    ask_set(&ask, 0, "passengers", "0,1");
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "taken"), "1");
+    ASSERT_STR_EQ(do_authorised(1), "DONE");
+    ASSERT_STR_EQ(do_captured(1), "t");
+    ASSERT_STR_EQ(t_sql(t_format("SELECT seat || ' ' || expire_time FROM seat_assignment "
+                                 "WHERE booking_id = '%s'",
+                                 t_id('b', 1))),
+                  "1A infinity");
+    ASSERT_STR_EQ(do_expire(), "1");
+    t_end();
+}
+
+/* Bookings before inventory, in order: batches the other way round do not deadlock. */
+TEST(order, batches_lock_in_key_order)
+{
+    t_begin(4, 9);
+    for (unsigned i = 1; i <= 4; i++) {
+        ASSERT_STR_EQ(do_hold(i, t_id('f', i), 1), "");
+        ASSERT_STR_EQ(do_start(i), "");
+    }
+    struct ask ask;
+    for (unsigned i = 0; i < 4; i++)
+        fill_authorised(&ask, i, 4 - i);
+    t_do(1,
+         t_format("BEGIN; SELECT FROM booking WHERE booking_id = '%s' FOR UPDATE", t_id('b', 2)));
+    ask_send(t_session(2), &ask);
+    ASSERT_TRUE(t_is_waiting(2));
+    t_do(0, "BEGIN");
+    ASSERT_STR_EQ(
+        t_sql("SELECT string_agg(right(booking_id::text, 1), ' ' ORDER BY booking_id) FROM "
+              "(SELECT booking_id FROM booking FOR UPDATE SKIP LOCKED) x"),
+        "3 4");
+    t_do(0, "ROLLBACK");
+    t_do(1, "COMMIT");
+    PGresult *r = ask_wait(t_session(2));
+    for (int i = 0; i < 4; i++)
+        ASSERT_STR_EQ(t_cell(r, i, "outcome"), "DONE");
+    PQclear(r);
+    for (unsigned i = 1; i <= 4; i++)
+        ASSERT_STR_EQ(do_captured(i), "t");
+    t_end();
+}
+
+/* ---- a data-modifying CTE must not be asked again for a row that changed ---- */
+
+static void fill_session(struct ask *ask, unsigned session)
+{
+    ask_begin(ask, "auth_create_session");
+    ask_set(ask, 0, "user_id", t_id('u', 1));
+    ask_set(ask, 0, "request_id", t_id('r', session));
+    ask_set(ask, 0, "fingerprint", "\\x01");
+    ask_set(ask, 0, "session_id", t_id('s', session));
+    ask_set(ask, 0, "device_label", "test");
+    ask_set(ask, 0, "network", "127.0.0.0/24");
+    ask_set(ask, 0, "seed", "\\x01");
+    ask_set(ask, 0, "refresh_hash", t_format("\\x%064u", session));
+    ask_set(ask, 0, "idle_s", "1000");
+    ask_set(ask, 0, "absolute_s", "2000");
+    ask_set(ask, 0, "token_s", "600");
+    ask_int(ask, 0, "sessions_max", 2);
+    ask_set(ask, 0, "event_id", t_id('e', session));
+    ask_set(ask, 0, "network_key", t_id('n', 1));
+    ask_set(ask, 0, "pair", t_id('p', 1));
+    ask_set(ask, 0, "email", "a@example.com");
+    ask_set(ask, 0, "old_hash", "x");
+    ask_set(ask, 0, "new_hash", NULL);
+}
+
+TEST(order, a_login_ends_the_oldest_session_although_it_was_just_refreshed)
+{
+    t_begin(1, 9);
+    struct ask ask;
+    for (unsigned i = 1; i <= 2; i++) {
+        fill_session(&ask, i);
+        ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "claimed"), "t");
+    }
+    fill_session(&ask, 3);
+    t_do(1, "BEGIN");
+    t_do(1,
+         t_format("UPDATE session SET refresh_time = now() WHERE session_id = '%s'", t_id('s', 1)));
+    ask_send(t_session(2), &ask);
+    ASSERT_TRUE(t_is_waiting(2));
+    t_do(1, "COMMIT");
+    ASSERT_STR_EQ(t_only(ask_wait(t_session(2)), "ended"), t_id('s', 1));
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM session WHERE end_time IS NULL"), "2");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM revocation"), "1");
+    t_end();
+}
+
+TEST(order, a_login_clears_its_throttle_although_another_attempt_was_just_counted)
+{
+    t_begin(1, 9);
+    t_do(0,
+         t_format("INSERT INTO login_throttle VALUES ('%s', 1, now(), now() + interval '1 hour'), "
+                  "('%s', 1, now(), now() + interval '1 hour')",
+                  t_id('n', 1), t_id('p', 1)));
+    struct ask ask;
+    fill_session(&ask, 1);
+    t_do(1, "BEGIN");
+    t_do(1, t_format("UPDATE login_throttle SET failures = 2 WHERE key = '%s'", t_id('p', 1)));
+    ask_send(t_session(2), &ask);
+    ASSERT_TRUE(t_is_waiting(2));
+    t_do(1, "COMMIT");
+    ASSERT_STR_EQ(t_only(ask_wait(t_session(2)), "claimed"), "t");
+    ASSERT_STR_EQ(
+        t_sql("SELECT string_agg(left(key::text, 2) || failures, ' ') FROM login_throttle"), "6e0");
+    t_end();
+}

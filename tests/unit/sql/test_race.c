@@ -1,0 +1,324 @@
+/* Two sessions: the first holds a lock that the second waits for. READ COMMITTED shows the second
+ * the locked row as it is after the wait, and everything else as it was before it. */
+#include <string.h>
+
+#include "flow.h"
+
+/* Session 1 opens a transaction; session 2 sends @ask and waits for it; session 1 commits. */
+static PGresult *after_wait(const struct ask *ask)
+{
+    ask_send(t_session(2), ask);
+    ASSERT_TRUE(t_is_waiting(2));
+    t_do(1, "COMMIT");
+    return ask_wait(t_session(2));
+}
+
+static const char *in_first(const struct ask *ask, const char *column)
+{
+    return t_only(ask_run(t_session(1), ask), column);
+}
+
+TEST(race, two_payments_of_one_booking)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask first, second;
+    fill_start(&first, 0, 1, true);
+    fill_start(&second, 0, 1, true);
+    ask_set(&second, 0, "request_id", t_id('s', 2));
+    ask_set(&second, 0, "intent_id", t_id('i', 2));
+    ask_set(&second, 0, "attempt_id", t_id('a', 2));
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "refusal"), "");
+    PGresult *r = after_wait(&second);
+    ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "PAYMENT_IN_PROGRESS");
+    ASSERT_STR_EQ(t_cell(r, 0, "known"), "f");
+    PQclear(r);
+    t_end();
+}
+
+/* The intent was made, refused by the provider and forgotten while the second waited. */
+TEST(race, a_payment_behind_one_that_was_called_off)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    struct ask first, second;
+    fill_failed(&first, 0, 1, "NOT_RECEIVED");
+    ask_set(&first, 0, "cancel_intent", "t");
+    fill_start(&second, 0, 1, true);
+    ask_set(&second, 0, "request_id", t_id('s', 2));
+    ask_set(&second, 0, "intent_id", t_id('i', 2));
+    ask_set(&second, 0, "attempt_id", t_id('a', 2));
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "done"), "t");
+    ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "");
+    t_end();
+}
+
+TEST(race, a_confirmation_does_not_wake_a_cancelled_intent)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask ask;
+    fill_intent(&ask, 0, 1);
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "refusal"), "");
+    fill_start(&ask, 0, 1, false);
+    t_do(1, "BEGIN");
+    t_do(1, "SELECT FROM booking FOR UPDATE");
+    t_do(1, "UPDATE payment_intent SET state = 'CANCELLED', update_time = now()");
+    ASSERT_STR_EQ(t_only(after_wait(&ask), "refusal"), "PAYMENT_STATE");
+    ASSERT_STR_EQ(t_sql("SELECT state FROM payment_intent"), "CANCELLED");
+    ASSERT_STR_EQ(state_of(1), "HELD");
+    t_end();
+}
+
+TEST(race, an_etag_is_compared_after_the_wait)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask first, second;
+    fill_intent(&first, 0, 1);
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &first), "refusal"), "");
+    fill_start(&second, 0, 1, false);
+    ask_set(&second, 0, "etag_time", t_sql("SELECT update_time FROM payment_intent"));
+    t_do(1, "BEGIN");
+    t_do(1, "SELECT FROM booking FOR UPDATE");
+    t_do(1, "UPDATE payment_intent SET update_time = now() + interval '1 second'");
+    PGresult *r = after_wait(&second);
+    ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "ETAG_MISMATCH");
+    ASSERT_STR_EQ(t_cell(r, 0, "claimed"), "f");
+    PQclear(r);
+    t_end();
+}
+
+TEST(race, expiry_first_then_payment)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    let_lapse(1);
+    struct ask first, second;
+    fill_expire(&first);
+    fill_start(&second, 0, 1, true);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "expired"), "1");
+    ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "HOLD_EXPIRED");
+    ASSERT_STR_EQ(seats_of(1), "0 0");
+    t_end();
+}
+
+TEST(race, payment_first_then_expiry)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask first, second;
+    fill_start(&first, 0, 1, true);
+    fill_expire(&second);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "refusal"), "");
+    let_lapse(2); /* nobody's: the lease of 1 cannot be changed by others now */
+    ASSERT_STR_EQ(t_only(ask_run(t_session(2), &second), "expired"), "0");
+    t_do(1, "COMMIT");
+    let_lapse(1);
+    ASSERT_STR_EQ(t_only(ask_run(t_session(2), &second), "expired"), "0");
+    ASSERT_STR_EQ(do_authorised(1), "DONE");
+    ASSERT_STR_EQ(seats_of(1), "0 1");
+    t_end();
+}
+
+/* The lease passed while the payment was out: the answer of the provider decides. */
+TEST(race, a_decline_after_the_lease_ends_the_booking)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 2), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    let_lapse(1);
+    ASSERT_STR_EQ(do_expire(), "0");
+    ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
+    ASSERT_STR_EQ(state_of(1), "EXPIRED");
+    ASSERT_STR_EQ(seats_of(1), "0 0");
+    ASSERT_STR_EQ(do_authorised(1), "STALE");
+    t_end();
+}
+
+TEST(race, two_answers_for_one_attempt)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    struct ask first, second;
+    fill_authorised(&first, 0, 1);
+    fill_failed(&second, 0, 1, "NOT_RECEIVED");
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "outcome"), "DONE");
+    ASSERT_STR_EQ(t_only(after_wait(&second), "done"), "f");
+    ASSERT_STR_EQ(state_of(1), "CONFIRMED");
+    t_end();
+
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    fill_authorised(&first, 0, 1);
+    fill_failed(&second, 0, 1, "NOT_RECEIVED");
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&second, "done"), "t");
+    ASSERT_STR_EQ(t_only(after_wait(&first), "outcome"), "STALE");
+    ASSERT_STR_EQ(state_of(1), "HELD");
+    t_end();
+}
+
+TEST(race, the_same_answer_twice_at_once)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    struct ask ask;
+    fill_authorised(&ask, 0, 1);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&ask, "outcome"), "DONE");
+    ASSERT_STR_EQ(t_only(after_wait(&ask), "outcome"), "STALE");
+    fill_captured(&ask, 0, 1);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&ask, "done"), "t");
+    ask_set(&ask, 0, "transfer_id", t_id('t', 2));
+    ASSERT_STR_EQ(t_only(after_wait(&ask), "done"), "f");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM ticket"), "1");
+    t_end();
+}
+
+/* The completer must see an attempt and its booking at one moment: AUTHORIZED beside CONFIRMING
+ * would be voided although the seats are sold. */
+TEST(race, what_is_due_is_seen_at_one_moment)
+{
+    t_begin(1, 9);
+    for (unsigned i = 1; i <= 2; i++) {
+        ASSERT_STR_EQ(do_hold(i, t_id('f', 1), 1), "");
+        ASSERT_STR_EQ(do_start(i), "");
+    }
+    t_do(0, t_format("UPDATE payment_attempt SET due_time = now() - interval '1 minute' * "
+                     "CASE attempt_id WHEN '%s' THEN 9 ELSE 5 END",
+                     t_id('a', 1)));
+    struct ask due, authorised;
+    ask_begin(&due, "jobs_due_attempts");
+    ask_set(&due, 0, "provider", "instant");
+    ask_int(&due, 0, "row_count", 10);
+    ask_int(&due, 0, "lease_seconds", 30);
+    fill_authorised(&authorised, 0, 2);
+    ask_int(&authorised, 0, "capture_seconds", -60); /* still due */
+    /* The statement stops at the first attempt, with the snapshot it began with. */
+    t_do(0, "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN new; END'");
+    t_do(0, t_format("CREATE TRIGGER stop BEFORE UPDATE ON payment_attempt FOR EACH ROW "
+                     "WHEN (old.attempt_id = '%s') EXECUTE FUNCTION stop()",
+                     t_id('a', 1)));
+    t_do(1, "BEGIN; SELECT pg_advisory_xact_lock(1)");
+    ask_send(t_session(2), &due);
+    ASSERT_TRUE(t_is_waiting(2));
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &authorised), "outcome"), "DONE");
+    t_do(1, "COMMIT");
+    PGresult *r = ask_wait(t_session(2));
+    t_do(0, "DROP FUNCTION stop() CASCADE");
+    for (int i = 0; i < PQntuples(r); i++)
+        ASSERT_STR_EQ(t_cell(r, i, "booking_state"),
+                      strcmp(t_cell(r, i, "state"), "AUTHORIZED") == 0 ? "CONFIRMED"
+                                                                       : "CONFIRMING");
+    ASSERT_INT_IN(PQntuples(r), 1, 2);
+    PQclear(r);
+    t_end();
+}
+
+/* ---- cancellations ---- */
+
+static void hold_and_quote(void)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_quote(1, 1, 0, 0), "");
+}
+
+TEST(race, a_quote_superseded_during_the_wait_is_not_confirmed)
+{
+    hold_and_quote();
+    struct ask first, second;
+    fill_quote(&first, 1, 2, 0, 0);
+    fill_cancel(&second, 1, 1);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "refusal"), "");
+    ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "QUOTE_SUPERSEDED");
+    ASSERT_STR_EQ(state_of(1), "HELD");
+    t_end();
+}
+
+TEST(race, two_quotes_of_one_reading)
+{
+    hold_and_quote();
+    struct ask first, second;
+    fill_quote(&first, 1, 2, 0, 0);
+    fill_quote(&second, 1, 3, 0, 0);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "refusal"), "");
+    ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "CONFLICT");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM cancellation WHERE state = 'QUOTED'"), "1");
+    t_end();
+}
+
+TEST(race, one_cancellation_twice)
+{
+    hold_and_quote();
+    struct ask first, second;
+    fill_cancel(&first, 1, 1);
+    fill_cancel(&second, 1, 1);
+    ask_set(&second, 0, "request_id", t_id('k', 2));
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "refusal"), "");
+    ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "BOOKING_STATE");
+    ASSERT_STR_EQ(seats_of(1), "0 0");
+    t_end();
+}
+
+/* A quote of the unpaid hold costs nothing: it must not cancel a sale whose money is on its way. */
+TEST(race, a_quote_of_the_hold_does_not_cancel_the_sale)
+{
+    hold_and_quote();
+    ASSERT_STR_EQ(do_start(1), "");
+    ASSERT_STR_EQ(do_cancel(1, 1), "PAYMENT_IN_PROGRESS");
+    ASSERT_STR_EQ(do_authorised(1), "DONE");
+    struct ask first, second;
+    fill_cancel(&second, 1, 1);
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &second), "refusal"), "PAYMENT_IN_PROGRESS");
+    fill_captured(&first, 0, 1);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "done"), "t");
+    ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "QUOTE_SUPERSEDED");
+    ASSERT_STR_EQ(state_of(1), "CONFIRMED");
+    t_end();
+}
+
+TEST(race, a_cancellation_waits_for_a_refund)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    ASSERT_STR_EQ(do_quote(1, 1, 7000, 3000), "");
+    struct ask first, second;
+    fill_refund(&first, 1, 1, 4000);
+    fill_cancel(&second, 1, 1);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "refusal"), "");
+    ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "PAYMENT_IN_PROGRESS");
+    t_end();
+}
+
+TEST(race, a_refund_behind_a_cancellation_gets_no_more_than_is_left)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    ASSERT_STR_EQ(do_quote(1, 1, 7000, 3000), "");
+    struct ask first, second;
+    fill_cancel(&first, 1, 1);
+    fill_refund(&second, 1, 2, 3001);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "refusal"), "");
+    ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "REFUND_EXCEEDS_CAPTURE");
+    ASSERT_STR_EQ(seats_of(1), "0 0");
+    t_end();
+}
