@@ -22,7 +22,7 @@ struct booking_hold_row {
 /* Takes the seats on every flight or on none, and writes the booking, its locator, its first event and its claim at once.
  * The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
  * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
- * leaves no trace.
+ * leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
  * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold. */
 void booking_hold(struct call *c, struct booking_hold_row *ret,
     struct uuid flight,

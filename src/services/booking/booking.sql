@@ -8,7 +8,7 @@
 -- Takes the seats on every flight or on none, and writes the booking, its locator, its first event and its claim at once.
 -- The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
--- leaves no trace.
+-- leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
 -- one:
 WITH s AS MATERIALIZED (
@@ -83,14 +83,15 @@ WITH r AS MATERIALIZED (
            CASE
                WHEN r.offer_expire <= now() THEN 'OFFER_EXPIRED'
                WHEN v.refusal IS NOT NULL THEN v.refusal
+               WHEN EXISTS (SELECT FROM record_locator o WHERE o.locator = r.locator) THEN 'CROWDED'
                ELSE (SELECT CASE WHEN count(*) >= r.holds_max THEN 'HOLD_LIMIT'
                                  WHEN count(*) + r.place > r.holds_max THEN 'CROWDED' END
                        FROM booking b
                       WHERE b.user_id = r.principal AND b.booking_id >= r.holds_since
                         AND b.state = 'HELD' AND b.payment_required_time > now())
            END AS refusal
-      FROM (SELECT r.n, r.principal, r.request_id, r.booking_id, r.fingerprint, r.offer_expire, r.holds_since, r.holds_max,
-                   row_number() OVER (PARTITION BY r.principal ORDER BY r.n) AS place FROM r) r JOIN v USING (n)
+      FROM (SELECT r.n, r.principal, r.request_id, r.booking_id, r.fingerprint, r.locator, r.offer_expire, r.holds_since,
+                   r.holds_max, row_number() OVER (PARTITION BY r.principal ORDER BY r.n) AS place FROM r) r JOIN v USING (n)
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT principal, 5, request_id, fingerprint, CASE WHEN refusal IS NULL THEN booking_id END, refusal

@@ -80,9 +80,6 @@ static enum step check(struct call *c)
         return call_fail_field(c, REASON_OFFER_INVALID, "offer", "is not an offer of this installation");
     if (!check_total(c) || !booking_check_passengers(c, s->req, &s->offer) || !booking_check_seats(c, s->req, &s->offer))
         return STEP_DONE;
-    uint32_t random;
-    random_bytes(&random, sizeof random);
-    locator_format(random, s->locator);
     s->booking_id = uuid_v7(app->clock);
     pack_fragments(c);
     if (s->req->n_seat_selections > 0)
@@ -109,6 +106,9 @@ static void submit_hold(struct call *c)
     unsigned n = s->offer.segment_count;
     struct uuid *flights = arena_array(&c->arena, n, sizeof *flights);
     int16_t *cabins = arena_array(&c->arena, n, sizeof *cabins);
+    uint32_t random; /* for each try: the locator of the one before may have been taken */
+    random_bytes(&random, sizeof random);
+    locator_format(random, s->locator);
     for (unsigned i = 0; i < n; i++) {
         flights[i] = s->offer.segments[i].flight_id;
         cabins[i] = s->offer.cabin;
