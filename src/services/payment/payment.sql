@@ -25,7 +25,7 @@ WITH r AS MATERIALIZED (
                              card_max, booking_max, due_seconds, pin_seconds, n)
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.user_id, k.state, k.total_minor, k.captured_minor, k.currency, k.event_count,
-           k.flight_ids, k.has_assigned_seats, k.payment_required_time <= now() AS lapsed
+           k.intent_id, k.flight_ids, k.has_assigned_seats, k.payment_required_time <= now() AS lapsed
       FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), i AS MATERIALIZED (
@@ -45,6 +45,9 @@ WITH r AS MATERIALIZED (
                WHEN coalesce(r.amount_minor, i.amount_minor) <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'
                WHEN i.update_time <> r.etag_time THEN 'ETAG_MISMATCH'
                WHEN NOT r.is_new AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'
+               -- The booking names an intent that was made during the wait, too late to be seen here.
+               WHEN r.is_new AND b.intent_id IS NOT NULL AND b.intent_id NOT IN (SELECT intent_id FROM i)
+                   THEN 'PAYMENT_IN_PROGRESS'
                WHEN r.is_new AND r.booking_id IN (SELECT booking_id FROM i WHERE state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
                -- One attempt of a booking at a time also within this batch.
@@ -373,11 +376,11 @@ WITH r AS MATERIALIZED (
         WITH ORDINALITY AS r(booking_id, principal, request_id, fingerprint, intent_id, amount_minor, currency, n)
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.user_id, k.state, k.total_minor, k.captured_minor, k.currency,
-           k.payment_required_time <= now() AS lapsed
+           k.intent_id, k.payment_required_time <= now() AS lapsed
       FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), i AS MATERIALIZED (
-    SELECT p.booking_id, p.state FROM payment_intent p JOIN b USING (booking_id) FOR UPDATE OF p
+    SELECT p.booking_id, p.intent_id, p.state FROM payment_intent p JOIN b USING (booking_id) FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT r.n, r.principal, r.request_id, r.fingerprint, r.intent_id,
            CASE
@@ -387,6 +390,7 @@ WITH r AS MATERIALIZED (
                WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'
                WHEN r.currency <> b.currency THEN 'CURRENCY_MISMATCH'
                WHEN r.amount_minor <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'
+               WHEN b.intent_id IS NOT NULL AND b.intent_id NOT IN (SELECT intent_id FROM i) THEN 'PAYMENT_IN_PROGRESS'
                WHEN r.booking_id IN (SELECT booking_id FROM i WHERE state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
                WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'

@@ -219,3 +219,20 @@ TEST(hold, leaves_the_same_rows_in_both_forms)
     free(dumps[0]);
     free(dumps[1]);
 }
+
+TEST(hold, does_not_fail_its_batch_for_a_locator_that_is_taken)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask ask;
+    fill_hold(&ask, 0, 2, t_id('f', 1), 1);
+    fill_hold(&ask, 1, 3, t_id('f', 1), 1);
+    ask_set(&ask, 0, "locator", "L00001");
+    PGresult *r = ask_many(t_session(0), &ask);
+    ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "CROWDED");
+    ASSERT_STR_EQ(t_cell(r, 1, "refusal"), "");
+    PQclear(r);
+    ask_set(&ask, 0, "locator", "L00009");
+    ASSERT_STR_EQ(t_only(ask_one(t_session(0), &ask, 0), "refusal"), "");
+    t_end();
+}

@@ -56,6 +56,28 @@ TEST(race, a_payment_behind_one_that_was_called_off)
     t_end();
 }
 
+/* What was inserted during the wait cannot be seen: the booking tells of it. */
+TEST(race, a_payment_behind_an_intent_that_was_just_made)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask first, second, third;
+    fill_intent(&first, 0, 1);
+    fill_start(&second, 0, 1, true);
+    ask_set(&second, 0, "intent_id", t_id('i', 2));
+    fill_intent(&third, 0, 1);
+    ask_set(&third, 0, "request_id", t_id('n', 3));
+    ask_set(&third, 0, "intent_id", t_id('i', 3));
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&first, "refusal"), "");
+    ask_send(t_session(3), &third);
+    ASSERT_TRUE(t_is_waiting(3));
+    ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "PAYMENT_IN_PROGRESS");
+    ASSERT_STR_EQ(t_only(ask_wait(t_session(3)), "refusal"), "PAYMENT_IN_PROGRESS");
+    ASSERT_STR_EQ(t_only(ask_run(t_session(2), &second), "refusal"), "PAYMENT_STATE");
+    t_end();
+}
+
 TEST(race, a_confirmation_does_not_wake_a_cancelled_intent)
 {
     t_begin(1, 9);
