@@ -301,14 +301,29 @@ static unsigned choose_outcome(const struct pending *p, const struct outcomes *o
     return world_choose(visit < 2 ? outcomes->count : 2);
 }
 
-static bool is_crowd(const struct outcome *o)
+/* What the SQL cannot say to this request: alone and in a transaction nobody is
+ * crowded out, what was not asked for cannot differ, and what the call has made is there. */
+static bool is_impossible(const struct pending *p, const struct outcome *o)
 {
-    return o->kind == OUTCOME_REFUSED && strcmp(o->text, "CROWDED") == 0;
+    bool is_gone = o->kind == OUTCOME_NO_ROW ||
+                   (o->kind == OUTCOME_COLUMN &&
+                    strcmp(p->statement->columns[o->column].name, "user_id") == 0);
+    if (world.has_booking && is_gone && strcmp(p->statement->name, "booking_get") == 0)
+        return true;
+    if (o->kind == OUTCOME_COLUMN && !o->text &&
+        strcmp(p->statement->columns[o->column].name, "reason") == 0)
+        return !world.refusing || !outcome_reason(world.refusing);
+    if (o->kind != OUTCOME_REFUSED)
+        return false;
+    return ((p->alone || p->in_tx) && strcmp(o->text, "CROWDED") == 0) ||
+           (p->has_no_etag && strcmp(o->text, "ETAG_MISMATCH") == 0) ||
+           (p->has_no_currency && strcmp(o->text, "CURRENCY_MISMATCH") == 0);
 }
 
 /* What the rules about money need to know later. */
 static void remember(struct pending *p, const struct outcome *o)
 {
+    world.has_booking |= strcmp(p->statement->name, "booking_hold") == 0;
     bool done = o->kind != OUTCOME_REFUSED && o->kind != OUTCOME_REPEATED;
     if (strcmp(p->statement->name, "payment_start") == 0 && done && !p->in_tx)
         world.started_attempt = p->attempt_id;
@@ -321,7 +336,7 @@ static void complete(struct pending *p)
     const struct db_statement *s = p->statement;
     const struct outcomes *outcomes = outcomes_of(s);
     const struct outcome *o = &outcomes->items[choose_outcome(p, outcomes)];
-    if (p->alone && is_crowd(o)) /* alone nobody is crowded out */
+    if (is_impossible(p, o))
         o = &outcomes->items[0];
     remember(p, o);
     if (s->cardinality == DB_NONE)
@@ -390,6 +405,10 @@ static void take_param(struct pending *p, const struct db_param *param, const st
     }
     if (strcmp(param->name, "row_count") == 0 || strcmp(param->name, "count") == 0)
         p->rows_asked = v->i;
+    if (strncmp(param->name, "etag_", 5) == 0)
+        p->has_no_etag = v->is_null;
+    if (strcmp(param->name, "currency") == 0)
+        p->has_no_currency = param->is_nullable && v->is_null;
     if (strcmp(param->name, "attempt_id") == 0)
         p->attempt_id = v->u;
     if (strcmp(param->name, "amount_minor") == 0 && !v->is_null)

@@ -83,6 +83,24 @@ static const struct {
     {"auth_login_begin", "wait_ms", 60000},
 };
 
+/* Nullable for refusals only: where the row is granted there is a value. */
+static const struct {
+    const char *statement;
+    const char *column;
+} promised[] = {
+    {"payment_start", "amount_minor"},
+    {"payment_start", "currency"},
+    {"payment_refund_create", "provider_reference"},
+};
+
+static bool is_promised(const struct db_statement *s, const struct db_column *c)
+{
+    for (size_t i = 0; i < sizeof promised / sizeof promised[0]; i++)
+        if (strcmp(promised[i].statement, s->name) == 0 && strcmp(promised[i].column, c->name) == 0)
+            return true;
+    return false;
+}
+
 /* ---- reasons in the SQL ---- */
 
 /* The next quoted word of @sql that is a reason, or CROWDED. */
@@ -206,7 +224,7 @@ static void add_column(const struct db_statement *s, uint16_t column, struct out
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (strcmp(numbers[i].statement, s->name) == 0 && strcmp(numbers[i].column, c->name) == 0)
             add(all, (struct outcome){OUTCOME_COLUMN, column, numbers[i].value, NULL});
-    if (c->is_nullable)
+    if (c->is_nullable && !is_promised(s, c))
         add(all, (struct outcome){OUTCOME_NULL, column, 0, NULL});
 }
 

@@ -10,9 +10,13 @@
 #include "drive.h"
 #include "services/all.h"
 
-#define PATHS_MAX 3000
+#define PATHS_MAX 50000
 #define SUBJECTS_MAX 48
-#define ARENA_BYTES_MIN 65536 /* the least that --arena-bytes-max takes */
+#define ARENA_BYTES_MIN (8 << 20)
+
+/* How many things of one way are not as usual. */
+static const unsigned unusual_max[] = {
+    [COMMIT_AT_ONCE] = 3, [COMMIT_QUEUED] = 2, [REVERSED] = 2, [INSTANT] = 2};
 
 static struct subject subjects[SUBJECTS_MAX];
 static unsigned subject_count;
@@ -26,11 +30,20 @@ static void settle(struct run *run)
 
 /* ---- enumeration ---- */
 
+/* How many of the first @count choices are not the usual ones. */
+static unsigned unusual_count(const struct script *s, unsigned count)
+{
+    unsigned unusual = 0;
+    for (unsigned i = 0; i < count; i++)
+        unusual += s->value[i] != 0;
+    return unusual;
+}
+
 /* The next way in order; false: that was the last. */
-static bool next_path(struct script *s)
+static bool next_path(struct script *s, enum mood mood)
 {
     for (unsigned i = s->used; i-- > 0;) {
-        if (s->value[i] + 1 < s->of[i]) {
+        if (s->value[i] + 1 < s->of[i] && unusual_count(s, i) < unusual_max[mood]) {
             s->value[i]++;
             s->length = i + 1;
             return true;
@@ -113,7 +126,7 @@ static unsigned explore(const struct service_case *test, struct subject *subject
             failed++;
             break;
         }
-    } while (next_path(&way) && !test->is_huge);
+    } while (next_path(&way, mood) && !test->is_huge);
     return paths;
 }
 

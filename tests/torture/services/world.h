@@ -56,6 +56,7 @@ struct pending {
     const struct db_statement *statement;
     void *ret;
     bool alone;
+    bool has_no_etag, has_no_currency; /* parameters that are NULL */
     int32_t tags[TAGS_MAX];
     uint32_t tag_count;
     int64_t rows_asked; /* of a LIMIT parameter */
@@ -96,6 +97,7 @@ struct world {
     } visits[VISITS_MAX];
     unsigned visit_count;
     struct uuid started_attempt; /* committed and not refused */
+    bool has_booking; /* of this call's making, or of the attempt before it */
     bool refund_reserved;
     unsigned authorise_count;
     const char *fault; /* a rule about money was broken */
