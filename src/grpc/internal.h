@@ -36,7 +36,8 @@ struct rpc_policy {
     enum rpc_auth auth;
     bool is_idempotent;  /* mutating, safe to repeat with the same request_id: the field is required
                           */
-    bool no_compression; /* replies with secrets (CRIME) */
+    bool changes_nothing; /* idempotency_level = NO_SIDE_EFFECTS: no outcome of it can be unknown */
+    bool no_compression;  /* replies with secrets (CRIME) */
     uint32_t roles;      /* any of these bits (1u << enum role); 0: any principal */
     uint32_t deadline_default_ms; /* when the client sets none */
     uint32_t deadline_max_ms;     /* 0: none (long streams) */

@@ -193,6 +193,8 @@ static int method_policy(struct building *b, const Google__Protobuf__MethodDescr
     m->policy = (struct rpc_policy){
         .auth = (enum rpc_auth)p->auth,
         .is_idempotent = p->idempotent,
+        .changes_nothing = proto->options && proto->options->idempotency_level ==
+                           GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS,
         .no_compression = p->no_compress,
         .roles = role_bits(p),
         .deadline_default_ms =

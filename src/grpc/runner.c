@@ -150,6 +150,18 @@ static enum again may_run_again(const struct call_impl *ci)
     return ci->step_ops <= 1 && !ci->answered ? AGAIN_STEP : AGAIN_NEVER;
 }
 
+static enum reason reason_of_error(const struct call_impl *ci, const struct op_error *error)
+{
+    /* What only reads can simply be read again. */
+    if (error->unknown && ci->pub.method->policy.changes_nothing)
+        return REASON_DATABASE_UNAVAILABLE;
+    if (error->unknown)
+        return REASON_OUTCOME_UNKNOWN;
+    if (ci->interrupted != REASON_NONE)
+        return ci->interrupted;
+    return error->restart ? REASON_CONFLICT : error->reason;
+}
+
 /* Something that the call waited for failed. True: run the (new) current step; false: the call has
  * ended. */
 static bool recover(struct call_impl *ci)
@@ -171,12 +183,7 @@ static bool recover(struct call_impl *ci)
     if (detail)
         memcpy(detail, error.detail, sizeof error.detail);
     ci->detail = detail;
-    enum reason reason = error.unknown   ? REASON_OUTCOME_UNKNOWN
-                         : error.restart ? REASON_CONFLICT
-                                         : error.reason;
-    if (ci->interrupted != REASON_NONE && !error.unknown)
-        reason = ci->interrupted;
-    call_set_reason(ci, reason);
+    call_set_reason(ci, reason_of_error(ci, &error));
     call_finish(ci);
     return false;
 }
