@@ -17,7 +17,6 @@ struct create {
     char locator[LOCATOR_LEN + 1];
     struct str snapshot;
     struct str passengers;
-    bool tried_alone;
     struct booking_hold_row hold;
     struct booking_claim_seats_row seats;
     struct idempotency earlier;
@@ -39,9 +38,13 @@ static bool check_total(struct call *c)
     struct str currency;
     if (!money_take(c, "expected_total", s->req->expected_total, &expected, &currency))
         return false;
-    if (expected == s->offer.total_minor && str_eq(currency, str_of(s->offer.currency)))
+    if (!str_eq(currency, str_of(s->offer.currency))) {
+        call_fail_field(c, REASON_CURRENCY_MISMATCH, "expected_total", "must be in %s, as the offer is", s->offer.currency);
+        return false;
+    }
+    if (expected == s->offer.total_minor)
         return true;
-    call_fail_with(c, "expected_minor", "%lld %.3s", (long long)expected, currency.p);
+    call_fail_with(c, "expected_minor", "%lld %s", (long long)expected, s->offer.currency);
     call_fail_with(c, "total_minor", "%lld %s", (long long)s->offer.total_minor, s->offer.currency);
     call_fail(c, REASON_PRICE_CHANGED);
     return false;
@@ -145,17 +148,27 @@ static void claim_seats(struct call *c)
                         passengers, n);
 }
 
+static bool is_crowded_out(const struct create *s)
+{
+    return s->hold.has_refusal && str_eq(s->hold.refusal, STR("CROWDED"));
+}
+
+/* Enough seats, but not behind the larger parties of that batch: once more, on its own. A step of its own, because it may
+ * be run again itself. */
+static enum step hold_alone(struct call *c)
+{
+    const struct create *s = c->state;
+    if (!is_crowded_out(s))
+        return STEP_NEXT;
+    c->scope.alone = true;
+    submit_hold(c);
+    return STEP_NEXT;
+}
+
 static enum step judge(struct call *c)
 {
     struct create *s = c->state;
-    if (s->hold.has_refusal && str_eq(s->hold.refusal, STR("CROWDED"))) {
-        /* Enough seats, but not behind the larger parties of that batch: once more, on its own. */
-        CHECK(!s->tried_alone);
-        s->tried_alone = true;
-        c->scope.alone = true;
-        submit_hold(c);
-        return STEP_AGAIN;
-    }
+    CHECK(!is_crowded_out(s));
     if (s->hold.claimed && s->hold.has_refusal)
         return call_fail(c, reason_of_name(s->hold.refusal.p));
     if (s->hold.claimed && s->req->n_seat_selections > 0)
@@ -276,10 +289,18 @@ static enum step answer_paid(struct call *c)
 }
 
 static const struct step_def steps[] = {
-    STEP(check),           STEP(hold),      STEP(judge),
-    STEP(answer),          STEP(answer_again), /* HOLD ends here */
-    STEP(pay),             STEP(checkout_authorise), STEP(checkout_settle),
-    STEP(checkout_capture), STEP(checkout_record),   STEP(read_paid),
+    STEP(check),
+    STEP(hold),
+    STEP(hold_alone),
+    STEP(judge),
+    STEP(answer),
+    STEP(answer_again), /* HOLD ends here */
+    STEP(pay),
+    STEP(checkout_authorise),
+    STEP(checkout_settle),
+    STEP(checkout_capture),
+    STEP(checkout_record),
+    STEP(read_paid),
     STEP(answer_paid),
 };
 
