@@ -292,7 +292,7 @@ struct  Faregate__V1__Journey
    */
   Google__Protobuf__Duration *duration;
   /*
-   * Name of the fare family, `LIGHT`, `CLASSIC` or `FLEX`.
+   * Name of the fare family, `ECONOMY_LIGHT`, `ECONOMY_STANDARD` or `ECONOMY_FLEX`.
    */
   char *fare_brand;
   /*
