@@ -254,7 +254,7 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     const struct h2_stats *h2 = w->h2 ? h2_server_stats(w->h2) : &none;
     const struct db_stats *db = db_stats(w->db);
     const uint64_t values[] = {
-        h2->conns_open, h2->conns_accepted, server_calls_in_flight(w->server), db->statements, db->members,
+        h2->conns_open, h2->conns_accepted, server_calls_in_flight(w->server), db->units, db->members,
         db->errors, db->solo_fallbacks, db->reconnects, db->queue_now, db->connections_up,
     };
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
