@@ -12,13 +12,6 @@ char *case_text(const char *z)
     return arena_dup(&world_arena, str_of(z));
 }
 
-char *case_repeat(char letter, size_t count)
-{
-    char *p = arena_alloc(&world_arena, count + 1);
-    memset(p, letter, count);
-    return p;
-}
-
 char *case_child(const char *collection, struct uuid id)
 {
     return name_make_child(&world_arena, "bookings", world_booking, collection, id);

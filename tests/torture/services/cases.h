@@ -29,7 +29,6 @@ extern const struct service_case auth_cases[], flight_cases[], booking_cases[], 
 
 /* In the world's arena. */
 char *case_text(const char *z);
-char *case_repeat(char letter, size_t count);
 /* "bookings/.../collection/id" */
 char *case_child(const char *collection, struct uuid id);
 Google__Type__Money *case_money(const char *currency, int64_t minor);

@@ -11,7 +11,6 @@ MAKER(new_events, Faregate__V1__ListBookingEventsRequest, faregate__v1__list_boo
 MAKER(new_quote, Faregate__V1__CreateCancellationRequest, faregate__v1__create_cancellation_request__init)
 MAKER(new_passenger, Faregate__V1__Passenger, faregate__v1__passenger__init)
 MAKER(new_seat, Faregate__V1__SeatSelection, faregate__v1__seat_selection__init)
-MAKER(new_pair, Faregate__V1__KeyValue, faregate__v1__key_value__init)
 
 static Faregate__V1__Passenger *passenger(int type, int year)
 {
@@ -71,12 +70,7 @@ static ProtobufCMessage *booking_seats(void)
 static ProtobufCMessage *booking_most(void)
 {
     Faregate__V1__CreateBookingRequest *m = (Faregate__V1__CreateBookingRequest *)booking_seats();
-    m->metadata = arena_array(&world_arena, 50, sizeof *m->metadata);
-    for (; m->n_metadata < 50; m->n_metadata++) {
-        m->metadata[m->n_metadata] = new_pair();
-        m->metadata[m->n_metadata]->key = case_repeat('k', 40);
-        m->metadata[m->n_metadata]->value = case_repeat('v', 500);
-    }
+    m->metadata = world_metadata(&m->n_metadata);
     return &m->base;
 }
 

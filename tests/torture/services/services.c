@@ -12,7 +12,7 @@
 
 #define PATHS_MAX 50000
 #define SUBJECTS_MAX 48
-#define ARENA_BYTES_MIN (8 << 20)
+#define ARENA_BYTES_MIN (4u << 20) /* the least that --arena-bytes-max takes */
 
 /* How many things of one way are not as usual. */
 static const unsigned unusual_max[] = {

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "faregate/v1/booking_service.pb-c.h"
 #include "reference.h"
 #include "services/auth/password.h"
 #include "services/auth/token.h"
@@ -78,6 +77,22 @@ static void make_offer(bool largest)
     CHECK(offer_open(&world.app, world.offer_name, &world.offer) == 0);
 }
 
+/* As much as a request of 64 KiB can bring. */
+Faregate__V1__KeyValue **world_metadata(size_t *ret_count)
+{
+    static Faregate__V1__KeyValue pair = FAREGATE__V1__KEY_VALUE__INIT, *pairs[50];
+    static char key[41], value[1099];
+    memset(key, 'k', sizeof key - 1);
+    for (size_t i = 0; i + 3 < sizeof value; i += 3)
+        memcpy(value + i, "\u20ac", 3);
+    pair.key = key;
+    pair.value = value;
+    for (size_t i = 0; i < 50; i++)
+        pairs[i] = &pair;
+    *ret_count = 50;
+    return pairs;
+}
+
 static void make_fragments(void)
 {
     const Faregate__V1__Offer *offer =
@@ -100,6 +115,8 @@ static void make_fragments(void)
     who.passengers = passengers;
     for (size_t i = 0; i < who.n_passengers; i++)
         passengers[i] = &passenger;
+    if (world.heavy)
+        who.metadata = world_metadata(&who.n_metadata);
     world.passengers = pack(&who.base);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "db/db.h"
+#include "faregate/v1/booking_service.pb-c.h"
 #include "services/app.h"
 #include "services/shared/offer.h"
 #include "unit/grpc/rig.h"
@@ -127,7 +128,7 @@ void world_fail(struct pending *p, enum reason reason, bool restart, bool unknow
 int64_t world_now_us(void);
 
 /* Shared by cases.c and the rows. */
-Faregate__V1__Offer *world_offer_message(struct arena *arena);
+Faregate__V1__KeyValue **world_metadata(size_t *ret_count);
 extern struct arena world_arena; /* lives as long as the program */
 
 /* ---- outcomes.c: what the columns of a row may say ---- */
