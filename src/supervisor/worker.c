@@ -50,6 +50,8 @@ struct worker {
     int exit_status;
 };
 
+static struct worker *the_worker;
+
 static int refuse(const char *error)
 {
     fprintf(stderr, "faregate: %s\n", error);
@@ -178,9 +180,11 @@ static void on_settle(struct ev_loop *ev, ev_timer *timer, int events)
     loop_stop(&w->loop);
 }
 
+/* h2 reports with its handler's context, which is the server; the worker of a process is the only one. */
 static void on_drained(void *arg)
 {
-    struct worker *w = arg;
+    struct worker *w = the_worker;
+    CHECK(arg == w->server);
     if (w->draining)
         finish(w);
 }
@@ -281,6 +285,7 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
 {
     struct worker *w = calloc(1, sizeof *w);
     CHECK(w);
+    the_worker = w;
     w->context = context;
     w->index = slot;
     w->slot = &context->shared->slots[slot];
