@@ -358,7 +358,7 @@ static json_t *report(void)
     return json;
 }
 
-const char *t_broken(void)
+static const char *names_of(bool all)
 {
     json_t *json = report(), *check;
     char *names = next_text();
@@ -366,13 +366,23 @@ const char *t_broken(void)
     names[0] = '\0';
     json_array_foreach(json_object_get(json, "checks"), i, check)
     {
-        if (json_integer_value(json_object_get(check, "violations")) == 0)
+        if (!all && json_integer_value(json_object_get(check, "violations")) == 0)
             continue;
         at += (size_t)snprintf(names + at, 4096 - at, "%s%s", at ? " " : "",
                                json_string_value(json_object_get(check, "check")));
-        if (getenv("FG_TEST_VERBOSE"))
+        if (getenv("FG_TEST_VERBOSE") && !all)
             json_dumpf(json_object_get(check, "examples"), stderr, JSON_INDENT(1));
     }
     json_decref(json);
     return names;
+}
+
+const char *t_broken(void)
+{
+    return names_of(false);
+}
+
+const char *t_checks(void)
+{
+    return names_of(true);
 }

@@ -59,3 +59,5 @@ char *t_dump(void);
 
 /* Names of the invariants that do not hold, with blanks between; "" when clean. */
 const char *t_broken(void);
+/* Names of all of them. */
+const char *t_checks(void);

@@ -1,0 +1,315 @@
+/* The payment statements, one at a time: what each insists on, and that hearing twice is harmless.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "flow.h"
+
+static const char *refusal(const struct ask *ask)
+{
+    return t_only(ask_run(t_session(0), ask), "refusal");
+}
+
+TEST(pay, start_insists_on_each_thing)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    char *before = t_dump();
+    struct ask ask;
+    fill_start(&ask, 0, 1, true);
+    ask_set(&ask, 0, "principal", t_id('u', 2));
+    ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND");
+    fill_start(&ask, 0, 2, true);
+    ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND");
+    fill_start(&ask, 0, 1, false);
+    ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND"); /* no such intent */
+    char *after = t_dump();
+    ASSERT_STR_EQ(after, before); /* none of them is recorded */
+    free(before);
+    free(after);
+    fill_start(&ask, 0, 1, true);
+    ask_set(&ask, 0, "currency", "EUR");
+    ask_set(&ask, 0, "request_id", t_id('s', 11));
+    ASSERT_STR_EQ(refusal(&ask), "CURRENCY_MISMATCH");
+    fill_start(&ask, 0, 1, true);
+    ask_int(&ask, 0, "amount_minor", 9999);
+    ask_set(&ask, 0, "request_id", t_id('s', 12));
+    ASSERT_STR_EQ(refusal(&ask), "AMOUNT_MISMATCH");
+    fill_start(&ask, 0, 1, true);
+    ask_int(&ask, 0, "user_max", 0);
+    ask_set(&ask, 0, "request_id", t_id('s', 13));
+    ASSERT_STR_EQ(refusal(&ask), "RISK_VELOCITY");
+    ask_int(&ask, 0, "user_max", 1);
+    ask_int(&ask, 0, "card_max", 0);
+    ask_set(&ask, 0, "request_id", t_id('s', 14));
+    ASSERT_STR_EQ(refusal(&ask), "RISK_VELOCITY");
+    ASSERT_STR_EQ(state_of(1), "HELD");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM payment_attempt"), "0");
+    t_end();
+}
+
+TEST(pay, start_of_a_dead_or_paid_booking)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    struct ask ask;
+    fill_start(&ask, 0, 1, true);
+    ask_set(&ask, 0, "request_id", t_id('s', 11));
+    ASSERT_STR_EQ(refusal(&ask), "BOOKING_STATE");
+    ASSERT_STR_EQ(do_hold(2, t_id('f', 1), 1), "");
+    let_lapse(2);
+    ASSERT_STR_EQ(do_start(2), "HOLD_EXPIRED");
+    ASSERT_STR_EQ(do_expire(), "1");
+    fill_start(&ask, 0, 2, true);
+    ask_set(&ask, 0, "request_id", t_id('s', 12));
+    ASSERT_STR_EQ(refusal(&ask), "HOLD_EXPIRED");
+    t_end();
+}
+
+TEST(pay, two_members_of_a_batch_pay_one_booking_once)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_hold(2, t_id('f', 1), 1), "");
+    struct ask ask;
+    fill_start(&ask, 0, 1, true);
+    fill_start(&ask, 1, 2, true);
+    fill_start(&ask, 2, 1, true);
+    ask_set(&ask, 2, "request_id", t_id('s', 3));
+    ask_set(&ask, 2, "intent_id", t_id('i', 3));
+    ask_set(&ask, 2, "attempt_id", t_id('a', 3));
+    PGresult *r = ask_many(t_session(0), &ask);
+    ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "");
+    ASSERT_STR_EQ(t_cell(r, 1, "refusal"), "");
+    ASSERT_STR_EQ(t_cell(r, 2, "refusal"), "PAYMENT_IN_PROGRESS");
+    ASSERT_STR_EQ(t_cell(r, 2, "known"), "f");
+    PQclear(r);
+    ASSERT_STR_EQ(t_sql("SELECT sum(hits) FROM velocity"), "4");
+    t_end();
+}
+
+/* A second request for a booking in payment is told to wait; the same request is told that it is
+ * known. */
+TEST(pay, a_repeated_start_is_known_and_has_no_effect)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    char *before = t_dump();
+    struct ask ask;
+    fill_start(&ask, 0, 1, true);
+    PGresult *r = ask_run(t_session(0), &ask);
+    ASSERT_STR_EQ(t_cell(r, 0, "claimed"), "f");
+    ASSERT_STR_EQ(t_cell(r, 0, "known"), "t");
+    PQclear(r);
+    char *after = t_dump();
+    ASSERT_STR_EQ(after, before);
+    free(before);
+    free(after);
+    t_end();
+}
+
+TEST(pay, an_intent_first_then_its_confirmation)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask ask;
+    fill_intent(&ask, 0, 1);
+    ASSERT_STR_EQ(refusal(&ask), "");
+    ASSERT_STR_EQ(do_start(1), "PAYMENT_STATE"); /* there is one already */
+    fill_start(&ask, 0, 1, false);
+    ask_set(&ask, 0, "etag_time", "2020-01-01");
+    ASSERT_STR_EQ(refusal(&ask), "ETAG_MISMATCH");
+    ask_set(&ask, 0, "etag_time", t_sql("SELECT update_time FROM payment_intent"));
+    ASSERT_STR_EQ(refusal(&ask), "");
+    ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
+    ASSERT_STR_EQ(state_of(1), "HELD");
+    ASSERT_STR_EQ(t_sql("SELECT state FROM payment_intent"), "REQUIRES_PAYMENT_METHOD");
+    fill_start(&ask, 0, 1, false);
+    ask_set(&ask, 0, "request_id", t_id('s', 2));
+    ask_set(&ask, 0, "attempt_id", t_id('a', 2));
+    ASSERT_STR_EQ(refusal(&ask), "");
+    t_end();
+}
+
+TEST(pay, attempts_of_a_booking_are_counted)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
+    struct ask ask;
+    fill_start(&ask, 0, 1, false);
+    ask_set(&ask, 0, "request_id", t_id('s', 2));
+    ask_set(&ask, 0, "attempt_id", t_id('a', 2));
+    ask_int(&ask, 0, "booking_max", 1);
+    ASSERT_STR_EQ(refusal(&ask), "RISK_VELOCITY");
+    t_end();
+}
+
+TEST(pay, every_answer_may_come_twice)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    char *before = t_dump();
+    ASSERT_STR_EQ(do_authorised(1), "STALE");
+    ASSERT_STR_EQ(do_captured(1), "f");
+    ASSERT_STR_EQ(do_failed(1, "DECLINED"), "f");
+    ASSERT_STR_EQ(do_failed(1, "REVERSED"), "f");
+    struct ask ask;
+    ask_begin(&ask, "payment_wait");
+    ask_set(&ask, 0, "booking_id", t_id('b', 1));
+    ask_set(&ask, 0, "attempt_id", t_id('a', 1));
+    ask_set(&ask, 0, "state", "UNKNOWN");
+    ask_set(&ask, 0, "inquired", "t");
+    ask_int(&ask, 0, "due_seconds", 1);
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "done"), "f");
+    char *after = t_dump();
+    ASSERT_STR_EQ(after, before);
+    free(before);
+    free(after);
+    t_end();
+}
+
+/* The booking died although an attempt of it was out (a person's doing): the money goes back. */
+TEST(pay, late_money_goes_back)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    t_do(0, "UPDATE inventory SET held = 0");
+    t_do(0, "UPDATE booking SET state = 'EXPIRED', event_count = event_count + 1");
+    t_do(0,
+         t_format(
+             "INSERT INTO booking_event VALUES ('%s', 3, 'BOOKING_EXPIRED', 'EXPIRED', 'system')",
+             t_id('b', 1)));
+    ASSERT_STR_EQ(do_authorised(1), "LATE");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM ticket"), "0");
+    ASSERT_STR_EQ(t_sql("SELECT due_time <= now() FROM payment_attempt"), "t");
+    ASSERT_STR_EQ(do_captured(1), "t");
+    ASSERT_STR_EQ(t_sql("SELECT state || amount_minor || cause FROM refund"),
+                  "RESERVED10000LATE_PAYMENT");
+    ASSERT_STR_EQ(do_captured(1), "f");
+    t_end();
+}
+
+TEST(pay, an_attempt_never_sent_is_forgotten_with_its_request)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    struct ask ask;
+    fill_failed(&ask, 0, 1, "NOT_RECEIVED");
+    ask_set(&ask, 0, "unclaim", t_id('s', 1));
+    ask_set(&ask, 0, "cancel_intent", "t");
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "booking_state"), "HELD");
+    fill_start(&ask, 0, 1, true);
+    ask_set(&ask, 0, "intent_id", t_id('i', 2));
+    ask_set(&ask, 0, "attempt_id", t_id('a', 2));
+    ASSERT_STR_EQ(refusal(&ask), ""); /* the same request_id */
+    ASSERT_STR_EQ(do_authorised(1), "STALE");
+    t_end();
+}
+
+TEST(pay, a_batch_of_answers_is_as_good_as_one_by_one)
+{
+    char *dumps[2];
+    for (int many = 0; many < 2; many++) {
+        t_begin(2, 9);
+        struct ask asks[3];
+        for (unsigned i = 1; i <= 4; i++) {
+            ASSERT_STR_EQ(
+                do_hold(i, t_format("%s,%s", t_id('f', 1 + i % 2), t_id('f', 2 - i % 2)), 2), "");
+            ASSERT_STR_EQ(do_start(i), "");
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            fill_authorised(&asks[0], many ? i : 0, 4 - i);
+            fill_captured(&asks[1], many ? i : 0, 4 - i);
+            for (int k = 0; k < 2 && !many; k++)
+                PQclear(ask_run(t_session(0), &asks[k]));
+        }
+        for (int k = 0; k < 2 && many; k++)
+            PQclear(ask_run(t_session(0), &asks[k]));
+        ASSERT_STR_EQ(seats_of(2), "0 8");
+        dumps[many] = t_dump();
+        t_end();
+    }
+    ASSERT_STR_EQ(dumps[1], dumps[0]);
+    free(dumps[0]);
+    free(dumps[1]);
+}
+
+/* ---- refunds and cancellations ---- */
+
+static const char *refund_done(const char *statement, unsigned booking, const char *refund)
+{
+    struct ask ask;
+    ask_begin(&ask, statement);
+    ask_set(&ask, 0, "booking_id", t_id('b', booking));
+    ask_set(&ask, 0, "refund_id", refund);
+    if (strcmp(statement, "payment_refund_succeeded") == 0) {
+        ask_set(&ask, 0, "provider_reference", t_format("re_%.8s", refund));
+        ask_set(&ask, 0, "transfer_id", refund);
+    } else {
+        ask_set(&ask, 0, "error_code", "refused");
+        ask_set(&ask, 0, "item_id", refund);
+    }
+    return t_only(ask_run(t_session(0), &ask), "done");
+}
+
+TEST(pay, refunds_never_exceed_what_was_taken)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    struct ask ask;
+    fill_refund(&ask, 1, 1, 6000);
+    ASSERT_STR_EQ(refusal(&ask), "");
+    fill_refund(&ask, 1, 2, 4001);
+    ASSERT_STR_EQ(refusal(&ask), "REFUND_EXCEEDS_CAPTURE");
+    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 1)), "t");
+    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 1)), "f");
+    fill_refund(&ask, 1, 3, 10000);
+    ASSERT_STR_EQ(refusal(&ask), "");
+    ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('g', 3)), "t");
+    ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('g', 3)), "f");
+    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 3)), "f");
+    fill_refund(&ask, 1, 4, 1);
+    ASSERT_STR_EQ(refusal(&ask), "REFUND_EXCEEDS_CAPTURE");
+    fill_refund(&ask, 2, 5, 1);
+    ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND");
+    t_end();
+}
+
+TEST(pay, a_cancellation_gives_back_seats_tickets_and_money)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    struct ask ask;
+    fill_cancel(&ask, 1, 1);
+    ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND");
+    ASSERT_STR_EQ(do_quote(1, 1, 7000, 3000), "");
+    ASSERT_STR_EQ(do_quote(1, 2, 7000, 3000), "");
+    ASSERT_STR_EQ(do_cancel(1, 1), "QUOTE_SUPERSEDED");
+    ASSERT_STR_EQ(do_cancel(1, 2), "");
+    ASSERT_STR_EQ(state_of(1), "CANCELLING");
+    ASSERT_STR_EQ(seats_of(1), "0 0");
+    ASSERT_STR_EQ(t_broken(), "");
+    fill_cancel(&ask, 1, 2);
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "claimed"), "f");
+    ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('m', 2)), "t");
+    ASSERT_STR_EQ(state_of(1), "CANCELLED");
+    ASSERT_STR_EQ(t_sql("SELECT coupons FROM ticket"), "R");
+    t_end();
+}
+
+TEST(pay, a_refund_refused_for_good_waits_for_a_person)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    ASSERT_STR_EQ(do_quote(1, 1, 7000, 3000), "");
+    ASSERT_STR_EQ(do_cancel(1, 1), "");
+    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('m', 1)), "t");
+    ASSERT_STR_EQ(state_of(1), "ATTENTION");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM attention_item"), "1");
+    t_end();
+}
