@@ -505,7 +505,7 @@ class Journal(unittest.TestCase):
         for how in (signal.SIGTERM, signal.SIGKILL):
             with self.subTest(how.name):
                 psp = Sandbox("--journal", self.path)
-                made = [psp.pay(reference="é&=\t+%\n", key="é1" + how.name),
+                made = [psp.pay(reference="é&=\t+%\n", key=("é1" + how.name).encode()),
                         psp.pay("pm_card_chargeDeclined", key="decline" + how.name),
                         psp.pay("pm_card_amex__x", capture_method="manual", amount=900)]
                 ids = [made[0][1]["id"], made[2][1]["id"]]
@@ -516,7 +516,7 @@ class Journal(unittest.TestCase):
                 psp.stop(how)
                 psp = Sandbox("--journal", self.path)
                 self.assertEqual(self.everything(psp, ids), before)
-                self.assertEqual(psp.pay(reference="é&=\t+%\n", key="é1" + how.name), made[0])
+                self.assertEqual(psp.pay(reference="é&=\t+%\n", key=("é1" + how.name).encode()), made[0])
                 self.assertEqual(psp.pay("pm_card_chargeDeclined", key="decline" + how.name), made[1])
                 self.assertEqual(self.everything(psp, ids), before)
                 self.assertEqual(psp.stop(), 0)
