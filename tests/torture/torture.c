@@ -86,7 +86,7 @@ static void start(struct run *run)
     fake_db.commit_queued = run->mood == COMMIT_QUEUED;
     run->messages_left = run->test->messages;
     run->client = client_new();
-    char path[64];
+    static char path[64]; /* headers stay readable as long as their stream */
     snprintf(path, sizeof path, "%.*s", (int)method.path.n, method.path.p);
     client_head(run->client, path);
     client_head_end(run->client);

@@ -87,7 +87,7 @@ static void start(struct run *run)
         run->interrupted = true;
         run->interrupted_before_commit = true;
     }
-    char path[128], token[] = "Bearer 0";
+    static char path[128], token[] = "Bearer 0"; /* headers stay readable as long as their stream */
     snprintf(path, sizeof path, "%.*s", (int)method.path.n, method.path.p);
     token[sizeof token - 2] = (char)('0' + run->test->caller);
     run->client = client_new();

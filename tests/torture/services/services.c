@@ -154,7 +154,7 @@ static void torture(const struct service_case *test, struct subject *subject)
 {
     bool is_parallel = false, has_commits = false;
     world.heavy = test->is_huge;
-    rig_start(NULL, 0, NULL);
+    rig_start(&(struct rpc_method){0}, 0, NULL);
     world_reset(); /* its offer */
     rig_stop();
     struct str request = pack(test->make());

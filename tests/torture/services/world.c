@@ -143,7 +143,7 @@ void world_init(void)
 {
     arena_pool_init(&pool, 0);
     arena_init(&world_arena, &pool, 64u << 20);
-    rig_start(NULL, 0, NULL); /* for its clock */
+    rig_start(&(struct rpc_method){0}, 0, NULL); /* for its clock */
     struct app *app = &world.app;
     app->limits = app_limits_default;
     app->limits.argon2_kib = 8;
