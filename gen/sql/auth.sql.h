@@ -16,7 +16,8 @@ struct auth_create_user_row {
 };
 
 /* An address that is taken claims the request, tells its owner's event log, and makes nothing else: the caller
- * cannot tell. */
+ * cannot tell.
+ * Spans: email, principal, user_id */
 void auth_create_user(struct call *c, struct auth_create_user_row *ret,
     struct uuid principal,
     struct uuid request_id,
@@ -44,7 +45,8 @@ struct auth_login_begin_row {
 
 /* Counts the attempt before the password is looked at, so that many at once cannot slip through. Both rows are
  * locked in one order everywhere: network, then pair. When failures everywhere exceed their limit, networks lose
- * their free attempts: one that has not failed does not notice. */
+ * their free attempts: one that has not failed does not notice.
+ * Spans: email, key, user_id */
 void auth_login_begin(struct call *c, struct auth_login_begin_row *ret,
     struct str email,
     struct uuid network,
@@ -57,7 +59,8 @@ void auth_login_begin(struct call *c, struct auth_login_begin_row *ret,
     double pair_delay_s_max,
     double window_s);
 
-/* Totals count by the minute, in one of several rows so that guessing everywhere does not queue on one. */
+/* Totals count by the minute, in one of several rows so that guessing everywhere does not queue on one.
+ * Spans: key, user_id */
 void auth_login_failed(struct call *c,
     const struct uuid *user_id,
     struct uuid event_id,
@@ -71,7 +74,8 @@ struct auth_create_session_row {
     int64_t create_time;
 };
 
-/* A right password gives back the attempt that login_begin counted. The oldest session over the limit ends. */
+/* A right password gives back the attempt that login_begin counted. The oldest session over the limit ends.
+ * Spans: email, key, principal, user_id */
 void auth_create_session(struct call *c, struct auth_create_session_row *ret,
     struct uuid user_id,
     struct uuid request_id,
@@ -129,7 +133,8 @@ struct auth_refresh_session_row {
 
 /* The session row's lock decides between two that come with the same token: the second finds itself to be the
  * previous one, and gets the same successor. The token itself was proven to be ours before this runs, so a hash that
- * is neither current nor in its grace is one that was used up: the session ends. */
+ * is neither current nor in its grace is one that was used up: the session ends.
+ * Spans: principal, user_id */
 void auth_refresh_session(struct call *c, struct auth_refresh_session_row *ret,
     struct uuid user_id,
     struct uuid session_id,
@@ -149,7 +154,8 @@ struct auth_end_session_row {
     bool ended;
 };
 
-/* A session that is not there, or has ended, records the refusal. */
+/* A session that is not there, or has ended, records the refusal.
+ * Spans: principal, user_id */
 void auth_end_session(struct call *c, struct auth_end_session_row *ret,
     struct uuid principal,
     struct uuid request_id,
@@ -209,6 +215,7 @@ struct auth_list_revocations_rows {
     bool truncated;
 };
 
+/* Scans: revocation */
 void auth_list_revocations(struct call *c, struct auth_list_revocations_rows *ret,
     int64_t since);
 

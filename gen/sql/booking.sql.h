@@ -23,7 +23,9 @@ struct booking_hold_row {
  * The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
  * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
  * leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
- * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold. */
+ * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
+ * Scans: booking
+ * Spans: booking_id, flight_id, locator, principal */
 void booking_hold(struct call *c, struct booking_hold_row *ret,
     struct uuid flight,
     struct uuid principal,
@@ -49,7 +51,8 @@ struct booking_claim_seats_row {
     int32_t taken;
 };
 
-/* Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: roll back. */
+/* Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: roll back.
+ * Spans: booking_id, flight_id */
 void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
     struct uuid booking_id,
     int32_t expire_seconds,
@@ -115,6 +118,7 @@ struct booking_seats_rows {
     bool truncated;
 };
 
+/* Spans: booking_id, flight_id */
 void booking_seats(struct call *c, struct booking_seats_rows *ret,
     struct uuid booking_id);
 
@@ -147,7 +151,8 @@ struct booking_list_rows {
     bool truncated;
 };
 
-/* Newest first: booking ids are ordered by time. */
+/* Newest first: booking ids are ordered by time.
+ * Scans: booking, payment_intent */
 void booking_list(struct call *c, struct booking_list_rows *ret,
     struct uuid user_id,
     struct uuid before,
@@ -184,7 +189,8 @@ struct booking_quote_row {
     int64_t expire_time;
 };
 
-/* A quote for the booking as it was read (@event_count); CONFLICT when it has changed since, which leaves no claim. */
+/* A quote for the booking as it was read (@event_count); CONFLICT when it has changed since, which leaves no claim.
+ * Spans: booking_id, principal */
 void booking_quote(struct call *c, struct booking_quote_row *ret,
     struct uuid principal,
     struct uuid request_id,
@@ -227,7 +233,8 @@ struct booking_cancel_row {
 /* Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
  * provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
  * The quote and the intent are locked as well: they are read as they are after the wait for the booking. Seats, here and
- * everywhere, are touched after the inventory: who takes over a lapsed seat comes that way too. */
+ * everywhere, are touched after the inventory: who takes over a lapsed seat comes that way too.
+ * Spans: booking_id, flight_id, principal */
 void booking_cancel(struct call *c, struct booking_cancel_row *ret,
     struct uuid principal,
     struct uuid request_id,

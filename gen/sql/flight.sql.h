@@ -33,7 +33,8 @@ struct flight_find_flights_rows {
 };
 
 /* Flights of the routes with room for the party in the cabin and still on sale; at most 40 of a route. A tag is the
- * caller's number of the route. Times are taken from the index in its order, so no sort is needed. */
+ * caller's number of the route. Times are taken from the index in its order, so no sort is needed.
+ * Scans: flight */
 void flight_find_flights(struct call *c, struct flight_find_flights_rows *ret,
     const struct str *origins, size_t origins_count,
     const struct str *destinations, size_t destinations_count,

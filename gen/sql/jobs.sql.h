@@ -15,7 +15,9 @@ struct jobs_expire_row {
 };
 
 /* Unpaid holds past their lease give their seats back. Who is being changed by somebody else is left for the next round:
- * nothing is waited for but inventory, in the order that everybody keeps. */
+ * nothing is waited for but inventory, in the order that everybody keeps.
+ * Scans: booking
+ * Spans: booking_id, flight_id */
 void jobs_expire(struct call *c, struct jobs_expire_row *ret,
     int64_t after,
     int32_t row_count);
@@ -43,7 +45,8 @@ struct jobs_due_attempts_rows {
 
 /* Attempts to look at, taken for @lease_seconds: if this process dies, they are due again.
  * Both rows are locked, so that they tell of one moment: an attempt just AUTHORIZED beside its booking as it was before
- * that would look like money for nothing, and be voided. Nothing is waited for. */
+ * that would look like money for nothing, and be voided. Nothing is waited for.
+ * Scans: booking, payment_attempt */
 void jobs_due_attempts(struct call *c, struct jobs_due_attempts_rows *ret,
     struct str provider,
     int32_t row_count,
@@ -68,7 +71,8 @@ struct jobs_due_refunds_rows {
     bool truncated;
 };
 
-/* A refund that was only RESERVED is marked as sent before a byte leaves; @state is what it was. */
+/* A refund that was only RESERVED is marked as sent before a byte leaves; @state is what it was.
+ * Scans: refund */
 void jobs_due_refunds(struct call *c, struct jobs_due_refunds_rows *ret,
     int32_t row_count,
     int32_t lease_seconds);
@@ -77,7 +81,8 @@ struct jobs_prune_claims_row {
     int32_t pruned;
 };
 
-/* Claims of cheap calls after a day, of those that hold seats or move money after thirty. */
+/* Claims of cheap calls after a day, of those that hold seats or move money after thirty.
+ * Scans: idempotency */
 void jobs_prune_claims(struct call *c, struct jobs_prune_claims_row *ret,
     int32_t row_count);
 
@@ -85,7 +90,8 @@ struct jobs_prune_velocity_row {
     int32_t pruned;
 };
 
-/* Windows older than the longest rule looks back. */
+/* Windows older than the longest rule looks back.
+ * Scans: velocity */
 void jobs_prune_velocity(struct call *c, struct jobs_prune_velocity_row *ret,
     int32_t row_count);
 
@@ -93,7 +99,8 @@ struct jobs_expire_quotes_row {
     int32_t expired;
 };
 
-/* Quotes nobody confirmed. A minute of grace: who confirms at the last moment meets the quote, not this. */
+/* Quotes nobody confirmed. A minute of grace: who confirms at the last moment meets the quote, not this.
+ * Scans: cancellation */
 void jobs_expire_quotes(struct call *c, struct jobs_expire_quotes_row *ret,
     int32_t row_count);
 

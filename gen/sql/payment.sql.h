@@ -28,7 +28,8 @@ struct payment_start_row {
  * NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS and ETAG_MISMATCH neither: they pass.
  * @known tells them from a repeated request, whose own record is the answer.
  * Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
- * Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time. */
+ * Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time.
+ * Spans: booking_id, flight_id, key, principal */
 void payment_start(struct call *c, struct payment_start_row *ret,
     struct uuid booking_id,
     struct uuid principal,
@@ -58,7 +59,8 @@ struct payment_authorised_row {
 
 /* The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
  * DONE; LATE: the booking is dead, the money must go back (the completer reverses it); STALE: somebody else was faster.
- * The attempt is locked as well: its state must be read as it is after the wait for the booking, not as it was before. */
+ * The attempt is locked as well: its state must be read as it is after the wait for the booking, not as it was before.
+ * Spans: booking_id, flight_id */
 void payment_authorised(struct call *c, struct payment_authorised_row *ret,
     struct uuid booking_id,
     struct uuid attempt_id,
@@ -88,7 +90,8 @@ struct payment_failed_row {
 
 /* An attempt ends without money: @outcome is DECLINED, NOT_RECEIVED or REVERSED. The booking it pinned is HELD again, or
  * EXPIRED with its seats given back when the lease has passed meanwhile. @unclaim forgets the request: nothing was done, so
- * the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent. */
+ * the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent.
+ * Spans: booking_id, flight_id, principal */
 void payment_failed(struct call *c, struct payment_failed_row *ret,
     struct uuid booking_id,
     struct uuid attempt_id,
@@ -141,7 +144,8 @@ struct payment_intent_create_row {
     int64_t create_time;
 };
 
-/* What is owed, without a try yet. The same refusals as start. */
+/* What is owed, without a try yet. The same refusals as start.
+ * Spans: booking_id, principal */
 void payment_intent_create(struct call *c, struct payment_intent_create_row *ret,
     struct uuid booking_id,
     struct uuid principal,
@@ -200,7 +204,8 @@ struct payment_refund_create_row {
     struct str provider_reference;
 };
 
-/* Sets the amount aside, so that refunds running at the same time cannot exceed what was taken, and marks it as sent. */
+/* Sets the amount aside, so that refunds running at the same time cannot exceed what was taken, and marks it as sent.
+ * Spans: booking_id, principal */
 void payment_refund_create(struct call *c, struct payment_refund_create_row *ret,
     struct uuid principal,
     struct uuid request_id,

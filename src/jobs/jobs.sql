@@ -3,6 +3,8 @@
 -- name: expire(after timestamptz, row_count int4) -> one (expired int4, clock timestamptz)
 -- Unpaid holds past their lease give their seats back. Who is being changed by somebody else is left for the next round:
 -- nothing is waited for but inventory, in the order that everybody keeps.
+-- Scans: booking
+-- Spans: booking_id, flight_id
 WITH d AS MATERIALIZED (
     SELECT booking_id, seats, flight_ids, cabins, event_count, has_assigned_seats
       FROM booking
@@ -40,6 +42,7 @@ SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock;
 -- Attempts to look at, taken for @lease_seconds: if this process dies, they are due again.
 -- Both rows are locked, so that they tell of one moment: an attempt just AUTHORIZED beside its booking as it was before
 -- that would look like money for nothing, and be voided. Nothing is waited for.
+-- Scans: booking, payment_attempt
 WITH d AS MATERIALIZED (
     SELECT a.booking_id, a.attempt_id, b.state AS booking_state, coalesce(b.pin_time <= now(), true) AS pin_passed
       FROM payment_attempt a JOIN booking b USING (booking_id)
@@ -59,6 +62,7 @@ SELECT u.booking_id, u.attempt_id, u.intent_id, u.state, u.booking_state, u.prov
 --       amount_minor int8, currency text, payment_reference text?, try_count int4, inquiry_count int4, sent_age_seconds int8)
 -- max: 64 rows
 -- A refund that was only RESERVED is marked as sent before a byte leaves; @state is what it was.
+-- Scans: refund
 WITH d AS MATERIALIZED (
     SELECT booking_id, refund_id, state FROM refund
      WHERE due_time <= now()
@@ -77,6 +81,7 @@ SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.
 
 -- name: prune_claims(row_count int4) -> one (pruned int4)
 -- Claims of cheap calls after a day, of those that hold seats or move money after thirty.
+-- Scans: idempotency
 WITH d AS MATERIALIZED (
     SELECT principal, method, request_id FROM idempotency
      WHERE create_time < now() - interval '1 day'
@@ -91,6 +96,7 @@ SELECT count(*)::int4 AS pruned FROM x;
 
 -- name: prune_velocity(row_count int4) -> one (pruned int4)
 -- Windows older than the longest rule looks back.
+-- Scans: velocity
 WITH d AS MATERIALIZED (
     SELECT key, window_start FROM velocity WHERE window_start < now() - interval '2 hours'
      LIMIT @row_count FOR UPDATE SKIP LOCKED
@@ -101,6 +107,7 @@ SELECT count(*)::int4 AS pruned FROM x;
 
 -- name: expire_quotes(row_count int4) -> one (expired int4)
 -- Quotes nobody confirmed. A minute of grace: who confirms at the last moment meets the quote, not this.
+-- Scans: cancellation
 WITH d AS MATERIALIZED (
     SELECT booking_id, cancellation_id FROM cancellation
      WHERE state = 'QUOTED' AND expire_time < now() - interval '1 minute'

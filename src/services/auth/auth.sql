@@ -5,6 +5,7 @@
 --   network text) -> one (claimed bool, is_new bool, create_time timestamptz)
 -- An address that is taken claims the request, tells its owner's event log, and makes nothing else: the caller
 -- cannot tell.
+-- Spans: email, principal, user_id
 WITH k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource)
     VALUES (@principal, 1, @request_id, @fingerprint, @user_id)
@@ -35,6 +36,7 @@ SELECT EXISTS (SELECT FROM k) AS claimed, EXISTS (SELECT FROM l) AS is_new, now(
 -- Counts the attempt before the password is looked at, so that many at once cannot slip through. Both rows are
 -- locked in one order everywhere: network, then pair. When failures everywhere exceed their limit, networks lose
 -- their free attempts: one that has not failed does not notice.
+-- Spans: email, key, user_id
 WITH g AS MATERIALIZED (
     SELECT CASE WHEN coalesce(sum(failures), 0) > @total_max THEN 0 ELSE @network_free END AS free
       FROM login_throttle
@@ -74,6 +76,7 @@ SELECT EXISTS (SELECT FROM p) AS is_open,
 
 -- name: login_failed(user_id uuid?, event_id uuid, network text, total uuid) -> none
 -- Totals count by the minute, in one of several rows so that guessing everywhere does not queue on one.
+-- Spans: key, user_id
 WITH e AS (
     INSERT INTO security_event (user_id, event_id, kind, network)
     SELECT @user_id, @event_id, 'LOGIN_FAILED', @network
@@ -90,6 +93,7 @@ SET failures = CASE WHEN o.expire_time <= now() THEN 1 ELSE o.failures + 1 END,
 --   sessions_max int4, event_id uuid, network_key uuid, pair uuid, email text, old_hash text, new_hash text?)
 --   -> one (claimed bool, ended uuid?, create_time timestamptz)
 -- A right password gives back the attempt that login_begin counted. The oldest session over the limit ends.
+-- Spans: email, key, principal, user_id
 WITH k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource)
     VALUES (@user_id, 2, @request_id, @fingerprint, @session_id)
@@ -144,6 +148,7 @@ SELECT s.device_label, s.network, s.seed, s.create_time, s.refresh_time, s.idle_
 -- The session row's lock decides between two that come with the same token: the second finds itself to be the
 -- previous one, and gets the same successor. The token itself was proven to be ours before this runs, so a hash that
 -- is neither current nor in its grace is one that was used up: the session ends.
+-- Spans: principal, user_id
 WITH s AS MATERIALIZED (
     SELECT refresh_hash, previous_hash, refresh_time, idle_expire_time, expire_time, end_time, device_label,
            create_time, network
@@ -211,6 +216,7 @@ SELECT o.outcome,
 -- name: end_session(principal uuid, request_id uuid, fingerprint bytea, user_id uuid, session_id uuid,
 --   end_reason text, token_s float8, event_id uuid, network text) -> one (claimed bool, ended bool)
 -- A session that is not there, or has ended, records the refusal.
+-- Spans: principal, user_id
 WITH s AS MATERIALIZED (
     SELECT session_id
       FROM session
@@ -260,6 +266,7 @@ SELECT session_id, device_label, network, create_time, refresh_time, expire_time
 --   expire_time timestamptz)
 -- read
 -- max: 10000 rows
+-- Scans: revocation
 SELECT session_id, revoke_time, expire_time
   FROM revocation
  WHERE revoke_time >= @since AND expire_time > now()

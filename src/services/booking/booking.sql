@@ -10,6 +10,8 @@
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
 -- leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
+-- Scans: booking
+-- Spans: booking_id, flight_id, locator, principal
 -- one:
 WITH s AS MATERIALIZED (
     SELECT s.flight_id, s.cabin, count(*)::int4 * @seats AS seats
@@ -126,6 +128,7 @@ SELECT w.n::int4, k.request_id IS NOT NULL AS claimed, w.refusal, b.create_time,
 -- name: claim_seats(booking_id uuid, expire_seconds int4, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
 --       -> one (taken int4)
 -- Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: roll back.
+-- Spans: booking_id, flight_id
 WITH s AS (
     INSERT INTO seat_assignment (flight_id, seat, cabin, booking_id, passenger, expire_time)
     SELECT x.flight_id, x.seat, x.cabin, @booking_id, x.passenger, now() + @expire_seconds * interval '1 second'
@@ -171,6 +174,7 @@ SELECT number, passenger, coupons, issue_time FROM ticket WHERE booking_id = @bo
 -- name: seats(booking_id uuid) -> many (segment int4, passenger int2, seat text)
 -- read
 -- max: 216 rows
+-- Spans: booking_id, flight_id
 SELECT f.i::int4 AS segment, s.passenger, s.seat
   FROM booking b CROSS JOIN LATERAL unnest(b.flight_ids) WITH ORDINALITY AS f(flight_id, i)
   JOIN seat_assignment s ON s.flight_id = f.flight_id AND s.booking_id = b.booking_id
@@ -184,6 +188,7 @@ SELECT f.i::int4 AS segment, s.passenger, s.seat
 -- read
 -- max: 101 rows
 -- Newest first: booking ids are ordered by time.
+-- Scans: booking, payment_intent
 SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
        coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot, b.passengers,
        b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
@@ -205,6 +210,7 @@ SELECT sequence, type, state, actor, reason, occur_time
 --       refund_minor int8, penalty_minor int8, quote_seconds int4, etag_count int4?)
 --       -> one (claimed bool, known bool, refusal text?, create_time timestamptz, expire_time timestamptz)
 -- A quote for the booking as it was read (@event_count); CONFLICT when it has changed since, which leaves no claim.
+-- Spans: booking_id, principal
 WITH b AS MATERIALIZED (
     SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), v AS MATERIALIZED (
@@ -260,6 +266,7 @@ SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund
 -- provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
 -- The quote and the intent are locked as well: they are read as they are after the wait for the booking. Seats, here and
 -- everywhere, are touched after the inventory: who takes over a lapsed seat comes that way too.
+-- Spans: booking_id, flight_id, principal
 WITH b AS MATERIALIZED (
     SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), q AS MATERIALIZED (

@@ -9,6 +9,7 @@
 -- max: 1000 rows
 -- Flights of the routes with room for the party in the cabin and still on sale; at most 40 of a route. A tag is the
 -- caller's number of the route. Times are taken from the index in its order, so no sort is needed.
+-- Scans: flight
 -- one:
 SELECT r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival_time, f.departure_offset_min,
        f.arrival_offset_min, f.aircraft, f.distance_km, i.authorised, i.held + i.sold, i.base_minor, i.sales_close_time

@@ -15,6 +15,7 @@
 -- @known tells them from a repeated request, whose own record is the answer.
 -- Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
 -- Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time.
+-- Spans: booking_id, flight_id, key, principal
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @principal, @method, @request_id, @fingerprint, @intent_id, @is_new, @attempt_id,
@@ -116,6 +117,7 @@ SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
 -- The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
 -- DONE; LATE: the booking is dead, the money must go back (the completer reverses it); STALE: somebody else was faster.
 -- The attempt is locked as well: its state must be read as it is after the wait for the booking, not as it was before.
+-- Spans: booking_id, flight_id
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @attempt_id, @provider_reference, @card_fingerprint, @capture_seconds)
@@ -221,6 +223,7 @@ SELECT r.n::int4, a.attempt_id IS NOT NULL AS done, now() AS update_time
 -- An attempt ends without money: @outcome is DECLINED, NOT_RECEIVED or REVERSED. The booking it pinned is HELD again, or
 -- EXPIRED with its seats given back when the lease has passed meanwhile. @unclaim forgets the request: nothing was done, so
 -- the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent.
+-- Spans: booking_id, flight_id, principal
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @attempt_id, @outcome, @error_code, @decline_code, @provider_reference, @due_seconds,
@@ -370,6 +373,7 @@ SELECT EXISTS (SELECT FROM a) AS done;
 --       amount_minor int8, currency text) -> one (claimed bool, known bool, refusal text?, create_time timestamptz)
 -- batched: on booking_id distinct request_id max 64
 -- What is owed, without a try yet. The same refusals as start.
+-- Spans: booking_id, principal
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @principal, @request_id, @fingerprint, @intent_id, @amount_minor, @currency)
@@ -440,6 +444,7 @@ SELECT r.n::int4, p.user_id, p.state, p.amount_minor, p.currency, p.authorised_m
 --       -> one (claimed bool, known bool, refusal text?, provider_reference text?)
 -- key: booking_id
 -- Sets the amount aside, so that refunds running at the same time cannot exceed what was taken, and marks it as sent.
+-- Spans: booking_id, principal
 WITH b AS MATERIALIZED (
     SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), i AS MATERIALIZED (
