@@ -48,6 +48,7 @@ struct run {
     bool has_database[WAITS_MAX + 1]; /* a statement or COMMIT was open */
     bool had_parallel, had_commit;
     bool interrupted, interrupted_before_commit;
+    bool interrupted_parallel; /* the step had started several: it is not run again by itself */
     unsigned submitted_then, commits_then;
     bool failed;
 };

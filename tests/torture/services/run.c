@@ -181,6 +181,8 @@ static void interrupt(struct run *run)
 {
     struct pending *p = world_next();
     run->interrupted = true;
+    if (run->waits == run->at)
+        run->interrupted_parallel = ((const struct call_impl *)run->client->stream.user)->step_ops > 1;
     run->interrupted_before_commit = !p || !p->scope->commit_sent;
     run->submitted_then = world.submitted;
     run->commits_then = world.commits;
@@ -300,6 +302,9 @@ static bool judge_reason(struct run *run)
                             client_status(run->client));
     if (reason == REASON_INTERNAL_ERROR && run->interruption != REFUSED_BY_DATABASE)
         return run_complain(run, "INTERNAL_ERROR");
+    bool was_healable = run->interruption == SERIALIZATION && !run->interrupted_parallel;
+    if (reason == REASON_CONFLICT && was_healable)
+        return run_complain(run, "CONFLICT, though trying again would have helped");
     if (run->arena_bytes_max > 0 && reason_info(reason)->code == STATUS_RESOURCE_EXHAUSTED)
         return true;
     if (!s->documented.own[reason] && !s->documented.any[reason])
