@@ -56,8 +56,10 @@ enum step idempotency_replay_as(struct call *c, struct idempotency *s, struct uu
                                 enum step (*render)(struct call *c))
 {
     CHECK(!uuid_is_nil(c->request_id));
-    if (s->phase == PHASE_READ) {
+    /* A step that is run again by itself finds its phase moved on and no answer. */
+    if (s->phase == PHASE_READ || s->attempt != c->attempt) {
         s->phase = PHASE_JUDGE;
+        s->attempt = c->attempt;
         shared_idempotency_read(c, &s->row, principal, (int16_t)method, c->request_id);
         return STEP_AGAIN;
     }

@@ -31,6 +31,7 @@ enum idempotent_method {
 struct idempotency {
     struct shared_idempotency_read_row row;
     unsigned phase;
+    unsigned attempt; /* of the call, when the record was asked for */
     uint32_t wait_ms;
     uint32_t waited_ms;
 };
