@@ -24,6 +24,7 @@ struct booking_hold_row {
  * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
  * leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
  * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
+ * IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
  * Scans: booking
  * Spans: booking_id, flight_id, locator, principal */
 void booking_hold(struct call *c, struct booking_hold_row *ret,

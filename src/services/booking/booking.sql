@@ -10,6 +10,7 @@
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
 -- leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
+-- IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
 -- Scans: booking
 -- Spans: booking_id, flight_id, locator, principal
 -- one:
@@ -27,7 +28,7 @@ WITH s AS MATERIALIZED (
                WHEN min(l.free - l.seats) < 0 THEN 'SEATS_UNAVAILABLE'
                WHEN (SELECT count(*) FROM booking b
                       WHERE b.user_id = @principal AND b.booking_id >= @holds_since
-                        AND b.state = 'HELD' AND b.payment_required_time > now()) >= @holds_max THEN 'HOLD_LIMIT'
+                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE) >= @holds_max THEN 'HOLD_LIMIT'
            END AS refusal
       FROM l
 ), k AS (
@@ -90,7 +91,7 @@ WITH r AS MATERIALIZED (
                                  WHEN count(*) + r.place > r.holds_max THEN 'CROWDED' END
                        FROM booking b
                       WHERE b.user_id = r.principal AND b.booking_id >= r.holds_since
-                        AND b.state = 'HELD' AND b.payment_required_time > now())
+                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE)
            END AS refusal
       FROM (SELECT r.n, r.principal, r.request_id, r.booking_id, r.fingerprint, r.locator, r.offer_expire, r.holds_since,
                    r.holds_max, row_number() OVER (PARTITION BY r.principal ORDER BY r.n) AS place FROM r) r JOIN v USING (n)
