@@ -37,7 +37,8 @@ Google__Type__Date *case_date(int year, int month, int day)
 
 const struct service_case *case_at(size_t index)
 {
-    static const struct service_case *const lists[] = {auth_cases, flight_cases, booking_cases, payment_cases};
+    static const struct service_case *const lists[] = {auth_cases, flight_cases, booking_cases,
+                                                       payment_cases};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         for (const struct service_case *test = lists[i]; test->method; test++)
             if (index-- == 0)

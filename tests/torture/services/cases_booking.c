@@ -1,14 +1,16 @@
-/* Requests of BookingService for the torture: the plain ones, those that a handler itself refuses, the
- * largest. services.c runs them. What must stay true: no field rule refuses one, or the handler is
- * never reached. */
+/* Requests of BookingService for the torture: the plain ones, those that a handler itself refuses,
+ * the largest. services.c runs them. What must stay true: no field rule refuses one, or the handler
+ * is never reached. */
 #include "cases.h"
 #include "faregate/v1/booking_service.pb-c.h"
 #include "services/shared/names.h"
 
 MAKER(new_booking, Faregate__V1__CreateBookingRequest, faregate__v1__create_booking_request__init)
 MAKER(new_bookings, Faregate__V1__ListBookingsRequest, faregate__v1__list_bookings_request__init)
-MAKER(new_events, Faregate__V1__ListBookingEventsRequest, faregate__v1__list_booking_events_request__init)
-MAKER(new_quote, Faregate__V1__CreateCancellationRequest, faregate__v1__create_cancellation_request__init)
+MAKER(new_events, Faregate__V1__ListBookingEventsRequest,
+      faregate__v1__list_booking_events_request__init)
+MAKER(new_quote, Faregate__V1__CreateCancellationRequest,
+      faregate__v1__create_cancellation_request__init)
 MAKER(new_passenger, Faregate__V1__Passenger, faregate__v1__passenger__init)
 MAKER(new_seat, Faregate__V1__SeatSelection, faregate__v1__seat_selection__init)
 
@@ -34,7 +36,8 @@ static Faregate__V1__CreateBookingRequest *booking_of_offer(void)
     for (; m->n_passengers < adults; m->n_passengers++)
         m->passengers[m->n_passengers] = passenger(FAREGATE__V1__PASSENGER_TYPE__ADULT, 1980);
     for (size_t i = 0; i < infants; i++) {
-        Faregate__V1__Passenger *infant = passenger(FAREGATE__V1__PASSENGER_TYPE__INFANT_ON_LAP, 2023);
+        Faregate__V1__Passenger *infant =
+            passenger(FAREGATE__V1__PASSENGER_TYPE__INFANT_ON_LAP, 2023);
         infant->adult_index = (int32_t)i;
         m->passengers[m->n_passengers++] = infant;
     }

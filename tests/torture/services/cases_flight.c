@@ -1,6 +1,6 @@
-/* Requests of FlightService for the torture: the plain ones, those that a handler itself refuses, the
- * largest. services.c runs them. What must stay true: no field rule refuses one, or the handler is
- * never reached. */
+/* Requests of FlightService for the torture: the plain ones, those that a handler itself refuses,
+ * the largest. services.c runs them. What must stay true: no field rule refuses one, or the handler
+ * is never reached. */
 #include "cases.h"
 #include "faregate/v1/flight_service.pb-c.h"
 #include "services/shared/names.h"
@@ -141,7 +141,8 @@ static ProtobufCMessage *seat_map(void)
 {
     Faregate__V1__GetSeatMapRequest *m = arena_alloc(&world_arena, sizeof *m);
     faregate__v1__get_seat_map_request__init(m);
-    m->name = arena_printf(&world_arena, "%s/seatMap", name_make(&world_arena, "flights", world_booking));
+    m->name =
+        arena_printf(&world_arena, "%s/seatMap", name_make(&world_arena, "flights", world_booking));
     return &m->base;
 }
 

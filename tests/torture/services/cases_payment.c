@@ -1,12 +1,14 @@
-/* Requests of PaymentService for the torture: the plain ones, those that a handler itself refuses, the
- * largest. services.c runs them. What must stay true: no field rule refuses one, or the handler is
- * never reached. */
+/* Requests of PaymentService for the torture: the plain ones, those that a handler itself refuses,
+ * the largest. services.c runs them. What must stay true: no field rule refuses one, or the handler
+ * is never reached. */
 #include "cases.h"
 #include "faregate/v1/payment_service.pb-c.h"
 #include "services/shared/names.h"
 
-MAKER(new_intent, Faregate__V1__CreatePaymentIntentRequest, faregate__v1__create_payment_intent_request__init)
-MAKER(new_confirm, Faregate__V1__ConfirmPaymentIntentRequest, faregate__v1__confirm_payment_intent_request__init)
+MAKER(new_intent, Faregate__V1__CreatePaymentIntentRequest,
+      faregate__v1__create_payment_intent_request__init)
+MAKER(new_confirm, Faregate__V1__ConfirmPaymentIntentRequest,
+      faregate__v1__confirm_payment_intent_request__init)
 MAKER(new_refund, Faregate__V1__CreateRefundRequest, faregate__v1__create_refund_request__init)
 
 static Faregate__V1__CreatePaymentIntentRequest *intent_of(bool confirm)
@@ -56,14 +58,16 @@ static ProtobufCMessage *confirm(void)
 
 static ProtobufCMessage *confirm_etag(void)
 {
-    Faregate__V1__ConfirmPaymentIntentRequest *m = (Faregate__V1__ConfirmPaymentIntentRequest *)confirm();
+    Faregate__V1__ConfirmPaymentIntentRequest *m =
+        (Faregate__V1__ConfirmPaymentIntentRequest *)confirm();
     m->etag = case_text("60a1b2c3d4e5f");
     return &m->base;
 }
 
 static ProtobufCMessage *confirm_bad_etag(void)
 {
-    Faregate__V1__ConfirmPaymentIntentRequest *m = (Faregate__V1__ConfirmPaymentIntentRequest *)confirm();
+    Faregate__V1__ConfirmPaymentIntentRequest *m =
+        (Faregate__V1__ConfirmPaymentIntentRequest *)confirm();
     m->etag = case_text("other");
     return &m->base;
 }

@@ -10,13 +10,13 @@ enum interruption {
     NOTHING,
     CANCEL, /* RST_STREAM, or the client's connection is lost */
     DEADLINE,
-    SHUTDOWN,             /* drain, and the grace runs out */
-    CONNECTION_LOST,      /* to the database: reads failed, writes nobody knows, transactions are void */
-    DATABASE_STOPPED,     /* 57P01: nothing happened, to be run again */
-    SERIALIZATION,        /* 40001, once */
+    SHUTDOWN,        /* drain, and the grace runs out */
+    CONNECTION_LOST, /* to the database: reads failed, writes nobody knows, transactions are void */
+    DATABASE_STOPPED, /* 57P01: nothing happened, to be run again */
+    SERIALIZATION,    /* 40001, once */
     SERIALIZATION_ALWAYS,
-    REFUSED_BY_DATABASE,  /* an error nobody expected */
-    DATABASE_DOWN,        /* from this statement on, each fails as it is submitted */
+    REFUSED_BY_DATABASE, /* an error nobody expected */
+    DATABASE_DOWN,       /* from this statement on, each fails as it is submitted */
     INTERRUPTIONS,
 };
 
@@ -44,7 +44,7 @@ struct run {
     /* what came of it */
     struct client *client;
     unsigned waits;
-    unsigned choices[WAITS_MAX + 1]; /* made before each wait */
+    unsigned choices[WAITS_MAX + 1];  /* made before each wait */
     bool has_database[WAITS_MAX + 1]; /* a statement or COMMIT was open */
     bool had_parallel, had_commit;
     bool interrupted, interrupted_before_commit;

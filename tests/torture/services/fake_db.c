@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "services/shared/provider.h"
 #include "world.h"
 
 /* ---- filling a row ---- */
@@ -129,7 +130,8 @@ static int64_t time_of(const struct filler *f, const struct db_column *c)
         return leaves_us + hour_us;
     if (strcmp(c->name, "sales_close_time") == 0)
         return leaves_us - hour_us;
-    if (strstr(c->name, "due_time") || strstr(c->name, "expire_time") || strstr(c->name, "pin_time"))
+    if (strstr(c->name, "due_time") || strstr(c->name, "expire_time") ||
+        strstr(c->name, "pin_time"))
         return now_us + hour_us / 3;
     return now_us - 1000000 - f->row;
 }
@@ -140,8 +142,8 @@ static struct uuid uuid_of(const struct filler *f, const struct db_column *c)
         return world_user;
     if (strcmp(c->name, "booking_id") == 0 && f->rows == 1)
         return world_booking;
-    return (struct uuid){.b = {1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 99, (uint8_t)(f->row >> 8),
-                               (uint8_t)f->row}};
+    return (struct uuid){
+        .b = {1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 99, (uint8_t)(f->row >> 8), (uint8_t)f->row}};
 }
 
 static void put_integer(enum db_type type, int64_t value, void *out)
@@ -365,14 +367,9 @@ static void touch(const void *p, size_t bytes)
 /* Everything a parameter points to is read now, as the encoder does. */
 static void read_param(const struct db_param *param, const struct db_value *value)
 {
-    static const uint8_t bytes[] = {[DB_BOOL] = sizeof(bool),
-                                    [DB_INT2] = 2,
-                                    [DB_INT4] = 4,
-                                    [DB_INT8] = 8,
-                                    [DB_FLOAT8] = 8,
-                                    [DB_UUID] = 16,
-                                    [DB_DATE] = 4,
-                                    [DB_TIMESTAMPTZ] = 8};
+    static const uint8_t bytes[] = {
+        [DB_BOOL] = sizeof(bool), [DB_INT2] = 2,  [DB_INT4] = 4, [DB_INT8] = 8,
+        [DB_FLOAT8] = 8,          [DB_UUID] = 16, [DB_DATE] = 4, [DB_TIMESTAMPTZ] = 8};
     bool is_text = param->type == DB_TEXT || param->type == DB_BYTEA;
     CHECK(!value->is_null || param->is_nullable);
     if (value->is_null)
@@ -387,7 +384,8 @@ static void read_param(const struct db_param *param, const struct db_value *valu
         if (is_text)
             touch(text->p, text->n);
         else
-            touch((const uint8_t *)value->array + (size_t)i * bytes[param->type], bytes[param->type]);
+            touch((const uint8_t *)value->array + (size_t)i * bytes[param->type],
+                  bytes[param->type]);
     }
 }
 
@@ -415,6 +413,23 @@ static void take_param(struct pending *p, const struct db_param *param, const st
         p->amount_minor = v->i;
 }
 
+/* Writing down that money moved follows an answer that says so, of this amount. */
+static void check_belief(const struct db_statement *statement)
+{
+    static const struct {
+        const char *statement;
+        enum provider_outcome answer;
+    } beliefs[] = {
+        {"payment_authorised", PROVIDER_AUTHORIZED},
+        {"payment_captured", PROVIDER_CAPTURED},
+        {"payment_refund_succeeded", PROVIDER_REFUND_SUCCEEDED},
+    };
+    for (size_t i = 0; i < sizeof beliefs / sizeof beliefs[0]; i++)
+        if (strcmp(statement->name, beliefs[i].statement) == 0 &&
+            (world.answer != beliefs[i].answer || !world.answer_agrees))
+            world.fault = "what the provider did not say was written down";
+}
+
 static bool can_refuse(const struct db_statement *s)
 {
     for (uint16_t i = 0; i < s->column_count; i++)
@@ -427,6 +442,7 @@ void db_submit(struct op_scope *scope, const struct db_statement *statement,
                const struct db_value *values, void *ret)
 {
     struct pending *p = world_add(WAIT_STATEMENT, scope, complete);
+    check_belief(statement);
     p->statement = statement;
     p->ret = ret;
     p->in_tx = scope->want_tx;

@@ -1,6 +1,6 @@
-/* What each statement's row may say, made from its description: one thing differs from the usual row
- * at a time. Texts that handlers understand have their words in a table here; reasons are found in
- * the SQL itself. What must stay true: the order of outcomes never depends on a run. */
+/* What each statement's row may say, made from its description: one thing differs from the usual
+ * row at a time. Texts that handlers understand have their words in a table here; reasons are found
+ * in the SQL itself. What must stay true: the order of outcomes never depends on a run. */
 #include <ctype.h>
 
 #include "base/check.h"
@@ -18,7 +18,9 @@ static const struct {
 } vocabulary[] = {
     {"auth_get_user", "state", {"ACTIVE", "SUSPENDED", "DELETED"}},
     {"auth_refresh_session", "outcome", {"ROTATED", "REPLAYED"}},
-    {"booking_cancellation", "state", {"QUOTED", "CONFIRMING", "APPLIED", "EXPIRED", "SUPERSEDED", "FAILED"}},
+    {"booking_cancellation",
+     "state",
+     {"QUOTED", "CONFIRMING", "APPLIED", "EXPIRED", "SUPERSEDED", "FAILED"}},
     {"booking_events", "type", {"CREATED", "CONFIRMED", "NO_SUCH_TYPE"}},
     {"booking_tickets", "coupons", {"OO", "RCBFXVS", "?"}},
     {"booking_tickets", "number", {"1250000000017", "12"}},
@@ -28,12 +30,16 @@ static const struct {
     {"flight_read_seats", "aircraft", {"77W", "???"}},
     {"payment_authorised", "outcome", {"DONE", "LATE", "STALE"}},
     {"payment_failed", "booking_state", {"HELD", "EXPIRED"}},
-    {"payment_get", "state", {"REQUIRES_PAYMENT_METHOD", "REQUIRES_ACTION", "PROCESSING", "CAPTURED"}},
+    {"payment_get",
+     "state",
+     {"REQUIRES_PAYMENT_METHOD", "REQUIRES_ACTION", "PROCESSING", "CAPTURED"}},
     {"payment_get", "attempt_state", {"UNKNOWN", "CAPTURED", "DECLINED"}},
     {"payment_refund_get", "state", {"SENT", "SUCCEEDED", "FAILED"}},
     {"payment_refund_get", "cause", {"GOODWILL"}},
-    {NULL, "state", {"HELD", "PENDING", "CONFIRMING", "CONFIRMED", "CANCELLING", "CANCELLED", "EXPIRED",
-                     "FAILED", "COMPLETED", "ATTENTION", "NO_SUCH_STATE"}},
+    {NULL,
+     "state",
+     {"HELD", "PENDING", "CONFIRMING", "CONFIRMED", "CANCELLING", "CANCELLED", "EXPIRED", "FAILED",
+      "COMPLETED", "ATTENTION", "NO_SUCH_STATE"}},
     {NULL, "currency", {"GBP", "JPY"}},
     {NULL, "carrier", {"BA"}},
     {NULL, "aircraft", {"77W"}},
@@ -49,7 +55,8 @@ static const struct {
 static const char *const *words_of(const struct db_statement *statement, const char *column)
 {
     for (size_t i = 0; i < sizeof vocabulary / sizeof vocabulary[0]; i++) {
-        bool fits = !vocabulary[i].statement || strcmp(vocabulary[i].statement, statement->name) == 0;
+        bool fits =
+            !vocabulary[i].statement || strcmp(vocabulary[i].statement, statement->name) == 0;
         if (fits && strcmp(vocabulary[i].column, column) == 0)
             return vocabulary[i].words;
     }
@@ -77,9 +84,9 @@ static const struct {
     const char *column;
     int64_t value;
 } numbers[] = {
-    {"booking_claim_seats", "taken", 0},     {"flight_count_seats", "open_flights", 1},
+    {"booking_claim_seats", "taken", 0},      {"flight_count_seats", "open_flights", 1},
     {"flight_count_seats", "free_seats", -3}, {"flight_read_flight", "used", 100},
-    {"flight_find_flights", "used", 100},    {"booking_get", "captured_minor", 0},
+    {"flight_find_flights", "used", 100},     {"booking_get", "captured_minor", 0},
     {"auth_login_begin", "wait_ms", 60000},
 };
 
@@ -258,7 +265,8 @@ static void build(const struct db_statement *s, struct outcomes *all)
         for (int64_t rows = 0; rows < 2; rows++)
             add(all, (struct outcome){.kind = OUTCOME_ROWS, .value = rows});
     if (s->cardinality == DB_MANY)
-        add(all, (struct outcome){.kind = OUTCOME_ROWS, .value = s->rows_max < 40 ? s->rows_max : 40});
+        add(all,
+            (struct outcome){.kind = OUTCOME_ROWS, .value = s->rows_max < 40 ? s->rows_max : 40});
     for (uint16_t i = 0; i < s->column_count; i++)
         add_column(s, i, all);
 }

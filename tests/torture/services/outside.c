@@ -111,7 +111,10 @@ static void complete_question(struct pending *p)
     unsigned i = world_choose(answers[p->question].count);
     enum provider_outcome outcome = answers[p->question].items[i].outcome;
     *answer = (struct provider_answer){.outcome = outcome};
-    if (outcome == PROVIDER_UNKNOWN || outcome == PROVIDER_NOT_SENT || outcome == PROVIDER_NOT_FOUND)
+    world.answer = outcome;
+    world.answer_agrees = answers[p->question].items[i].wrong_minor == 0;
+    if (outcome == PROVIDER_UNKNOWN || outcome == PROVIDER_NOT_SENT ||
+        outcome == PROVIDER_NOT_FOUND)
         return;
     answer->reference = copy(p, "pi_1234567890");
     answer->amount_minor = p->amount_minor + answers[p->question].items[i].wrong_minor;

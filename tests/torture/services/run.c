@@ -17,8 +17,8 @@
 #define COMPLAINTS_MAX 100
 
 static const char *const names[] = {
-    "nothing",    "cancel",       "deadline",       "shutdown",      "connection lost", "stopped",
-    "40001 once", "40001 always", "database error", "database down",
+    "nothing", "cancel",     "deadline",     "shutdown",       "connection lost",
+    "stopped", "40001 once", "40001 always", "database error", "database down",
 };
 
 bool run_complain(struct run *run, const char *format, ...)
@@ -182,7 +182,8 @@ static void interrupt(struct run *run)
     struct pending *p = world_next();
     run->interrupted = true;
     if (run->waits == run->at)
-        run->interrupted_parallel = ((const struct call_impl *)run->client->stream.user)->step_ops > 1;
+        run->interrupted_parallel =
+            ((const struct call_impl *)run->client->stream.user)->step_ops > 1;
     run->interrupted_before_commit = !p || !p->scope->commit_sent;
     run->submitted_then = world.submitted;
     run->commits_then = world.commits;
@@ -229,8 +230,8 @@ void run_drive(struct run *run)
         look(run);
         bool comes = run->interruption != NOTHING && run->interruption != DATABASE_DOWN;
         bool comes_now = comes && run->waits == run->at;
-        bool comes_again =
-            run->interruption == SERIALIZATION_ALWAYS && run->waits > run->at && has_open_database();
+        bool comes_again = run->interruption == SERIALIZATION_ALWAYS && run->waits > run->at &&
+                           has_open_database();
         if (comes_now || comes_again)
             interrupt(run);
         else
@@ -368,7 +369,8 @@ bool run_judge(struct run *run)
     run->client = client_free(run->client);
     rig_turn();
     if (!rig_is_clean() || !world_is_clean())
-        run_complain(run, "left behind: calls %u, chunks %zu, operations %u, leases %u (%u = %u + %u)",
+        run_complain(run,
+                     "left behind: calls %u, chunks %zu, operations %u, leases %u (%u = %u + %u)",
                      rig.server->calls_in_flight, rig.loop.arenas.live_chunks, world.open_count,
                      world.leases_open, world.leases, world.commits, world.rollbacks);
     rig_stop();

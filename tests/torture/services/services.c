@@ -103,8 +103,8 @@ static void go_down(const struct run *calm, const struct script *way, unsigned s
 }
 
 /* How many ways there are; what moods make a difference. */
-static unsigned explore(const struct service_case *test, struct subject *subject, struct str request,
-                        enum mood mood, bool *ret_parallel, bool *ret_commits)
+static unsigned explore(const struct service_case *test, struct subject *subject,
+                        struct str request, enum mood mood, bool *ret_parallel, bool *ret_commits)
 {
     struct script way = {0};
     unsigned paths = 0;
@@ -135,7 +135,8 @@ static unsigned explore(const struct service_case *test, struct subject *subject
 /* Whatever the operator sets, a call that needs more is refused; it never ends the process. */
 static void starve(const struct service_case *test, struct subject *subject, struct str request)
 {
-    for (uint32_t bytes = ARENA_BYTES_MIN; bytes < server_limits_default.arena_bytes_max; bytes *= 2) {
+    for (uint32_t bytes = ARENA_BYTES_MIN; bytes < server_limits_default.arena_bytes_max;
+         bytes *= 2) {
         struct run run = {
             .test = test, .subject = subject, .request = request, .arena_bytes_max = bytes};
         world.script = (struct script){0};
@@ -251,8 +252,7 @@ int main(int argc, char **argv)
         print_memory();
     world_deinit();
     registry_free(registry);
-    printf("%lu ways through %zu requests of %u methods\n", paths_total, count,
-           subject_count);
+    printf("%lu ways through %zu requests of %u methods\n", paths_total, count, subject_count);
     printf("%u passed, %u failed\n", passed, failed);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,5 +1,5 @@
-/* The installation that handlers run in: keys, reference data, tokens, an offer; and the list of what
- * a call waits for. See world.h. */
+/* The installation that handlers run in: keys, reference data, tokens, an offer; and the list of
+ * what a call waits for. See world.h. */
 #include "world.h"
 
 #include <stdio.h>
@@ -21,9 +21,12 @@ static char key_directory[] = "/tmp/faregate-torture-XXXXXX";
 
 const struct uuid world_user = {.b = {7}};
 const struct uuid world_other_user = {.b = {8}};
-const struct uuid world_session = {.b = {1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 16}};
-const struct uuid world_booking = {.b = {1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 17}};
-const struct uuid world_intent = {.b = {1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 18}};
+const struct uuid world_session = {
+    .b = {1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 16}};
+const struct uuid world_booking = {
+    .b = {1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 17}};
+const struct uuid world_intent = {
+    .b = {1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 18}};
 
 int64_t world_now_us(void)
 {

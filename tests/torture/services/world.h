@@ -1,5 +1,5 @@
-/* The world around the services' handlers: a database, a payment provider and helper threads that do
- * what they are told, when they are told. fake_db.c, outside.c and world.c make it, the driver
+/* The world around the services' handlers: a database, a payment provider and helper threads that
+ * do what they are told, when they are told. fake_db.c, outside.c and world.c make it, the driver
  * commands it, cases.c says who calls what. What must stay true: a run is its case and its choices,
  * so the same script is the same run. */
 #pragma once
@@ -52,7 +52,8 @@ struct pending {
     enum waiting waiting;
     struct op_scope *scope;
     bool in_tx;
-    void (*complete)(struct pending *p); /* takes its part in the choices; op_done is the caller's */
+    void (*complete)(
+        struct pending *p); /* takes its part in the choices; op_done is the caller's */
     /* statements */
     const struct db_statement *statement;
     void *ret;
@@ -98,10 +99,12 @@ struct world {
     } visits[VISITS_MAX];
     unsigned visit_count;
     struct uuid started_attempt; /* committed and not refused */
-    bool has_booking; /* of this call's making, or of the attempt before it */
+    bool has_booking;            /* of this call's making, or of the attempt before it */
     bool refund_reserved;
     unsigned authorise_count;
-    const char *fault; /* a rule about money was broken */
+    unsigned answer;    /* enum provider_outcome, the last */
+    bool answer_agrees; /* with the amount that was asked for */
+    const char *fault;  /* a rule about money was broken */
 };
 
 extern struct world world;
