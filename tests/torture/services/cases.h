@@ -1,4 +1,5 @@
-/* What the files of requests share. */
+/* What the files of requests share: how one is made and how it is listed. services.c reads the
+ * lists through case_at. */
 #pragma once
 
 #include "google/type/date.pb-c.h"

@@ -326,6 +326,8 @@ static bool is_impossible(const struct pending *p, const struct outcome *o)
 static void remember(struct pending *p, const struct outcome *o)
 {
     world.has_booking |= strcmp(p->statement->name, "booking_hold") == 0;
+    if (p->statement->cardinality == DB_MAYBE && !world.refusing && o->kind == OUTCOME_COLUMN)
+        world.is_somebody_elses |= strcmp(p->statement->columns[o->column].name, "user_id") == 0;
     bool done = o->kind != OUTCOME_REFUSED && o->kind != OUTCOME_REPEATED;
     if (strcmp(p->statement->name, "payment_start") == 0 && done && !p->in_tx)
         world.started_attempt = p->attempt_id;

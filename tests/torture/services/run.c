@@ -322,7 +322,10 @@ static bool judge_status(struct run *run)
         return run_complain(run, "%u ends instead of one", c->end_count + c->is_reset);
     if (c->is_reset)
         return ends_by_itself(run) || run_complain(run, "the stream was reset");
-    return client_status(c) == STATUS_OK ? judge_reply(run) : judge_reason(run);
+    bool is_ok = client_status(c) == STATUS_OK;
+    if (is_ok && world.is_somebody_elses && run->test->caller == CALLER_TRAVELLER)
+        return run_complain(run, "somebody else's was answered");
+    return is_ok ? judge_reply(run) : judge_reason(run);
 }
 
 static bool judge_after_interruption(struct run *run)

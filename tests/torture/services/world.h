@@ -101,6 +101,7 @@ struct world {
     struct uuid started_attempt; /* committed and not refused */
     bool has_booking;            /* of this call's making, or of the attempt before it */
     bool refund_reserved;
+    bool is_somebody_elses; /* a row that was read before anything was claimed */
     unsigned authorise_count;
     unsigned answer;    /* enum provider_outcome, the last */
     bool answer_agrees; /* with the amount that was asked for */
