@@ -1,11 +1,13 @@
 /* ListBookings: the caller's own, newest first. The page token carries the last id sent.
- * What must stay true: a page stays below what a reply and the call's memory may be, whatever is in the bookings. */
+ * What must stay true: a page stays below what a reply and the call's memory may be, whatever is in
+ * the bookings. */
 #include "services/booking/internal.h"
 #include "services/shared/page_token.h"
 
 #define PAGE_STANDARD 20
 #define PAGE_MAX 100
-#define PAGE_BYTES_MAX (2u << 20) /* behind this no further booking: a page of large ones is shorter */
+#define PAGE_BYTES_MAX                                                                             \
+    (2u << 20) /* behind this no further booking: a page of large ones is shorter */
 #define HEAD_BYTES_MAX 6
 #define CHANGING_BYTES_MAX 8192 /* what the changing part of a booking takes, and a page token */
 
@@ -15,8 +17,8 @@ struct list_bookings {
 };
 
 static const char *const state_names[] = {
-    "",          "PENDING",  "HELD",    "CONFIRMING", "CONFIRMED", "CANCELLING",
-    "CANCELLED", "EXPIRED",  "FAILED",  "COMPLETED",  "ATTENTION",
+    "",          "PENDING", "HELD",   "CONFIRMING", "CONFIRMED", "CANCELLING",
+    "CANCELLED", "EXPIRED", "FAILED", "COMPLETED",  "ATTENTION",
 };
 
 static enum step read_rows(struct call *c)
@@ -33,7 +35,8 @@ static enum step read_rows(struct call *c)
     struct str *states = arena_array(&c->arena, req->n_states + 1, sizeof *states);
     for (size_t i = 0; i < req->n_states; i++)
         states[i] = str_of(state_names[req->states[i]]);
-    booking_list(c, &s->rows, c->principal.user_id, before, states, req->n_states, (int32_t)s->page_size + 1);
+    booking_list(c, &s->rows, c->principal.user_id, before, states, req->n_states,
+                 (int32_t)s->page_size + 1);
     return STEP_NEXT;
 }
 
@@ -47,7 +50,8 @@ static uint8_t *put_head(uint8_t *p, size_t bytes)
     return p;
 }
 
-/* The call's memory has room for one more booking, twice: packed, and in the reply with @reply_bytes before it. */
+/* The call's memory has room for one more booking, twice: packed, and in the reply with
+ * @reply_bytes before it. */
 static bool has_room(const struct call *c, const struct booking_view *view, size_t reply_bytes)
 {
     size_t left = c->arena.used_bytes_max - c->arena.used_bytes;
@@ -55,8 +59,8 @@ static bool has_room(const struct call *c, const struct booking_view *view, size
     return reply_bytes + 2 * booking + CHANGING_BYTES_MAX <= left;
 }
 
-/* As many as fit into the page. Serialized as they lie in their rows: unpacking a page of the largest bookings would take
- * more memory than a call has. */
+/* As many as fit into the page. Serialized as they lie in their rows: unpacking a page of the
+ * largest bookings would take more memory than a call has. */
 static uint32_t pack_bookings(struct call *c, struct str *ret_packed, size_t *ret_bytes)
 {
     const struct list_bookings *s = c->state;
@@ -82,8 +86,10 @@ static enum step answer(struct call *c)
     if (s->rows.count > 0 && count == 0)
         return call_fail(c, REASON_MESSAGE_TOO_LARGE);
     if (s->rows.count > count)
-        rest.next_page_token = page_token_seal(c, s->rows.rows[count - 1].booking_id.b, sizeof(struct uuid));
-    uint8_t *reply = arena_alloc(&c->arena, bytes + faregate__v1__list_bookings_response__get_packed_size(&rest) + 1);
+        rest.next_page_token =
+            page_token_seal(c, s->rows.rows[count - 1].booking_id.b, sizeof(struct uuid));
+    uint8_t *reply = arena_alloc(
+        &c->arena, bytes + faregate__v1__list_bookings_response__get_packed_size(&rest) + 1);
     uint8_t *p = reply;
     for (uint32_t i = 0; i < count; i++) {
         p = put_head(p, packed[i].n);
