@@ -1,5 +1,6 @@
-/* The table of options is the whole configuration: name, place, unit, default, help. main calls it once.
- * What must stay true: each option is in the table once; --help, the environment and `describe` come from it. */
+/* The table of options is the whole configuration: name, place, unit, default, help. main calls it
+ * once. What must stay true: each option is in the table once; --help, the environment and
+ * `describe` come from it. */
 #include "config.h"
 
 #include <errno.h>
@@ -28,13 +29,13 @@ struct option {
     const char *help;
 };
 
-#define TEXT(flag, field, fallback, on, help) \
+#define TEXT(flag, field, fallback, on, help)                                                      \
     {flag, KIND_TEXT, offsetof(struct config, field), fallback, "", on, 0, 0, help},
-#define BOOL(flag, field, fallback, on, help) \
+#define BOOL(flag, field, fallback, on, help)                                                      \
     {flag, KIND_BOOL, offsetof(struct config, field), fallback, "on|off", on, 0, 0, help},
-#define U32(flag, field, fallback, unit, on, min, max, help) \
+#define U32(flag, field, fallback, unit, on, min, max, help)                                       \
     {flag, KIND_U32, offsetof(struct config, field), fallback, unit, on, min, max, help},
-#define PERMILLE(flag, field, fallback, on, min, max, help) \
+#define PERMILLE(flag, field, fallback, on, min, max, help)                                        \
     {flag, KIND_PERMILLE, offsetof(struct config, field), fallback, "", on, min, max, help},
 #define LIMIT(flag, field, unit, min, max, help) U32(flag, field, NULL, unit, RUNS, min, max, help)
 
@@ -49,11 +50,13 @@ static const struct {
     const char *help;
 } commands[COMMAND_COUNT] = {
     [COMMAND_SERVE] = {"serve", "run the server on an existing PostgreSQL"},
-    [COMMAND_DEV] = {"dev", "run everything here: private PostgreSQL, data, payment simulator, server"},
+    [COMMAND_DEV] = {"dev",
+                     "run everything here: private PostgreSQL, data, payment simulator, server"},
     [COMMAND_JOBS] = {"jobs", "run only the background jobs"},
     [COMMAND_MIGRATE] = {"migrate", "bring the schema up to date"},
     [COMMAND_SEED] = {"seed", "load airports, airlines and a generated timetable"},
-    [COMMAND_CHECK] = {"check", "prove the invariants on the database; exit status 1 if one is broken"},
+    [COMMAND_CHECK] = {"check",
+                       "prove the invariants on the database; exit status 1 if one is broken"},
     [COMMAND_DESCRIBE] = {"describe", "print RPCs, steps, statements, reasons and limits"},
     [COMMAND_USER] = {"user", "make a user with roles (for staff)"},
     [COMMAND_SANDBOX_PSP] = {"sandbox-psp", "run the payment provider simulator"},
@@ -87,14 +90,15 @@ static int set_u32(struct config *c, const struct option *o, const char *value, 
 }
 
 /* A factor such as 0.25, kept in thousandths. */
-static int set_permille(struct config *c, const struct option *o, const char *value, const char *from)
+static int set_permille(struct config *c, const struct option *o, const char *value,
+                        const char *from)
 {
     char *end;
     errno = 0;
     double factor = strtod(value, &end);
     if (errno || end == value || *end || !(factor * 1000 >= o->min && factor * 1000 <= o->max)) {
-        fprintf(stderr, "faregate: %s: \"%s\" is not a factor from %g to %g\n", from, value, o->min / 1000.0,
-                o->max / 1000.0);
+        fprintf(stderr, "faregate: %s: \"%s\" is not a factor from %g to %g\n", from, value,
+                o->min / 1000.0, o->max / 1000.0);
         return -EINVAL;
     }
     *(uint32_t *)place(c, o) = (uint32_t)(factor * 1000 + 0.5);
@@ -136,7 +140,9 @@ static void environment_name(const struct option *o, char *ret, size_t bytes)
 {
     size_t n = (size_t)snprintf(ret, bytes, "FAREGATE_%s", o->name);
     for (size_t i = 9; i < n && i < bytes; i++)
-        ret[i] = ret[i] == '-' ? '_' : (ret[i] >= 'a' && ret[i] <= 'z') ? (char)(ret[i] - 32) : ret[i];
+        ret[i] = ret[i] == '-'                      ? '_'
+                 : (ret[i] >= 'a' && ret[i] <= 'z') ? (char)(ret[i] - 32)
+                                                    : ret[i];
 }
 
 static int set_defaults(struct config *c)
@@ -160,13 +166,16 @@ static int set_defaults(struct config *c)
 void config_help(FILE *out, enum command command)
 {
     if (command == COMMAND_HELP) {
-        fprintf(out, "Faregate sells air tickets over gRPC.\n\nusage: faregate COMMAND [--flag=value ...]\n\n");
+        fprintf(out, "Faregate sells air tickets over gRPC.\n\nusage: faregate COMMAND "
+                     "[--flag=value ...]\n\n");
         for (unsigned i = 0; i < COMMAND_COUNT; i++)
             fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
-        fprintf(out, "\n`faregate COMMAND --help` lists its flags. Each flag can be given as environment FAREGATE_FLAG.\n");
+        fprintf(out, "\n`faregate COMMAND --help` lists its flags. Each flag can be given as "
+                     "environment FAREGATE_FLAG.\n");
         return;
     }
-    fprintf(out, "usage: faregate %s [--flag=value ...]\n%s\n\n", commands[command].name, commands[command].help);
+    fprintf(out, "usage: faregate %s [--flag=value ...]\n%s\n\n", commands[command].name,
+            commands[command].help);
     struct config defaults = {0};
     set_defaults(&defaults);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -182,8 +191,9 @@ void config_help(FILE *out, enum command command)
             snprintf(value, sizeof value, "%s", *(bool *)place(&defaults, o) ? "on" : "off");
         else
             snprintf(value, sizeof value, "%s", *(const char **)place(&defaults, o));
-        fprintf(out, "  --%-30s %s%s%s [%s]\n", o->name, o->help, o->kind == KIND_U32 && o->unit[0] ? ", " : "",
-                o->kind == KIND_U32 ? o->unit : "", value);
+        fprintf(out, "  --%-30s %s%s%s [%s]\n", o->name, o->help,
+                o->kind == KIND_U32 && o->unit[0] ? ", " : "", o->kind == KIND_U32 ? o->unit : "",
+                value);
     }
 }
 
@@ -191,15 +201,16 @@ static int parse_flag(struct config *c, int argc, char **argv, int *i)
 {
     const char *arg = argv[*i];
     if (strncmp(arg, "--", 2) != 0) {
-        fprintf(stderr, "faregate %s: unexpected \"%s\"; flags look like --name=value\n", commands[c->command].name, arg);
+        fprintf(stderr, "faregate %s: unexpected \"%s\"; flags look like --name=value\n",
+                commands[c->command].name, arg);
         return -EINVAL;
     }
     const char *name = arg + 2;
     const char *equals = strchr(name, '=');
     const struct option *o = find_option(name, equals ? (size_t)(equals - name) : strlen(name));
     if (!o || !(o->commands & (1u << c->command))) {
-        fprintf(stderr, "faregate %s: no flag %s; see faregate %s --help\n", commands[c->command].name, arg,
-                commands[c->command].name);
+        fprintf(stderr, "faregate %s: no flag %s; see faregate %s --help\n",
+                commands[c->command].name, arg, commands[c->command].name);
         return -EINVAL;
     }
     const char *value = equals ? equals + 1 : NULL;
@@ -268,33 +279,39 @@ static bool services_known(const char *list)
     struct str rest = str_of(list);
     while (rest.n > 0) {
         struct str one = str_cut(&rest, ',');
-        if (!str_eq(one, STR("auth")) && !str_eq(one, STR("flight")) && !str_eq(one, STR("booking")) &&
-            !str_eq(one, STR("payment")))
+        if (!str_eq(one, STR("auth")) && !str_eq(one, STR("flight")) &&
+            !str_eq(one, STR("booking")) && !str_eq(one, STR("payment")))
             return false;
     }
     return true;
 }
 
-#define REFUSE_IF(condition, ...) \
+#define REFUSE_IF(condition, ...)                                                                  \
     ((condition) ? (snprintf(error, error_bytes, __VA_ARGS__), true) : false)
 
 int config_check(const struct config *c, char *error, size_t error_bytes)
 {
     bool serves = c->command == COMMAND_SERVE;
-    if (REFUSE_IF(serves && !c->insecure_any && !is_local_only(c->listen),
-                  "--listen=%s is cleartext beyond this machine; use --listen-tls, or say --insecure-any", c->listen) ||
+    if (REFUSE_IF(
+            serves && !c->insecure_any && !is_local_only(c->listen),
+            "--listen=%s is cleartext beyond this machine; use --listen-tls, or say --insecure-any",
+            c->listen) ||
         REFUSE_IF(serves && c->listen_tls[0] && (!c->tls_certificate[0] || !c->tls_key[0]),
                   "--listen-tls needs --tls-certificate and --tls-key") ||
-        REFUSE_IF(!services_known(c->services), "--services=%s: known are auth, flight, booking, payment", c->services) ||
+        REFUSE_IF(!services_known(c->services),
+                  "--services=%s: known are auth, flight, booking, payment", c->services) ||
         REFUSE_IF(strcmp(c->provider, "stripe") != 0 && strcmp(c->provider, "instant") != 0,
                   "--provider=%s: known are stripe and instant", c->provider) ||
-        REFUSE_IF((serves || c->command == COMMAND_JOBS) && !c->secret[0], "--secret names no file") ||
-        REFUSE_IF((serves || c->command == COMMAND_JOBS) && !c->keys[0], "--keys names no directory"))
+        REFUSE_IF((serves || c->command == COMMAND_JOBS) && !c->secret[0],
+                  "--secret names no file") ||
+        REFUSE_IF((serves || c->command == COMMAND_JOBS) && !c->keys[0],
+                  "--keys names no directory"))
         return -EINVAL;
     return 0;
 }
 
-void config_each_limit(void (*each)(void *, const char *, const char *, const char *, const char *), void *ctx)
+void config_each_limit(void (*each)(void *, const char *, const char *, const char *, const char *),
+                       void *ctx)
 {
     struct config defaults = {0};
     set_defaults(&defaults);

@@ -1,5 +1,6 @@
 /* Configuration: flags first, then FAREGATE_* environment, then defaults, into one const struct.
- * main parses it once; everybody else gets the part that concerns them. A wrong value stops the start with one line. */
+ * main parses it once; everybody else gets the part that concerns them. A wrong value stops the
+ * start with one line. */
 #pragma once
 
 #include <stdbool.h>
@@ -30,61 +31,64 @@ struct config {
     enum command command;
 
     /* Where */
-    const char *listen;          /* h2c, comma-separated; empty: none */
+    const char *listen; /* h2c, comma-separated; empty: none */
     const char *listen_tls;
-    const char *admin;           /* HTTP/1.1: metrics, health, JWKS */
+    const char *admin; /* HTTP/1.1: metrics, health, JWKS */
     const char *tls_certificate;
     const char *tls_key;
-    bool insecure_any;           /* cleartext on addresses that are not loopback */
-    const char *database;        /* libpq connection string */
-    const char *data;            /* dev: everything it keeps */
-    uint32_t port;               /* dev: h2c; TLS is on the next one */
-    uint32_t admin_port;         /* dev */
+    bool insecure_any;    /* cleartext on addresses that are not loopback */
+    const char *database; /* libpq connection string */
+    const char *data;     /* dev: everything it keeps */
+    uint32_t port;        /* dev: h2c; TLS is on the next one */
+    uint32_t admin_port;  /* dev */
 
     /* What */
-    uint32_t workers;            /* 0: the CPUs this process may use */
-    const char *services;        /* subset of auth,flight,booking,payment */
+    uint32_t workers;     /* 0: the CPUs this process may use */
+    const char *services; /* subset of auth,flight,booking,payment */
     bool jobs;
-    const char *log;             /* file, "-" stderr, "none" */
+    const char *log; /* file, "-" stderr, "none" */
 
     /* Secrets: files, never values on the command line */
-    const char *keys;            /* directory of token signing keys */
-    const char *secret;          /* file all servers of an installation share */
-    const char *provider;        /* stripe | instant */
+    const char *keys;     /* directory of token signing keys */
+    const char *secret;   /* file all servers of an installation share */
+    const char *provider; /* stripe | instant */
     const char *provider_url;
-    const char *provider_key;    /* file with the API key */
+    const char *provider_key; /* file with the API key */
 
     /* Data */
     uint32_t scale_permille;
     uint32_t days;
     uint32_t seed;
-    const char *start;           /* first day of the timetable, YYYY-MM-DD; empty: today */
-    bool print;                  /* migrate --print */
+    const char *start; /* first day of the timetable, YYYY-MM-DD; empty: today */
+    bool print;        /* migrate --print */
 
     /* user add */
     const char *email;
     const char *password_file;
     const char *roles;
 
-    bool json;                   /* describe, check: JSON even on a terminal */
+    bool json; /* describe, check: JSON even on a terminal */
 
     struct h2_limits h2;
     struct server_limits server;
     struct db_limits db;
     struct app_limits app;
-    uint32_t lame_duck_ms;       /* drain: keep serving while the mesh notices */
+    uint32_t lame_duck_ms; /* drain: keep serving while the mesh notices */
     uint32_t restart_delay_max_ms;
 };
 
-/* Parses the command line. 0; 1: help was printed; negative errno: one line was printed on stderr. */
+/* Parses the command line. 0; 1: help was printed; negative errno: one line was printed on stderr.
+ */
 int config_parse(int argc, char **argv, struct config *ret_config);
 
 /* Flags of a command with unit, default and environment name. */
 void config_help(FILE *out, enum command command);
 
-/* Checks what can only be seen with all values together. 0, or negative errno and one line in @error. */
+/* Checks what can only be seen with all values together. 0, or negative errno and one line in
+ * @error. */
 int config_check(const struct config *config, char *error, size_t error_bytes);
 
 /* Every limit as name, unit, default: for `describe`. */
-void config_each_limit(void (*each)(void *ctx, const char *name, const char *unit, const char *value, const char *help),
+void config_each_limit(void (*each)(void *ctx, const char *name, const char *unit,
+                                    const char *value, const char *help),
                        void *ctx);

@@ -1,5 +1,5 @@
-/* faregate: one binary, several commands. Parses the configuration and hands it to whoever does the work.
- * What must stay true: this file knows every part and does nothing itself. */
+/* faregate: one binary, several commands. Parses the configuration and hands it to whoever does the
+ * work. What must stay true: this file knows every part and does nothing itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +61,8 @@ static int describe(const struct config *c)
     struct buf out = {0};
     char error[256];
     services_chosen(c->services, services);
-    if (describe_write(&out, c->json || !isatty(STDOUT_FILENO), services, &c->server, &hooks, error, sizeof error) < 0) {
+    if (describe_write(&out, c->json || !isatty(STDOUT_FILENO), services, &c->server, &hooks, error,
+                       sizeof error) < 0) {
         fprintf(stderr, "faregate describe: %s\n", error);
         return 2;
     }

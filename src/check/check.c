@@ -1,4 +1,5 @@
-/* Runs invariants.sql, check by check, in one snapshot. See check.h; blocking libpq, since it is a command of its own. */
+/* Runs invariants.sql, check by check, in one snapshot. See check.h; blocking libpq, since it is a
+ * command of its own. */
 #include "check/check.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ extern const char fg_invariants_end[];
 static const char marker[] = "-- check: ";
 
 struct check {
-    struct str name;     /* "I1" */
+    struct str name; /* "I1" */
     struct str sentence;
     struct str query;
 };
@@ -39,7 +40,8 @@ static bool next_check(struct str *rest, struct check *ret)
     const char *start = memmem(rest->p, rest->n, marker, sizeof marker - 1);
     if (!start)
         return false;
-    struct str s = {start + sizeof marker - 1, rest->n - (size_t)(start - rest->p) - (sizeof marker - 1)};
+    struct str s = {start + sizeof marker - 1,
+                    rest->n - (size_t)(start - rest->p) - (sizeof marker - 1)};
     struct str line = str_cut(&s, '\n');
     ret->name = str_cut(&line, ' ');
     ret->sentence = line;
@@ -53,12 +55,12 @@ static void print_row(const struct check *check, long long count, double ms, jso
 {
     bool ok = count == 0;
     bool color = isatty(STDOUT_FILENO) != 0;
-    printf("%s%-6s%s %-4.*s %-90.*s %8.1f ms\n", color ? (ok ? "\033[32m" : "\033[31m") : "", ok ? "ok" : "BROKEN",
-           color ? "\033[0m" : "", (int)check->name.n, check->name.p, (int)check->sentence.n, check->sentence.p, ms);
+    printf("%s%-6s%s %-4.*s %-90.*s %8.1f ms\n", color ? (ok ? "\033[32m" : "\033[31m") : "",
+           ok ? "ok" : "BROKEN", color ? "\033[0m" : "", (int)check->name.n, check->name.p,
+           (int)check->sentence.n, check->sentence.p, ms);
     size_t i;
     json_t *example;
-    json_array_foreach(examples, i, example)
-        printf("       %s\n", json_string_value(example));
+    json_array_foreach(examples, i, example) printf("       %s\n", json_string_value(example));
     if (count > (long long)json_array_size(examples))
         printf("       ... %lld in all\n", count);
 }
@@ -74,7 +76,8 @@ static void append_query(struct buf *sql, struct str query)
     }
     buf_append(sql, query.p, (size_t)(at - query.p));
     for (size_t i = 0; i < booking_move_count; i++)
-        buf_printf(sql, "%s('%s', '%s')", i ? ", " : "", booking_moves[i].before, booking_moves[i].after);
+        buf_printf(sql, "%s('%s', '%s')", i ? ", " : "", booking_moves[i].before,
+                   booking_moves[i].after);
     at += sizeof moves - 1;
     buf_append(sql, at, query.n - (size_t)(at - query.p));
 }
@@ -83,14 +86,17 @@ static int run_check(PGconn *pg, const struct check *check, struct report *repor
 {
     struct buf sql = {0};
     int64_t start = clock_mono_ns(&clock_system);
-    buf_append_str(&sql, STR("SELECT count(*), coalesce(json_agg(d) FILTER (WHERE n <= " EXAMPLES_MAX "), '[]') FROM "
-                             "(SELECT d, row_number() OVER () AS n FROM ("));
+    buf_append_str(&sql,
+                   STR("SELECT count(*), coalesce(json_agg(d) FILTER (WHERE n <= " EXAMPLES_MAX
+                       "), '[]') FROM "
+                       "(SELECT d, row_number() OVER () AS n FROM ("));
     append_query(&sql, check->query);
     buf_append(&sql, ") v(d)) w", sizeof ") v(d)) w");
     PGresult *r = PQexec(pg, (const char *)sql.p + sql.start);
     buf_deinit(&sql);
     if (PQresultStatus(r) != PGRES_TUPLES_OK) {
-        fprintf(stderr, "faregate check: %.*s cannot be run: %s", (int)check->name.n, check->name.p, PQresultErrorMessage(r));
+        fprintf(stderr, "faregate check: %.*s cannot be run: %s", (int)check->name.n, check->name.p,
+                PQresultErrorMessage(r));
         PQclear(r);
         return -EIO;
     }
@@ -103,9 +109,10 @@ static int run_check(PGconn *pg, const struct check *check, struct report *repor
     if (report->is_table)
         print_row(check, count, ms, examples);
     json_array_append_new(report->checks,
-                          json_pack("{s:s%, s:s%, s:I, s:f, s:o}", "check", check->name.p, check->name.n, "sentence",
-                                    check->sentence.p, check->sentence.n, "violations", (json_int_t)count, "milliseconds", ms,
-                                    "examples", examples));
+                          json_pack("{s:s%, s:s%, s:I, s:f, s:o}", "check", check->name.p,
+                                    check->name.n, "sentence", check->sentence.p, check->sentence.n,
+                                    "violations", (json_int_t)count, "milliseconds", ms, "examples",
+                                    examples));
     return 0;
 }
 
@@ -139,8 +146,8 @@ int check_run(const char *conninfo, bool json)
     if (report.is_table) {
         printf("%u invariants, %u broken\n", report.run, report.broken);
     } else {
-        json_t *out = json_pack("{s:b, s:i, s:i, s:O}", "clean", status == 0, "run", report.run, "broken", report.broken,
-                                "checks", report.checks);
+        json_t *out = json_pack("{s:b, s:i, s:i, s:O}", "clean", status == 0, "run", report.run,
+                                "broken", report.broken, "checks", report.checks);
         json_dumpf(out, stdout, JSON_INDENT(1));
         printf("\n");
         json_decref(out);

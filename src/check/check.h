@@ -4,6 +4,6 @@
 
 #include <stdbool.h>
 
-/* Prints a report: a table on a terminal, JSON with @json or in a pipe. Exit status: 0 clean, 1 an invariant is broken,
- * 2 could not look. */
+/* Prints a report: a table on a terminal, JSON with @json or in a pipe. Exit status: 0 clean, 1 an
+ * invariant is broken, 2 could not look. */
 int check_run(const char *conninfo, bool json);

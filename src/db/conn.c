@@ -16,8 +16,7 @@ bool db_conn_is_ready(const struct db_conn *conn)
     return conn->state == CONN_READY;
 }
 
-/* ---- expected replies
- * --------------------------------------------------------------------------------- */
+/* ---- expected replies ---- */
 
 static struct db_reply *head(struct db_conn *conn)
 {
@@ -51,8 +50,7 @@ static void expect(struct db_conn *conn, struct db_reply reply)
     conn->replies[(conn->reply_head + conn->reply_count++) & (conn->reply_cap - 1)] = reply;
 }
 
-/* ---- sending
- * ------------------------------------------------------------------------------------------ */
+/* ---- sending ---- */
 
 void db_conn_push(struct db_conn *conn, struct db_unit *unit)
 {
@@ -190,8 +188,7 @@ bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
     return db_conn_send_command(conn, sql, REPLY_COMMAND);
 }
 
-/* ---- receiving
- * ---------------------------------------------------------------------------------------- */
+/* ---- receiving ---- */
 
 static void unit_over(struct db_conn *conn)
 {
@@ -318,8 +315,7 @@ void db_conn_io(struct db_conn *conn, int events)
         flush(conn);
 }
 
-/* ---- up and down
- * -------------------------------------------------------------------------------------- */
+/* ---- up and down ---- */
 
 void db_conn_up(struct db_conn *conn)
 {

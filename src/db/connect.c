@@ -92,8 +92,7 @@ void db_conn_retry_later(struct db_conn *conn)
     start_timer(conn, (uint32_t)(1 + bits % (max + 1)));
 }
 
-/* ---- parameters
- * --------------------------------------------------------------------------------------- */
+/* ---- parameters ---- */
 
 struct keywords {
     const char *names[KEYWORDS_MAX];
@@ -146,11 +145,13 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
     const char *hosts = value_of(&k, "host");
     if (conn->needs_writes && hosts && strchr(hosts, ',') && !value_of(&k, "target_session_attrs"))
         put(&k, "target_session_attrs", "read-write");
-    /* Generic plans made while a table is young and empty would scan or hash it for ever after: every statement here goes
-     * by a key for a handful of rows, so nested loops over indexes are right from the first row on (measured: paying on
-     * fresh tables 758/s with the planner's choice, 2735/s so). Theirs come last, so they win. */
+    /* Generic plans made while a table is young and empty would scan or hash it for ever after:
+     * every statement here goes by a key for a handful of rows, so nested loops over indexes are
+     * right from the first row on (measured: paying on fresh tables 758/s with the planner's
+     * choice, 2735/s so). Theirs come last, so they win. */
     snprintf(ours, sizeof ours,
-             "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off -c idle_in_transaction_session_timeout=15000"
+             "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off "
+             "-c enable_hashjoin=off -c idle_in_transaction_session_timeout=15000"
              " -c statement_timeout=%u -c lock_timeout=%u %s",
              limits->statement_timeout_ms, limits->lock_timeout_ms, theirs);
     put(&k, "options", ours);
@@ -211,8 +212,7 @@ void db_conn_start(struct db_conn *conn)
     PQconninfoFree(options);
 }
 
-/* ---- polling
- * ------------------------------------------------------------------------------------------ */
+/* ---- polling ---- */
 
 static bool is_on(const struct db_conn *conn, const char *parameter)
 {

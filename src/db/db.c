@@ -39,8 +39,7 @@ void db_set_error(struct db *db, const char *format, ...)
         *p = p[1] ? ' ' : '\0';
 }
 
-/* ---- the pump
- * ----------------------------------------------------------------------------------------- */
+/* ---- the pump ---- */
 
 static bool is_busy(const struct db *db)
 {
@@ -87,8 +86,7 @@ static void on_tick(struct ev_loop *ev, ev_timer *w, int events)
         ev_timer_stop(ev, w);
 }
 
-/* ---- statements in
- * ------------------------------------------------------------------------------------ */
+/* ---- statements in ---- */
 
 void db_submit(struct op_scope *scope, const struct db_statement *statement,
                const struct db_value *values, void *ret)
@@ -116,8 +114,7 @@ void db_submit(struct op_scope *scope, const struct db_statement *statement,
     }
 }
 
-/* ---- state
- * -------------------------------------------------------------------------------------------- */
+/* ---- state ---- */
 
 void db_update_state(struct db *db)
 {
@@ -159,8 +156,7 @@ const struct db_stats *db_stats(const struct db *db)
     return &db->stats;
 }
 
-/* ---- birth and death
- * ---------------------------------------------------------------------------------- */
+/* ---- birth and death ---- */
 
 static void init_set(struct db *db, struct db_queue_set *set)
 {

@@ -241,8 +241,7 @@ void db_wire_one(const struct db_member *m, struct db_wire *ret_wire)
     }
 }
 
-/* ---- many members, one array per parameter
- * ------------------------------------------------------------ */
+/* ---- many members, one array per parameter ---- */
 
 static uint8_t *gather_scalars(uint8_t *p, enum db_type type, struct db_member *const *members,
                                unsigned count, unsigned param)

@@ -21,7 +21,8 @@ static const struct {
     {"25P02", REASON_CONFLICT, true},             /* the transaction had failed before */
     {"25P03", REASON_CONFLICT, true},             /* idle_in_transaction_session_timeout */
     {"25006", REASON_DATABASE_UNAVAILABLE, true}, /* a standby: the primary has moved */
-    {"23505", REASON_INTERNAL_ERROR, true}, /* a natural key: a race lost, or a random name that is taken */
+    {"23505", REASON_INTERNAL_ERROR,
+     true}, /* a natural key: a race lost, or a random name that is taken */
     {"23503", REASON_INTERNAL_ERROR, false},
     {"23", REASON_FIELD_INVALID, false},
     {"22", REASON_FIELD_INVALID, false},

@@ -35,8 +35,7 @@ struct db_plan {
     unsigned batch_max; /* 1: not batched */
 };
 
-/* ---- members
- * ------------------------------------------------------------------------------------------ */
+/* ---- members ---- */
 
 enum member_state { MEMBER_QUEUED, MEMBER_SENT, MEMBER_FAILING };
 
@@ -79,8 +78,7 @@ static inline const struct db_slot *member_slots(const struct db_member *m)
     return (const void *)m->data;
 }
 
-/* ---- queues and lanes
- * --------------------------------------------------------------------------------- */
+/* ---- queues and lanes ---- */
 
 /* Those who wait for one statement. */
 struct db_queue {
@@ -185,8 +183,7 @@ struct db_lane {
     uint8_t *batches; /* per plan: batched units in flight (at most 1, so that batches can form) */
 };
 
-/* ---- transactions
- * ------------------------------------------------------------------------------------- */
+/* ---- transactions ---- */
 
 enum tx_state {
     TX_WAITING, /* no connection yet */
@@ -215,8 +212,7 @@ struct db_lease {
     struct db_tx *tx;
 };
 
-/* ---- the worker's database
- * ---------------------------------------------------------------------------- */
+/* ---- the worker's database ---- */
 
 struct db {
     struct loop *loop;

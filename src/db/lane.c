@@ -15,8 +15,7 @@
 #define BLOCKED_MAX 32   /* keys that a batch must not overtake; more end the gathering */
 #define READ_SHARE_MIN 8 /* a read batch is not split over idle lanes below this */
 
-/* ---- queues
- * ------------------------------------------------------------------------------------------- */
+/* ---- queues ---- */
 
 static bool is_set_down_long(const struct db_queue_set *set, int64_t now_ns)
 {
@@ -107,8 +106,7 @@ void db_lane_submit(struct db *db, struct db_member *m)
     db_wake(db);
 }
 
-/* ---- gathering
- * ---------------------------------------------------------------------------------------- */
+/* ---- gathering ---- */
 
 static bool contains(const uint64_t *hashes, unsigned n, uint64_t hash)
 {
@@ -169,8 +167,7 @@ static void gather(struct db_unit *unit, struct db_queue *q, unsigned max)
     }
 }
 
-/* ---- sending
- * ------------------------------------------------------------------------------------------ */
+/* ---- sending ---- */
 
 static void count_batch(struct db_stats *stats, unsigned members)
 {
@@ -294,8 +291,7 @@ void db_lanes_pump(struct db *db)
     }
 }
 
-/* ---- results
- * ------------------------------------------------------------------------------------------ */
+/* ---- results ---- */
 
 static void deliver(struct db_unit *unit)
 {
@@ -441,8 +437,7 @@ void db_lane_lost(struct db_lane *lane, struct list *units)
     }
 }
 
-/* ---- lanes that are down
- * ------------------------------------------------------------------------------ */
+/* ---- lanes that are down ---- */
 
 void db_lane_state(struct db_lane *lane)
 {

@@ -69,8 +69,7 @@ static bool is_db_down_long(const struct db *db)
     return true;
 }
 
-/* ---- what the scope asks for
- * -------------------------------------------------------------------------- */
+/* ---- what the scope asks for ---- */
 
 void db_tx_submit(struct db *db, struct op_scope *scope, struct db_member *m)
 {
@@ -184,8 +183,7 @@ static void rollback(struct op_scope *scope)
 
 const struct op_tx db_tx = {.commit = commit, .rollback = rollback};
 
-/* ---- what goes out
- * ------------------------------------------------------------------------------------ */
+/* ---- what goes out ---- */
 
 /* The deadline is the transaction's, so its settings end with it. */
 static bool send_begin(struct db_conn *conn, const struct db_tx *tx)
@@ -296,8 +294,7 @@ void db_leases_pump(struct db *db)
     }
 }
 
-/* ---- what comes back
- * ---------------------------------------------------------------------------------- */
+/* ---- what comes back ---- */
 
 static void decode(struct db_member *m)
 {

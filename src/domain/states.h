@@ -1,5 +1,6 @@
-/* The booking's state machine, in one place (picture in states.c). `faregate check` walks every history with it; a test
- * compares it with the schema. Statements move bookings; nothing else may. */
+/* The booking's state machine, in one place (picture in states.c). `faregate check` walks every
+ * history with it; a test compares it with the schema. Statements move bookings; nothing else may.
+ */
 #pragma once
 
 #include <stddef.h>

@@ -69,7 +69,7 @@ static bool statement_at(const struct describe_hooks *hooks, size_t index,
     return hooks && hooks->statement && hooks->statement(hooks->ctx, index, s);
 }
 
-/* ---- JSON --------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 static void json_text(struct buf *out, const char *key, const char *value)
 {
@@ -166,7 +166,7 @@ static void write_json(struct buf *out, const struct registry *registry,
     buf_printf(out, "}}\n");
 }
 
-/* ---- text --------------------------------------------------------------------------------- */
+/* ---- text ---- */
 
 static void text_method(struct buf *out, const struct rpc_method *m)
 {

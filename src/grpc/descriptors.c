@@ -25,7 +25,7 @@ struct str descriptors_embedded(void)
     };
 }
 
-/* ---- files -------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 /* A FileDescriptorSet is nothing but field 1, again and again: 0x0a, length, bytes. */
 static bool next_file(struct str *set, struct str *ret_raw)
@@ -95,7 +95,7 @@ static int link_imports(struct descriptors *d, char *error, size_t error_bytes)
     return 0;
 }
 
-/* ---- symbols ------------------------------------------------------------------------------ */
+/* ---- symbols ---- */
 
 /* Filled twice by the same walk: first counting, then writing. */
 struct indexer {
@@ -224,7 +224,7 @@ static void index_symbols(struct descriptors *d)
     qsort(d->extensions, d->extension_count, sizeof d->extensions[0], extension_order);
 }
 
-/* ---- outside ------------------------------------------------------------------------------ */
+/* ---- outside ---- */
 
 int descriptors_new(struct descriptors **ret_descriptors, struct str set, char *error,
                     size_t error_bytes)

@@ -39,7 +39,7 @@ struct scan {
     struct level levels[GUARD_DEPTH_MAX];
 };
 
-/* ---- pieces ------------------------------------------------------------------------------- */
+/* ---- pieces ---- */
 
 static int read_varint(const uint8_t **at, const uint8_t *end, unsigned bytes_max,
                        uint64_t *ret_value)
@@ -128,7 +128,7 @@ static size_t rounded(size_t bytes)
     return (bytes + 15) & ~(size_t)15;
 }
 
-/* ---- saying where ------------------------------------------------------------------------- */
+/* ---- saying where ---- */
 
 /* Which item of a repeated field begins at @at: counted only when something is wrong. */
 static size_t item_index(const struct level *f, const ProtobufCFieldDescriptor *field,
@@ -172,7 +172,7 @@ static int has_nul(struct scan *s, const ProtobufCFieldDescriptor *field, const 
     return -EINVAL;
 }
 
-/* ---- values ------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static int scan_string(struct scan *s, const ProtobufCFieldDescriptor *field,
                        const uint8_t *field_at, struct str text)

@@ -38,7 +38,7 @@ struct health {
     struct list watchers; /* struct watch */
 };
 
-/* ---- the table ---------------------------------------------------------------------------- */
+/* ---- the table ---- */
 
 struct watch {
     struct list node; /* in health->watchers */
@@ -141,7 +141,7 @@ enum health_status health_get(const struct health *h, const struct registry *reg
     return is_liveness || h->is_ready ? HEALTH_SERVING : HEALTH_NOT_SERVING;
 }
 
-/* ---- Check -------------------------------------------------------------------------------- */
+/* ---- Check ---- */
 
 static enum health_status status_asked(const struct call *c,
                                        const Grpc__Health__V1__HealthCheckRequest *request)
@@ -159,7 +159,7 @@ static enum step check(struct call *c)
     return call_reply(c, &reply.base);
 }
 
-/* ---- List --------------------------------------------------------------------------------- */
+/* ---- List ---- */
 
 struct listing {
     Grpc__Health__V1__HealthListResponse reply;
@@ -208,7 +208,7 @@ static enum step list(struct call *c)
     return call_reply(c, &s->reply.base);
 }
 
-/* ---- Watch -------------------------------------------------------------------------------- */
+/* ---- Watch ---- */
 
 static void watch_end(void *arg)
 {
@@ -245,7 +245,7 @@ static enum step watch(struct call *c)
     return STEP_PARK;
 }
 
-/* ---- the service -------------------------------------------------------------------------- */
+/* ---- the service ---- */
 
 static const struct step_def check_steps[] = {STEP(check)};
 static const struct step_def list_steps[] = {STEP(list)};

@@ -54,7 +54,7 @@ struct reflection {
 
 const size_t reflection_bytes = sizeof(struct reflection);
 
-/* ---- the kinds of answer ------------------------------------------------------------------ */
+/* ---- the kinds of answer ---- */
 
 static void answer_error(struct reflection *r, enum status_code code, const char *what,
                          struct str name)
@@ -175,7 +175,7 @@ static void answer_services(struct reflection *r, const struct registry *registr
     r->response.list_services_response = list;
 }
 
-/* ---- one question ------------------------------------------------------------------------- */
+/* ---- one question ---- */
 
 /* The question goes back as it came, but as v1 and without what we do not know: that could be
  * large. */
@@ -225,7 +225,7 @@ int reflection_answer(struct reflection *r, const struct registry *registry,
     return 0;
 }
 
-/* ---- the stream --------------------------------------------------------------------------- */
+/* ---- the stream ---- */
 
 static enum step answer(struct call *c)
 {

@@ -60,7 +60,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct building *b, cons
     return -EINVAL;
 }
 
-/* ---- look-up ------------------------------------------------------------------------------ */
+/* ---- look-up ---- */
 
 static struct str service_of(const struct rpc_method *m)
 {
@@ -133,7 +133,7 @@ struct registry *registry_free(struct registry *r)
     return NULL;
 }
 
-/* ---- one method --------------------------------------------------------------------------- */
+/* ---- one method ---- */
 
 static const struct rpc_handler *handler_of(const struct rpc_service *service, const char *method)
 {
@@ -274,7 +274,7 @@ static int add_method(struct building *b, const struct rpc_service *service,
     return rc;
 }
 
-/* ---- all of them -------------------------------------------------------------------------- */
+/* ---- all of them ---- */
 
 static int add_service(struct building *b, const struct rpc_service *service)
 {

@@ -26,7 +26,7 @@ void violations_add(struct violations *v, const char *field, const char *descrip
         v->items[v->count++] = (struct violation){.field = field, .description = description};
 }
 
-/* ---- saying what is wrong ----------------------------------------------------------------- */
+/* ---- saying what is wrong ---- */
 
 static size_t path_write(const struct place *place, char *text, size_t bytes)
 {
@@ -66,7 +66,7 @@ static void report_number(struct applying *a, const struct place *place, const c
     report(a, place, copy ? copy : instead);
 }
 
-/* ---- values ------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static void check_length(struct applying *a, const struct field_rules *r, const struct place *place,
                          size_t length, const char *unit)
@@ -213,7 +213,7 @@ static bool is_unset(const ProtobufCFieldDescriptor *field, const void *p)
     }
 }
 
-/* ---- fields and messages ------------------------------------------------------------------ */
+/* ---- fields and messages ---- */
 
 static void check_repeated(struct applying *a, const struct field_rules *r, const uint8_t *message,
                            const struct place *up)

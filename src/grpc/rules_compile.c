@@ -14,7 +14,7 @@
 #include "grpc/options.h"
 #include "grpc/rules.h"
 
-/* ---- types that carry their own rule ------------------------------------------------------ */
+/* ---- types that carry their own rule ---- */
 
 static const char *check_date(const ProtobufCMessage *message)
 {
@@ -58,7 +58,7 @@ static const struct known_type {
     {&google__type__money__descriptor, check_money},
 };
 
-/* ---- compiling ---------------------------------------------------------------------------- */
+/* ---- compiling ---- */
 
 struct compiling {
     struct descriptors *d;

@@ -205,7 +205,7 @@ const char *rules_format(unsigned format, struct str s)
     }
 }
 
-/* ---- resource names ----------------------------------------------------------------------- */
+/* ---- resource names ---- */
 
 static bool is_user(struct str s)
 {

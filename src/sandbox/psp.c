@@ -41,7 +41,8 @@ static void serve(struct psp *psp, struct server *server, int signal_fd)
             {.fd = signal_fd, .events = CURL_WAIT_POLLIN},
         };
         int64_t before_ms = now_ms();
-        webhooks_wait(psp->webhooks, fds, 2, before_ms, sandbox_server_timeout_ms(server, before_ms));
+        webhooks_wait(psp->webhooks, fds, 2, before_ms,
+                      sandbox_server_timeout_ms(server, before_ms));
         struct signalfd_siginfo info;
         if (read(signal_fd, &info, sizeof(info)) == sizeof(info))
             return;

@@ -1,4 +1,5 @@
-/* The services of this program and which of them are chosen with --services. main, the worker and `describe` ask here. */
+/* The services of this program and which of them are chosen with --services. main, the worker and
+ * `describe` ask here. */
 #pragma once
 
 #include "grpc/grpc.h"

@@ -10,10 +10,10 @@
 #include "base/uuid.h"
 #include "grpc/grpc.h"
 
-struct work;      /* io/work.h: helper threads */
-struct reference; /* services/reference.h: airports, airlines, fares, taxes of this process */
-struct tokens;    /* services/auth/token.h: signing keys, verified-token cache, revocations */
-struct provider;  /* services/shared/provider.h */
+struct work;            /* io/work.h: helper threads */
+struct reference;       /* services/reference.h: airports, airlines, fares, taxes of this process */
+struct tokens;          /* services/auth/token.h: signing keys, verified-token cache, revocations */
+struct provider;        /* services/shared/provider.h */
 struct revocation_poll; /* services/auth/revocations.c */
 
 /* Keys derived (HKDF-SHA256) from the one secret file that all servers of an installation share. */
@@ -32,9 +32,9 @@ int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *erro
 int app_secret_make(const char *secret_file, char *error, size_t error_bytes);
 
 struct app_limits {
-    uint32_t hold_seconds;             /* lease on an unpaid booking's seats */
-    uint32_t offer_seconds;            /* life of an offer */
-    uint32_t pin_seconds;              /* hold is safe from expiry while money is in flight */
+    uint32_t hold_seconds;  /* lease on an unpaid booking's seats */
+    uint32_t offer_seconds; /* life of an offer */
+    uint32_t pin_seconds;   /* hold is safe from expiry while money is in flight */
     uint32_t access_token_seconds;
     uint32_t refresh_token_idle_seconds;
     uint32_t session_seconds;          /* absolute */
@@ -44,7 +44,8 @@ struct app_limits {
     uint32_t pay_attempts_card_max;    /* per card fingerprint and hour */
     uint32_t pay_attempts_booking_max; /* per booking, ever */
     uint32_t provider_timeout_ms;
-    uint32_t provider_visibility_seconds; /* a payment the provider does not find after so long never reached it */
+    uint32_t provider_visibility_seconds; /* a payment the provider does not find after so long
+                                             never reached it */
     uint32_t cancellation_quote_seconds;
     uint32_t argon2_kib;
     uint32_t argon2_passes;

@@ -1,5 +1,6 @@
-/* The admin port on libmicrohttpd with an external event loop: its epoll descriptor is one more watcher of ours.
- * Every answer is made from shared memory or files; nothing here waits for a worker. */
+/* The admin port on libmicrohttpd with an external event loop: its epoll descriptor is one more
+ * watcher of ours. Every answer is made from shared memory or files; nothing here waits for a
+ * worker. */
 #include "supervisor/admin.h"
 
 #include <errno.h>
@@ -35,15 +36,18 @@ static void answer_metrics(struct admin *a, struct answer *out)
 {
     out->type = "text/plain; version=0.0.4; charset=utf-8";
     obs_render_prometheus(a->context->region, &out->body);
-    buf_printf(&out->body, "# HELP faregate_process_restarts_total Times the supervisor started this process again.\n"
-                           "# TYPE faregate_process_restarts_total counter\n");
+    buf_printf(
+        &out->body,
+        "# HELP faregate_process_restarts_total Times the supervisor started this process again.\n"
+        "# TYPE faregate_process_restarts_total counter\n");
     for (unsigned i = 0; i <= WORKERS_MAX; i++) {
         struct process_slot *slot = &a->context->shared->slots[i];
         if (i < a->context->worker_count)
             buf_printf(&out->body, "faregate_process_restarts_total{process=\"worker-%u\"} %u\n", i,
                        atomic_load(&slot->restarts));
         else if (i == SLOT_JOBS)
-            buf_printf(&out->body, "faregate_process_restarts_total{process=\"jobs\"} %u\n", atomic_load(&slot->restarts));
+            buf_printf(&out->body, "faregate_process_restarts_total{process=\"jobs\"} %u\n",
+                       atomic_load(&slot->restarts));
     }
 }
 
@@ -68,8 +72,9 @@ static void answer_ready(struct admin *a, bool verbose, struct answer *out)
         struct process_slot *slot = &a->context->shared->slots[i];
         if (i >= a->context->worker_count && i != SLOT_JOBS)
             continue;
-        buf_printf(&out->body, "%s %u: pid %d, %s, database %s, restarts %u\n", i == SLOT_JOBS ? "jobs" : "worker", i,
-                   atomic_load(&slot->pid), state_name(atomic_load(&slot->state)),
+        buf_printf(&out->body, "%s %u: pid %d, %s, database %s, restarts %u\n",
+                   i == SLOT_JOBS ? "jobs" : "worker", i, atomic_load(&slot->pid),
+                   state_name(atomic_load(&slot->state)),
                    atomic_load(&slot->database_up) ? "up" : "down", atomic_load(&slot->restarts));
     }
 }
@@ -101,8 +106,9 @@ static void route(struct admin *a, struct MHD_Connection *c, const char *url, st
     }
 }
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
-                                  const char *version, const char *upload, size_t *upload_bytes, void **state)
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_bytes, void **state)
 {
     (void)version;
     (void)upload;
@@ -119,8 +125,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
         out.status = MHD_HTTP_METHOD_NOT_ALLOWED;
         buf_printf(&out.body, "GET only\n");
     }
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(buf_len(&out.body), out.body.p + out.body.start, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *r = MHD_create_response_from_buffer(
+        buf_len(&out.body), out.body.p + out.body.start, MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, out.type);
     MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     enum MHD_Result result = MHD_queue_response(c, out.status, r);
@@ -154,8 +160,8 @@ static void on_timeout(struct ev_loop *ev, ev_timer *w, int events)
     turn(w->data);
 }
 
-int admin_new(struct admin **ret_admin, struct loop *loop, const struct supervisor_context *context, const char *address,
-              char *error, size_t error_bytes)
+int admin_new(struct admin **ret_admin, struct loop *loop, const struct supervisor_context *context,
+              const char *address, char *error, size_t error_bytes)
 {
     int fd;
     int r = listen_open(address, ADMIN_CONNECTIONS_MAX, &fd, error, error_bytes);
@@ -165,16 +171,18 @@ int admin_new(struct admin **ret_admin, struct loop *loop, const struct supervis
     CHECK(a);
     a->loop = loop;
     a->context = context;
-    a->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, a, MHD_OPTION_LISTEN_SOCKET, fd,
-                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS_MAX,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S, MHD_OPTION_END);
+    a->daemon =
+        MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, a, MHD_OPTION_LISTEN_SOCKET, fd,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS_MAX,
+                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S, MHD_OPTION_END);
     if (!a->daemon) {
         snprintf(error, error_bytes, "the admin port %s cannot be served", address);
         close(fd);
         free(a);
         return -EIO;
     }
-    ev_io_init(&a->readable, on_readable, MHD_get_daemon_info(a->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
+    ev_io_init(&a->readable, on_readable,
+               MHD_get_daemon_info(a->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
     ev_timer_init(&a->timeout, on_timeout, 0., 0.);
     a->readable.data = a->timeout.data = a;
     ev_io_start(loop->ev, &a->readable);

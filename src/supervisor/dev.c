@@ -1,6 +1,7 @@
-/* One machine, one command: makes what is missing in the data directory, starts the private PostgreSQL and the payment
- * simulator beside us, and runs the supervisor on top. A second start finds everything and only starts it.
- * What must stay true: whatever ends us, neither PostgreSQL nor the simulator is left behind. */
+/* One machine, one command: makes what is missing in the data directory, starts the private
+ * PostgreSQL and the payment simulator beside us, and runs the supervisor on top. A second start
+ * finds everything and only starts it. What must stay true: whatever ends us, neither PostgreSQL
+ * nor the simulator is left behind. */
 #include "supervisor/dev.h"
 
 #include <errno.h>
@@ -29,7 +30,8 @@
 
 struct dev {
     struct config config; /* what the supervisor runs with */
-    char keys[PATH_MAX], secret[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX], psp_key[PATH_MAX], log[PATH_MAX];
+    char keys[PATH_MAX], secret[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX], psp_key[PATH_MAX],
+        log[PATH_MAX];
     char staff_password[PATH_MAX], journal[PATH_MAX];
     char listen[64], listen_tls[64], admin[64], provider_url[64];
     struct cluster *cluster;
@@ -81,8 +83,10 @@ static int make_files(struct dev *d, const char *data)
     snprintf(d->journal, sizeof d->journal, "%s/psp-journal", data);
     snprintf(d->log, sizeof d->log, "%s/faregate.log", data);
     mkdir(d->keys, 0700);
-    if (tokens_make_key(d->keys, error, sizeof error) < 0 || app_secret_make(d->secret, error, sizeof error) < 0 ||
-        (stat(d->certificate, &st) < 0 && tls_make_self_signed(d->certificate, d->key, error, sizeof error) < 0)) {
+    if (tokens_make_key(d->keys, error, sizeof error) < 0 ||
+        app_secret_make(d->secret, error, sizeof error) < 0 ||
+        (stat(d->certificate, &st) < 0 &&
+         tls_make_self_signed(d->certificate, d->key, error, sizeof error) < 0)) {
         fprintf(stderr, "faregate dev: %s\n", error);
         return -EIO;
     }
@@ -110,7 +114,8 @@ static int start_database(struct dev *d, const struct config *c)
     return r;
 }
 
-/* A member of staff, so that refunds can be tried: finance@faregate.example, password in a file of the data directory. */
+/* A member of staff, so that refunds can be tried: finance@faregate.example, password in a file of
+ * the data directory. */
 static int make_staff(struct dev *d)
 {
     char password[128], error[256];
@@ -118,8 +123,8 @@ static int make_staff(struct dev *d)
     bool fresh = stat(d->staff_password, &st) < 0;
     int r = make_random_line(d->staff_password, "", password, sizeof password);
     if (r == 0 && fresh)
-        r = auth_make_user(cluster_conninfo(d->cluster), STAFF_EMAIL, password, "traveller,finance,support",
-                           &d->config.app, error, sizeof error);
+        r = auth_make_user(cluster_conninfo(d->cluster), STAFF_EMAIL, password,
+                           "traveller,finance,support", &d->config.app, error, sizeof error);
     explicit_bzero(password, sizeof password);
     if (r < 0 && r != -EEXIST)
         fprintf(stderr, "faregate dev: %s\n", error);

@@ -1,5 +1,5 @@
-/* `faregate dev`: everything on one machine. A private PostgreSQL, schema, data, payment simulator, keys, a certificate,
- * and the supervisor on top. main calls it. */
+/* `faregate dev`: everything on one machine. A private PostgreSQL, schema, data, payment simulator,
+ * keys, a certificate, and the supervisor on top. main calls it. */
 #pragma once
 
 #include "config.h"

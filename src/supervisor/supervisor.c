@@ -1,5 +1,6 @@
-/* Forks, watches, restarts, drains. The children inherit listeners, shared memory and nothing else that matters.
- * Entry: supervisor_run, from main and dev. What must stay true: a child's death costs only that child. */
+/* Forks, watches, restarts, drains. The children inherit listeners, shared memory and nothing else
+ * that matters. Entry: supervisor_run, from main and dev. What must stay true: a child's death
+ * costs only that child. */
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
@@ -40,7 +41,8 @@ struct supervisor {
     struct admin *admin;
     struct child children[WORKERS_MAX + 1];
     unsigned child_count;
-    ev_io signals; /* a signalfd: libev allows a signal to one loop of a process, and the workers want SIGTERM in theirs */
+    ev_io signals; /* a signalfd: libev allows a signal to one loop of a process, and the workers
+                      want SIGTERM in theirs */
     ev_timer poll, kill_timer;
     void (*on_ready)(void *ctx);
     void *ready_ctx;
@@ -56,7 +58,8 @@ static unsigned cpus_allowed(void)
     cpu_set_t set;
     CPU_ZERO(&set);
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    /* A cgroup may grant less time than it shows processors (cgroup v2 cpu.max: quota and period). */
+    /* A cgroup may grant less time than it shows processors (cgroup v2 cpu.max: quota and period).
+     */
     FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
     long quota, period;
     if (f && fscanf(f, "%ld %ld", &quota, &period) == 2 && period > 0 && quota / period < n)
@@ -104,7 +107,8 @@ static int by_number(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-/* A child keeps the listeners and the log; the rest (admin port, epoll, locks) is its parent's business. */
+/* A child keeps the listeners and the log; the rest (admin port, epoll, locks) is its parent's
+ * business. */
 static void close_inherited(const struct supervisor_context *ctx)
 {
     int keep[LISTENERS_MAX + 2];
@@ -231,20 +235,25 @@ static void child_died(struct supervisor *s, struct child *child, int status)
     }
     const char *kind = child->slot == SLOT_JOBS ? "jobs" : "worker";
     if (WIFSIGNALED(status))
-        fprintf(stderr, "faregate: %s %u was ended by signal %d; starting another\n", kind, child->slot, WTERMSIG(status));
+        fprintf(stderr, "faregate: %s %u was ended by signal %d; starting another\n", kind,
+                child->slot, WTERMSIG(status));
     else
-        fprintf(stderr, "faregate: %s %u ended with status %d; starting another\n", kind, child->slot, WEXITSTATUS(status));
+        fprintf(stderr, "faregate: %s %u ended with status %d; starting another\n", kind,
+                child->slot, WEXITSTATUS(status));
     atomic_fetch_add(&slot->restarts, 1);
     bool quick = clock_mono_ns(&clock_system) - child->started_ns < QUICK_DEATH_NS;
     uint32_t max_ms = s->context.config->restart_delay_max_ms;
-    child->delay_ms = !quick ? RESTART_DELAY_MIN_MS : child->delay_ms * 2 > max_ms ? max_ms : child->delay_ms * 2;
+    child->delay_ms = !quick                         ? RESTART_DELAY_MIN_MS
+                      : child->delay_ms * 2 > max_ms ? max_ms
+                                                     : child->delay_ms * 2;
     ev_timer_set(&child->restart, child->delay_ms / 1e3, 0.);
     ev_timer_start(s->loop.ev, &child->restart);
 }
 
 static void reap(struct supervisor *s)
 {
-    for (unsigned i = 0; i < s->child_count; i++) { /* only our own: others may have children here too */
+    for (unsigned i = 0; i < s->child_count;
+         i++) { /* only our own: others may have children here too */
         struct child *child = &s->children[i];
         int status;
         if (child->pid > 0 && waitpid(child->pid, &status, WNOHANG) == child->pid)
@@ -315,19 +324,22 @@ static int prepare(struct supervisor *s, const struct config *config)
     ctx->config = config;
     ctx->log_fd = open_log(config->log);
     ctx->worker_count = !serves ? 0 : config->workers ? config->workers : cpus_allowed();
-    ctx->shared = mmap(NULL, sizeof *ctx->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ctx->shared =
+        mmap(NULL, sizeof *ctx->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ctx->shared != MAP_FAILED);
     CHECK(obs_region_new(&ctx->region) == 0);
     if (ctx->log_fd < 0 && strcmp(config->log, "none") != 0) {
         fprintf(stderr, "faregate: cannot write the log %s: %s\n", config->log, strerror(errno));
         return -EINVAL;
     }
-    if (serves && (open_listeners(ctx, config->listen, false) < 0 || open_listeners(ctx, config->listen_tls, true) < 0))
+    if (serves && (open_listeners(ctx, config->listen, false) < 0 ||
+                   open_listeners(ctx, config->listen_tls, true) < 0))
         return -EINVAL;
     if (loop_init(&s->loop, &clock_system) < 0)
         return -ENOMEM;
     char error[256];
-    if (config->admin[0] && admin_new(&s->admin, &s->loop, ctx, config->admin, error, sizeof error) < 0) {
+    if (config->admin[0] &&
+        admin_new(&s->admin, &s->loop, ctx, config->admin, error, sizeof error) < 0) {
         fprintf(stderr, "faregate: %s\n", error);
         return -EINVAL;
     }

@@ -1,6 +1,6 @@
-/* The parent process: opens the listeners, forks the workers and the jobs process, restarts the fallen, answers the admin
- * port for all of them, drains on SIGTERM. main calls supervisor_run once.
- * What must stay true: it runs no request; whatever a worker does, the supervisor lives. */
+/* The parent process: opens the listeners, forks the workers and the jobs process, restarts the
+ * fallen, answers the admin port for all of them, drains on SIGTERM. main calls supervisor_run
+ * once. What must stay true: it runs no request; whatever a worker does, the supervisor lives. */
 #pragma once
 
 #include <stdatomic.h>
@@ -50,8 +50,10 @@ struct supervisor_context {
     int log_fd;
 };
 
-/* Exit status of a child that must not be started again: its start-up found what no restart can mend. */
+/* Exit status of a child that must not be started again: its start-up found what no restart can
+ * mend. */
 #define EXIT_FATAL 3
 
-/* Runs until SIGTERM or SIGINT. @on_ready is called once, when every worker serves. Returns the exit status. */
+/* Runs until SIGTERM or SIGINT. @on_ready is called once, when every worker serves. Returns the
+ * exit status. */
 int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), void *ctx);

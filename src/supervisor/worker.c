@@ -1,5 +1,6 @@
-/* Builds one worker bottom-up (loop, database, application, calls, streams, sockets), runs it, drains it on SIGTERM.
- * The supervisor calls worker_run in the child. What must stay true: it serves only with reference data loaded. */
+/* Builds one worker bottom-up (loop, database, application, calls, streams, sockets), runs it,
+ * drains it on SIGTERM. The supervisor calls worker_run in the child. What must stay true: it
+ * serves only with reference data loaded. */
 #include "supervisor/worker.h"
 
 #include <errno.h>
@@ -10,9 +11,9 @@
 
 #include "base/check.h"
 #include "db/db.h"
+#include "gen/sql/registry.h"
 #include "grpc/grpc.h"
 #include "grpc/health.h"
-#include "gen/sql/registry.h"
 #include "h2/h2.h"
 #include "io/tls.h"
 #include "io/work.h"
@@ -21,8 +22,8 @@
 #include "services/app.h"
 #include "services/auth/auth.h"
 #include "services/auth/token.h"
-#include "services/shared/provider.h"
 #include "services/reference.h"
+#include "services/shared/provider.h"
 
 #define HASH_THREADS 2
 #define HASH_QUEUE_MAX 64
@@ -58,7 +59,7 @@ static int refuse(const char *error)
     return -EINVAL;
 }
 
-/* ---- start ---------------------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static void serve(struct worker *w)
 {
@@ -67,7 +68,8 @@ static void serve(struct worker *w)
     if (is_jobs)
         w->jobs = jobs_start(w->server, &w->app);
     for (unsigned i = 0; !is_jobs && i < ctx->listener_count; i++)
-        CHECK(h2_server_listen(w->h2, ctx->listeners[i].fd, ctx->listeners[i].tls ? w->tls : NULL) == 0);
+        CHECK(h2_server_listen(w->h2, ctx->listeners[i].fd,
+                               ctx->listeners[i].tls ? w->tls : NULL) == 0);
     atomic_store(&w->slot->state, PROCESS_READY);
 }
 
@@ -125,8 +127,8 @@ static int build_app(struct worker *w)
     w->app = (struct app){.clock = &clock_system, .loop = &w->loop, .limits = c->app};
     if (app_keys_load(&w->app.keys, c->secret, error, sizeof error) < 0 ||
         tokens_new(&w->app.tokens, c->keys, c->app.access_token_seconds, error, sizeof error) < 0 ||
-        provider_new(&w->app.provider, &w->loop, c->provider, c->provider_url, c->provider_key, &c->app, error,
-                     sizeof error) < 0)
+        provider_new(&w->app.provider, &w->loop, c->provider, c->provider_url, c->provider_key,
+                     &c->app, error, sizeof error) < 0)
         return refuse(error);
     CHECK(work_new(&w->app.work, &w->loop, HASH_THREADS, HASH_QUEUE_MAX) == 0);
     return 0;
@@ -145,7 +147,8 @@ static int build_server(struct worker *w)
     const struct rpc_service *services[SERVICES_MAX + 1];
     char error[256];
     services_chosen(c->services, services);
-    if (server_new(&w->server, &w->loop, &c->server, &hooks, services, w->obs, error, sizeof error) < 0)
+    if (server_new(&w->server, &w->loop, &c->server, &hooks, services, w->obs, error,
+                   sizeof error) < 0)
         return refuse(error);
     if (w->index == SLOT_JOBS)
         return 0;
@@ -157,9 +160,10 @@ static int build_server(struct worker *w)
     return 0;
 }
 
-/* ---- stop ----------------------------------------------------------------------------------------------------- */
+/* ---- stop ---- */
 
-/* Jobs and polls that still run may end by themselves; they may also die anywhere, the next process goes on. */
+/* Jobs and polls that still run may end by themselves; they may also die anywhere, the next process
+ * goes on. */
 static void finish(struct worker *w)
 {
     if (server_calls_in_flight(w->server) > 0)
@@ -180,7 +184,8 @@ static void on_settle(struct ev_loop *ev, ev_timer *timer, int events)
     loop_stop(&w->loop);
 }
 
-/* h2 reports with its handler's context, which is the server; the worker of a process is the only one. */
+/* h2 reports with its handler's context, which is the server; the worker of a process is the only
+ * one. */
 static void on_drained(void *arg)
 {
     struct worker *w = the_worker;
@@ -227,7 +232,7 @@ static void on_term(struct ev_loop *ev, ev_signal *signal, int events)
     ev_timer_start(ev, &w->lame_duck);
 }
 
-/* ---- numbers for /metrics ------------------------------------------------------------------------------------------ */
+/* ---- numbers for /metrics ---- */
 
 struct published {
     const char *name;
@@ -243,7 +248,8 @@ static struct published published[] = {
     {"faregate_db_statements_total", "Statements sent to the database.", true, -1},
     {"faregate_db_members_total", "Requests carried by those statements.", true, -1},
     {"faregate_db_errors_total", "Statements that failed.", true, -1},
-    {"faregate_db_solo_fallbacks_total", "Batches run again one by one because a member failed.", true, -1},
+    {"faregate_db_solo_fallbacks_total", "Batches run again one by one because a member failed.",
+     true, -1},
     {"faregate_db_reconnects_total", "Connections to the database made again.", true, -1},
     {"faregate_db_queue", "Requests waiting for a lane.", false, -1},
     {"faregate_db_connections_up", "Connections to the database.", false, -1},
@@ -258,8 +264,10 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     const struct h2_stats *h2 = w->h2 ? h2_server_stats(w->h2) : &none;
     const struct db_stats *db = db_stats(w->db);
     const uint64_t values[] = {
-        h2->conns_open, h2->conns_accepted, server_calls_in_flight(w->server), db->units, db->members,
-        db->errors, db->solo_fallbacks, db->reconnects, db->queue_now, db->connections_up,
+        h2->conns_open,     h2->conns_accepted, server_calls_in_flight(w->server),
+        db->units,          db->members,        db->errors,
+        db->solo_fallbacks, db->reconnects,     db->queue_now,
+        db->connections_up,
     };
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
         obs_set(w->obs, published[i].index, values[i]);
@@ -269,14 +277,16 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
 static void start_timers(struct worker *w)
 {
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
-        published[i].index = obs_metric(w->context->region, published[i].name, published[i].help, published[i].counter);
+        published[i].index = obs_metric(w->context->region, published[i].name, published[i].help,
+                                        published[i].counter);
     ev_timer_init(&w->publish, on_publish, PUBLISH_SECONDS, PUBLISH_SECONDS);
     ev_timer_init(&w->lame_duck, on_lame_duck_end, 0., 0.);
     ev_timer_init(&w->grace, on_grace_end, 0., 0.);
     ev_timer_init(&w->settle, on_settle, SETTLE_SECONDS, SETTLE_SECONDS);
     ev_timer_init(&w->load_retry, on_load_retry, LOAD_RETRY_SECONDS, LOAD_RETRY_SECONDS);
     ev_signal_init(&w->on_term, on_term, SIGTERM);
-    w->publish.data = w->lame_duck.data = w->grace.data = w->settle.data = w->load_retry.data = w->on_term.data = w;
+    w->publish.data = w->lame_duck.data = w->grace.data = w->settle.data = w->load_retry.data =
+        w->on_term.data = w;
     ev_timer_start(w->loop.ev, &w->publish);
     ev_signal_start(w->loop.ev, &w->on_term);
 }
@@ -291,7 +301,8 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     w->slot = &context->shared->slots[slot];
     CHECK(loop_init(&w->loop, &clock_system) == 0);
     CHECK(obs_open(&w->obs, context->region, slot, context->log_fd) == 0);
-    CHECK(db_new(&w->db, &w->loop, context->config->database, &context->config->db, sql_statements, on_db_state, w) == 0);
+    CHECK(db_new(&w->db, &w->loop, context->config->database, &context->config->db, sql_statements,
+                 on_db_state, w) == 0);
     if (build_app(w) < 0 || build_server(w) < 0)
         return EXIT_FATAL;
     start_timers(w);

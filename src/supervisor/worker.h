@@ -1,5 +1,6 @@
-/* A worker: one event loop with sockets, handlers and database lanes. Also the jobs process, which has no sockets.
- * The supervisor calls it in the child after fork; it returns the child's exit status. */
+/* A worker: one event loop with sockets, handlers and database lanes. Also the jobs process, which
+ * has no sockets. The supervisor calls it in the child after fork; it returns the child's exit
+ * status. */
 #pragma once
 
 #include "supervisor/supervisor.h"

@@ -1,4 +1,5 @@
-/* BookingService: its handlers. */
+/* BookingService: its handlers, a file each. Boot pairs the table with the .proto by name and
+ * refuses what is missing. */
 #include "services/booking/internal.h"
 
 static const struct rpc_handler *const handlers[] = {

@@ -16,7 +16,8 @@ struct cancellation_view {
     bool lapsed;
 };
 
-Faregate__V1__Cancellation *cancellation_message(struct arena *arena, const struct cancellation_view *view);
+Faregate__V1__Cancellation *cancellation_message(struct arena *arena,
+                                                 const struct cancellation_view *view);
 
 /* From what the statement `cancellation` read. */
 struct cancellation_view cancellation_view_of(struct uuid booking_id, struct uuid cancellation_id,

@@ -1,6 +1,7 @@
-/* ConfirmCancellation: gives seats and money back as the quote said. One statement does all that is ours; the refund it
- * reserves is due at once, and the completer carries it to the provider and ends CANCELLING.
- * What must stay true: seats are never given back without the refund being on its way, nor the other way round. */
+/* ConfirmCancellation: gives seats and money back as the quote said. One statement does all that is
+ * ours; the refund it reserves is due at once, and the completer carries it to the provider and
+ * ends CANCELLING. What must stay true: seats are never given back without the refund being on its
+ * way, nor the other way round. */
 #include "services/booking/cancellation.h"
 #include "services/shared/idempotency.h"
 #include "services/shared/names.h"
@@ -19,8 +20,8 @@ static enum step cancel(struct call *c)
     const struct app *app = app_of(c);
     if (!name_take(c, "name", req->name, "bookings/{uuid}/cancellations/{uuid}", s->ids))
         return STEP_DONE;
-    booking_cancel(c, &s->cancel, c->principal.user_id, c->request_id, idempotency_fingerprint(c), s->ids[0], s->ids[1],
-                   uuid_v7(app->clock), uuid_v7(app->clock));
+    booking_cancel(c, &s->cancel, c->principal.user_id, c->request_id, idempotency_fingerprint(c),
+                   s->ids[0], s->ids[1], uuid_v7(app->clock), uuid_v7(app->clock));
     return STEP_NEXT;
 }
 

@@ -1,6 +1,7 @@
-/* CreateCancellation: a quote of what giving the booking back would return, by the fare's conditions.
- * It changes nothing but the quotes before it, which it supersedes. ConfirmCancellation acts on it.
- * What must stay true: refund and penalty of a quote add up to the money that is there. */
+/* CreateCancellation: a quote of what giving the booking back would return, by the fare's
+ * conditions. It changes nothing but the quotes before it, which it supersedes. ConfirmCancellation
+ * acts on it. What must stay true: refund and penalty of a quote add up to the money that is there.
+ */
 #include "services/booking/cancellation.h"
 #include "services/shared/idempotency.h"
 #include "services/shared/names.h"
@@ -49,13 +50,14 @@ static enum step quote(struct call *c)
         return call_fail(c, REASON_INTERNAL_ERROR);
     int64_t there = s->booking.captured_minor - s->booking.refunded_minor;
     if (there > 0)
-        offer_refund(app, offer, there, s->booking.create_time / 1000000, call_wall_ns(c) / NS_PER_S, &s->refund_minor,
-                     &s->penalty_minor);
+        offer_refund(app, offer, there, s->booking.create_time / 1000000,
+                     call_wall_ns(c) / NS_PER_S, &s->refund_minor, &s->penalty_minor);
     int32_t count;
     s->cancellation_id = uuid_v7(app->clock);
-    booking_quote(c, &s->quote, c->principal.user_id, c->request_id, idempotency_fingerprint(c), s->booking_id,
-                  s->cancellation_id, s->booking.event_count, s->refund_minor, s->penalty_minor,
-                  (int32_t)app->limits.cancellation_quote_seconds, etag_count(req->etag, &count));
+    booking_quote(c, &s->quote, c->principal.user_id, c->request_id, idempotency_fingerprint(c),
+                  s->booking_id, s->cancellation_id, s->booking.event_count, s->refund_minor,
+                  s->penalty_minor, (int32_t)app->limits.cancellation_quote_seconds,
+                  etag_count(req->etag, &count));
     return STEP_NEXT;
 }
 
@@ -92,7 +94,8 @@ static enum step answer_again(struct call *c)
     struct quote *s = c->state;
     if (!s->again.found)
         return call_fail(c, REASON_NOT_FOUND);
-    struct cancellation_view view = cancellation_view_of(s->booking_id, s->earlier.row.resource, &s->again);
+    struct cancellation_view view =
+        cancellation_view_of(s->booking_id, s->earlier.row.resource, &s->again);
     view.state = STR("QUOTED");
     view.lapsed = false;
     view.refund_id = (struct uuid){{0}};
@@ -100,7 +103,10 @@ static enum step answer_again(struct call *c)
 }
 
 static const struct step_def steps[] = {
-    STEP(read_booking), STEP(quote), STEP(answer), STEP(answer_again),
+    STEP(read_booking),
+    STEP(quote),
+    STEP(answer),
+    STEP(answer_again),
 };
 
 const struct rpc_handler booking_create_cancellation = {

@@ -10,13 +10,16 @@ static bool refuse(struct call *c, enum reason reason, size_t i, const char *fie
     return false;
 }
 
-static bool check_age(struct call *c, const Faregate__V1__Passenger *p, size_t i, int32_t today, int32_t last_day)
+static bool check_age(struct call *c, const Faregate__V1__Passenger *p, size_t i, int32_t today,
+                      int32_t last_day)
 {
     int32_t birth;
-    if (!p->birth_date || !date_days(p->birth_date->year, p->birth_date->month, p->birth_date->day, &birth))
+    if (!p->birth_date ||
+        !date_days(p->birth_date->year, p->birth_date->month, p->birth_date->day, &birth))
         return refuse(c, REASON_FIELD_INVALID, i, "birth_date", "is no date");
     if (birth > today || age_on(birth, today) > 125)
-        return refuse(c, REASON_FIELD_INVALID, i, "birth_date", "is not the birth date of a living person");
+        return refuse(c, REASON_FIELD_INVALID, i, "birth_date",
+                      "is not the birth date of a living person");
     if (!passenger_type_fits((enum passenger_type)p->type, birth, last_day))
         return refuse(c, REASON_PASSENGER_MISMATCH, i, "birth_date",
                       "does not fit the passenger's type on the day of the last departure");
@@ -24,18 +27,22 @@ static bool check_age(struct call *c, const Faregate__V1__Passenger *p, size_t i
 }
 
 /* One lap infant to an adult, and to an adult who is there. */
-static bool check_lap(struct call *c, const Faregate__V1__CreateBookingRequest *req, size_t i, uint32_t *taken)
+static bool check_lap(struct call *c, const Faregate__V1__CreateBookingRequest *req, size_t i,
+                      uint32_t *taken)
 {
     int32_t adult = req->passengers[i]->adult_index;
-    if ((size_t)adult >= req->n_passengers || req->passengers[adult]->type != FAREGATE__V1__PASSENGER_TYPE__ADULT)
-        return refuse(c, REASON_PASSENGER_MISMATCH, i, "adult_index", "is not an adult of this booking");
+    if ((size_t)adult >= req->n_passengers ||
+        req->passengers[adult]->type != FAREGATE__V1__PASSENGER_TYPE__ADULT)
+        return refuse(c, REASON_PASSENGER_MISMATCH, i, "adult_index",
+                      "is not an adult of this booking");
     if (*taken & (1u << adult))
         return refuse(c, REASON_PASSENGER_MISMATCH, i, "adult_index", "already holds an infant");
     *taken |= 1u << adult;
     return true;
 }
 
-bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingRequest *req, const struct offer *offer)
+bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingRequest *req,
+                              const struct offer *offer)
 {
     const struct offer_segment *last = &offer->segments[offer->segment_count - 1];
     int32_t last_day = (int32_t)((last->departure_s + last->departure_offset_min * 60) / 86400);
@@ -52,10 +59,11 @@ bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingR
     }
     if (req->passengers[0]->email[0] == '\0')
         return refuse(c, REASON_FIELD_INVALID, 0, "email", "is needed for the first passenger");
-    if (counts[1] != offer->adults || counts[2] != offer->children || counts[3] != offer->lap_infants ||
-        counts[4] != offer->seat_infants) {
+    if (counts[1] != offer->adults || counts[2] != offer->children ||
+        counts[3] != offer->lap_infants || counts[4] != offer->seat_infants) {
         call_fail_field(c, REASON_PASSENGER_MISMATCH, "passengers",
-                        "must be %u adults, %u children, %u infants on a lap and %u in a seat, as the offer is priced",
+                        "must be %u adults, %u children, %u infants on a lap and %u in a seat, as "
+                        "the offer is priced",
                         offer->adults, offer->children, offer->lap_infants, offer->seat_infants);
         return false;
     }

@@ -1,5 +1,5 @@
-/* The seats of a request against the aircraft. CreateBooking calls it; who gets a seat is decided by the database.
- * What must stay true: every refusal names the field. */
+/* The seats of a request against the aircraft. CreateBooking calls it; who gets a seat is decided
+ * by the database. What must stay true: every refusal names the field. */
 #include "services/booking/internal.h"
 #include "services/reference.h"
 
@@ -8,7 +8,8 @@ static bool cabin_has_seat(const struct reference_cabin *cabin, const char *seat
 {
     size_t digits = strspn(seat, "0123456789");
     int64_t row;
-    return cabin->exists && seat[digits] && strchr(cabin->columns, seat[digits]) && seat[digits] != '-' &&
+    return cabin->exists && seat[digits] && strchr(cabin->columns, seat[digits]) &&
+           seat[digits] != '-' &&
            str_int64((struct str){seat, digits}, cabin->first_row, cabin->last_row, &row) == 0;
 }
 
@@ -31,13 +32,17 @@ static bool is_repeated(const Faregate__V1__CreateBookingRequest *req, size_t i)
     return false;
 }
 
-bool booking_check_seats(struct call *c, const Faregate__V1__CreateBookingRequest *req, const struct offer *offer)
+bool booking_check_seats(struct call *c, const Faregate__V1__CreateBookingRequest *req,
+                         const struct offer *offer)
 {
     for (size_t i = 0; i < req->n_seat_selections; i++) {
         const Faregate__V1__SeatSelection *sel = req->seat_selections[i];
-        if (sel->segment_index >= offer->segment_count || (size_t)sel->passenger_index >= req->n_passengers)
-            return refuse(c, REASON_FIELD_INVALID, i, "names no passenger or no segment of the offer");
-        if (req->passengers[sel->passenger_index]->type == FAREGATE__V1__PASSENGER_TYPE__INFANT_ON_LAP)
+        if (sel->segment_index >= offer->segment_count ||
+            (size_t)sel->passenger_index >= req->n_passengers)
+            return refuse(c, REASON_FIELD_INVALID, i,
+                          "names no passenger or no segment of the offer");
+        if (req->passengers[sel->passenger_index]->type ==
+            FAREGATE__V1__PASSENGER_TYPE__INFANT_ON_LAP)
             return refuse(c, REASON_FIELD_INVALID, i, "gives a seat to an infant on a lap");
         if (is_repeated(req, i))
             return refuse(c, REASON_FIELD_INVALID, i, "repeats a passenger or a seat");

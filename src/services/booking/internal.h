@@ -6,7 +6,9 @@
 #include "services/app.h"
 #include "services/shared/offer.h"
 
-#define BOOKING_ID_MAX ((struct uuid){.b = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}})
+#define BOOKING_ID_MAX                                                                             \
+    ((struct uuid){                                                                                \
+        .b = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}})
 
 extern const struct rpc_handler booking_create_booking;
 extern const struct rpc_handler booking_get_booking;
@@ -24,7 +26,7 @@ struct booking_view {
     struct str state;
     struct str state_reason;
     struct str currency;
-    struct str snapshot;   /* packed fragments of faregate.v1.Booking */
+    struct str snapshot; /* packed fragments of faregate.v1.Booking */
     struct str passengers;
     int64_t total_minor;
     int64_t authorised_minor;
@@ -38,27 +40,40 @@ struct booking_view {
 };
 
 /* The columns of `get` and `list` have the same names. */
-#define BOOKING_VIEW_OF(row) \
-    ((struct booking_view){ \
-        .booking_id = (row)->booking_id, .user_id = (row)->user_id, \
-        .intent_id = (row)->has_intent_id ? (row)->intent_id : (struct uuid){0}, .locator = (row)->locator, \
-        .state = (row)->state, .state_reason = (row)->has_state_reason ? (row)->state_reason : STR(""), \
-        .currency = (row)->currency, .snapshot = (row)->snapshot, .passengers = (row)->passengers, \
-        .total_minor = (row)->total_minor, .authorised_minor = (row)->authorised_minor, \
-        .captured_minor = (row)->captured_minor, .refunded_minor = (row)->refunded_minor, \
-        .create_us = (row)->create_time, .update_us = (row)->update_time, .due_us = (row)->due_time, \
-        .event_count = (row)->event_count, .lapsed = (row)->lapsed, \
+#define BOOKING_VIEW_OF(row)                                                                       \
+    ((struct booking_view){                                                                        \
+        .booking_id = (row)->booking_id,                                                           \
+        .user_id = (row)->user_id,                                                                 \
+        .intent_id = (row)->has_intent_id ? (row)->intent_id : (struct uuid){0},                   \
+        .locator = (row)->locator,                                                                 \
+        .state = (row)->state,                                                                     \
+        .state_reason = (row)->has_state_reason ? (row)->state_reason : STR(""),                   \
+        .currency = (row)->currency,                                                               \
+        .snapshot = (row)->snapshot,                                                               \
+        .passengers = (row)->passengers,                                                           \
+        .total_minor = (row)->total_minor,                                                         \
+        .authorised_minor = (row)->authorised_minor,                                               \
+        .captured_minor = (row)->captured_minor,                                                   \
+        .refunded_minor = (row)->refunded_minor,                                                   \
+        .create_us = (row)->create_time,                                                           \
+        .update_us = (row)->update_time,                                                           \
+        .due_us = (row)->due_time,                                                                 \
+        .event_count = (row)->event_count,                                                         \
+        .lapsed = (row)->lapsed,                                                                   \
     })
 
 /* The part of the message that changes; the caller may add tickets and seats. */
 Faregate__V1__Booking *booking_changing(struct arena *arena, const struct booking_view *view);
 
-/* The serialized message: the fragments and @changing one after the other, which protobuf merges. */
-struct str booking_bytes(struct call *c, const struct booking_view *view, const Faregate__V1__Booking *changing);
+/* The serialized message: the fragments and @changing one after the other, which protobuf merges.
+ */
+struct str booking_bytes(struct call *c, const struct booking_view *view,
+                         const Faregate__V1__Booking *changing);
 
 Faregate__V1__Booking__State booking_state_of(struct str state);
 
-/* get_booking.c: a booking with everything that belongs to it. Start, and answer in the next step. */
+/* get_booking.c: a booking with everything that belongs to it. Start, and answer in the next step.
+ */
 struct booking_read {
     struct uuid booking_id;
     struct booking_get_row row;
@@ -69,10 +84,13 @@ void booking_read_start(struct call *c, struct booking_read *r);
 enum step booking_read_answer(struct call *c, const struct booking_read *r);
 
 /* create_passengers.c: the request's passengers against the offer. False: the call has failed. */
-bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingRequest *req, const struct offer *offer);
+bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingRequest *req,
+                              const struct offer *offer);
 
-/* create_seats.c: the seats asked for exist, once each, and for somebody who sits. False: the call has failed. */
-bool booking_check_seats(struct call *c, const Faregate__V1__CreateBookingRequest *req, const struct offer *offer);
+/* create_seats.c: the seats asked for exist, once each, and for somebody who sits. False: the call
+ * has failed. */
+bool booking_check_seats(struct call *c, const Faregate__V1__CreateBookingRequest *req,
+                         const struct offer *offer);
 
 /* True when the caller may see the booking: the owner, or staff who help or account. */
 bool booking_may_read(const struct call *c, struct uuid user_id);

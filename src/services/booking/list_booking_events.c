@@ -1,4 +1,5 @@
-/* ListBookingEvents: the append-only history, oldest first. The page token carries the last sequence sent. */
+/* ListBookingEvents: the append-only history, oldest first. The page token carries the last
+ * sequence sent. */
 #include "services/booking/internal.h"
 #include "services/shared/names.h"
 #include "services/shared/page_token.h"
@@ -33,7 +34,8 @@ static Faregate__V1__BookingEvent__Type event_type(struct str name)
 {
     const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value_by_name(
         &faregate__v1__booking_event__type__descriptor, name.p);
-    return v ? (Faregate__V1__BookingEvent__Type)v->value : FAREGATE__V1__BOOKING_EVENT__TYPE__TYPE_UNSPECIFIED;
+    return v ? (Faregate__V1__BookingEvent__Type)v->value
+             : FAREGATE__V1__BOOKING_EVENT__TYPE__TYPE_UNSPECIFIED;
 }
 
 static enum step answer(struct call *c)
@@ -48,7 +50,8 @@ static enum step answer(struct call *c)
         const struct booking_events_row *row = &s->rows.rows[m.n_events];
         Faregate__V1__BookingEvent *e = arena_alloc(&c->arena, sizeof *e);
         faregate__v1__booking_event__init(e);
-        e->name = arena_printf(&c->arena, "%s/events/%d", name_make(&c->arena, "bookings", s->booking_id), row->sequence);
+        e->name = arena_printf(&c->arena, "%s/events/%d",
+                               name_make(&c->arena, "bookings", s->booking_id), row->sequence);
         e->sequence = row->sequence;
         e->type = event_type(row->type);
         e->actor = arena_dup(&c->arena, row->actor);

@@ -1,5 +1,5 @@
-/* A booking row as a message: what never changes is stored packed, what changes is packed behind it.
- * Every handler of the service that answers with a Booking calls it. */
+/* A booking row as a message: what never changes is stored packed, what changes is packed behind
+ * it. Every handler of the service that answers with a Booking calls it. */
 #include "base/check.h"
 #include "services/booking/internal.h"
 #include "services/shared/money.h"
@@ -10,11 +10,16 @@ static const struct {
     const char *name;
     Faregate__V1__Booking__State state;
 } states[] = {
-    {"PENDING", FAREGATE__V1__BOOKING__STATE__PENDING},       {"HELD", FAREGATE__V1__BOOKING__STATE__HELD},
-    {"CONFIRMING", FAREGATE__V1__BOOKING__STATE__CONFIRMING}, {"CONFIRMED", FAREGATE__V1__BOOKING__STATE__CONFIRMED},
-    {"CANCELLING", FAREGATE__V1__BOOKING__STATE__CANCELLING}, {"CANCELLED", FAREGATE__V1__BOOKING__STATE__CANCELLED},
-    {"EXPIRED", FAREGATE__V1__BOOKING__STATE__EXPIRED},       {"FAILED", FAREGATE__V1__BOOKING__STATE__FAILED},
-    {"COMPLETED", FAREGATE__V1__BOOKING__STATE__COMPLETED},   {"ATTENTION", FAREGATE__V1__BOOKING__STATE__ATTENTION},
+    {"PENDING", FAREGATE__V1__BOOKING__STATE__PENDING},
+    {"HELD", FAREGATE__V1__BOOKING__STATE__HELD},
+    {"CONFIRMING", FAREGATE__V1__BOOKING__STATE__CONFIRMING},
+    {"CONFIRMED", FAREGATE__V1__BOOKING__STATE__CONFIRMED},
+    {"CANCELLING", FAREGATE__V1__BOOKING__STATE__CANCELLING},
+    {"CANCELLED", FAREGATE__V1__BOOKING__STATE__CANCELLED},
+    {"EXPIRED", FAREGATE__V1__BOOKING__STATE__EXPIRED},
+    {"FAILED", FAREGATE__V1__BOOKING__STATE__FAILED},
+    {"COMPLETED", FAREGATE__V1__BOOKING__STATE__COMPLETED},
+    {"ATTENTION", FAREGATE__V1__BOOKING__STATE__ATTENTION},
 };
 
 Faregate__V1__Booking__State booking_state_of(struct str state)
@@ -28,14 +33,15 @@ Faregate__V1__Booking__State booking_state_of(struct str state)
 bool booking_may_read(const struct call *c, struct uuid user_id)
 {
     const struct principal *p = &c->principal;
-    return uuid_eq(p->user_id, user_id) || principal_has(p, ROLE_SUPPORT) || principal_has(p, ROLE_FINANCE) ||
-           principal_has(p, ROLE_ADMIN);
+    return uuid_eq(p->user_id, user_id) || principal_has(p, ROLE_SUPPORT) ||
+           principal_has(p, ROLE_FINANCE) || principal_has(p, ROLE_ADMIN);
 }
 
 static Faregate__V1__BalanceSummary *balance(struct arena *arena, const struct booking_view *v,
                                              Faregate__V1__Booking__State state)
 {
-    bool owes = state == FAREGATE__V1__BOOKING__STATE__HELD || state == FAREGATE__V1__BOOKING__STATE__CONFIRMING;
+    bool owes = state == FAREGATE__V1__BOOKING__STATE__HELD ||
+                state == FAREGATE__V1__BOOKING__STATE__CONFIRMING;
     Faregate__V1__BalanceSummary *b = arena_alloc(arena, sizeof *b);
     faregate__v1__balance_summary__init(b);
     b->due = money_message(arena, owes ? v->total_minor - v->captured_minor : 0, v->currency);
@@ -45,8 +51,9 @@ static Faregate__V1__BalanceSummary *balance(struct arena *arena, const struct b
     return b;
 }
 
-static void add_action(struct arena *arena, Faregate__V1__Booking *m, Faregate__V1__AvailableAction__Action action,
-                       bool available, const char *reason)
+static void add_action(struct arena *arena, Faregate__V1__Booking *m,
+                       Faregate__V1__AvailableAction__Action action, bool available,
+                       const char *reason)
 {
     Faregate__V1__AvailableAction *a = arena_alloc(arena, sizeof *a);
     faregate__v1__available_action__init(a);
@@ -62,7 +69,9 @@ static void actions(struct arena *arena, Faregate__V1__Booking *m)
 {
     bool held = m->state == FAREGATE__V1__BOOKING__STATE__HELD;
     bool confirmed = m->state == FAREGATE__V1__BOOKING__STATE__CONFIRMED;
-    const char *reason = m->state == FAREGATE__V1__BOOKING__STATE__CONFIRMING ? "PAYMENT_IN_PROGRESS" : "BOOKING_STATE";
+    const char *reason = m->state == FAREGATE__V1__BOOKING__STATE__CONFIRMING
+                             ? "PAYMENT_IN_PROGRESS"
+                             : "BOOKING_STATE";
     m->available_actions = arena_array(arena, 2, sizeof *m->available_actions);
     add_action(arena, m, FAREGATE__V1__AVAILABLE_ACTION__ACTION__PAY, held, reason);
     add_action(arena, m, FAREGATE__V1__AVAILABLE_ACTION__ACTION__CANCEL, held || confirmed, reason);
@@ -76,14 +85,16 @@ Faregate__V1__Booking *booking_changing(struct arena *arena, const struct bookin
     m->user = name_make(arena, "users", v->user_id);
     m->record_locator = arena_dup(arena, v->locator);
     m->state = v->lapsed ? FAREGATE__V1__BOOKING__STATE__EXPIRED : booking_state_of(v->state);
-    m->state_reason = v->lapsed ? arena_dup(arena, STR("HOLD_EXPIRED")) : arena_dup(arena, v->state_reason);
+    m->state_reason =
+        v->lapsed ? arena_dup(arena, STR("HOLD_EXPIRED")) : arena_dup(arena, v->state_reason);
     m->balance = balance(arena, v, m->state);
     if (m->state == FAREGATE__V1__BOOKING__STATE__HELD) {
         m->payment_required_time = timestamp_of_us(arena, v->due_us);
         m->price_guarantee_expire_time = m->payment_required_time;
     }
     if (!uuid_is_nil(v->intent_id))
-        m->payment_intent = name_make_child(arena, "bookings", v->booking_id, "paymentIntents", v->intent_id);
+        m->payment_intent =
+            name_make_child(arena, "bookings", v->booking_id, "paymentIntents", v->intent_id);
     m->etag = arena_printf(arena, "%d%s", v->event_count, v->lapsed ? "x" : "");
     m->create_time = timestamp_of_us(arena, v->create_us);
     m->update_time = timestamp_of_us(arena, v->update_us);
@@ -91,13 +102,15 @@ Faregate__V1__Booking *booking_changing(struct arena *arena, const struct bookin
     return m;
 }
 
-struct str booking_bytes(struct call *c, const struct booking_view *v, const Faregate__V1__Booking *changing)
+struct str booking_bytes(struct call *c, const struct booking_view *v,
+                         const Faregate__V1__Booking *changing)
 {
     size_t changing_bytes = faregate__v1__booking__get_packed_size(changing);
     size_t bytes = v->snapshot.n + v->passengers.n + changing_bytes;
     uint8_t *p = arena_alloc(&c->arena, bytes);
     memcpy(p, v->snapshot.p, v->snapshot.n);
     memcpy(p + v->snapshot.n, v->passengers.p, v->passengers.n);
-    CHECK(faregate__v1__booking__pack(changing, p + v->snapshot.n + v->passengers.n) == changing_bytes);
+    CHECK(faregate__v1__booking__pack(changing, p + v->snapshot.n + v->passengers.n) ==
+          changing_bytes);
     return (struct str){.p = (const char *)p, .n = bytes};
 }
