@@ -1,6 +1,6 @@
-/* The completer: goes on with an attempt whose call died, whose outcome is not known, or whose money is still to be taken
- * or given back. One internal call per claimed attempt: ask, decide, act, write down.
- * What must stay true: it may stop anywhere and be run again by anybody. */
+/* The completer: goes on with an attempt whose call died, whose outcome is not known, or whose
+ * money is still to be taken or given back. One internal call per claimed attempt: ask, decide,
+ * act, write down. What must stay true: it may stop anywhere and be run again by anybody. */
 #include "base/check.h"
 #include "jobs/internal.h"
 
@@ -43,17 +43,20 @@ static void submit_captured(struct call *c)
     struct attempt *s = c->state;
     const struct app *app = app_of(c);
     const struct jobs_item *item = item_of(c);
-    payment_captured(c, &s->captured, item->booking_id, item->id, uuid_v7(app->clock), uuid_v7(app->clock));
+    payment_captured(c, &s->captured, item->booking_id, item->id, uuid_v7(app->clock),
+                     uuid_v7(app->clock));
 }
 
 static void submit_failed(struct call *c, struct str outcome, struct str code)
 {
     struct attempt *s = c->state;
     const struct jobs_item *item = item_of(c);
-    const int32_t look_s = 60; /* an attempt that was not received is looked for once more, should it turn up after all */
+    const int32_t look_s = 60; /* an attempt that was not received is looked for once more, should
+                                  it turn up after all */
     bool missing = str_eq(outcome, STR("NOT_RECEIVED"));
-    payment_failed(c, &s->failed, item->booking_id, item->id, outcome, code, s->answer.decline_code, s->answer.reference,
-                   missing ? &look_s : NULL, false, (struct uuid){{0}}, 0, NULL);
+    payment_failed(c, &s->failed, item->booking_id, item->id, outcome, code, s->answer.decline_code,
+                   s->answer.reference, missing ? &look_s : NULL, false, (struct uuid){{0}}, 0,
+                   NULL);
 }
 
 static void submit_attention(struct call *c, const char *kind, bool final, const int32_t *due_s)
@@ -62,22 +65,25 @@ static void submit_attention(struct call *c, const char *kind, bool final, const
     const struct jobs_item *item = item_of(c);
     char id[UUID_TEXT_LEN + 1];
     uuid_format(item->id, id);
-    payment_attention(c, &s->attention, item->booking_id, item->id, uuid_v7(app_of(c)->clock), str_of(kind),
-                      str_of(arena_printf(&c->arena, "attempt %s is %s; the provider says %s %.*s", id, item->state,
-                                          provider_outcome_name(s->answer.outcome), (int)s->answer.code.n,
-                                          s->answer.code.n > 0 ? s->answer.code.p : "")),
-                      final, due_s);
+    payment_attention(
+        c, &s->attention, item->booking_id, item->id, uuid_v7(app_of(c)->clock), str_of(kind),
+        str_of(arena_printf(&c->arena, "attempt %s is %s; the provider says %s %.*s", id,
+                            item->state, provider_outcome_name(s->answer.outcome),
+                            (int)s->answer.code.n, s->answer.code.n > 0 ? s->answer.code.p : "")),
+        final, due_s);
 }
 
 static void submit_wait(struct call *c, struct str state)
 {
     struct attempt *s = c->state;
     const struct jobs_item *item = item_of(c);
-    int32_t due_s = jobs_next_look_s(item, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
+    int32_t due_s =
+        jobs_next_look_s(item, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
     if (jobs_is_overdue(item))
         submit_attention(c, "PAYMENT_UNRESOLVED", false, &due_s);
     else
-        payment_wait(c, &s->wait, item->booking_id, item->id, state, s->answer.reference, s->answer.redirect_url, true, &due_s);
+        payment_wait(c, &s->wait, item->booking_id, item->id, state, s->answer.reference,
+                     s->answer.redirect_url, true, &due_s);
 }
 
 /* ---- decide, act ---- */
@@ -109,7 +115,8 @@ static void carry_out(struct call *c)
         submit_wait(c, STR("ACTION_REQUIRED"));
         break;
     case PLAN_FORGET:
-        payment_wait(c, &s->wait, item->booking_id, item->id, STR("UNKNOWN"), (struct str){0}, (struct str){0}, true, NULL);
+        payment_wait(c, &s->wait, item->booking_id, item->id, STR("UNKNOWN"), (struct str){0},
+                     (struct str){0}, true, NULL);
         break;
     case PLAN_ATTENTION:
         submit_attention(c, "PAYMENT_IMPOSSIBLE", true, NULL);
@@ -123,9 +130,10 @@ static void carry_out(struct call *c)
 static const char *plan_name(enum jobs_plan plan)
 {
     static const char *const names[] = {
-        [PLAN_WAIT] = "WAIT",         [PLAN_SETTLE] = "SETTLE",     [PLAN_CAPTURE] = "CAPTURE", [PLAN_TAKEN] = "TAKEN",
-        [PLAN_VOID] = "VOID",         [PLAN_DECLINED] = "DECLINED", [PLAN_MISSING] = "MISSING", [PLAN_REVERSED] = "REVERSED",
-        [PLAN_ACTION] = "ACTION",     [PLAN_FORGET] = "FORGET",     [PLAN_ATTENTION] = "ATTENTION",
+        [PLAN_WAIT] = "WAIT",       [PLAN_SETTLE] = "SETTLE",       [PLAN_CAPTURE] = "CAPTURE",
+        [PLAN_TAKEN] = "TAKEN",     [PLAN_VOID] = "VOID",           [PLAN_DECLINED] = "DECLINED",
+        [PLAN_MISSING] = "MISSING", [PLAN_REVERSED] = "REVERSED",   [PLAN_ACTION] = "ACTION",
+        [PLAN_FORGET] = "FORGET",   [PLAN_ATTENTION] = "ATTENTION",
     };
     return names[plan];
 }
@@ -139,7 +147,8 @@ static enum step decide(struct call *c)
         s->answer.outcome = PROVIDER_UNKNOWN;
     if (s->answer.reference.n > 0)
         s->payment.reference = s->answer.reference;
-    s->plan = jobs_plan_of(item, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
+    s->plan =
+        jobs_plan_of(item, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
     call_note(c, "attempt", "%s", item->state);
     call_note(c, "provider", "%s", provider_outcome_name(s->answer.outcome));
     call_note(c, "plan", "%s", plan_name(s->plan));
@@ -155,7 +164,9 @@ static enum step act(struct call *c)
         if (str_eq(s->authorised.outcome, STR("STALE")))
             return STEP_NEXT;
         bool late = str_eq(s->authorised.outcome, STR("LATE"));
-        s->plan = s->answer.outcome == PROVIDER_CAPTURED ? PLAN_TAKEN : late ? PLAN_VOID : PLAN_CAPTURE;
+        s->plan = s->answer.outcome == PROVIDER_CAPTURED ? PLAN_TAKEN
+                  : late                                 ? PLAN_VOID
+                                                         : PLAN_CAPTURE;
         if (s->plan == PLAN_TAKEN)
             submit_captured(c);
     }
@@ -172,7 +183,8 @@ static enum step write_down(struct call *c)
     const struct jobs_item *item = item_of(c);
     if (s->plan != PLAN_CAPTURE && s->plan != PLAN_VOID)
         return STEP_NEXT;
-    if (s->acted.outcome == PROVIDER_CAPTURED && checkout_agrees(&s->acted, item->amount_minor, str_of(item->currency))) {
+    if (s->acted.outcome == PROVIDER_CAPTURED &&
+        checkout_agrees(&s->acted, item->amount_minor, str_of(item->currency))) {
         submit_captured(c);
     } else if (s->acted.outcome == PROVIDER_CANCELLED && s->plan == PLAN_VOID) {
         submit_failed(c, STR("REVERSED"), STR("canceled"));

@@ -1,6 +1,7 @@
-/* Claims what is due, as much as there are free slots, and starts one internal call for each. Run by jobs.c at each tick.
- * What must stay true: a claimed row's due_time is pushed forward in the statement that claims it, so nobody else takes it
- * meanwhile, and it is taken again if this process dies. */
+/* Claims what is due, as much as there are free slots, and starts one internal call for each. Run
+ * by jobs.c at each tick. What must stay true: a claimed row's due_time is pushed forward in the
+ * statement that claims it, so nobody else takes it meanwhile, and it is taken again if this
+ * process dies. */
 #include "jobs/internal.h"
 
 struct attempts {

@@ -1,4 +1,5 @@
-/* What the parts of jobs/ share: the object, its slots, and the handlers that jobs.c runs. Private to the folder. */
+/* What the parts of jobs/ share: the object, its slots, and the handlers that jobs.c runs. Private
+ * to the folder. */
 #pragma once
 
 #include "gen/sql/jobs.sql.h"
@@ -30,7 +31,8 @@ struct jobs_slot {
     struct jobs_item item;
 };
 
-/* One kind of work: a handler that claims or sweeps, run again at each tick unless it still runs. */
+/* One kind of work: a handler that claims or sweeps, run again at each tick unless it still runs.
+ */
 struct jobs_task {
     struct jobs *jobs;
     const struct rpc_handler *handler;
@@ -72,11 +74,11 @@ extern const struct rpc_handler jobs_refund_handler;   /* refund.c */
 /* ---- what is to be done, from what is known: pure, for tests ---- */
 
 enum jobs_plan {
-    PLAN_WAIT,      /* ask again later */
-    PLAN_SETTLE,    /* authorised at the provider: sell, or find that it is too late */
-    PLAN_CAPTURE,   /* sold: take the money */
-    PLAN_TAKEN,     /* the money has been taken: book it */
-    PLAN_VOID,      /* too late: give the reservation back */
+    PLAN_WAIT,    /* ask again later */
+    PLAN_SETTLE,  /* authorised at the provider: sell, or find that it is too late */
+    PLAN_CAPTURE, /* sold: take the money */
+    PLAN_TAKEN,   /* the money has been taken: book it */
+    PLAN_VOID,    /* too late: give the reservation back */
     PLAN_DECLINED,
     PLAN_MISSING,   /* the provider never got it */
     PLAN_REVERSED,  /* there is no reservation any more */
@@ -86,10 +88,12 @@ enum jobs_plan {
 };
 
 /* @visibility_s: a provider that does not find an attempt after so long never got it. */
-enum jobs_plan jobs_plan_of(const struct jobs_item *item, const struct provider_answer *answer, int32_t visibility_s);
+enum jobs_plan jobs_plan_of(const struct jobs_item *item, const struct provider_answer *answer,
+                            int32_t visibility_s);
 
 /* Seconds until the next look; -1: never. */
-int32_t jobs_next_look_s(const struct jobs_item *item, const struct provider_answer *answer, int32_t visibility_s);
+int32_t jobs_next_look_s(const struct jobs_item *item, const struct provider_answer *answer,
+                         int32_t visibility_s);
 
 /* Whether people should be told by now that this takes long. */
 bool jobs_is_overdue(const struct jobs_item *item);

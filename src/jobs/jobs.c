@@ -1,6 +1,6 @@
 /* The tick: starts each kind of work unless it still runs, and keeps the slots of claimed items.
- * What must stay true: a task never overlaps with itself, nothing is claimed without a free slot, and what runs when jobs
- * stop finds its memory. */
+ * What must stay true: a task never overlaps with itself, nothing is claimed without a free slot,
+ * and what runs when jobs stop finds its memory. */
 #include "jobs/jobs.h"
 
 #include <stdlib.h>
@@ -80,7 +80,8 @@ void jobs_take(struct jobs_task *task, const struct jobs_item *item)
     if (jobs->is_stopping)
         return;
     slot->item = *item;
-    if (call_run_internal(jobs->server, task->each, &slot->item, item_timeout_ms(jobs->app), on_item_end, slot) < 0)
+    if (call_run_internal(jobs->server, task->each, &slot->item, item_timeout_ms(jobs->app),
+                          on_item_end, slot) < 0)
         return;
     slot->is_busy = true;
     jobs->running++;
@@ -101,7 +102,8 @@ static void run_task(struct jobs_task *task, int64_t now_ns)
     struct jobs *jobs = task->jobs;
     if (task->is_running || now_ns < task->next_ns || (task->each && jobs_room(task) == 0))
         return;
-    if (call_run_internal(jobs->server, task->handler, task, TASK_TIMEOUT_MS, on_task_end, task) < 0)
+    if (call_run_internal(jobs->server, task->handler, task, TASK_TIMEOUT_MS, on_task_end, task) <
+        0)
         return;
     task->next_ns = now_ns + task->every_ms * NS_PER_MS;
     task->is_running = true;
@@ -125,8 +127,10 @@ struct jobs *jobs_start(struct server *server, struct app *app)
     jobs->watermark_us = clock_wall_ns(app->clock) / NS_PER_US - LOOK_BACK_US;
     for (unsigned i = 0; i < JOBS_TASKS; i++) {
         struct jobs_task *task = &jobs->tasks[i];
-        *task = (struct jobs_task){
-            .jobs = jobs, .handler = kinds[i].handler, .each = kinds[i].each, .every_ms = kinds[i].every_ms};
+        *task = (struct jobs_task){.jobs = jobs,
+                                   .handler = kinds[i].handler,
+                                   .each = kinds[i].each,
+                                   .every_ms = kinds[i].every_ms};
         for (unsigned j = 0; j < JOBS_SLOTS; j++)
             task->slots[j].jobs = jobs;
     }

@@ -1,5 +1,6 @@
-/* The background work of one process: expiry of unpaid holds, the payment completer, refunds, retention. Any number of
- * processes may run it at once: they claim what is due with SKIP LOCKED. The jobs process of serve and dev starts it. */
+/* The background work of one process: expiry of unpaid holds, the payment completer, refunds,
+ * retention. Any number of processes may run it at once: they claim what is due with SKIP LOCKED.
+ * The jobs process of serve and dev starts it. */
 #pragma once
 
 #include "grpc/grpc.h"
@@ -9,5 +10,6 @@ struct jobs;
 
 struct jobs *jobs_start(struct server *server, struct app *app);
 
-/* No new work. What runs ends by itself or with its server; what it did not finish is due again by the clock. NULL. */
+/* No new work. What runs ends by itself or with its server; what it did not finish is due again by
+ * the clock. NULL. */
 struct jobs *jobs_stop(struct jobs *jobs);

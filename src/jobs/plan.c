@@ -1,22 +1,24 @@
-/* What to do about an attempt, from its state and what the provider says of it. Pure; attempt.c carries it out.
+/* What to do about an attempt, from its state and what the provider says of it. Pure; attempt.c
+ * carries it out.
  *
- *                    not found       authorised     captured   declined   cancelled   waits for the customer
- *   SENT, UNKNOWN    MISSING*        SETTLE         SETTLE     DECLINED   REVERSED    ACTION
- *   ACTION_REQUIRED  WAIT            SETTLE         SETTLE     DECLINED   REVERSED    WAIT, VOID past the pin
- *   AUTHORIZED sold  CAPTURE         CAPTURE        TAKEN      ATTENTION  ATTENTION   ATTENTION
- *   AUTHORIZED late  VOID            VOID           TAKEN      REVERSED   REVERSED    VOID
+ *                    not found       authorised     captured   declined   cancelled   waits for the
+ * customer SENT, UNKNOWN    MISSING*        SETTLE         SETTLE     DECLINED   REVERSED    ACTION
+ *   ACTION_REQUIRED  WAIT            SETTLE         SETTLE     DECLINED   REVERSED    WAIT, VOID
+ * past the pin AUTHORIZED sold  CAPTURE         CAPTURE        TAKEN      ATTENTION  ATTENTION
+ * ATTENTION AUTHORIZED late  VOID            VOID           TAKEN      REVERSED   REVERSED    VOID
  *   NOT_RECEIVED     WAIT*           VOID           ATTENTION  FORGET     REVERSED    VOID
  *
- * (*) once the provider has had time to see it; before, WAIT. After a few days nothing can come any more: FORGET. What is
- * not understood waits. Money that a person captured by hand for an attempt we had given up is a person's business. */
+ * (*) once the provider has had time to see it; before, WAIT. After a few days nothing can come any
+ * more: FORGET. What is not understood waits. Money that a person captured by hand for an attempt
+ * we had given up is a person's business. */
 #include "jobs/internal.h"
 
-#define ACTION_POLL_S 2          /* while the customer is likely at it */
+#define ACTION_POLL_S 2 /* while the customer is likely at it */
 #define ACTION_POLL_LATER_S 10
 #define ACTION_LIKELY_S 120
-#define OVERDUE_S 3600           /* no answer that can be trusted */
-#define OVERDUE_SOLD_S 300       /* the customer has seats, we have no money */
-#define FORGET_S (8 * 86400)     /* an authorisation lapses by itself before that */
+#define OVERDUE_S 3600       /* no answer that can be trusted */
+#define OVERDUE_SOLD_S 300   /* the customer has seats, we have no money */
+#define FORGET_S (8 * 86400) /* an authorisation lapses by itself before that */
 
 static bool is(const char *word, const char *wanted)
 {
@@ -28,7 +30,8 @@ static bool is_sold(const struct jobs_item *item)
     return is(item->booking_state, "CONFIRMED") || is(item->booking_state, "COMPLETED");
 }
 
-static enum jobs_plan plan_open(const struct jobs_item *item, const struct provider_answer *answer, int32_t visibility_s)
+static enum jobs_plan plan_open(const struct jobs_item *item, const struct provider_answer *answer,
+                                int32_t visibility_s)
 {
     bool waits = is(item->state, "ACTION_REQUIRED");
     switch (answer->outcome) {
@@ -82,7 +85,8 @@ static enum jobs_plan plan_late(const struct provider_answer *answer)
     }
 }
 
-static enum jobs_plan plan_given_up(const struct jobs_item *item, const struct provider_answer *answer)
+static enum jobs_plan plan_given_up(const struct jobs_item *item,
+                                    const struct provider_answer *answer)
 {
     switch (answer->outcome) {
     case PROVIDER_AUTHORIZED:
@@ -99,25 +103,30 @@ static enum jobs_plan plan_given_up(const struct jobs_item *item, const struct p
     }
 }
 
-enum jobs_plan jobs_plan_of(const struct jobs_item *item, const struct provider_answer *answer, int32_t visibility_s)
+enum jobs_plan jobs_plan_of(const struct jobs_item *item, const struct provider_answer *answer,
+                            int32_t visibility_s)
 {
     if (is(item->state, "NOT_RECEIVED"))
         return plan_given_up(item, answer);
     enum jobs_plan plan = PLAN_WAIT;
     if (is(item->state, "AUTHORIZED"))
-        plan = is_sold(item) ? plan_sold(answer) : is(item->booking_state, "ATTENTION") ? PLAN_WAIT : plan_late(answer);
+        plan = is_sold(item)                          ? plan_sold(answer)
+               : is(item->booking_state, "ATTENTION") ? PLAN_WAIT
+                                                      : plan_late(answer);
     else
         plan = plan_open(item, answer, visibility_s);
     return plan == PLAN_WAIT && item->age_s >= FORGET_S ? PLAN_ATTENTION : plan;
 }
 
-/* Something given up is looked for ever more rarely; it is there only if the provider was very slow. */
+/* Something given up is looked for ever more rarely; it is there only if the provider was very
+ * slow. */
 static int32_t look_again_s(int64_t age_s)
 {
     return age_s < 600 ? 60 : age_s < 7200 ? 600 : 86400;
 }
 
-int32_t jobs_next_look_s(const struct jobs_item *item, const struct provider_answer *answer, int32_t visibility_s)
+int32_t jobs_next_look_s(const struct jobs_item *item, const struct provider_answer *answer,
+                         int32_t visibility_s)
 {
     int32_t next_s = checkout_inquiry_s(item->inquiry_count);
     if (is(item->state, "NOT_RECEIVED"))

@@ -1,6 +1,7 @@
-/* Refunds that are due: sent if they were only set aside, else asked for. One internal call per claimed refund.
- * What must stay true: a refund is sent under a new key only after the provider, which lists a payment's refunds as soon
- * as they are made, does not know it although the request that might have made it has long ended. */
+/* Refunds that are due: sent if they were only set aside, else asked for. One internal call per
+ * claimed refund. What must stay true: a refund is sent under a new key only after the provider,
+ * which lists a payment's refunds as soon as they are made, does not know it although the request
+ * that might have made it has long ended. */
 #include "jobs/internal.h"
 
 struct refund {
@@ -35,8 +36,9 @@ static void not_found(struct call *c)
     const struct jobs_item *item = call_request(c);
     int64_t rest_s = checkout_patience_s(app_of(c)) - item->age_s;
     bool again = rest_s <= 0;
-    payment_refund_wait(c, &s->settled.wait, item->booking_id, item->id, again ? STR("RESERVED") : STR("UNKNOWN"),
-                        (struct str){0}, again, again ? 0 : (int32_t)rest_s);
+    payment_refund_wait(c, &s->settled.wait, item->booking_id, item->id,
+                        again ? STR("RESERVED") : STR("UNKNOWN"), (struct str){0}, again,
+                        again ? 0 : (int32_t)rest_s);
 }
 
 static enum step settle(struct call *c)
@@ -50,7 +52,8 @@ static enum step settle(struct call *c)
     if (s->answer.outcome == PROVIDER_NOT_FOUND)
         not_found(c);
     else
-        checkout_settle_refund(c, &s->settled, item->booking_id, &s->refund, &s->answer, item->inquiry_count);
+        checkout_settle_refund(c, &s->settled, item->booking_id, &s->refund, &s->answer,
+                               item->inquiry_count);
     return STEP_NEXT;
 }
 

@@ -1,11 +1,15 @@
-/* Sweeps: unpaid holds past their lease, and what nobody needs any more. Run by jobs.c as internal calls.
- * What must stay true: a sweep takes small bites, so that nobody waits long for a row it has locked. */
+/* Sweeps: unpaid holds past their lease, and what nobody needs any more. Run by jobs.c as internal
+ * calls. What must stay true: a sweep takes small bites, so that nobody waits long for a row it has
+ * locked. */
 #include "base/check.h"
 #include "jobs/internal.h"
 
 #define EXPIRE_ROWS 200
 #define EXPIRE_ROUNDS_MAX 50
-#define LAG_US (60 * INT64_C(1000000)) /* longer than anybody may keep a booking locked that the sweep passed over */
+#define LAG_US                                                                                     \
+    (60 *                                                                                          \
+     INT64_C(                                                                                      \
+         1000000)) /* longer than anybody may keep a booking locked that the sweep passed over */
 #define PRUNE_ROWS 2000
 
 struct expire {
@@ -82,7 +86,8 @@ static enum step report(struct call *c)
     const struct retain *s = c->state;
     const struct jobs_task *task = call_request(c);
     int32_t pruned = s->claims.pruned + s->velocity.pruned + s->quotes.expired;
-    if (s->claims.pruned == PRUNE_ROWS || s->velocity.pruned == PRUNE_ROWS || s->quotes.expired == PRUNE_ROWS)
+    if (s->claims.pruned == PRUNE_ROWS || s->velocity.pruned == PRUNE_ROWS ||
+        s->quotes.expired == PRUNE_ROWS)
         task->jobs->tasks[JOBS_RETAIN].next_ns = 0;
     if (pruned > 0)
         call_note(c, "pruned", "%d", pruned);

@@ -1,6 +1,7 @@
-/* CreateBooking: takes the seats of an offer for a party, on every flight or on none; INSTANT pays in the same call.
- * One batched statement in the common case; chosen seats make it a transaction of two; paying adds the steps of checkout.
- * What must stay true: an answer is a booking that is in the database; the same request_id never books twice. */
+/* CreateBooking: takes the seats of an offer for a party, on every flight or on none; INSTANT pays
+ * in the same call. One batched statement in the common case; chosen seats make it a transaction of
+ * two; paying adds the steps of checkout. What must stay true: an answer is a booking that is in
+ * the database; the same request_id never books twice. */
 #include "base/check.h"
 #include "domain/locator.h"
 #include "services/booking/internal.h"
@@ -29,7 +30,7 @@ static bool is_instant(const struct create *s)
     return s->req->mode == FAREGATE__V1__CREATE_BOOKING_REQUEST__MODE__INSTANT;
 }
 
-/* ---- the request against the offer ------------------------------------------------------------------------------ */
+/* ---- the request against the offer ---- */
 
 static bool check_total(struct call *c)
 {
@@ -39,7 +40,8 @@ static bool check_total(struct call *c)
     if (!money_take(c, "expected_total", s->req->expected_total, &expected, &currency))
         return false;
     if (!str_eq(currency, str_of(s->offer.currency))) {
-        call_fail_field(c, REASON_CURRENCY_MISMATCH, "expected_total", "must be in %s, as the offer is", s->offer.currency);
+        call_fail_field(c, REASON_CURRENCY_MISMATCH, "expected_total",
+                        "must be in %s, as the offer is", s->offer.currency);
         return false;
     }
     if (expected == s->offer.total_minor)
@@ -54,7 +56,8 @@ static bool check_total(struct call *c)
 static void pack_fragments(struct call *c)
 {
     struct create *s = c->state;
-    const Faregate__V1__Offer *offer = offer_message(app_of(c), &c->arena, &s->offer, str_of(s->req->offer));
+    const Faregate__V1__Offer *offer =
+        offer_message(app_of(c), &c->arena, &s->offer, str_of(s->req->offer));
     Faregate__V1__Booking m = FAREGATE__V1__BOOKING__INIT;
     m.n_journeys = offer->n_journeys;
     m.journeys = offer->journeys;
@@ -80,8 +83,10 @@ static enum step check(struct call *c)
     if (is_instant(s) && (!s->req->payment || s->req->payment->payment_method[0] == '\0'))
         return call_fail_field(c, REASON_FIELD_INVALID, "payment", "is needed with INSTANT");
     if (offer_open(app, str_of(s->req->offer), &s->offer) < 0)
-        return call_fail_field(c, REASON_OFFER_INVALID, "offer", "is not an offer of this installation");
-    if (!check_total(c) || !booking_check_passengers(c, s->req, &s->offer) || !booking_check_seats(c, s->req, &s->offer))
+        return call_fail_field(c, REASON_OFFER_INVALID, "offer",
+                               "is not an offer of this installation");
+    if (!check_total(c) || !booking_check_passengers(c, s->req, &s->offer) ||
+        !booking_check_seats(c, s->req, &s->offer))
         return STEP_DONE;
     s->booking_id = uuid_v7(app->clock);
     pack_fragments(c);
@@ -90,9 +95,10 @@ static enum step check(struct call *c)
     return STEP_NEXT;
 }
 
-/* ---- the hold --------------------------------------------------------------------------------------------------- */
+/* ---- the hold ---- */
 
-/* The least id a booking made within the life of a hold can have: version 7 ids start with their millisecond. */
+/* The least id a booking made within the life of a hold can have: version 7 ids start with their
+ * millisecond. */
 static struct uuid holds_since(const struct call *c)
 {
     int64_t ms = call_wall_ns(c) / NS_PER_MS - (int64_t)app_of(c)->limits.hold_seconds * 1000;
@@ -116,11 +122,13 @@ static void submit_hold(struct call *c)
         flights[i] = s->offer.segments[i].flight_id;
         cabins[i] = s->offer.cabin;
     }
-    booking_hold(c, &s->hold, flights[0], c->principal.user_id, c->request_id, idempotency_fingerprint(c), s->booking_id,
-                 str_of(s->locator), (int32_t)offer_seats(&s->offer), (int32_t)s->req->n_passengers, s->offer.total_minor,
-                 str_of(s->offer.currency), str_of(s->req->offer), s->offer.expire_s * 1000000, s->snapshot, s->passengers,
-                 (int32_t)app->limits.hold_seconds, holds_since(c), (int32_t)app->limits.unpaid_holds_max, flights, n,
-                 cabins, n);
+    booking_hold(c, &s->hold, flights[0], c->principal.user_id, c->request_id,
+                 idempotency_fingerprint(c), s->booking_id, str_of(s->locator),
+                 (int32_t)offer_seats(&s->offer), (int32_t)s->req->n_passengers,
+                 s->offer.total_minor, str_of(s->offer.currency), str_of(s->req->offer),
+                 s->offer.expire_s * 1000000, s->snapshot, s->passengers,
+                 (int32_t)app->limits.hold_seconds, holds_since(c),
+                 (int32_t)app->limits.unpaid_holds_max, flights, n, cabins, n);
 }
 
 static enum step hold(struct call *c)
@@ -144,8 +152,8 @@ static void claim_seats(struct call *c)
         passengers[i] = (int16_t)sel->passenger_index;
         seats[i] = str_of(sel->seat);
     }
-    booking_claim_seats(c, &s->seats, s->booking_id, (int32_t)app_of(c)->limits.hold_seconds, flights, n, cabins, n, seats, n,
-                        passengers, n);
+    booking_claim_seats(c, &s->seats, s->booking_id, (int32_t)app_of(c)->limits.hold_seconds,
+                        flights, n, cabins, n, seats, n, passengers, n);
 }
 
 static bool is_crowded_out(const struct create *s)
@@ -153,8 +161,8 @@ static bool is_crowded_out(const struct create *s)
     return s->hold.has_refusal && str_eq(s->hold.refusal, STR("CROWDED"));
 }
 
-/* Enough seats, but not behind the larger parties of that batch: once more, on its own. A step of its own, because it may
- * be run again itself. */
+/* Enough seats, but not behind the larger parties of that batch: once more, on its own. A step of
+ * its own, because it may be run again itself. */
 static enum step hold_alone(struct call *c)
 {
     const struct create *s = c->state;
@@ -176,10 +184,11 @@ static enum step judge(struct call *c)
     return STEP_NEXT;
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------------------- */
+/* ---- the answer ---- */
 
-static struct booking_view as_created(struct call *c, struct uuid booking_id, struct str locator, struct str snapshot,
-                                      struct str passengers, int64_t create_us, int64_t due_us)
+static struct booking_view as_created(struct call *c, struct uuid booking_id, struct str locator,
+                                      struct str snapshot, struct str passengers, int64_t create_us,
+                                      int64_t due_us)
 {
     const struct create *s = c->state;
     return (struct booking_view){
@@ -218,7 +227,8 @@ static enum step read_again(struct call *c)
     return STEP_NEXT;
 }
 
-/* A repeated INSTANT goes on where the first attempt stopped: its payment has a claim of its own. */
+/* A repeated INSTANT goes on where the first attempt stopped: its payment has a claim of its own.
+ */
 static enum step go_on(struct call *c)
 {
     struct create *s = c->state;
@@ -230,15 +240,16 @@ static enum step answer(struct call *c)
 {
     struct create *s = c->state;
     if (!s->hold.claimed)
-        return idempotency_replay(c, &s->earlier, IDEMPOTENT_CREATE_BOOKING, is_instant(s) ? go_on : read_again);
+        return idempotency_replay(c, &s->earlier, IDEMPOTENT_CREATE_BOOKING,
+                                  is_instant(s) ? go_on : read_again);
     if (s->req->n_seat_selections > 0 && (size_t)s->seats.taken < s->req->n_seat_selections)
         return call_fail(c, REASON_SEAT_TAKEN);
     if (is_instant(s)) {
         call_commit(c); /* the seats are held, whatever becomes of the payment */
         return STEP_NEXT;
     }
-    struct booking_view view = as_created(c, s->booking_id, str_of(s->locator), s->snapshot, s->passengers,
-                                          s->hold.create_time, s->hold.due_time);
+    struct booking_view view = as_created(c, s->booking_id, str_of(s->locator), s->snapshot,
+                                          s->passengers, s->hold.create_time, s->hold.due_time);
     return reply_created(c, &view);
 }
 
@@ -251,12 +262,12 @@ static enum step answer_again(struct call *c)
         return STEP_NEXT;
     if (!b->found)
         return call_fail(c, REASON_NOT_FOUND);
-    struct booking_view view =
-        as_created(c, b->booking_id, b->locator, b->snapshot, b->passengers, b->create_time, b->due_time);
+    struct booking_view view = as_created(c, b->booking_id, b->locator, b->snapshot, b->passengers,
+                                          b->create_time, b->due_time);
     return reply_created(c, &view);
 }
 
-/* ---- INSTANT ---------------------------------------------------------------------------------------------------- */
+/* ---- INSTANT ---- */
 
 static enum step pay(struct call *c)
 {

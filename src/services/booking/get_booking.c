@@ -1,4 +1,5 @@
-/* GetBooking: the order record with its tickets and seats. Somebody else's booking is NOT_FOUND, there or not. */
+/* GetBooking: the order record with its tickets and seats. Somebody else's booking is NOT_FOUND,
+ * there or not. */
 #include "services/booking/internal.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
@@ -45,7 +46,8 @@ static Faregate__V1__Coupon__State coupon_state(char letter)
     }
 }
 
-static const char *seat_of(struct call *c, const struct booking_read *r, int32_t segment, int32_t passenger)
+static const char *seat_of(struct call *c, const struct booking_read *r, int32_t segment,
+                           int32_t passenger)
 {
     for (uint32_t i = 0; i < r->seats.count; i++)
         if (r->seats.rows[i].segment == segment && r->seats.rows[i].passenger == passenger)
@@ -53,16 +55,19 @@ static const char *seat_of(struct call *c, const struct booking_read *r, int32_t
     return NULL;
 }
 
-static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking_read *r, const struct booking_tickets_row *row,
+static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking_read *r,
+                                            const struct booking_tickets_row *row,
                                             const struct offer *offer)
 {
     Faregate__V1__Ticket *t = arena_alloc(&c->arena, sizeof *t);
     faregate__v1__ticket__init(t);
     t->number = arena_dup(&c->arena, row->number);
-    t->name = arena_printf(&c->arena, "%s/tickets/%s", name_make(&c->arena, "bookings", r->booking_id), t->number);
+    t->name = arena_printf(&c->arena, "%s/tickets/%s",
+                           name_make(&c->arena, "bookings", r->booking_id), t->number);
     /* The serial number modulo 7, as printed behind it on paper. */
     int64_t serial;
-    if (row->number.n == 13 && str_int64((struct str){row->number.p + 3, 10}, 0, INT64_MAX, &serial) == 0)
+    if (row->number.n == 13 &&
+        str_int64((struct str){row->number.p + 3, 10}, 0, INT64_MAX, &serial) == 0)
         t->check_digit = (int32_t)(serial % 7);
     t->passenger_index = row->passenger;
     t->issue_time = timestamp_of_us(&c->arena, row->issue_time);
@@ -73,7 +78,8 @@ static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking
         coupon->number = (int32_t)t->n_coupons + 1;
         coupon->segment_index = (int32_t)t->n_coupons;
         if (t->n_coupons < offer->segment_count)
-            coupon->flight = name_make(&c->arena, "flights", offer->segments[t->n_coupons].flight_id);
+            coupon->flight =
+                name_make(&c->arena, "flights", offer->segments[t->n_coupons].flight_id);
         const char *seat = seat_of(c, r, coupon->number, row->passenger);
         if (seat)
             coupon->seat = arena_dup(&c->arena, str_of(seat));

@@ -1,4 +1,5 @@
-/* ConfirmPaymentIntent: one try to pay with one payment method. Everything happens in the shared steps of checkout.h. */
+/* ConfirmPaymentIntent: one try to pay with one payment method. Everything happens in the shared
+ * steps of checkout.h. */
 #include "services/payment/internal.h"
 #include "services/shared/names.h"
 

@@ -1,5 +1,6 @@
-/* CreatePaymentIntent: what is owed for a booking; with confirm the first try follows in the same call.
- * What must stay true: the amount is exactly what the booking owes, and a booking has one live intent. */
+/* CreatePaymentIntent: what is owed for a booking; with confirm the first try follows in the same
+ * call. What must stay true: the amount is exactly what the booking owes, and a booking has one
+ * live intent. */
 #include "services/payment/internal.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
@@ -26,8 +27,8 @@ static enum step begin(struct call *c)
     if (req->confirm)
         return checkout_start(c);
     k->is_off = true;
-    payment_intent_create(c, &s->made, k->booking_id, c->principal.user_id, c->request_id, idempotency_fingerprint(c),
-                          k->intent_id, k->amount_minor, k->currency);
+    payment_intent_create(c, &s->made, k->booking_id, c->principal.user_id, c->request_id,
+                          idempotency_fingerprint(c), k->intent_id, k->amount_minor, k->currency);
     return STEP_NEXT;
 }
 
@@ -59,8 +60,10 @@ static enum step answer(struct call *c)
 }
 
 static const struct step_def steps[] = {
-    STEP(begin),           STEP(checkout_authorise), STEP(checkout_settle), STEP(checkout_capture),
-    STEP(checkout_record), STEP(answer),             STEP(pay_answer_read),
+    STEP(begin),           STEP(checkout_authorise),
+    STEP(checkout_settle), STEP(checkout_capture),
+    STEP(checkout_record), STEP(answer),
+    STEP(pay_answer_read),
 };
 
 const struct rpc_handler payment_create_payment_intent = {

@@ -1,5 +1,6 @@
-/* CreateRefund: staff give money back. The amount is set aside and committed before the provider is asked; what the
- * provider does not answer at once the completer finds out. What must stay true: refunds never exceed what was taken. */
+/* CreateRefund: staff give money back. The amount is set aside and committed before the provider is
+ * asked; what the provider does not answer at once the completer finds out. What must stay true:
+ * refunds never exceed what was taken. */
 #include "services/payment/internal.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
@@ -35,19 +36,24 @@ static enum step reserve(struct call *c)
     const Faregate__V1__CreateRefundRequest *req = call_request(c);
     struct uuid booking_id;
     if (!name_take(c, "parent", req->parent, "bookings/{uuid}", &booking_id) ||
-        !name_take(c, "payment_intent", req->payment_intent, "bookings/{uuid}/paymentIntents/{uuid}", s->ids) ||
+        !name_take(c, "payment_intent", req->payment_intent,
+                   "bookings/{uuid}/paymentIntents/{uuid}", s->ids) ||
         !money_take(c, "amount", req->amount, &s->amount_minor, &s->currency))
         return STEP_DONE;
     if (!uuid_eq(booking_id, s->ids[0]))
-        return call_fail_field(c, REASON_FIELD_INVALID, "payment_intent", "belongs to another booking");
+        return call_fail_field(c, REASON_FIELD_INVALID, "payment_intent",
+                               "belongs to another booking");
     if (s->amount_minor <= 0)
         return call_fail_field(c, REASON_AMOUNT_INVALID, "amount", "must be more than nothing");
     const char *cause = cause_of(req);
     if (!cause)
-        return call_fail_field(c, REASON_FIELD_INVALID, "cause", "must be GOODWILL or OVERCHARGE; the others come by themselves");
+        return call_fail_field(c, REASON_FIELD_INVALID, "cause",
+                               "must be GOODWILL or OVERCHARGE; the others come by themselves");
     s->refund_id = uuid_v7(app_of(c)->clock);
-    payment_refund_create(c, &s->made, c->principal.user_id, c->request_id, idempotency_fingerprint(c), s->ids[0], s->ids[1],
-                          s->refund_id, s->amount_minor, s->currency, str_of(cause), checkout_patience_s(app_of(c)));
+    payment_refund_create(c, &s->made, c->principal.user_id, c->request_id,
+                          idempotency_fingerprint(c), s->ids[0], s->ids[1], s->refund_id,
+                          s->amount_minor, s->currency, str_of(cause),
+                          checkout_patience_s(app_of(c)));
     return STEP_NEXT;
 }
 
@@ -110,7 +116,8 @@ static enum step answer(struct call *c)
     const struct create_refund *s = c->state;
     if (!s->row.found)
         return call_fail(c, REASON_NOT_FOUND);
-    return call_reply(c, &payment_refund_message(&c->arena, s->ids[0], s->refund_id, &s->row)->base);
+    return call_reply(c,
+                      &payment_refund_message(&c->arena, s->ids[0], s->refund_id, &s->row)->base);
 }
 
 static const struct step_def steps[] = {

@@ -1,4 +1,5 @@
-/* GetPaymentIntent: an intent with its latest attempt. Somebody else's is NOT_FOUND, there or not. */
+/* GetPaymentIntent: an intent with its latest attempt. Somebody else's is NOT_FOUND, there or not.
+ */
 #include "services/payment/internal.h"
 #include "services/shared/names.h"
 

@@ -1,4 +1,5 @@
-/* What the handlers of PaymentService share: the state and the end of the two calls that pay, and the messages. */
+/* What the handlers of PaymentService share: the state and the end of the two calls that pay, and
+ * the messages. */
 #pragma once
 
 #include "faregate/v1/payment_service.pb-c.h"
@@ -25,9 +26,12 @@ enum step pay_answer_read(struct call *c);
 enum step pay_replay(struct call *c);
 
 /* render.c */
-struct payment_view payment_view_of(struct uuid booking_id, struct uuid intent_id, const struct payment_get_row *row);
-Faregate__V1__PaymentIntent *payment_intent_message(struct arena *arena, const struct payment_view *view);
-Faregate__V1__Refund *payment_refund_message(struct arena *arena, struct uuid booking_id, struct uuid refund_id,
+struct payment_view payment_view_of(struct uuid booking_id, struct uuid intent_id,
+                                    const struct payment_get_row *row);
+Faregate__V1__PaymentIntent *payment_intent_message(struct arena *arena,
+                                                    const struct payment_view *view);
+Faregate__V1__Refund *payment_refund_message(struct arena *arena, struct uuid booking_id,
+                                             struct uuid refund_id,
                                              const struct payment_refund_get_row *row);
 
 /* The owner, or staff who help or account. */

@@ -1,6 +1,6 @@
-/* The end of the calls that pay: what checkout said becomes the answer. CreatePaymentIntent and ConfirmPaymentIntent have
- * these steps last. What must stay true: a decline, an open question and a wanted action are answers; only a call that
- * had no effect fails. */
+/* The end of the calls that pay: what checkout said becomes the answer. CreatePaymentIntent and
+ * ConfirmPaymentIntent have these steps last. What must stay true: a decline, an open question and
+ * a wanted action are answers; only a call that had no effect fails. */
 #include "services/payment/internal.h"
 
 #define PUSHBACK_MS 1000 /* before a provider that cannot be reached is tried again */
@@ -50,6 +50,7 @@ enum step pay_answer_read(struct call *c)
     struct pay *s = c->state;
     if (!s->row.found)
         return call_fail(c, REASON_NOT_FOUND);
-    struct payment_view view = payment_view_of(s->checkout.booking_id, s->checkout.intent_id, &s->row);
+    struct payment_view view =
+        payment_view_of(s->checkout.booking_id, s->checkout.intent_id, &s->row);
     return call_reply(c, &payment_intent_message(&c->arena, &view)->base);
 }

@@ -1,4 +1,4 @@
-/* PaymentService: its handlers. */
+/* PaymentService: its handlers. The server pairs them with the methods of the .proto by name. */
 #include "services/payment/internal.h"
 
 static const struct rpc_handler *const handlers[] = {

@@ -1,5 +1,6 @@
 /* Payments and refunds as messages. Every handler of the service that answers with one calls it.
- * What must stay true: what the customer is told about a decline says nothing that helps a thief. */
+ * What must stay true: what the customer is told about a decline says nothing that helps a thief.
+ */
 #include <errno.h>
 #include <stdio.h>
 
@@ -11,8 +12,8 @@
 bool payment_may_read(const struct call *c, struct uuid user_id)
 {
     const struct principal *p = &c->principal;
-    return uuid_eq(p->user_id, user_id) || principal_has(p, ROLE_SUPPORT) || principal_has(p, ROLE_FINANCE) ||
-           principal_has(p, ROLE_ADMIN);
+    return uuid_eq(p->user_id, user_id) || principal_has(p, ROLE_SUPPORT) ||
+           principal_has(p, ROLE_FINANCE) || principal_has(p, ROLE_ADMIN);
 }
 
 int payment_etag_parse(struct str etag, int64_t *ret_us)
@@ -30,7 +31,8 @@ int payment_etag_parse(struct str etag, int64_t *ret_us)
     return 0;
 }
 
-struct payment_view payment_view_of(struct uuid booking_id, struct uuid intent_id, const struct payment_get_row *row)
+struct payment_view payment_view_of(struct uuid booking_id, struct uuid intent_id,
+                                    const struct payment_get_row *row)
 {
     return (struct payment_view){
         .booking_id = booking_id,
@@ -57,7 +59,8 @@ struct payment_view payment_view_of(struct uuid booking_id, struct uuid intent_i
     };
 }
 
-/* Matched with the bank's word first, then with the kind of failure. Lost and stolen cards sound like any other. */
+/* Matched with the bank's word first, then with the kind of failure. Lost and stolen cards sound
+ * like any other. */
 static const struct guidance {
     const char *code;
     bool retry_may_succeed;
@@ -71,28 +74,34 @@ static const struct guidance {
     {"authentication_failed", true, "The bank could not confirm that it is you. Please try again."},
     {"payment_method_invalid", false, "This payment method cannot be used. Please use another."},
     {"canceled", true, "The payment was not completed in time. Please try again."},
-    {"NOT_RECEIVED", true, "The payment did not reach the bank; nothing was charged. Please try again."},
+    {"NOT_RECEIVED", true,
+     "The payment did not reach the bank; nothing was charged. Please try again."},
 };
 
-static Faregate__V1__PaymentError *error_message(struct arena *arena, struct str code, struct str decline_code)
+static Faregate__V1__PaymentError *error_message(struct arena *arena, struct str code,
+                                                 struct str decline_code)
 {
     Faregate__V1__PaymentError *m = arena_alloc(arena, sizeof *m);
     faregate__v1__payment_error__init(m);
     const struct guidance *found = NULL;
     for (size_t i = 0; i < sizeof guidances / sizeof guidances[0] && !found; i++)
-        if (str_eq(decline_code, str_of(guidances[i].code)) || str_eq(code, str_of(guidances[i].code)))
+        if (str_eq(decline_code, str_of(guidances[i].code)) ||
+            str_eq(code, str_of(guidances[i].code)))
             found = &guidances[i];
     m->code = arena_dup(arena, code);
     m->decline_code = arena_dup(arena, decline_code);
     m->retry_may_succeed = found && found->retry_may_succeed;
-    m->user_guidance = arena_dup(arena, found ? str_of(found->text) : STR("The card was declined. Please use another card."));
+    m->user_guidance =
+        arena_dup(arena, found ? str_of(found->text)
+                               : STR("The card was declined. Please use another card."));
     m->provider_code = arena_dup(arena, decline_code.n > 0 ? decline_code : code);
     return m;
 }
 
 static int enum_value(const ProtobufCEnumDescriptor *descriptor, struct str name)
 {
-    const ProtobufCEnumValue *value = name.n > 0 ? protobuf_c_enum_descriptor_get_value_by_name(descriptor, name.p) : NULL;
+    const ProtobufCEnumValue *value =
+        name.n > 0 ? protobuf_c_enum_descriptor_get_value_by_name(descriptor, name.p) : NULL;
     return value ? value->value : 0;
 }
 
@@ -102,15 +111,16 @@ static bool is_settled(struct str attempt_state)
            str_eq(attempt_state, STR("AUTHORIZED"));
 }
 
-static Faregate__V1__PaymentAttempt *attempt_message(struct arena *arena, const struct payment_view *v, const char *intent)
+static Faregate__V1__PaymentAttempt *
+attempt_message(struct arena *arena, const struct payment_view *v, const char *intent)
 {
     char id[UUID_TEXT_LEN + 1];
     Faregate__V1__PaymentAttempt *m = arena_alloc(arena, sizeof *m);
     faregate__v1__payment_attempt__init(m);
     uuid_format(v->attempt_id, id);
     m->name = arena_printf(arena, "%s/attempts/%s", intent, id);
-    m->state = (Faregate__V1__PaymentAttempt__State)enum_value(&faregate__v1__payment_attempt__state__descriptor,
-                                                              v->attempt_state);
+    m->state = (Faregate__V1__PaymentAttempt__State)enum_value(
+        &faregate__v1__payment_attempt__state__descriptor, v->attempt_state);
     m->provider = arena_dup(arena, v->provider);
     m->merchant_reference = arena_dup(arena, str_of(id));
     m->provider_reference = arena_dup(arena, v->provider_reference);
@@ -134,12 +144,14 @@ static Faregate__V1__NextAction *next_action(struct arena *arena, const struct p
     return m;
 }
 
-Faregate__V1__PaymentIntent *payment_intent_message(struct arena *arena, const struct payment_view *v)
+Faregate__V1__PaymentIntent *payment_intent_message(struct arena *arena,
+                                                    const struct payment_view *v)
 {
     Faregate__V1__PaymentIntent *m = arena_alloc(arena, sizeof *m);
     faregate__v1__payment_intent__init(m);
     m->name = name_make_child(arena, "bookings", v->booking_id, "paymentIntents", v->intent_id);
-    m->state = (Faregate__V1__PaymentIntent__State)enum_value(&faregate__v1__payment_intent__state__descriptor, v->state);
+    m->state = (Faregate__V1__PaymentIntent__State)enum_value(
+        &faregate__v1__payment_intent__state__descriptor, v->state);
     m->booking = name_make(arena, "bookings", v->booking_id);
     m->amount = money_message(arena, v->amount_minor, v->currency);
     m->amount_authorized = money_message(arena, v->authorised_minor, v->currency);
@@ -160,18 +172,23 @@ Faregate__V1__PaymentIntent *payment_intent_message(struct arena *arena, const s
     return m;
 }
 
-Faregate__V1__Refund *payment_refund_message(struct arena *arena, struct uuid booking_id, struct uuid refund_id,
+Faregate__V1__Refund *payment_refund_message(struct arena *arena, struct uuid booking_id,
+                                             struct uuid refund_id,
                                              const struct payment_refund_get_row *row)
 {
     Faregate__V1__Refund *m = arena_alloc(arena, sizeof *m);
     faregate__v1__refund__init(m);
     m->name = name_make_child(arena, "bookings", booking_id, "refunds", refund_id);
-    m->state = (Faregate__V1__Refund__State)enum_value(&faregate__v1__refund__state__descriptor, row->state);
-    m->payment_intent = name_make_child(arena, "bookings", booking_id, "paymentIntents", row->intent_id);
+    m->state = (Faregate__V1__Refund__State)enum_value(&faregate__v1__refund__state__descriptor,
+                                                       row->state);
+    m->payment_intent =
+        name_make_child(arena, "bookings", booking_id, "paymentIntents", row->intent_id);
     if (row->has_cancellation_id)
-        m->cancellation = name_make_child(arena, "bookings", booking_id, "cancellations", row->cancellation_id);
+        m->cancellation =
+            name_make_child(arena, "bookings", booking_id, "cancellations", row->cancellation_id);
     m->amount = money_message(arena, row->amount_minor, row->currency);
-    m->cause = (Faregate__V1__Refund__Cause)enum_value(&faregate__v1__refund__cause__descriptor, row->cause);
+    m->cause = (Faregate__V1__Refund__Cause)enum_value(&faregate__v1__refund__cause__descriptor,
+                                                       row->cause);
     if (row->has_error_code)
         m->error = error_message(arena, row->error_code, (struct str){0});
     m->create_time = timestamp_of_us(arena, row->create_time);

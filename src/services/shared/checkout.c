@@ -1,6 +1,6 @@
 /* See checkout.h. Handlers have these steps in their tables; the completer shares the parts below.
- * What must stay true: an answer is believed only when it agrees with what was asked, and every way out of a step leaves
- * the attempt in a state that the completer can go on from. */
+ * What must stay true: an answer is believed only when it agrees with what was asked, and every way
+ * out of a step leaves the attempt in a state that the completer can go on from. */
 #include "services/shared/checkout.h"
 
 #include "base/check.h"
@@ -9,7 +9,8 @@
 #define PATIENCE_MARGIN_S 5
 #define UNKNOWN_FIRST_S 2 /* the first inquiry after an outcome that is not known */
 
-static struct str mac_text(struct call *c, const char *prefix, const struct str *parts, size_t count)
+static struct str mac_text(struct call *c, const char *prefix, const struct str *parts,
+                           size_t count)
 {
     uint8_t seal[SEAL_BYTES];
     char text[BASE64URL_LEN(SEAL_BYTES) + 1];
@@ -18,8 +19,8 @@ static struct str mac_text(struct call *c, const char *prefix, const struct str 
     return str_of(arena_printf(&c->arena, "%s%s", prefix, text));
 }
 
-/* Names like pm_card_visa are shared by everybody who tests: no card, so they are counted per user. With two underscores
- * and something behind them they are one (see src/sandbox/README.md). */
+/* Names like pm_card_visa are shared by everybody who tests: no card, so they are counted per user.
+ * With two underscores and something behind them they are one (see src/sandbox/README.md). */
 static struct str card_key(struct call *c, struct str token)
 {
     struct uuid user = {{0}};
@@ -49,7 +50,8 @@ int32_t checkout_inquiry_s(int32_t count)
     return schedule[count < 0 ? 0 : count > last ? last : count];
 }
 
-bool checkout_agrees(const struct provider_answer *answer, int64_t amount_minor, struct str currency)
+bool checkout_agrees(const struct provider_answer *answer, int64_t amount_minor,
+                     struct str currency)
 {
     if (answer->amount_minor != amount_minor || answer->currency.n != currency.n)
         return false;
@@ -73,13 +75,14 @@ enum step checkout_start(struct call *c)
     if (s->is_off)
         return STEP_NEXT;
     s->attempt_id = uuid_v7(app->clock);
-    payment_start(c, &s->start, s->booking_id, c->principal.user_id, (int16_t)s->method, c->request_id,
-                  idempotency_fingerprint(c), s->intent_id, s->is_new, s->attempt_id,
-                  s->has_amount ? &s->amount_minor : NULL, s->has_amount ? s->currency : (struct str){0},
-                  s->has_etag ? &s->etag_us : NULL, str_of(provider_name(app)), s->method_token, user_key(c),
-                  card_key(c, s->method_token), (int32_t)app->limits.pay_attempts_user_max,
-                  (int32_t)app->limits.pay_attempts_card_max, (int32_t)app->limits.pay_attempts_booking_max,
-                  checkout_patience_s(app), (int32_t)app->limits.pin_seconds);
+    payment_start(
+        c, &s->start, s->booking_id, c->principal.user_id, (int16_t)s->method, c->request_id,
+        idempotency_fingerprint(c), s->intent_id, s->is_new, s->attempt_id,
+        s->has_amount ? &s->amount_minor : NULL, s->has_amount ? s->currency : (struct str){0},
+        s->has_etag ? &s->etag_us : NULL, str_of(provider_name(app)), s->method_token, user_key(c),
+        card_key(c, s->method_token), (int32_t)app->limits.pay_attempts_user_max,
+        (int32_t)app->limits.pay_attempts_card_max, (int32_t)app->limits.pay_attempts_booking_max,
+        checkout_patience_s(app), (int32_t)app->limits.pin_seconds);
     return STEP_NEXT;
 }
 
@@ -104,8 +107,9 @@ enum step checkout_authorise(struct call *c)
     return STEP_NEXT;
 }
 
-void checkout_submit_authorised(struct call *c, struct payment_authorised_row *ret, struct uuid booking_id,
-                                struct uuid attempt_id, const struct provider_answer *answer)
+void checkout_submit_authorised(struct call *c, struct payment_authorised_row *ret,
+                                struct uuid booking_id, struct uuid attempt_id,
+                                const struct provider_answer *answer)
 {
     uint8_t seal[SEAL_BYTES];
     struct str fingerprint = {0};
@@ -114,22 +118,24 @@ void checkout_submit_authorised(struct call *c, struct payment_authorised_row *r
         seal_mac(app_of(c)->keys.fingerprint, parts, 2, seal);
         fingerprint = str_bytes(seal, sizeof seal);
     }
-    payment_authorised(c, ret, booking_id, attempt_id, answer->reference, fingerprint, checkout_patience_s(app_of(c)));
+    payment_authorised(c, ret, booking_id, attempt_id, answer->reference, fingerprint,
+                       checkout_patience_s(app_of(c)));
 }
 
 /* No money moved. Only an attempt that never left may be forgotten together with its request. */
 static void submit_failed(struct call *c, struct checkout *s, struct str outcome)
 {
     bool forget = s->answer.outcome == PROVIDER_NOT_SENT;
-    payment_failed(c, &s->failed, s->booking_id, s->attempt_id, outcome, s->answer.code, s->answer.decline_code,
-                   s->answer.reference, NULL, forget && s->is_new, c->principal.user_id, (int16_t)s->method,
-                   forget ? &c->request_id : NULL);
+    payment_failed(c, &s->failed, s->booking_id, s->attempt_id, outcome, s->answer.code,
+                   s->answer.decline_code, s->answer.reference, NULL, forget && s->is_new,
+                   c->principal.user_id, (int16_t)s->method, forget ? &c->request_id : NULL);
 }
 
 static void submit_wait(struct call *c, struct checkout *s, struct str state)
 {
     const int32_t due_s = UNKNOWN_FIRST_S;
-    payment_wait(c, &s->wait, s->booking_id, s->attempt_id, state, s->answer.reference, s->answer.redirect_url, false, &due_s);
+    payment_wait(c, &s->wait, s->booking_id, s->attempt_id, state, s->answer.reference,
+                 s->answer.redirect_url, false, &due_s);
 }
 
 enum step checkout_settle(struct call *c)
@@ -182,10 +188,13 @@ enum step checkout_record(struct call *c)
     const struct app *app = app_of(c);
     if (!is_sold(s))
         return STEP_NEXT;
-    if (s->capture.outcome == PROVIDER_CAPTURED && checkout_agrees(&s->capture, s->start.amount_minor, s->start.currency))
-        payment_captured(c, &s->captured, s->booking_id, s->attempt_id, uuid_v7(app->clock), uuid_v7(app->clock));
+    if (s->capture.outcome == PROVIDER_CAPTURED &&
+        checkout_agrees(&s->capture, s->start.amount_minor, s->start.currency))
+        payment_captured(c, &s->captured, s->booking_id, s->attempt_id, uuid_v7(app->clock),
+                         uuid_v7(app->clock));
     else
-        submit_wait(c, s, STR("UNKNOWN")); /* stays AUTHORIZED: the customer has the seats, the completer takes the money */
+        submit_wait(c, s, STR("UNKNOWN")); /* stays AUTHORIZED: the customer has the seats, the
+                                              completer takes the money */
     return STEP_NEXT;
 }
 
@@ -259,17 +268,20 @@ bool checkout_view(const struct call *c, const struct checkout *s, struct paymen
 /* ---- refunds ---- */
 
 void checkout_settle_refund(struct call *c, union checkout_refund_rows *ret, struct uuid booking_id,
-                            const struct provider_refund *refund, const struct provider_answer *answer, int32_t inquiries)
+                            const struct provider_refund *refund,
+                            const struct provider_answer *answer, int32_t inquiries)
 {
     const struct app *app = app_of(c);
     bool agrees = checkout_agrees(answer, refund->amount_minor, refund->currency);
     if (answer->outcome == PROVIDER_REFUND_SUCCEEDED && agrees) {
-        payment_refund_succeeded(c, &ret->succeeded, booking_id, refund->refund_id, answer->reference, uuid_v7(app->clock));
+        payment_refund_succeeded(c, &ret->succeeded, booking_id, refund->refund_id,
+                                 answer->reference, uuid_v7(app->clock));
         return;
     }
     if (answer->outcome == PROVIDER_REFUND_FAILED) {
         payment_refund_failed(c, &ret->failed, booking_id, refund->refund_id,
-                              answer->code.n > 0 ? answer->code : STR("refund_failed"), uuid_v7(app->clock));
+                              answer->code.n > 0 ? answer->code : STR("refund_failed"),
+                              uuid_v7(app->clock));
         return;
     }
     struct str state = STR("UNKNOWN");
@@ -277,6 +289,6 @@ void checkout_settle_refund(struct call *c, union checkout_refund_rows *ret, str
         state = STR("RESERVED");
     else if (answer->outcome == PROVIDER_REFUND_PENDING)
         state = STR("SENT");
-    payment_refund_wait(c, &ret->wait, booking_id, refund->refund_id, state, answer->reference, false,
-                        checkout_inquiry_s(inquiries));
+    payment_refund_wait(c, &ret->wait, booking_id, refund->refund_id, state, answer->reference,
+                        false, checkout_inquiry_s(inquiries));
 }

@@ -1,5 +1,6 @@
-/* Taking the money for a booking, as steps that CreatePaymentIntent, ConfirmPaymentIntent and CreateBooking share. A handler
- * puts struct checkout first in its state, fills the given part, and has the five steps in its table:
+/* Taking the money for a booking, as steps that CreatePaymentIntent, ConfirmPaymentIntent and
+ * CreateBooking share. A handler puts struct checkout first in its state, fills the given part, and
+ * has the five steps in its table:
  *
  *   checkout_start      the attempt is written down and committed; the booking is pinned
  *   checkout_authorise  the provider is asked to reserve the money
@@ -7,8 +8,9 @@
  *   checkout_capture    the reserved money is taken
  *   checkout_record     and booked
  *
- * Where there is nothing to do a step does nothing. The call may end between any two of them: the completer (jobs/) goes on
- * from the attempt's row. What must stay true: no byte leaves before the attempt is committed. */
+ * Where there is nothing to do a step does nothing. The call may end between any two of them: the
+ * completer (jobs/) goes on from the attempt's row. What must stay true: no byte leaves before the
+ * attempt is committed. */
 #pragma once
 
 #include "gen/sql/payment.sql.h"
@@ -21,13 +23,13 @@ struct checkout {
     struct uuid intent_id;
     struct str method_token;
     enum idempotent_method method;
-    bool is_new;           /* makes the intent as well */
-    bool has_amount;       /* else it is the intent's */
+    bool is_new;     /* makes the intent as well */
+    bool has_amount; /* else it is the intent's */
     int64_t amount_minor;
     struct str currency;
     bool has_etag;
     int64_t etag_us;
-    bool is_off;           /* the steps do nothing */
+    bool is_off; /* the steps do nothing */
     /* filled */
     struct uuid attempt_id;
     struct payment_start_row start;
@@ -50,7 +52,8 @@ enum checkout_said {
     CHECKOUT_DONE,        /* a state, good or bad */
     CHECKOUT_REFUSED,     /* start.refusal: nothing was done */
     CHECKOUT_REPEATED,    /* an earlier request with this id */
-    CHECKOUT_UNAVAILABLE, /* the provider was not reached; nothing was done, the request may be repeated */
+    CHECKOUT_UNAVAILABLE, /* the provider was not reached; nothing was done, the request may be
+                             repeated */
 };
 enum checkout_said checkout_said(const struct checkout *s);
 
@@ -79,17 +82,20 @@ struct payment_view {
     int64_t attempt_create_us;
 };
 
-/* After CHECKOUT_DONE: the intent as this call left it. False: somebody else has been at it, read it. */
+/* After CHECKOUT_DONE: the intent as this call left it. False: somebody else has been at it, read
+ * it. */
 bool checkout_view(const struct call *c, const struct checkout *s, struct payment_view *ret_view);
 
 /* ---- what the completer shares ---- */
 
 /* The provider moved exactly what it was asked to. */
-bool checkout_agrees(const struct provider_answer *answer, int64_t amount_minor, struct str currency);
+bool checkout_agrees(const struct provider_answer *answer, int64_t amount_minor,
+                     struct str currency);
 
 /* Submits payment_authorised with the card's fingerprint hashed. */
-void checkout_submit_authorised(struct call *c, struct payment_authorised_row *ret, struct uuid booking_id,
-                                struct uuid attempt_id, const struct provider_answer *answer);
+void checkout_submit_authorised(struct call *c, struct payment_authorised_row *ret,
+                                struct uuid booking_id, struct uuid attempt_id,
+                                const struct provider_answer *answer);
 
 /* How long one request to the provider may take, with room for writing down what it said. */
 int32_t checkout_patience_s(const struct app *app);
@@ -101,7 +107,8 @@ union checkout_refund_rows {
     struct payment_refund_wait_row wait;
 };
 void checkout_settle_refund(struct call *c, union checkout_refund_rows *ret, struct uuid booking_id,
-                            const struct provider_refund *refund, const struct provider_answer *answer, int32_t inquiries);
+                            const struct provider_refund *refund,
+                            const struct provider_answer *answer, int32_t inquiries);
 
 /* Seconds until the next inquiry after @count of them: 2 s, 10 s, 1 min, 5 min, 1 h, then daily. */
 int32_t checkout_inquiry_s(int32_t count);

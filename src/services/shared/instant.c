@@ -1,10 +1,12 @@
-/* A provider inside the process: approves everything but the names that ask to be declined. For tests and benchmarks.
- * It keeps no books: what was not recorded by us never happened, so an inquiry finds nothing. */
+/* A provider inside the process: approves everything but the names that ask to be declined. For
+ * tests and benchmarks. It keeps no books: what was not recorded by us never happened, so an
+ * inquiry finds nothing. */
 #include <stdio.h>
 
 #include "services/shared/provider_internal.h"
 
-static struct provider_answer answer(struct call *c, enum provider_outcome outcome, const struct provider_payment *q)
+static struct provider_answer answer(struct call *c, enum provider_outcome outcome,
+                                     const struct provider_payment *q)
 {
     char id[UUID_TEXT_LEN + 1];
     uuid_format(q->attempt_id, id);
@@ -16,7 +18,8 @@ static struct provider_answer answer(struct call *c, enum provider_outcome outco
     };
 }
 
-static void authorise(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret)
+static void authorise(struct provider *p, struct call *c, const struct provider_payment *q,
+                      struct provider_answer *ret)
 {
     (void)p;
     bool declined = str_starts(q->method_token, STR("pm_card_chargeDeclined"));
@@ -28,25 +31,29 @@ static void authorise(struct provider *p, struct call *c, const struct provider_
     ret->decline_code = STR("generic_decline");
 }
 
-static void capture(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret)
+static void capture(struct provider *p, struct call *c, const struct provider_payment *q,
+                    struct provider_answer *ret)
 {
     (void)p;
     *ret = answer(c, PROVIDER_CAPTURED, q);
 }
 
-static void void_payment(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret)
+static void void_payment(struct provider *p, struct call *c, const struct provider_payment *q,
+                         struct provider_answer *ret)
 {
     (void)p;
     *ret = answer(c, PROVIDER_CANCELLED, q);
 }
 
-static void inquire(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret)
+static void inquire(struct provider *p, struct call *c, const struct provider_payment *q,
+                    struct provider_answer *ret)
 {
     (void)p, (void)c, (void)q;
     *ret = (struct provider_answer){.outcome = PROVIDER_NOT_FOUND};
 }
 
-static void refund(struct provider *p, struct call *c, const struct provider_refund *q, struct provider_answer *ret)
+static void refund(struct provider *p, struct call *c, const struct provider_refund *q,
+                   struct provider_answer *ret)
 {
     (void)p;
     char id[UUID_TEXT_LEN + 1];
@@ -59,7 +66,8 @@ static void refund(struct provider *p, struct call *c, const struct provider_ref
     };
 }
 
-static void inquire_refund(struct provider *p, struct call *c, const struct provider_refund *q, struct provider_answer *ret)
+static void inquire_refund(struct provider *p, struct call *c, const struct provider_refund *q,
+                           struct provider_answer *ret)
 {
     (void)p, (void)c, (void)q;
     *ret = (struct provider_answer){.outcome = PROVIDER_NOT_FOUND};

@@ -1,5 +1,6 @@
-/* Payment providers: one table per kind, chosen at start; and the key file. Checkout and the completer call it.
- * What must stay true: the API key is in memory only, and no event or error line shows it. */
+/* Payment providers: one table per kind, chosen at start; and the key file. Checkout and the
+ * completer call it. What must stay true: the API key is in memory only, and no event or error line
+ * shows it. */
 #include "services/shared/provider.h"
 
 #include <errno.h>
@@ -23,32 +24,38 @@ static struct provider *of(const struct call *c)
     return p;
 }
 
-void provider_authorise(struct call *c, const struct provider_payment *payment, struct provider_answer *ret)
+void provider_authorise(struct call *c, const struct provider_payment *payment,
+                        struct provider_answer *ret)
 {
     of(c)->ops->authorise(of(c), c, payment, ret);
 }
 
-void provider_capture(struct call *c, const struct provider_payment *payment, struct provider_answer *ret)
+void provider_capture(struct call *c, const struct provider_payment *payment,
+                      struct provider_answer *ret)
 {
     of(c)->ops->capture(of(c), c, payment, ret);
 }
 
-void provider_void(struct call *c, const struct provider_payment *payment, struct provider_answer *ret)
+void provider_void(struct call *c, const struct provider_payment *payment,
+                   struct provider_answer *ret)
 {
     of(c)->ops->void_payment(of(c), c, payment, ret);
 }
 
-void provider_inquire(struct call *c, const struct provider_payment *payment, struct provider_answer *ret)
+void provider_inquire(struct call *c, const struct provider_payment *payment,
+                      struct provider_answer *ret)
 {
     of(c)->ops->inquire(of(c), c, payment, ret);
 }
 
-void provider_refund(struct call *c, const struct provider_refund *refund, struct provider_answer *ret)
+void provider_refund(struct call *c, const struct provider_refund *refund,
+                     struct provider_answer *ret)
 {
     of(c)->ops->refund(of(c), c, refund, ret);
 }
 
-void provider_inquire_refund(struct call *c, const struct provider_refund *refund, struct provider_answer *ret)
+void provider_inquire_refund(struct call *c, const struct provider_refund *refund,
+                             struct provider_answer *ret)
 {
     of(c)->ops->inquire_refund(of(c), c, refund, ret);
 }
@@ -78,7 +85,8 @@ const char *provider_name(const struct app *app)
 }
 
 /* The first line of @file; printable, so that it cannot smuggle a header in. */
-static int key_read(const char *file, char ret_key[static KEY_BYTES_MAX], char *error, size_t error_bytes)
+static int key_read(const char *file, char ret_key[static KEY_BYTES_MAX], char *error,
+                    size_t error_bytes)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, ret_key, KEY_BYTES_MAX - 1);
@@ -92,16 +100,19 @@ static int key_read(const char *file, char ret_key[static KEY_BYTES_MAX], char *
     bool good = ret_key[0] != '\0';
     for (const char *p = ret_key; *p; p++)
         good = good && *p > ' ' && *p < 0x7f;
-    return good ? 0 : error_line(error, error_bytes, -EINVAL, "%s: the first line is not an API key", file);
+    return good ? 0
+                : error_line(error, error_bytes, -EINVAL, "%s: the first line is not an API key",
+                             file);
 }
 
-static int stripe_setup(struct provider *p, struct loop *loop, const char *url, const char *key_file, char *error,
-                        size_t error_bytes)
+static int stripe_setup(struct provider *p, struct loop *loop, const char *url,
+                        const char *key_file, char *error, size_t error_bytes)
 {
     char key[KEY_BYTES_MAX];
     struct str u = str_of(url);
     if (!str_starts(u, STR("http://")) && !str_starts(u, STR("https://")))
-        return error_line(error, error_bytes, -EINVAL, "provider-url %s: not an http or https URL", url ? url : "");
+        return error_line(error, error_bytes, -EINVAL, "provider-url %s: not an http or https URL",
+                          url ? url : "");
     int r = key_read(key_file ? key_file : "", key, error, error_bytes);
     if (r < 0)
         return r;
@@ -117,8 +128,9 @@ static int stripe_setup(struct provider *p, struct loop *loop, const char *url, 
     return r < 0 ? error_line(error, error_bytes, r, "the HTTP client could not be made") : 0;
 }
 
-int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind, const char *url, const char *key_file,
-                 const struct app_limits *limits, char *error, size_t error_bytes)
+int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind,
+                 const char *url, const char *key_file, const struct app_limits *limits,
+                 char *error, size_t error_bytes)
 {
     struct provider *p = calloc(1, sizeof *p);
     CHECK(p);
@@ -130,7 +142,8 @@ int provider_new(struct provider **ret_provider, struct loop *loop, const char *
     } else if (strcmp(kind, "instant") == 0) {
         p->ops = &provider_instant;
     } else {
-        r = error_line(error, error_bytes, -EINVAL, "provider %s: there are stripe and instant", kind);
+        r = error_line(error, error_bytes, -EINVAL, "provider %s: there are stripe and instant",
+                       kind);
     }
     if (r < 0)
         p = provider_free(p);

@@ -1,7 +1,8 @@
-/* Payment providers: what is asked of them and what can come back. Two implementations: stripe.c speaks the Stripe HTTP
- * subset (also the simulator's), instant.c approves in-process. Checkout and the completer call it.
- * What must stay true: an answer that was not understood is UNKNOWN, never DECLINED; every request that moves money carries
- * an idempotency key of ours, so repeating it is safe. */
+/* Payment providers: what is asked of them and what can come back. Two implementations: stripe.c
+ * speaks the Stripe HTTP subset (also the simulator's), instant.c approves in-process. Checkout and
+ * the completer call it. What must stay true: an answer that was not understood is UNKNOWN, never
+ * DECLINED; every request that moves money carries an idempotency key of ours, so repeating it is
+ * safe. */
 #pragma once
 
 #include <stddef.h>
@@ -13,8 +14,8 @@
 #include "services/app.h"
 
 enum provider_outcome {
-    PROVIDER_UNKNOWN,         /* timeout, lost connection, 5xx, or an answer that makes no sense */
-    PROVIDER_NOT_SENT,        /* not one byte left: nothing can have happened */
+    PROVIDER_UNKNOWN,  /* timeout, lost connection, 5xx, or an answer that makes no sense */
+    PROVIDER_NOT_SENT, /* not one byte left: nothing can have happened */
     PROVIDER_AUTHORIZED,
     PROVIDER_CAPTURED,
     PROVIDER_DECLINED,        /* definitely no money moved */
@@ -29,40 +30,48 @@ enum provider_outcome {
 /* Filled before the step after the one that asked. Strings are in the call's arena. */
 struct provider_answer {
     enum provider_outcome outcome;
-    struct str reference;        /* the provider's id of the payment or refund */
-    struct str code;             /* normalised: card_declined, expired_card, ... */
+    struct str reference; /* the provider's id of the payment or refund */
+    struct str code;      /* normalised: card_declined, expired_card, ... */
     struct str decline_code;
     struct str redirect_url;     /* ACTION_REQUIRED */
     struct str card_fingerprint; /* as the provider gives it; hash it before storing */
-    int64_t amount_minor;        /* what the provider says it moved: compared with ours before it is believed */
+    int64_t amount_minor;        /* what the provider says it moved: compared with ours before it is
+                                    believed */
     struct str currency;
 };
 
-/* An attempt as the provider must know it. Answers are compared with all of it before they are believed. */
+/* An attempt as the provider must know it. Answers are compared with all of it before they are
+ * believed. */
 struct provider_payment {
-    struct uuid attempt_id;      /* our reference, and part of every idempotency key */
-    struct str method_token;     /* authorise */
-    struct str reference;        /* the provider's id: capture and void */
+    struct uuid attempt_id;  /* our reference, and part of every idempotency key */
+    struct str method_token; /* authorise */
+    struct str reference;    /* the provider's id: capture and void */
     int64_t amount_minor;
     struct str currency;
-    uint32_t try_count;          /* capture and void: a key whose answer was an error is not used again */
+    uint32_t try_count; /* capture and void: a key whose answer was an error is not used again */
 };
 
 struct provider_refund {
-    struct uuid refund_id;       /* our reference, and part of the idempotency key */
+    struct uuid refund_id; /* our reference, and part of the idempotency key */
     struct str payment_reference;
     int64_t amount_minor;
     struct str currency;
-    uint32_t try_count;          /* a new key after the provider has been found not to know the refund */
+    uint32_t try_count; /* a new key after the provider has been found not to know the refund */
 };
 
 /* Each asks one thing of the provider for the call; the answer is there in the next step. */
-void provider_authorise(struct call *c, const struct provider_payment *payment, struct provider_answer *ret);
-void provider_capture(struct call *c, const struct provider_payment *payment, struct provider_answer *ret);
-void provider_void(struct call *c, const struct provider_payment *payment, struct provider_answer *ret);
-void provider_inquire(struct call *c, const struct provider_payment *payment, struct provider_answer *ret);
-void provider_refund(struct call *c, const struct provider_refund *refund, struct provider_answer *ret);
-void provider_inquire_refund(struct call *c, const struct provider_refund *refund, struct provider_answer *ret);
+void provider_authorise(struct call *c, const struct provider_payment *payment,
+                        struct provider_answer *ret);
+void provider_capture(struct call *c, const struct provider_payment *payment,
+                      struct provider_answer *ret);
+void provider_void(struct call *c, const struct provider_payment *payment,
+                   struct provider_answer *ret);
+void provider_inquire(struct call *c, const struct provider_payment *payment,
+                      struct provider_answer *ret);
+void provider_refund(struct call *c, const struct provider_refund *refund,
+                     struct provider_answer *ret);
+void provider_inquire_refund(struct call *c, const struct provider_refund *refund,
+                             struct provider_answer *ret);
 
 /* "AUTHORIZED": for events. */
 const char *provider_outcome_name(enum provider_outcome outcome);
@@ -70,7 +79,9 @@ const char *provider_outcome_name(enum provider_outcome outcome);
 /* "stripe" or "instant". */
 const char *provider_name(const struct app *app);
 
-/* @kind stripe or instant; @key_file holds the API key on its first line. 0, or negative errno and a line in @error. */
-int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind, const char *url, const char *key_file,
-                 const struct app_limits *limits, char *error, size_t error_bytes);
+/* @kind stripe or instant; @key_file holds the API key on its first line. 0, or negative errno and
+ * a line in @error. */
+int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind,
+                 const char *url, const char *key_file, const struct app_limits *limits,
+                 char *error, size_t error_bytes);
 struct provider *provider_free(struct provider *provider);

@@ -1,5 +1,6 @@
-/* What the providers share below provider.h: the table that provider.c dispatches by, and Stripe's readers, which are pure
- * and tested alone. What must stay true: an answer is filled before the step that follows the question. */
+/* What the providers share below provider.h: the table that provider.c dispatches by, and Stripe's
+ * readers, which are pure and tested alone. What must stay true: an answer is filled before the
+ * step that follows the question. */
 #pragma once
 
 #include "io/http.h"
@@ -7,12 +8,16 @@
 
 struct provider_ops {
     const char *name;
-    void (*authorise)(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret);
-    void (*capture)(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret);
+    void (*authorise)(struct provider *p, struct call *c, const struct provider_payment *q,
+                      struct provider_answer *ret);
+    void (*capture)(struct provider *p, struct call *c, const struct provider_payment *q,
+                    struct provider_answer *ret);
     void (*void_payment)(struct provider *p, struct call *c, const struct provider_payment *q,
                          struct provider_answer *ret);
-    void (*inquire)(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret);
-    void (*refund)(struct provider *p, struct call *c, const struct provider_refund *q, struct provider_answer *ret);
+    void (*inquire)(struct provider *p, struct call *c, const struct provider_payment *q,
+                    struct provider_answer *ret);
+    void (*refund)(struct provider *p, struct call *c, const struct provider_refund *q,
+                   struct provider_answer *ret);
     void (*inquire_refund)(struct provider *p, struct call *c, const struct provider_refund *q,
                            struct provider_answer *ret);
 };
@@ -47,5 +52,5 @@ struct stripe_question {
 };
 
 /* stripe_read.c: what @response means for @question. Strings go to @arena. */
-void stripe_read(struct arena *arena, const struct stripe_question *question, const struct http_response *response,
-                 struct provider_answer *ret);
+void stripe_read(struct arena *arena, const struct stripe_question *question,
+                 const struct http_response *response, struct provider_answer *ret);

@@ -1,6 +1,7 @@
-/* Questions to a provider that speaks Stripe's HTTP: forms out, JSON back (stripe_read.c understands it).
- * What must stay true: every request that moves money carries an idempotency key made of our id and the operation, so
- * that sending it again is safe; and the call is told only after its answer is filled. */
+/* Questions to a provider that speaks Stripe's HTTP: forms out, JSON back (stripe_read.c
+ * understands it). What must stay true: every request that moves money carries an idempotency key
+ * made of our id and the operation, so that sending it again is safe; and the call is told only
+ * after its answer is filled. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -10,7 +11,8 @@
 
 #define DEADLINE_MARGIN_MS 400 /* left to the caller for writing down what the answer was */
 
-/* The operation that the call waits for; it waits for HTTP itself, so that the answer is read in between. */
+/* The operation that the call waits for; it waits for HTTP itself, so that the answer is read in
+ * between. */
 struct ask {
     struct op op;
     struct op_scope http_scope;
@@ -35,15 +37,18 @@ static void on_detach(struct op *op)
 /* An answer that comes after the caller has gone helps nobody: better "not known yet" in time. */
 static uint32_t timeout_ms(const struct provider *p, const struct call *c)
 {
-    int64_t left_ms = (call_deadline_ns(c) - clock_mono_ns(app_of(c)->clock)) / NS_PER_MS - DEADLINE_MARGIN_MS;
+    int64_t left_ms =
+        (call_deadline_ns(c) - clock_mono_ns(app_of(c)->clock)) / NS_PER_MS - DEADLINE_MARGIN_MS;
     if (left_ms >= p->timeout_ms)
         return p->timeout_ms;
     return left_ms > 1 ? (uint32_t)left_ms : 1;
 }
 
-static void form_add(struct call *c, struct str *form, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void form_add(struct call *c, struct str *form, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-/* @format brings name and value; values are numbers, our ids, provider ids and tokens, all checked to be URL-safe. */
+/* @format brings name and value; values are numbers, our ids, provider ids and tokens, all checked
+ * to be URL-safe. */
 static void form_add(struct call *c, struct str *form, const char *format, ...)
 {
     va_list args, again;
@@ -70,8 +75,8 @@ static const char *encoded(struct call *c, struct str s)
     char *p = arena_alloc(&c->arena, 3 * s.n + 1), *q = p;
     for (size_t i = 0; i < s.n; i++) {
         unsigned char b = (unsigned char)s.p[i];
-        bool plain = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') || b == '_' || b == '-' ||
-                     b == '.';
+        bool plain = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
+                     b == '_' || b == '-' || b == '.';
         if (plain) {
             *q++ = (char)b;
         } else {
@@ -84,18 +89,20 @@ static const char *encoded(struct call *c, struct str s)
     return p;
 }
 
-static void question_of(struct stripe_question *q, enum stripe_operation operation, struct uuid id, int64_t amount_minor,
-                        struct str currency, uint32_t try_count)
+static void question_of(struct stripe_question *q, enum stripe_operation operation, struct uuid id,
+                        int64_t amount_minor, struct str currency, uint32_t try_count)
 {
-    *q = (struct stripe_question){.operation = operation, .amount_minor = amount_minor, .try_count = try_count};
+    *q = (struct stripe_question){
+        .operation = operation, .amount_minor = amount_minor, .try_count = try_count};
     uuid_format(id, q->reference);
     for (size_t i = 0; i < currency.n && i < 3; i++)
         q->currency[i] = (char)(currency.p[i] | 0x20);
 }
 
 /* @form empty: GET. @operation names the key. */
-static void ask(struct provider *p, struct call *c, const struct stripe_question *question, const char *path,
-                struct str form, const char *operation, struct provider_answer *ret)
+static void ask(struct provider *p, struct call *c, const struct stripe_question *question,
+                const char *path, struct str form, const char *operation,
+                struct provider_answer *ret)
 {
     struct ask *ask = arena_alloc(&c->arena, sizeof *ask);
     const char *headers[2] = {p->authorization};
@@ -110,7 +117,8 @@ static void ask(struct provider *p, struct call *c, const struct stripe_question
     };
     if (form.n > 0)
         headers[request.headers_count++] =
-            arena_printf(&c->arena, "Idempotency-Key: %s-%s-%u", question->reference, operation, question->try_count);
+            arena_printf(&c->arena, "Idempotency-Key: %s-%s-%u", question->reference, operation,
+                         question->try_count);
     ask->question = *question;
     ask->answer = ret;
     op_scope_init(&ask->http_scope, &c->arena, on_response);
@@ -121,7 +129,8 @@ static void ask(struct provider *p, struct call *c, const struct stripe_question
     op_start(&ask->op, &c->scope, on_detach);
 }
 
-static void authorise(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret)
+static void authorise(struct provider *p, struct call *c, const struct provider_payment *q,
+                      struct provider_answer *ret)
 {
     struct stripe_question question;
     struct str form = {0};
@@ -129,42 +138,54 @@ static void authorise(struct provider *p, struct call *c, const struct provider_
     form_add(c, &form, "amount=%lld", (long long)q->amount_minor);
     form_add(c, &form, "currency=%s", question.currency);
     form_add(c, &form, "payment_method=%s", encoded(c, q->method_token));
-    form_add(c, &form, "payment_method_types[]=card&capture_method=manual&confirm=true&expand[]=latest_charge");
+    form_add(
+        c, &form,
+        "payment_method_types[]=card&capture_method=manual&confirm=true&expand[]=latest_charge");
     form_add(c, &form, "metadata[reference]=%s", question.reference);
     ask(p, c, &question, "/v1/payment_intents", form, "authorise", ret);
 }
 
-static void capture(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret)
+static void capture(struct provider *p, struct call *c, const struct provider_payment *q,
+                    struct provider_answer *ret)
 {
     struct stripe_question question;
     struct str form = {0};
-    question_of(&question, STRIPE_CAPTURE, q->attempt_id, q->amount_minor, q->currency, q->try_count);
+    question_of(&question, STRIPE_CAPTURE, q->attempt_id, q->amount_minor, q->currency,
+                q->try_count);
     form_add(c, &form, "amount_to_capture=%lld", (long long)q->amount_minor);
-    ask(p, c, &question, arena_printf(&c->arena, "/v1/payment_intents/%s/capture", encoded(c, q->reference)), form,
+    ask(p, c, &question,
+        arena_printf(&c->arena, "/v1/payment_intents/%s/capture", encoded(c, q->reference)), form,
         "capture", ret);
 }
 
-static void void_payment(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret)
+static void void_payment(struct provider *p, struct call *c, const struct provider_payment *q,
+                         struct provider_answer *ret)
 {
     struct stripe_question question;
     struct str form = {0};
     question_of(&question, STRIPE_VOID, q->attempt_id, q->amount_minor, q->currency, q->try_count);
     form_add(c, &form, "cancellation_reason=abandoned");
-    ask(p, c, &question, arena_printf(&c->arena, "/v1/payment_intents/%s/cancel", encoded(c, q->reference)), form, "void",
-        ret);
+    ask(p, c, &question,
+        arena_printf(&c->arena, "/v1/payment_intents/%s/cancel", encoded(c, q->reference)), form,
+        "void", ret);
 }
 
-static void inquire(struct provider *p, struct call *c, const struct provider_payment *q, struct provider_answer *ret)
+static void inquire(struct provider *p, struct call *c, const struct provider_payment *q,
+                    struct provider_answer *ret)
 {
     struct stripe_question question;
     question_of(&question, STRIPE_INQUIRE, q->attempt_id, q->amount_minor, q->currency, 0);
     ask(p, c, &question,
-        arena_printf(&c->arena, "/v1/payment_intents/search?expand[]=data.latest_charge&query=metadata[%%27reference%%27]:%%27%s%%27",
-                     question.reference),
+        arena_printf(
+            &c->arena,
+            "/v1/payment_intents/"
+            "search?expand[]=data.latest_charge&query=metadata[%%27reference%%27]:%%27%s%%27",
+            question.reference),
         (struct str){0}, "", ret);
 }
 
-static void refund(struct provider *p, struct call *c, const struct provider_refund *q, struct provider_answer *ret)
+static void refund(struct provider *p, struct call *c, const struct provider_refund *q,
+                   struct provider_answer *ret)
 {
     struct stripe_question question;
     struct str form = {0};
@@ -176,12 +197,14 @@ static void refund(struct provider *p, struct call *c, const struct provider_ref
 }
 
 /* Stripe cannot search refunds; a payment has few, so all of them are read. */
-static void inquire_refund(struct provider *p, struct call *c, const struct provider_refund *q, struct provider_answer *ret)
+static void inquire_refund(struct provider *p, struct call *c, const struct provider_refund *q,
+                           struct provider_answer *ret)
 {
     struct stripe_question question;
     question_of(&question, STRIPE_INQUIRE_REFUND, q->refund_id, q->amount_minor, q->currency, 0);
     ask(p, c, &question,
-        arena_printf(&c->arena, "/v1/refunds?limit=100&payment_intent=%s", encoded(c, q->payment_reference)),
+        arena_printf(&c->arena, "/v1/refunds?limit=100&payment_intent=%s",
+                     encoded(c, q->payment_reference)),
         (struct str){0}, "", ret);
 }
 

@@ -1,6 +1,6 @@
-/* What a response in Stripe's words means for the question that was asked. Pure: stripe.c calls it for every answer.
- * What must stay true: only an answer about our reference, our amount and our currency is believed; what is not
- * understood is UNKNOWN, and somebody asks again. */
+/* What a response in Stripe's words means for the question that was asked. Pure: stripe.c calls it
+ * for every answer. What must stay true: only an answer about our reference, our amount and our
+ * currency is believed; what is not understood is UNKNOWN, and somebody asks again. */
 #include <jansson.h>
 
 #include "services/shared/provider_internal.h"
@@ -8,7 +8,8 @@
 #define WORD_BYTES_MAX 64 /* codes and ids of the provider; longer is none of its */
 #define URL_BYTES_MAX 2048
 
-static struct str text(struct arena *arena, const json_t *object, const char *name, size_t bytes_max)
+static struct str text(struct arena *arena, const json_t *object, const char *name,
+                       size_t bytes_max)
 {
     const json_t *value = json_object_get(object, name);
     size_t n = json_string_length(value);
@@ -61,14 +62,15 @@ static enum provider_outcome outcome_of(const json_t *payment)
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (is(payment, "status", table[i].status))
             return table[i].outcome;
-    if (is(payment, "status", "requires_payment_method") && json_is_object(json_object_get(payment, "last_payment_error")))
+    if (is(payment, "status", "requires_payment_method") &&
+        json_is_object(json_object_get(payment, "last_payment_error")))
         return PROVIDER_DECLINED;
     return PROVIDER_UNKNOWN; /* processing, or a word we do not know */
 }
 
 /* A PaymentIntent object. Its amounts must say the same as its status. */
-static void read_payment(struct arena *arena, const struct stripe_question *q, const json_t *payment,
-                         struct provider_answer *ret)
+static void read_payment(struct arena *arena, const struct stripe_question *q,
+                         const json_t *payment, struct provider_answer *ret)
 {
     struct provider_answer a = {.outcome = outcome_of(payment)};
     int64_t moved = a.outcome == PROVIDER_AUTHORIZED ? number(payment, "amount_capturable")
@@ -79,13 +81,15 @@ static void read_payment(struct arena *arena, const struct stripe_question *q, c
         *ret = unknown("answer_not_ours");
         return;
     }
-    if (number(payment, "amount") != q->amount_minor || moved != q->amount_minor || !is(payment, "currency", q->currency)) {
+    if (number(payment, "amount") != q->amount_minor || moved != q->amount_minor ||
+        !is(payment, "currency", q->currency)) {
         *ret = unknown("answer_mismatch");
         return;
     }
     const json_t *charge = json_object_get(payment, "latest_charge");
     const json_t *card = json_object_get(json_object_get(charge, "payment_method_details"), "card");
-    const json_t *redirect = json_object_get(json_object_get(payment, "next_action"), "redirect_to_url");
+    const json_t *redirect =
+        json_object_get(json_object_get(payment, "next_action"), "redirect_to_url");
     const json_t *error = json_object_get(payment, "last_payment_error");
     a.amount_minor = moved;
     a.currency = arena_dup_str(arena, str_of(q->currency));
@@ -123,8 +127,10 @@ static void read_refund(struct arena *arena, const struct stripe_question *q, co
     *ret = a;
 }
 
-/* Of the objects with our reference the one that moved money, if any: there is more than one only if somebody tampered. */
-static void read_list(struct arena *arena, const struct stripe_question *q, const json_t *list, struct provider_answer *ret)
+/* Of the objects with our reference the one that moved money, if any: there is more than one only
+ * if somebody tampered. */
+static void read_list(struct arena *arena, const struct stripe_question *q, const json_t *list,
+                      struct provider_answer *ret)
 {
     const json_t *data = json_object_get(list, "data");
     if (!json_is_array(data)) {
@@ -167,8 +173,8 @@ static void read_success(struct arena *arena, const struct stripe_question *q, c
 }
 
 /* A card error is about this try: nothing moved. Of an object inside it only ours is believed. */
-static void read_card_error(struct arena *arena, const struct stripe_question *q, const json_t *error,
-                            struct provider_answer *ret)
+static void read_card_error(struct arena *arena, const struct stripe_question *q,
+                            const json_t *error, struct provider_answer *ret)
 {
     const json_t *payment = json_object_get(error, "payment_intent");
     if (json_is_object(payment) && !is_ours(q, payment)) {
@@ -183,26 +189,29 @@ static void read_card_error(struct arena *arena, const struct stripe_question *q
     };
 }
 
-/* The request was refused before anything was done. That is an outcome only where nothing can have been done before: a
- * capture or a second try that is refused may have succeeded earlier, which an inquiry will tell. */
+/* The request was refused before anything was done. That is an outcome only where nothing can have
+ * been done before: a capture or a second try that is refused may have succeeded earlier, which an
+ * inquiry will tell. */
 static void read_refusal(struct arena *arena, const struct stripe_question *q, const json_t *error,
                          struct provider_answer *ret)
 {
-    bool is_first = q->operation == STRIPE_AUTHORISE || (q->operation == STRIPE_REFUND && q->try_count == 0);
+    bool is_first =
+        q->operation == STRIPE_AUTHORISE || (q->operation == STRIPE_REFUND && q->try_count == 0);
     if (!is_first || !is(error, "type", "invalid_request_error")) {
         *ret = unknown("refused");
         return;
     }
     *ret = (struct provider_answer){
         .outcome = q->operation == STRIPE_REFUND ? PROVIDER_REFUND_FAILED : PROVIDER_DECLINED,
-        .code = is(error, "param", "payment_method") ? STR("payment_method_invalid") : text(arena, error, "code", WORD_BYTES_MAX),
+        .code = is(error, "param", "payment_method") ? STR("payment_method_invalid")
+                                                     : text(arena, error, "code", WORD_BYTES_MAX),
     };
     if (ret->code.n == 0)
         ret->code = STR("request_invalid");
 }
 
-static void read_error(struct arena *arena, const struct stripe_question *q, unsigned status, const json_t *error,
-                       struct provider_answer *ret)
+static void read_error(struct arena *arena, const struct stripe_question *q, unsigned status,
+                       const json_t *error, struct provider_answer *ret)
 {
     if (status == 402 && is(error, "type", "card_error"))
         read_card_error(arena, q, error, ret);
@@ -214,8 +223,8 @@ static void read_error(struct arena *arena, const struct stripe_question *q, uns
         *ret = unknown("provider_error");
 }
 
-void stripe_read(struct arena *arena, const struct stripe_question *q, const struct http_response *response,
-                 struct provider_answer *ret)
+void stripe_read(struct arena *arena, const struct stripe_question *q,
+                 const struct http_response *response, struct provider_answer *ret)
 {
     if (response->error < 0) {
         *ret = unknown("no_answer");

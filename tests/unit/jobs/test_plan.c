@@ -1,4 +1,5 @@
-/* The completer's table, line by line: what is done about an attempt, and when it is looked at again. */
+/* The completer's table, line by line: what is done about an attempt, and when it is looked at
+ * again. */
 #include "jobs/internal.h"
 #include "support/test.h"
 
@@ -26,15 +27,20 @@ TEST(plan, an_open_attempt_follows_the_provider)
         ASSERT_INT_EQ(plan(open[i], "CONFIRMING", 5, true, PROVIDER_ACTION_REQUIRED), PLAN_VOID);
     }
     ASSERT_INT_EQ(plan("SENT", "CONFIRMING", 5, false, PROVIDER_ACTION_REQUIRED), PLAN_ACTION);
-    ASSERT_INT_EQ(plan("ACTION_REQUIRED", "CONFIRMING", 5, false, PROVIDER_ACTION_REQUIRED), PLAN_WAIT);
+    ASSERT_INT_EQ(plan("ACTION_REQUIRED", "CONFIRMING", 5, false, PROVIDER_ACTION_REQUIRED),
+                  PLAN_WAIT);
 }
 
 TEST(plan, not_found_means_not_received_only_after_a_while)
 {
-    ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", VISIBILITY_S - 1, false, PROVIDER_NOT_FOUND), PLAN_WAIT);
-    ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", VISIBILITY_S, false, PROVIDER_NOT_FOUND), PLAN_MISSING);
-    ASSERT_INT_EQ(plan("SENT", "CONFIRMING", VISIBILITY_S, false, PROVIDER_NOT_FOUND), PLAN_MISSING);
-    ASSERT_INT_EQ(plan("ACTION_REQUIRED", "CONFIRMING", 3600, false, PROVIDER_NOT_FOUND), PLAN_WAIT);
+    ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", VISIBILITY_S - 1, false, PROVIDER_NOT_FOUND),
+                  PLAN_WAIT);
+    ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", VISIBILITY_S, false, PROVIDER_NOT_FOUND),
+                  PLAN_MISSING);
+    ASSERT_INT_EQ(plan("SENT", "CONFIRMING", VISIBILITY_S, false, PROVIDER_NOT_FOUND),
+                  PLAN_MISSING);
+    ASSERT_INT_EQ(plan("ACTION_REQUIRED", "CONFIRMING", 3600, false, PROVIDER_NOT_FOUND),
+                  PLAN_WAIT);
     /* Silence never turns into it. */
     ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", 86400, true, PROVIDER_UNKNOWN), PLAN_WAIT);
     ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", 9 * 86400, true, PROVIDER_UNKNOWN), PLAN_ATTENTION);
@@ -66,7 +72,8 @@ TEST(plan, what_was_given_up_is_undone_if_it_turns_up)
     ASSERT_INT_EQ(plan("NOT_RECEIVED", "HELD", 90, false, PROVIDER_DECLINED), PLAN_FORGET);
 }
 
-static int32_t next_look(const char *state, int64_t age_s, int32_t count, enum provider_outcome outcome)
+static int32_t next_look(const char *state, int64_t age_s, int32_t count,
+                         enum provider_outcome outcome)
 {
     struct jobs_item item = {.age_s = age_s, .inquiry_count = count};
     jobs_word(item.state, str_of(state));
@@ -78,7 +85,8 @@ TEST(plan, inquiries_grow_rarer)
     static const int32_t schedule[] = {2, 10, 60, 300, 3600, 86400, 86400};
     for (int32_t i = 0; i < 7; i++)
         ASSERT_INT_EQ(next_look("UNKNOWN", 5, i, PROVIDER_UNKNOWN), schedule[i]);
-    ASSERT_INT_EQ(next_look("UNKNOWN", 12, 2, PROVIDER_NOT_FOUND), VISIBILITY_S - 12 + 1); /* decided as early as may be */
+    ASSERT_INT_EQ(next_look("UNKNOWN", 12, 2, PROVIDER_NOT_FOUND),
+                  VISIBILITY_S - 12 + 1); /* decided as early as may be */
     ASSERT_INT_EQ(next_look("ACTION_REQUIRED", 12, 20, PROVIDER_ACTION_REQUIRED), 2);
     ASSERT_INT_EQ(next_look("ACTION_REQUIRED", 500, 90, PROVIDER_ACTION_REQUIRED), 10);
     ASSERT_INT_EQ(next_look("NOT_RECEIVED", 90, 4, PROVIDER_NOT_FOUND), 60);

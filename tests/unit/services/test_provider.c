@@ -1,5 +1,5 @@
-/* What an answer in Stripe's words is believed to say, word by word; and the whole way through our HTTP client to a real
- * simulator, one scenario after the other. */
+/* What an answer in Stripe's words is believed to say, word by word; and the whole way through our
+ * HTTP client to a real simulator, one scenario after the other. */
 #include "services/shared/provider.h"
 
 #include <errno.h>
@@ -18,9 +18,13 @@
 static struct arena_pool pool;
 static struct arena arena;
 
-static struct provider_answer read_as(enum stripe_operation operation, uint32_t try_count, unsigned status, const char *body)
+static struct provider_answer read_as(enum stripe_operation operation, uint32_t try_count,
+                                      unsigned status, const char *body)
 {
-    struct stripe_question q = {.operation = operation, .reference = OURS, .currency = "eur", .amount_minor = 1250,
+    struct stripe_question q = {.operation = operation,
+                                .reference = OURS,
+                                .currency = "eur",
+                                .amount_minor = 1250,
                                 .try_count = try_count};
     struct http_response r = {.sent = true, .status = status, .body = str_of(body)};
     struct provider_answer answer;
@@ -34,13 +38,15 @@ static struct provider_answer read_as(enum stripe_operation operation, uint32_t 
 }
 
 /* A PaymentIntent with its parts. */
-static const char *payment(const char *status, const char *reference, int amount, const char *currency)
+static const char *payment(const char *status, const char *reference, int amount,
+                           const char *currency)
 {
     static char text[1024];
     bool held = strcmp(status, "requires_capture") == 0;
     bool taken = strcmp(status, "succeeded") == 0;
     snprintf(text, sizeof text,
-             "{\"object\":\"payment_intent\",\"id\":\"pi_1\",\"status\":\"%s\",\"amount\":%d,\"amount_capturable\":%d,"
+             "{\"object\":\"payment_intent\",\"id\":\"pi_1\",\"status\":\"%s\",\"amount\":%d,"
+             "\"amount_capturable\":%d,"
              "\"amount_received\":%d,\"currency\":\"%s\",\"metadata\":{\"reference\":\"%s\"},"
              "\"latest_charge\":{\"payment_method_details\":{\"card\":{\"fingerprint\":\"fp\"}}},"
              "\"next_action\":{\"redirect_to_url\":{\"url\":\"https://bank.example/1\"}}}",
@@ -50,44 +56,60 @@ static const char *payment(const char *status, const char *reference, int amount
 
 TEST(stripe, a_reservation_of_ours_is_believed)
 {
-    struct provider_answer a = read_as(STRIPE_AUTHORISE, 0, 200, payment("requires_capture", OURS, 1250, "eur"));
+    struct provider_answer a =
+        read_as(STRIPE_AUTHORISE, 0, 200, payment("requires_capture", OURS, 1250, "eur"));
     ASSERT_INT_EQ(a.outcome, PROVIDER_AUTHORIZED);
     ASSERT_VIEW_EQ(a.reference, "pi_1");
     ASSERT_VIEW_EQ(a.card_fingerprint, "fp");
     ASSERT_INT_EQ(a.amount_minor, 1250);
-    ASSERT_INT_EQ(read_as(STRIPE_CAPTURE, 1, 200, payment("succeeded", OURS, 1250, "eur")).outcome, PROVIDER_CAPTURED);
-    ASSERT_INT_EQ(read_as(STRIPE_VOID, 1, 200, payment("canceled", OURS, 1250, "eur")).outcome, PROVIDER_CANCELLED);
+    ASSERT_INT_EQ(read_as(STRIPE_CAPTURE, 1, 200, payment("succeeded", OURS, 1250, "eur")).outcome,
+                  PROVIDER_CAPTURED);
+    ASSERT_INT_EQ(read_as(STRIPE_VOID, 1, 200, payment("canceled", OURS, 1250, "eur")).outcome,
+                  PROVIDER_CANCELLED);
     a = read_as(STRIPE_AUTHORISE, 0, 200, payment("requires_action", OURS, 1250, "eur"));
     ASSERT_INT_EQ(a.outcome, PROVIDER_ACTION_REQUIRED);
     ASSERT_VIEW_EQ(a.redirect_url, "https://bank.example/1");
-    ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 200, payment("processing", OURS, 1250, "eur")).outcome, PROVIDER_UNKNOWN);
+    ASSERT_INT_EQ(
+        read_as(STRIPE_AUTHORISE, 0, 200, payment("processing", OURS, 1250, "eur")).outcome,
+        PROVIDER_UNKNOWN);
     arena_reset(&arena);
 }
 
 TEST(stripe, an_answer_about_anything_else_is_not)
 {
-    ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 200, payment("requires_capture", "other", 1250, "eur")).outcome,
+    ASSERT_INT_EQ(
+        read_as(STRIPE_AUTHORISE, 0, 200, payment("requires_capture", "other", 1250, "eur"))
+            .outcome,
+        PROVIDER_UNKNOWN);
+    ASSERT_INT_EQ(
+        read_as(STRIPE_AUTHORISE, 0, 200, payment("requires_capture", OURS, 1249, "eur")).outcome,
+        PROVIDER_UNKNOWN);
+    ASSERT_INT_EQ(
+        read_as(STRIPE_AUTHORISE, 0, 200, payment("requires_capture", OURS, 1250, "usd")).outcome,
+        PROVIDER_UNKNOWN);
+    ASSERT_INT_EQ(read_as(STRIPE_CAPTURE, 0, 200, payment("succeeded", OURS, 1251, "eur")).outcome,
                   PROVIDER_UNKNOWN);
-    ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 200, payment("requires_capture", OURS, 1249, "eur")).outcome, PROVIDER_UNKNOWN);
-    ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 200, payment("requires_capture", OURS, 1250, "usd")).outcome, PROVIDER_UNKNOWN);
-    ASSERT_INT_EQ(read_as(STRIPE_CAPTURE, 0, 200, payment("succeeded", OURS, 1251, "eur")).outcome, PROVIDER_UNKNOWN);
     /* It says succeeded, but that less was taken. */
-    const char *less = "{\"object\":\"payment_intent\",\"id\":\"pi_1\",\"status\":\"succeeded\",\"amount\":1250,"
-                       "\"amount_received\":1000,\"currency\":\"eur\",\"metadata\":{\"reference\":\"" OURS "\"}}";
+    const char *less =
+        "{\"object\":\"payment_intent\",\"id\":\"pi_1\",\"status\":\"succeeded\",\"amount\":1250,"
+        "\"amount_received\":1000,\"currency\":\"eur\",\"metadata\":{\"reference\":\"" OURS "\"}}";
     ASSERT_INT_EQ(read_as(STRIPE_CAPTURE, 0, 200, less).outcome, PROVIDER_UNKNOWN);
     arena_reset(&arena);
 }
 
 TEST(stripe, only_a_card_error_is_a_decline)
 {
-    const char *declined = "{\"error\":{\"type\":\"card_error\",\"code\":\"card_declined\",\"decline_code\":\"lost_card\","
-                           "\"payment_intent\":{\"id\":\"pi_1\",\"metadata\":{\"reference\":\"" OURS "\"}}}}";
+    const char *declined =
+        "{\"error\":{\"type\":\"card_error\",\"code\":\"card_declined\",\"decline_code\":\"lost_"
+        "card\","
+        "\"payment_intent\":{\"id\":\"pi_1\",\"metadata\":{\"reference\":\"" OURS "\"}}}}";
     struct provider_answer a = read_as(STRIPE_AUTHORISE, 0, 402, declined);
     ASSERT_INT_EQ(a.outcome, PROVIDER_DECLINED);
     ASSERT_VIEW_EQ(a.code, "card_declined");
     ASSERT_VIEW_EQ(a.decline_code, "lost_card");
     ASSERT_VIEW_EQ(a.reference, "pi_1");
-    const char *theirs = "{\"error\":{\"type\":\"card_error\",\"payment_intent\":{\"metadata\":{\"reference\":\"x\"}}}}";
+    const char *theirs = "{\"error\":{\"type\":\"card_error\",\"payment_intent\":{\"metadata\":{"
+                         "\"reference\":\"x\"}}}}";
     ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 402, theirs).outcome, PROVIDER_UNKNOWN);
     const char *other = "{\"error\":{\"type\":\"api_error\"}}";
     const unsigned unknown[] = {402, 409, 429, 500, 502, 503};
@@ -102,8 +124,9 @@ TEST(stripe, only_a_card_error_is_a_decline)
 
 TEST(stripe, a_refusal_decides_only_what_cannot_have_happened_before)
 {
-    const char *refused = "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\","
-                          "\"param\":\"payment_method\"}}";
+    const char *refused =
+        "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\","
+        "\"param\":\"payment_method\"}}";
     struct provider_answer a = read_as(STRIPE_AUTHORISE, 0, 400, refused);
     ASSERT_INT_EQ(a.outcome, PROVIDER_DECLINED);
     ASSERT_VIEW_EQ(a.code, "payment_method_invalid");
@@ -121,19 +144,24 @@ TEST(stripe, an_inquiry_finds_ours_among_others)
     char list[4096];
     ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, "{\"data\":[]}").outcome, PROVIDER_NOT_FOUND);
     ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, "{\"data\":{}}").outcome, PROVIDER_UNKNOWN);
-    ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, "{\"data\":[],\"has_more\":true}").outcome, PROVIDER_UNKNOWN);
-    int n = snprintf(list, sizeof list, "{\"data\":[%s,", payment("succeeded", "other", 1250, "eur"));
-    snprintf(list + n, sizeof list - (size_t)n, "%s]}", payment("requires_capture", OURS, 1250, "eur"));
+    ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, "{\"data\":[],\"has_more\":true}").outcome,
+                  PROVIDER_UNKNOWN);
+    int n =
+        snprintf(list, sizeof list, "{\"data\":[%s,", payment("succeeded", "other", 1250, "eur"));
+    snprintf(list + n, sizeof list - (size_t)n, "%s]}",
+             payment("requires_capture", OURS, 1250, "eur"));
     ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, list).outcome, PROVIDER_AUTHORIZED);
-    const char *refunds = "{\"data\":[{\"object\":\"refund\",\"id\":\"re_1\",\"amount\":1250,\"currency\":\"eur\","
-                          "\"status\":\"pending\",\"metadata\":{\"reference\":\"" OURS "\"}}]}";
+    const char *refunds =
+        "{\"data\":[{\"object\":\"refund\",\"id\":\"re_1\",\"amount\":1250,\"currency\":\"eur\","
+        "\"status\":\"pending\",\"metadata\":{\"reference\":\"" OURS "\"}}]}";
     ASSERT_INT_EQ(read_as(STRIPE_INQUIRE_REFUND, 0, 200, refunds).outcome, PROVIDER_REFUND_PENDING);
     arena_reset(&arena);
 }
 
 TEST(stripe, silence_is_unknown_unless_nothing_was_sent)
 {
-    struct stripe_question q = {.operation = STRIPE_AUTHORISE, .reference = OURS, .currency = "eur", .amount_minor = 1};
+    struct stripe_question q = {
+        .operation = STRIPE_AUTHORISE, .reference = OURS, .currency = "eur", .amount_minor = 1};
     struct provider_answer a;
     stripe_read(&arena, &q, &(struct http_response){.error = -ETIMEDOUT, .sent = true}, &a);
     ASSERT_INT_EQ(a.outcome, PROVIDER_UNKNOWN);
@@ -141,7 +169,8 @@ TEST(stripe, silence_is_unknown_unless_nothing_was_sent)
     ASSERT_INT_EQ(a.outcome, PROVIDER_NOT_SENT);
 }
 
-/* ---- against the simulator: calls without a server, whose scope is all that a provider needs ---------------------- */
+/* ---- against the simulator: calls without a server, whose scope is all that a provider needs
+ * ---------------------- */
 
 static struct {
     pid_t pid;
@@ -192,7 +221,8 @@ static enum step take(struct call *c)
 {
     struct question *q = (struct question *)(uintptr_t)call_request(c);
     if (q->answer.reference.n > 0)
-        snprintf(q->reference, sizeof q->reference, "%.*s", (int)q->answer.reference.n, q->answer.reference.p);
+        snprintf(q->reference, sizeof q->reference, "%.*s", (int)q->answer.reference.n,
+                 q->answer.reference.p);
     return call_reply(c, NULL);
 }
 
@@ -255,10 +285,14 @@ static void setup(bool with_simulator)
     ASSERT_INT_EQ(loop_init(&t.loop, &clock_system), 0);
     t.app = (struct app){.clock = &clock_system, .loop = &t.loop, .limits = app_limits_default};
     t.app.limits.provider_timeout_ms = 300;
-    ASSERT_INT_EQ(provider_new(&t.app.provider, &t.loop, "stripe", url, t.key_file, &t.app.limits, error, sizeof error), 0);
+    ASSERT_INT_EQ(provider_new(&t.app.provider, &t.loop, "stripe", url, t.key_file, &t.app.limits,
+                               error, sizeof error),
+                  0);
     const struct rpc_service *none[] = {NULL};
     const struct server_hooks hooks = {.app = &t.app};
-    ASSERT_INT_EQ(server_new(&t.server, &t.loop, &server_limits_default, &hooks, none, NULL, error, sizeof error), 0);
+    ASSERT_INT_EQ(server_new(&t.server, &t.loop, &server_limits_default, &hooks, none, NULL, error,
+                             sizeof error),
+                  0);
 }
 
 static void teardown(void)
@@ -279,9 +313,13 @@ static void teardown(void)
 static struct question question(const char *method)
 {
     return (struct question){
-        .payment = {.attempt_id = uuid_v7(&clock_system), .method_token = str_of(method), .amount_minor = 1250,
+        .payment = {.attempt_id = uuid_v7(&clock_system),
+                    .method_token = str_of(method),
+                    .amount_minor = 1250,
                     .currency = STR("EUR")},
-        .refund = {.refund_id = uuid_v7(&clock_system), .amount_minor = 1250, .currency = STR("EUR")},
+        .refund = {.refund_id = uuid_v7(&clock_system),
+                   .amount_minor = 1250,
+                   .currency = STR("EUR")},
     };
 }
 
@@ -291,7 +329,8 @@ TEST(provider, reserves_takes_and_gives_back)
     struct question q = question("pm_card_visa");
     ASSERT_INT_EQ(run(&q, ASK_INQUIRE, 5000), PROVIDER_NOT_FOUND);
     ASSERT_INT_EQ(run(&q, ASK_AUTHORISE, 5000), PROVIDER_AUTHORIZED);
-    ASSERT_INT_EQ(run(&q, ASK_AUTHORISE, 5000), PROVIDER_AUTHORIZED); /* the same key: the same payment */
+    ASSERT_INT_EQ(run(&q, ASK_AUTHORISE, 5000),
+                  PROVIDER_AUTHORIZED); /* the same key: the same payment */
     ASSERT_INT_EQ(run(&q, ASK_INQUIRE, 5000), PROVIDER_AUTHORIZED);
     ASSERT_INT_EQ(run(&q, ASK_CAPTURE, 5000), PROVIDER_CAPTURED);
     q.payment.try_count++;
@@ -335,7 +374,8 @@ TEST(provider, every_scenario_has_its_outcome)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct question q = question(cases[i].method);
         enum provider_outcome first = run(&q, ASK_AUTHORISE, 5000);
-        /* Lost with a connection that was used before, a request is sent again with its key, unasked: the true answer. */
+        /* Lost with a connection that was used before, a request is sent again with its key,
+         * unasked: the true answer. */
         bool may_recover = strcmp(cases[i].method, "pm_sandbox_charged_then_drop") == 0;
         if (!may_recover || first != cases[i].inquiry)
             ASSERT_INT_EQ(first, cases[i].first);
@@ -364,7 +404,8 @@ TEST(provider, a_call_may_end_while_it_waits)
     for (unsigned i = 0; i < 20; i++) {
         ASSERT_INT_EQ(call_run_internal(t.server, &handler, &q, 1, on_end, &reason), 0);
         loop_run(&t.loop);
-        ASSERT_TRUE(reason == REASON_DEADLINE_PASSED || (reason == REASON_NONE && q.answer.outcome == PROVIDER_UNKNOWN) ||
+        ASSERT_TRUE(reason == REASON_DEADLINE_PASSED ||
+                    (reason == REASON_NONE && q.answer.outcome == PROVIDER_UNKNOWN) ||
                     q.answer.outcome == PROVIDER_NOT_SENT);
     }
     ASSERT_INT_NE(run(&q, ASK_INQUIRE, 5000), PROVIDER_UNKNOWN);
@@ -377,11 +418,19 @@ TEST(provider, a_bad_key_or_address_stops_the_start)
     struct provider *p;
     struct loop loop;
     ASSERT_INT_EQ(loop_init(&loop, &clock_system), 0);
-    ASSERT_INT_EQ(provider_new(&p, &loop, "paypal", "", "", &app_limits_default, error, sizeof error), -EINVAL);
+    ASSERT_INT_EQ(
+        provider_new(&p, &loop, "paypal", "", "", &app_limits_default, error, sizeof error),
+        -EINVAL);
     ASSERT_HAS(error, "paypal");
-    ASSERT_INT_EQ(provider_new(&p, &loop, "stripe", "ftp://x", "/dev/null", &app_limits_default, error, sizeof error), -EINVAL);
-    ASSERT_INT_EQ(provider_new(&p, &loop, "stripe", "http://x", "/nowhere", &app_limits_default, error, sizeof error), -ENOENT);
-    ASSERT_INT_EQ(provider_new(&p, &loop, "stripe", "http://x", "/dev/null", &app_limits_default, error, sizeof error), -EINVAL);
+    ASSERT_INT_EQ(provider_new(&p, &loop, "stripe", "ftp://x", "/dev/null", &app_limits_default,
+                               error, sizeof error),
+                  -EINVAL);
+    ASSERT_INT_EQ(provider_new(&p, &loop, "stripe", "http://x", "/nowhere", &app_limits_default,
+                               error, sizeof error),
+                  -ENOENT);
+    ASSERT_INT_EQ(provider_new(&p, &loop, "stripe", "http://x", "/dev/null", &app_limits_default,
+                               error, sizeof error),
+                  -EINVAL);
     ASSERT_HAS(error, "not an API key");
     ASSERT_NULL(p);
     loop_deinit(&loop);
