@@ -18,13 +18,14 @@ CREATE TABLE payment_intent (           -- distributed by booking_id
     provider_reference  text,
     create_time         timestamptz NOT NULL DEFAULT now(),
     update_time         timestamptz NOT NULL DEFAULT now(),
+    -- For the index alone: it sees a change only when an intent dies, so that paying is a HOT update.
+    is_live             boolean NOT NULL GENERATED ALWAYS AS (state NOT IN ('CANCELLED', 'EXPIRED')) STORED,
     CONSTRAINT payment_intent_pk PRIMARY KEY (booking_id, intent_id),
     CONSTRAINT payment_intent_refund_ck CHECK (refund_reserved_minor <= captured_minor
         AND refunded_minor <= refund_reserved_minor)
 ) WITH (fillfactor = 70);
 -- M6: one live intent per booking.
-CREATE UNIQUE INDEX payment_intent_live_uq ON payment_intent (booking_id)
-    WHERE state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED');
+CREATE UNIQUE INDEX payment_intent_live_uq ON payment_intent (booking_id) WHERE is_live;
 
 -- The row is committed before any byte leaves for the provider; its id is the provider's idempotency key.
 CREATE TABLE payment_attempt (          -- distributed by booking_id

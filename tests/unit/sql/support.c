@@ -244,6 +244,7 @@ PGconn *t_session(unsigned n)
     if (!sessions[n]) {
         sessions[n] = pg_session();
         PQclear(PQexec(sessions[n], "SET plan_cache_mode = force_generic_plan"));
+        PQclear(PQexec(sessions[n], "SET enable_seqscan = off"));
         PQclear(PQexec(sessions[n], "SET client_min_messages = warning"));
     }
     return sessions[n];

@@ -68,9 +68,7 @@ static const struct corruption cases[] = {
     {"M6", "DROP INDEX payment_intent_live_uq",
      "INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency) "
      "VALUES (" B("1") ", " ANY_ID ", " ANY_ID ", 'PROCESSING', 1, 'USD')",
-     "CREATE UNIQUE INDEX payment_intent_live_uq ON payment_intent (booking_id) "
-     "WHERE state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', "
-     "'CAPTURED')"},
+     "CREATE UNIQUE INDEX payment_intent_live_uq ON payment_intent (booking_id) WHERE is_live"},
     {"M7", NULL, "UPDATE payment_attempt SET provider_reference = 'pi_1'", NULL},
     {"M7", NULL,
      "WITH a AS (UPDATE ledger_transfer SET cause = " ANY_ID
