@@ -303,13 +303,24 @@ static unsigned choose_outcome(const struct pending *p, const struct outcomes *o
     return world_choose(visit < 2 ? outcomes->count : 2);
 }
 
+static bool has_column(const struct db_statement *s, const char *name)
+{
+    for (uint16_t i = 0; i < s->column_count; i++)
+        if (strcmp(s->columns[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_of_column(const struct pending *p, const struct outcome *o, const char *name)
+{
+    return o->kind == OUTCOME_COLUMN && strcmp(p->statement->columns[o->column].name, name) == 0;
+}
+
 /* What the SQL cannot say to this request: alone and in a transaction nobody is
  * crowded out, what was not asked for cannot differ, and what the call has made is there. */
 static bool is_impossible(const struct pending *p, const struct outcome *o)
 {
-    bool is_gone = o->kind == OUTCOME_NO_ROW ||
-                   (o->kind == OUTCOME_COLUMN &&
-                    strcmp(p->statement->columns[o->column].name, "user_id") == 0);
+    bool is_gone = o->kind == OUTCOME_NO_ROW || is_of_column(p, o, "user_id");
     if (world.has_booking && is_gone && strcmp(p->statement->name, "booking_get") == 0)
         return true;
     if (o->kind == OUTCOME_COLUMN && !o->text &&
@@ -326,8 +337,9 @@ static bool is_impossible(const struct pending *p, const struct outcome *o)
 static void remember(struct pending *p, const struct outcome *o)
 {
     world.has_booking |= strcmp(p->statement->name, "booking_hold") == 0;
-    if (p->statement->cardinality == DB_MAYBE && !world.refusing && o->kind == OUTCOME_COLUMN)
-        world.is_somebody_elses |= strcmp(p->statement->columns[o->column].name, "user_id") == 0;
+    if (p->statement->cardinality == DB_MAYBE && !world.refusing &&
+        has_column(p->statement, "user_id"))
+        world.is_somebody_elses = is_of_column(p, o, "user_id"); /* the call may start over */
     bool done = o->kind != OUTCOME_REFUSED && o->kind != OUTCOME_REPEATED;
     if (strcmp(p->statement->name, "payment_start") == 0 && done && !p->in_tx)
         world.started_attempt = p->attempt_id;
@@ -432,14 +444,6 @@ static void check_belief(const struct db_statement *statement)
             world.fault = "what the provider did not say was written down";
 }
 
-static bool can_refuse(const struct db_statement *s)
-{
-    for (uint16_t i = 0; i < s->column_count; i++)
-        if (strcmp(s->columns[i].name, "claimed") == 0)
-            return true;
-    return false;
-}
-
 void db_submit(struct op_scope *scope, const struct db_statement *statement,
                const struct db_value *values, void *ret)
 {
@@ -452,7 +456,7 @@ void db_submit(struct op_scope *scope, const struct db_statement *statement,
     scope->alone = false;
     for (uint16_t i = 0; i < statement->param_count; i++)
         take_param(p, &statement->params[i], &values[i]);
-    if (can_refuse(statement))
+    if (has_column(statement, "claimed"))
         world.refusing = statement;
     if (scope->want_tx && !scope->lease) {
         scope->lease = &world;
