@@ -127,16 +127,16 @@ const struct db_statement flight_count_seats_statement = {
         "  JOIN flight f ON f.flight_id = r.flight_id\n"
         "  JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = $2::int2",
     .sql_many =
-        "SELECT m.n::int4, s.flights, s.open_flights, s.free_seats\n"
+        "SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_seats\n"
         "  FROM generate_subscripts($3::int2[], 1) m(n)\n"
-        " CROSS JOIN LATERAL (\n"
-        "       SELECT count(*)::int4 AS flights,\n"
+        "  LEFT JOIN (\n"
+        "       SELECT r.n, count(*)::int4 AS flights,\n"
         "              count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,\n"
         "              min(i.authorised - i.held - i.sold)::int4 AS free_seats\n"
         "         FROM unnest($1::uuid[], $2::int4[]) r(flight_id, n)\n"
         "         JOIN flight f ON f.flight_id = r.flight_id\n"
-        "         JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = ($3::int2[])[m.n]\n"
-        "        WHERE r.n = m.n) s",
+        "         JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = ($3::int2[])[r.n]\n"
+        "        GROUP BY r.n) s USING (n)",
     .params = count_seats_params,
     .param_count = 2,
     .columns = count_seats_columns,

@@ -45,16 +45,16 @@ SELECT count(*)::int4, count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_
   JOIN flight f ON f.flight_id = r.flight_id
   JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = @cabin;
 -- many:
-SELECT m.n::int4, s.flights, s.open_flights, s.free_seats
+SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_seats
   FROM generate_subscripts(@cabin, 1) m(n)
- CROSS JOIN LATERAL (
-       SELECT count(*)::int4 AS flights,
+  LEFT JOIN (
+       SELECT r.n, count(*)::int4 AS flights,
               count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,
               min(i.authorised - i.held - i.sold)::int4 AS free_seats
          FROM unnest(@flight_ids, @flight_ids__ord) r(flight_id, n)
          JOIN flight f ON f.flight_id = r.flight_id
-         JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = (@cabin)[m.n]
-        WHERE r.n = m.n) s;
+         JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = (@cabin)[r.n]
+        GROUP BY r.n) s USING (n);
 
 -- name: read_flight(flight_id uuid) -> many (carrier text, number int4, origin text, destination text,
 --   departure_time timestamptz, arrival_time timestamptz, departure_offset_min int2, arrival_offset_min int2,
