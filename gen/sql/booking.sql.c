@@ -551,6 +551,9 @@ static const struct db_column events_columns[] = {
      .offset = offsetof(struct booking_events_row, sequence)},
     {.name = "type", .type = DB_TEXT,
      .offset = offsetof(struct booking_events_row, type)},
+    {.name = "before", .type = DB_TEXT,
+     .offset = offsetof(struct booking_events_row, before),
+     .is_nullable = true, .has_offset = offsetof(struct booking_events_row, has_before)},
     {.name = "state", .type = DB_TEXT,
      .offset = offsetof(struct booking_events_row, state)},
     {.name = "actor", .type = DB_TEXT,
@@ -565,13 +568,15 @@ static const struct db_column events_columns[] = {
 const struct db_statement booking_events_statement = {
     .name = "booking_events",
     .sql_one =
-        "SELECT sequence, type, state, actor, reason, occur_time\n"
-        "  FROM booking_event WHERE booking_id = $1::uuid AND sequence > $2::int4 ORDER BY sequence LIMIT $3::int4",
+        "SELECT e.sequence, e.type, p.state AS before, e.state, e.actor, e.reason, e.occur_time\n"
+        "  FROM booking_event e\n"
+        "  LEFT JOIN booking_event p ON p.booking_id = e.booking_id AND p.sequence = e.sequence - 1\n"
+        " WHERE e.booking_id = $1::uuid AND e.sequence > $2::int4 ORDER BY e.sequence LIMIT $3::int4",
     .sql_many = NULL,
     .params = events_params,
     .param_count = 3,
     .columns = events_columns,
-    .column_count = 6,
+    .column_count = 7,
     .row_bytes = sizeof(struct booking_events_row),
     .cardinality = DB_MANY,
     .is_read = true,

@@ -163,6 +163,8 @@ void booking_list(struct call *c, struct booking_list_rows *ret,
 struct booking_events_row {
     int32_t sequence;
     struct str type;
+    bool has_before;
+    struct str before;
     struct str state;
     struct str actor;
     bool has_reason;

@@ -200,12 +200,14 @@ SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_mino
         OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END = ANY (@states))
  ORDER BY b.booking_id DESC LIMIT @row_count;
 
--- name: events(booking_id uuid, after int4, row_count int4) -> many (sequence int4, type text, state text, actor text,
---       reason text?, occur_time timestamptz)
+-- name: events(booking_id uuid, after int4, row_count int4) -> many (sequence int4, type text, before text?, state text,
+--       actor text, reason text?, occur_time timestamptz)
 -- read
 -- max: 201 rows
-SELECT sequence, type, state, actor, reason, occur_time
-  FROM booking_event WHERE booking_id = @booking_id AND sequence > @after ORDER BY sequence LIMIT @row_count;
+SELECT e.sequence, e.type, p.state AS before, e.state, e.actor, e.reason, e.occur_time
+  FROM booking_event e
+  LEFT JOIN booking_event p ON p.booking_id = e.booking_id AND p.sequence = e.sequence - 1
+ WHERE e.booking_id = @booking_id AND e.sequence > @after ORDER BY e.sequence LIMIT @row_count;
 
 -- name: quote(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, event_count int4,
 --       refund_minor int8, penalty_minor int8, quote_seconds int4, etag_count int4?)

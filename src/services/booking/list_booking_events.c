@@ -56,6 +56,8 @@ static enum step answer(struct call *c)
         e->type = event_type(row->type);
         e->actor = arena_dup(&c->arena, row->actor);
         e->occur_time = timestamp_of_us(&c->arena, row->occur_time);
+        if (row->has_before)
+            e->before = booking_state_of(row->before);
         e->after = booking_state_of(row->state);
         if (row->has_reason)
             e->reason = arena_dup(&c->arena, row->reason);
