@@ -24,13 +24,14 @@ def test_a_traveller_flies_through_everything(world):
     trip = world.trip()
     places = ann.SearchPlaces(query=trip[0]).places
     assert any(p.iata_code == trip[0] for p in places)
-    offer = world.search(trip, ann).offers[0]
-    segment = offer.journeys[0].segments[0]
+    brief = world.search(trip, ann).offers[0]
+    segment = brief.journeys[0].segments[0]
     assert (segment.origin, segment.destination) == trip[:2]
     assert ann.GetFlight(name=segment.flight).flight_number == segment.flight_number
+    offer = ann.GetOffer(name=brief.name)
     total = minor(offer.price.total)
     assert total == minor(offer.price.base_fare) + sum(minor(t.amount) for t in offer.price.taxes) > 0
-    assert ann.GetOffer(name=offer.name).price == offer.price
+    assert brief.price.total == offer.price.total and offer.conditions and offer.allowances
 
     # hold
     _, held_before, sold_before = world.inventory(offer)
@@ -117,9 +118,9 @@ def test_return_trip_for_a_family(world, ann):
                  "departure_date": {"year": date.year, "month": date.month, "day": date.day}},
                 {"origin": destination, "destination": origin, "departure_date": day}],
         passengers=[{"type": "ADULT", "count": 2}, {"type": "CHILD", "count": 1}, {"type": "INFANT_ON_LAP", "count": 1}],
-        currency_code="USD", max_connections=0).offers
+        currency_code="USD", max_connections=0, view="OFFER_VIEW_FULL").offers
     offer = offers[0]
-    assert len(offer.journeys) == 2
+    assert len(offer.journeys) == 2 and ann.GetOffer(name=offer.name).price == offer.price
     assert minor(offer.price.total) == sum(p.count * minor(p.total) for p in offer.price.per_passenger)
     born = {"year": date.year - 7, "month": 1, "day": 1}
     baby = {"year": date.year - 1, "month": date.month, "day": 1}
