@@ -95,8 +95,8 @@ struct bench_run {
     uint16_t port;
     unsigned conns, streams;
     enum bench_op op;
-    double seconds;      /* 0: by count */
-    uint64_t calls_max;  /* 0: by time */
+    double seconds;     /* 0: by count */
+    uint64_t calls_max; /* 0: by time */
     struct bench_result result;
 };
 

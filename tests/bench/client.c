@@ -80,7 +80,8 @@ static void start(struct conn *conn, struct bench_call *call)
         return;
     }
     char authorization[1200];
-    int n = call->token ? snprintf(authorization, sizeof authorization, "Bearer %s", call->token) : 0;
+    int n =
+        call->token ? snprintf(authorization, sizeof authorization, "Bearer %s", call->token) : 0;
     nghttp2_nv fields[] = {
         field(":method", "POST", 4),
         field(":scheme", "http", 4),

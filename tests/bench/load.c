@@ -1,10 +1,9 @@
-/* load: drives a Faregate server with gRPC calls and says how fast it was. tests/bench/run calls it.
- * Commands come on standard input, one a line; each is answered by one line of JSON:
- *   sign                  fresh access tokens for all users
- *   collect COUNT FILE    searches until COUNT flights have an offer; their ids go to FILE
- *   run OP SECONDS        a closed loop of OP: search flight seatmap book hot pay history mix
- *   make OP COUNT         the same, by count
- * What must stay true: the world (offers, unpaid bookings) lives as long as this process. */
+/* load: drives a Faregate server with gRPC calls and says how fast it was. tests/bench/run calls
+ * it. Commands come on standard input, one a line; each is answered by one line of JSON: sign fresh
+ * access tokens for all users collect COUNT FILE    searches until COUNT flights have an offer;
+ * their ids go to FILE run OP SECONDS        a closed loop of OP: search flight seatmap book hot
+ * pay history mix make OP COUNT         the same, by count What must stay true: the world (offers,
+ * unpaid bookings) lives as long as this process. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,7 +66,8 @@ static double cpu_seconds(void)
            1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-/* ---- what is in files ------------------------------------------------------------------------- */
+/* ---- what is in files -------------------------------------------------------------------------
+ */
 
 static void read_lines(const char *path, void (*each)(struct bench_world *w, char *line),
                        struct bench_world *w)
@@ -110,7 +110,8 @@ static void on_route(struct bench_world *w, char *line)
     snprintf(route->destination, sizeof route->destination, "%.3s", line + 4);
 }
 
-/* ---- commands --------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------------------
+ */
 
 static int do_sign(struct load *l)
 {
@@ -148,7 +149,8 @@ static void print_latencies(const char *name, struct bench_latencies *l)
     qsort(l->us, l->count, sizeof *l->us, by_value);
     printf("\"%s\":{\"count\":%zu", name, l->count);
     for (size_t i = 0; i < 3 && l->count > 0; i++)
-        printf(",\"%s_ms\":%.3f", points[i].name, l->us[(size_t)((double)l->count * points[i].at)] / 1e3);
+        printf(",\"%s_ms\":%.3f", points[i].name,
+               l->us[(size_t)((double)l->count * points[i].at)] / 1e3);
     putchar('}');
 }
 
@@ -162,7 +164,8 @@ static void print_result(const struct load *l, struct bench_run *run, double cpu
         calls += r->status[i];
     printf("{\"op\":\"%s\",\"seconds\":%.4f,\"calls\":%" PRIu64 ",\"ok\":%" PRIu64
            ",\"loader_us\":%.2f,\"reply_bytes\":%.0f,\"offers\":%.2f,\"dry\":%s,\"unpaid\":%zu,",
-           op_names[run->op], r->seconds, calls, r->status[0], calls ? cpu_s * 1e6 / (double)calls : 0,
+           op_names[run->op], r->seconds, calls, r->status[0],
+           calls ? cpu_s * 1e6 / (double)calls : 0,
            calls ? (double)r->reply_bytes / (double)calls : 0,
            calls ? (double)r->offers / (double)calls : 0, l->world.ran_dry ? "true" : "false",
            l->world.booked - l->world.paid);
@@ -278,25 +281,46 @@ int main(int argc, char **argv)
 {
     static struct load l = {.life_s = 3600, .conns = 4, .streams = 16, .world.day_count = 30};
     static const struct option options[] = {
-        {"port", 1, NULL, 'p'},   {"keys", 1, NULL, 'k'},      {"users", 1, NULL, 'u'},
-        {"routes", 1, NULL, 'r'}, {"flights", 1, NULL, 'f'},   {"first-day", 1, NULL, 'd'},
-        {"conns", 1, NULL, 'c'},  {"streams", 1, NULL, 's'},   {"days", 1, NULL, 'n'},
+        {"port", 1, NULL, 'p'},   {"keys", 1, NULL, 'k'},    {"users", 1, NULL, 'u'},
+        {"routes", 1, NULL, 'r'}, {"flights", 1, NULL, 'f'}, {"first-day", 1, NULL, 'd'},
+        {"conns", 1, NULL, 'c'},  {"streams", 1, NULL, 's'}, {"days", 1, NULL, 'n'},
         {"life", 1, NULL, 'l'},   {NULL, 0, NULL, 0},
     };
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         long number = optarg ? strtol(optarg, NULL, 10) : 0;
         switch (o) {
-        case 'p': l.port = (uint16_t)number; break;
-        case 'k': l.keys = optarg; break;
-        case 'u': read_lines(optarg, on_user, &l.world); break;
-        case 'r': read_lines(optarg, on_route, &l.world); break;
-        case 'f': read_lines(optarg, on_flight, &l.world); break;
-        case 'd': l.world.first_day = (int32_t)number; break;
-        case 'c': l.conns = (unsigned)number; break;
-        case 's': l.streams = (unsigned)number; break;
-        case 'n': l.world.day_count = (uint32_t)number; break;
-        case 'l': l.life_s = (uint32_t)number; break;
-        default: return usage();
+        case 'p':
+            l.port = (uint16_t)number;
+            break;
+        case 'k':
+            l.keys = optarg;
+            break;
+        case 'u':
+            read_lines(optarg, on_user, &l.world);
+            break;
+        case 'r':
+            read_lines(optarg, on_route, &l.world);
+            break;
+        case 'f':
+            read_lines(optarg, on_flight, &l.world);
+            break;
+        case 'd':
+            l.world.first_day = (int32_t)number;
+            break;
+        case 'c':
+            l.conns = (unsigned)number;
+            break;
+        case 's':
+            l.streams = (unsigned)number;
+            break;
+        case 'n':
+            l.world.day_count = (uint32_t)number;
+            break;
+        case 'l':
+            l.life_s = (uint32_t)number;
+            break;
+        default:
+            return usage();
         }
     }
     if (!l.port || !l.keys || !l.world.user_count || !l.world.route_count || !l.world.flight_count)

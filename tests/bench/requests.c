@@ -31,8 +31,8 @@ static enum bench_op draw_op(void)
         enum bench_op op;
         unsigned percent;
     } weights[] = {
-        {BENCH_FLIGHT, 18},  {BENCH_SEATMAP, 17}, {BENCH_PAY, 25},
-        {BENCH_BOOK, 20},    {BENCH_SEARCH, 10},  {BENCH_HISTORY, 10},
+        {BENCH_FLIGHT, 18}, {BENCH_SEATMAP, 17}, {BENCH_PAY, 25},
+        {BENCH_BOOK, 20},   {BENCH_SEARCH, 10},  {BENCH_HISTORY, 10},
     };
     unsigned at = (unsigned)(bench_random() % 100);
     for (size_t i = 0;; i++) {
@@ -134,7 +134,8 @@ static Google__Type__Money money_of(struct bench_offer *offer)
 static void make_booking(struct bench_call *call, struct bench_world *w)
 {
     static const char *const given[] = {"Amara", "Bela", "Chidi", "Dana", "Emre", "Freya", "Goran"};
-    static const char *const family[] = {"Okafor", "Lindqvist", "Tanaka", "Moreau", "Silva", "Novak"};
+    static const char *const family[] = {"Okafor", "Lindqvist", "Tanaka",
+                                         "Moreau", "Silva",     "Novak"};
     char id[UUID_TEXT_LEN + 1], email[48];
     call->user = (uint32_t)pick(w->user_count);
     call->offer = call->op == BENCH_HOT ? 0 : 1 + (uint32_t)pick(w->offer_count - 1);
@@ -221,7 +222,8 @@ bool bench_request(struct bench_call *call, struct bench_world *w, enum bench_op
     return true;
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------
+ */
 
 static size_t varint(const uint8_t *p, const uint8_t *end, uint64_t *ret)
 {
