@@ -66,7 +66,8 @@ void rig_start(const struct rpc_method *methods, size_t count, const struct serv
     CHECK(registry);
     registry->methods = calloc(count, sizeof registry->methods[0]);
     CHECK(registry->methods);
-    memcpy(registry->methods, methods, count * sizeof methods[0]);
+    if (count)
+        memcpy(registry->methods, methods, count * sizeof methods[0]);
     registry->method_count = count;
     for (size_t i = 0; i < count; i++)
         complete_policy(&registry->methods[i]);
