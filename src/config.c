@@ -309,17 +309,3 @@ int config_check(const struct config *c, char *error, size_t error_bytes)
         return -EINVAL;
     return 0;
 }
-
-void config_each_limit(void (*each)(void *, const char *, const char *, const char *, const char *),
-                       void *ctx)
-{
-    struct config defaults = {0};
-    set_defaults(&defaults);
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (options[i].kind != KIND_U32 || options[i].fallback)
-            continue;
-        char value[16];
-        snprintf(value, sizeof value, "%u", *(uint32_t *)place(&defaults, &options[i]));
-        each(ctx, options[i].name, options[i].unit, value, options[i].help);
-    }
-}

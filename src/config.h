@@ -87,8 +87,3 @@ void config_help(FILE *out, enum command command);
 /* Checks what can only be seen with all values together. 0, or negative errno and one line in
  * @error. */
 int config_check(const struct config *config, char *error, size_t error_bytes);
-
-/* Every limit as name, unit, default: for `describe`. */
-void config_each_limit(void (*each)(void *ctx, const char *name, const char *unit,
-                                    const char *value, const char *help),
-                       void *ctx);

@@ -323,7 +323,8 @@ static int prepare(struct supervisor *s, const struct config *config)
     bool serves = config->command != COMMAND_JOBS;
     ctx->config = config;
     ctx->log_fd = open_log(config->log);
-    ctx->worker_count = !serves ? 0 : config->workers ? config->workers : cpus_allowed();
+    ctx->cpu_count = cpus_allowed();
+    ctx->worker_count = !serves ? 0 : config->workers ? config->workers : ctx->cpu_count;
     ctx->shared =
         mmap(NULL, sizeof *ctx->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ctx->shared != MAP_FAILED);

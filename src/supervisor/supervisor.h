@@ -47,6 +47,7 @@ struct supervisor_context {
     struct listener listeners[LISTENERS_MAX];
     unsigned listener_count;
     unsigned worker_count;
+    unsigned cpu_count;
     int log_fd;
 };
 
