@@ -57,15 +57,20 @@ static const char *state_name(uint32_t state)
     return state < 4 ? names[state] : "?";
 }
 
-/* Ready: at least one worker serves and its database answers. ?verbose lists the parts. */
+/* Ready: at least one worker serves, and the database answers all that do. ?verbose lists the
+ * parts. */
 static void answer_ready(struct admin *a, bool verbose, struct answer *out)
 {
-    unsigned ready = 0;
+    unsigned ready = 0, without_database = 0;
     for (unsigned i = 0; i < a->context->worker_count; i++) {
         struct process_slot *slot = &a->context->shared->slots[i];
-        ready += atomic_load(&slot->state) == PROCESS_READY && atomic_load(&slot->database_up);
+        if (atomic_load(&slot->state) != PROCESS_READY)
+            continue;
+        ready++;
+        without_database += !atomic_load(&slot->database_up);
     }
-    bool yes = (ready > 0 || a->context->worker_count == 0) && !a->draining;
+    bool yes =
+        (ready > 0 || a->context->worker_count == 0) && without_database == 0 && !a->draining;
     out->status = yes ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     buf_printf(&out->body, "%s\n", yes ? "ready" : a->draining ? "draining" : "not ready");
     for (unsigned i = 0; verbose && i <= WORKERS_MAX; i++) {

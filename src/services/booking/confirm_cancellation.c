@@ -35,10 +35,13 @@ static enum step read_again(struct call *c)
 static enum step judge(struct call *c)
 {
     struct confirm *s = c->state;
-    if (s->cancel.has_refusal && (s->cancel.claimed || !s->cancel.known))
+    if (s->cancel.has_refusal && s->cancel.claimed)
         return call_fail(c, reason_of_name(s->cancel.refusal.p));
-    if (!s->cancel.claimed)
+    if (!s->cancel.claimed) {
+        if (s->cancel.has_refusal)
+            s->earlier.unrecorded = reason_of_name(s->cancel.refusal.p);
         return idempotency_replay(c, &s->earlier, IDEMPOTENT_CONFIRM_CANCELLATION, read_again);
+    }
     return read_again(c);
 }
 

@@ -71,10 +71,13 @@ static enum step read_again(struct call *c)
 static enum step answer(struct call *c)
 {
     struct quote *s = c->state;
-    if (s->quote.has_refusal && (s->quote.claimed || !s->quote.known))
+    if (s->quote.has_refusal && s->quote.claimed)
         return call_fail(c, reason_of_name(s->quote.refusal.p));
-    if (!s->quote.claimed)
+    if (!s->quote.claimed) {
+        if (s->quote.has_refusal)
+            s->earlier.unrecorded = reason_of_name(s->quote.refusal.p);
         return idempotency_replay(c, &s->earlier, IDEMPOTENT_CREATE_CANCELLATION, read_again);
+    }
     const struct cancellation_view view = {
         .booking_id = s->booking_id,
         .cancellation_id = s->cancellation_id,

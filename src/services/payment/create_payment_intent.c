@@ -37,10 +37,13 @@ static enum step answer_made(struct call *c)
 {
     struct pay *s = c->state;
     const struct checkout *k = &s->checkout;
-    if (s->made.has_refusal && (s->made.claimed || !s->made.known))
+    if (s->made.has_refusal && s->made.claimed)
         return call_fail(c, reason_of_name(s->made.refusal.p));
-    if (!s->made.claimed)
+    if (!s->made.claimed) {
+        if (s->made.has_refusal)
+            s->earlier.unrecorded = reason_of_name(s->made.refusal.p);
         return pay_replay(c);
+    }
     const struct payment_view view = {
         .booking_id = k->booking_id,
         .intent_id = k->intent_id,

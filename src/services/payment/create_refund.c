@@ -104,10 +104,13 @@ static enum step read_earlier(struct call *c)
 static enum step judge(struct call *c)
 {
     struct create_refund *s = c->state;
-    if (s->made.has_refusal && (s->made.claimed || !s->made.known))
+    if (s->made.has_refusal && s->made.claimed)
         return call_fail(c, reason_of_name(s->made.refusal.p));
-    if (!s->made.claimed)
+    if (!s->made.claimed) {
+        if (s->made.has_refusal)
+            s->earlier.unrecorded = reason_of_name(s->made.refusal.p);
         return idempotency_replay(c, &s->earlier, IDEMPOTENT_CREATE_REFUND, read_earlier);
+    }
     return read_refund(c);
 }
 

@@ -19,9 +19,14 @@ static enum step read_earlier(struct call *c)
     return read_intent(c);
 }
 
+/* A refusal that nobody recorded may stand beside a record of this very request: a twin of it that
+ * was faster, and that the statement's snapshot was too old to show. The record decides. */
 enum step pay_replay(struct call *c)
 {
     struct pay *s = c->state;
+    const struct payment_start_row *start = &s->checkout.start;
+    if (start->has_refusal && !start->claimed)
+        s->earlier.unrecorded = reason_of_name(start->refusal.p);
     return idempotency_replay(c, &s->earlier, s->checkout.method, read_earlier);
 }
 

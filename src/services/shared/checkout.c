@@ -202,7 +202,7 @@ enum step checkout_record(struct call *c)
 
 enum checkout_said checkout_said(const struct checkout *s)
 {
-    if (s->start.has_refusal && (s->start.claimed || !s->start.known))
+    if (s->start.has_refusal && s->start.claimed)
         return CHECKOUT_REFUSED;
     if (!s->start.claimed)
         return CHECKOUT_REPEATED;

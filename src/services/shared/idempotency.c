@@ -80,6 +80,9 @@ enum step idempotency_replay_as(struct call *c, struct idempotency *s, struct uu
     case IDEMPOTENCY_GONE:
         break;
     }
+    /* A refusal that is not recorded, and nobody was here before: it stands. */
+    if (s->unrecorded != REASON_NONE)
+        return call_fail(c, s->unrecorded);
     /* Claimed by somebody a moment ago and gone now: the client's next attempt starts afresh. */
     call_fail_pushback(c, WAIT_FIRST_MS);
     return call_fail(c, REASON_CONFLICT);

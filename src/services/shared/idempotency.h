@@ -34,6 +34,9 @@ struct idempotency {
     unsigned attempt; /* of the call, when the record was asked for */
     uint32_t wait_ms;
     uint32_t waited_ms;
+    /* Set by the handler: a refusal that the statement did not record (it passes, or is an answer
+     * about permission). It stands where there is no record of this request. */
+    enum reason unrecorded;
 };
 
 /* A step on its own, reached when the claim was lost:
