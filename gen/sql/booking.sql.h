@@ -23,6 +23,8 @@ struct booking_hold_row {
  * The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
  * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
  * leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
+ * Counters are set to what was read behind the lock, here and everywhere: PostgreSQL tries an update on the row as the
+ * statement's snapshot has it before it looks for a newer one, and the old counts plus these seats can break the check.
  * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
  * IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
  * Scans: booking

@@ -9,6 +9,8 @@
 -- The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
 -- leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
+-- Counters are set to what was read behind the lock, here and everywhere: PostgreSQL tries an update on the row as the
+-- statement's snapshot has it before it looks for a newer one, and the old counts plus these seats can break the check.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
 -- IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
 -- Scans: booking
@@ -18,7 +20,7 @@ WITH s AS MATERIALIZED (
     SELECT s.flight_id, s.cabin, count(*)::int4 * @seats AS seats
       FROM unnest(@flight_ids, @cabins) AS s(flight_id, cabin) GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, s.seats, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
+    SELECT i.flight_id, i.cabin, s.seats, i.held, i.sold, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
       FROM inventory i JOIN s USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), v AS MATERIALIZED (
@@ -39,7 +41,7 @@ WITH s AS MATERIALIZED (
 ), g AS MATERIALIZED (
     SELECT FROM k WHERE k.reason IS NULL
 ), u AS (
-    UPDATE inventory i SET held = held + l.seats FROM g, l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    UPDATE inventory i SET held = l.held + l.seats, sold = l.sold FROM g, l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
 ), c AS (
     INSERT INTO record_locator (locator, booking_id) SELECT @locator, @booking_id FROM g
 ), b AS (
@@ -66,7 +68,7 @@ WITH r AS MATERIALIZED (
       FROM unnest(@flight_ids__ord, @flight_ids, @cabins) WITH ORDINALITY AS s(n, flight_id, cabin, i) JOIN r USING (n)
      GROUP BY s.n, s.flight_id, s.cabin, r.seats
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
+    SELECT i.flight_id, i.cabin, i.held, i.sold, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
       FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), q AS (
@@ -104,10 +106,11 @@ WITH r AS MATERIALIZED (
 ), g AS MATERIALIZED (
     SELECT r.*, (@flight_ids)[w.first:w.last] AS flight_ids, (@cabins)[w.first:w.last] AS cabins
       FROM k JOIN w USING (principal, request_id) JOIN r USING (n)
-     WHERE k.resource IS NOT NULL
+     WHERE k.resource = w.booking_id AND w.refusal IS NULL
 ), u AS (
-    UPDATE inventory i SET held = held + t.seats
+    UPDATE inventory i SET held = l.held + t.seats, sold = l.sold
       FROM (SELECT s.flight_id, s.cabin, sum(s.seats)::int4 AS seats FROM g JOIN s USING (n) GROUP BY 1, 2) t
+      JOIN l USING (flight_id, cabin)
      WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
 ), c AS (
     INSERT INTO record_locator (locator, booking_id) SELECT locator, booking_id FROM g
@@ -123,7 +126,9 @@ WITH r AS MATERIALIZED (
     SELECT booking_id, 1, 'CREATED', 'HELD', 'users/' || principal FROM g
 )
 SELECT w.n::int4, k.request_id IS NOT NULL AS claimed, w.refusal, b.create_time, b.payment_required_time AS due_time
-  FROM w LEFT JOIN k USING (principal, request_id) LEFT JOIN b USING (booking_id)
+  FROM w LEFT JOIN k ON k.principal = w.principal AND k.request_id = w.request_id
+   AND k.resource IS NOT DISTINCT FROM CASE WHEN w.refusal IS NULL THEN w.booking_id END
+  LEFT JOIN b ON b.booking_id = w.booking_id
  ORDER BY w.n;
 
 -- name: claim_seats(booking_id uuid, expire_seconds int4, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
@@ -297,14 +302,14 @@ WITH b AS MATERIALIZED (
 ), g AS MATERIALIZED (
     SELECT b.*, q.refund_minor, q.penalty_minor FROM k, b, q WHERE k.resource IS NOT NULL
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, s.seats, s.state
+    SELECT i.flight_id, i.cabin, i.held, i.sold, s.seats, s.state
       FROM (SELECT x.flight_id, x.cabin, g.state, sum(g.seats)::int4 AS seats
               FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2, 3) s
       JOIN inventory i USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
-    UPDATE inventory i SET held = held - CASE l.state WHEN 'HELD' THEN l.seats ELSE 0 END,
-                           sold = sold - CASE l.state WHEN 'CONFIRMED' THEN l.seats ELSE 0 END
+    UPDATE inventory i SET held = l.held - CASE l.state WHEN 'HELD' THEN l.seats ELSE 0 END,
+                           sold = l.sold - CASE l.state WHEN 'CONFIRMED' THEN l.seats ELSE 0 END
       FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
 ), z AS (
     DELETE FROM seat_assignment a USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked

@@ -73,7 +73,7 @@ WITH r AS MATERIALIZED (
 ), g AS MATERIALIZED (
     SELECT r.*, v.amount_minor AS pay_minor, v.currency AS pay_currency, b.event_count, b.flight_ids, b.has_assigned_seats
       FROM k JOIN v USING (principal, method, request_id) JOIN r USING (n) JOIN b USING (booking_id)
-     WHERE k.resource IS NOT NULL
+     WHERE k.resource = v.intent_id AND v.refusal IS NULL
 ), u AS (
     UPDATE booking SET state = 'CONFIRMING', pin_time = now() + g.pin_seconds * interval '1 second', update_time = now(),
                        event_count = booking.event_count + 1, intent_id = g.intent_id, state_reason = NULL
@@ -140,10 +140,10 @@ WITH r AS MATERIALIZED (
     SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats
       FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
+    SELECT i.flight_id, i.cabin, i.held, i.sold, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
-    UPDATE inventory i SET held = held - l.seats, sold = sold + l.seats
+    UPDATE inventory i SET held = l.held - l.seats, sold = l.sold + l.seats
       FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
 ), w AS (
     UPDATE booking SET state = 'CONFIRMED', update_time = now(), pin_time = NULL, event_count = booking.event_count + 1
@@ -253,10 +253,10 @@ WITH r AS MATERIALIZED (
     SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats
       FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) WHERE g.expires GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
+    SELECT i.flight_id, i.cabin, i.held, i.sold, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
-    UPDATE inventory i SET held = held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    UPDATE inventory i SET held = l.held - l.seats, sold = l.sold FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
 ), z AS (
     DELETE FROM seat_assignment q USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
      WHERE g.expires AND g.has_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
@@ -407,7 +407,8 @@ WITH r AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING principal, request_id, resource
 ), g AS MATERIALIZED (
-    SELECT r.* FROM k JOIN v USING (principal, request_id) JOIN r USING (n) WHERE k.resource IS NOT NULL
+    SELECT r.* FROM k JOIN v USING (principal, request_id) JOIN r USING (n)
+     WHERE k.resource = v.intent_id AND v.refusal IS NULL
 ), p AS (
     INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency)
     SELECT booking_id, intent_id, principal, 'REQUIRES_PAYMENT_METHOD', amount_minor, currency FROM g

@@ -25,7 +25,7 @@ TEST(errors, sqlstates_become_reasons)
     } cases[] = {
         {"40001", REASON_CONFLICT, true},        {"40P01", REASON_CONFLICT, true},
         {"55P03", REASON_CONFLICT, false},       {"57014", REASON_DEADLINE_PASSED, false},
-        {"23514", REASON_FIELD_INVALID, false},  {"23502", REASON_FIELD_INVALID, false},
+        {"23514", REASON_INTERNAL_ERROR, true},  {"23502", REASON_FIELD_INVALID, false},
         {"22003", REASON_FIELD_INVALID, false},  {"23505", REASON_INTERNAL_ERROR, true},
         {"53200", REASON_OVERLOADED, false},     {"57P03", REASON_DATABASE_UNAVAILABLE, true},
         {"42501", REASON_INTERNAL_ERROR, false}, {"P0001", REASON_INTERNAL_ERROR, false},

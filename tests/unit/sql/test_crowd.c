@@ -108,7 +108,9 @@ static void take(unsigned lane)
     if (state && strcmp(state, "40P01") == 0)
         crowd.deadlocks++;
     else if (state && ++crowd.errors == 1)
-        ASSERT_STR_EQ(PQresultErrorMessage(r), "");
+        ASSERT_STR_EQ(t_format("%s of %u: %s", crowd.asks[lane].statement->name,
+                               crowd.asks[lane].count, PQresultErrorMessage(r)),
+                      "");
     PQclear(r);
 }
 

@@ -236,3 +236,31 @@ TEST(hold, does_not_fail_its_batch_for_a_locator_that_is_taken)
     ASSERT_STR_EQ(t_only(ask_one(t_session(0), &ask, 0), "refusal"), "");
     t_end();
 }
+
+/* The lanes keep equal requests apart; should they meet, the claim of one is no leave for the
+ * other. */
+TEST(hold, does_not_act_on_anothers_claim_in_its_batch)
+{
+    t_begin(1, 4);
+    struct ask ask;
+    fill_hold(&ask, 0, 1, t_id('f', 1), 3);
+    fill_hold(&ask, 1, 2, t_id('f', 1), 3); /* CROWDED */
+    fill_hold(&ask, 2, 3, t_id('f', 1), 9); /* SEATS_UNAVAILABLE */
+    ask_set(&ask, 1, "request_id", t_id('r', 1));
+    ask_set(&ask, 2, "request_id", t_id('r', 1));
+    PGresult *r = ask_many(t_session(0), &ask);
+    ASSERT_STR_EQ(t_cell(r, 0, "claimed"), "t");
+    ASSERT_STR_EQ(t_cell(r, 1, "claimed"), "f");
+    ASSERT_STR_EQ(t_cell(r, 2, "claimed"), "f");
+    PQclear(r);
+    ASSERT_STR_EQ(seats_of(1), "3 0");
+    fill_hold(&ask, 0, 4, t_id('f', 1), 1);
+    fill_hold(&ask, 1, 5, t_id('f', 1), 1);
+    ask_set(&ask, 1, "request_id", t_id('r', 4));
+    r = ask_many(t_session(0), &ask);
+    ASSERT_STR_EQ(t_cell(r, 0, "claimed"), "t");
+    ASSERT_STR_EQ(t_cell(r, 1, "claimed"), "f");
+    PQclear(r);
+    ASSERT_STR_EQ(seats_of(1), "4 0");
+    t_end();
+}

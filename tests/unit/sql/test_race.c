@@ -344,3 +344,50 @@ TEST(race, a_refund_behind_a_cancellation_gets_no_more_than_is_left)
     ASSERT_STR_EQ(seats_of(1), "0 0");
     t_end();
 }
+
+/* ---- holds ---- */
+
+/* What is free is read behind the lock, on each flight, whatever the batch looks like. */
+TEST(race, a_hold_sees_what_the_one_before_has_left)
+{
+    for (unsigned shape = 0; shape < 8; shape++) {
+        t_begin(2, 9);
+        struct ask ask;
+        const char *both = shape & 1 ? t_format("%s,%s", t_id('f', 2), t_id('f', 1))
+                                     : t_format("%s,%s", t_id('f', 1), t_id('f', 2));
+        fill_hold(&ask, 0, 2, shape & 2 ? both : t_id('f', 2), 1);
+        fill_hold(&ask, 1, 3, both, 2);
+        fill_hold(&ask, 2, 4, t_id('f', 1), 2);
+        t_do(1, "BEGIN");
+        t_do(1, t_format("UPDATE inventory SET authorised = 0 WHERE flight_id = '%s'",
+                         t_id('f', shape & 4 ? 1 : 2)));
+        PGresult *r = after_wait(&ask);
+        ASSERT_STR_EQ(PQresultErrorMessage(r), "");
+        ASSERT_STR_EQ(t_cell(r, 1, "refusal"), "SEATS_UNAVAILABLE");
+        PQclear(r);
+        t_end();
+    }
+}
+
+/* The row was full when the statement began, and is empty when the lock comes. */
+TEST(race, a_hold_takes_what_was_given_back_during_the_wait)
+{
+    for (unsigned many = 0; many < 2; many++) {
+        t_begin(1, 9);
+        ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 9), "");
+        let_lapse(1);
+        struct ask expire, ask;
+        fill_expire(&expire);
+        fill_hold(&ask, 0, 2, t_id('f', 1), 2);
+        if (many)
+            fill_hold(&ask, 1, 3, t_id('f', 1), 7);
+        t_do(1, "BEGIN");
+        ASSERT_STR_EQ(in_first(&expire, "expired"), "1");
+        PGresult *r = after_wait(&ask);
+        ASSERT_STR_EQ(PQresultErrorMessage(r), "");
+        ASSERT_STR_EQ(t_cell(r, (int)many, "refusal"), "");
+        PQclear(r);
+        ASSERT_STR_EQ(seats_of(1), many ? "9 0" : "2 0");
+        t_end();
+    }
+}
