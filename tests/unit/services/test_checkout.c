@@ -22,9 +22,8 @@ TEST(checkout, a_repeated_request_is_told_from_a_refusal)
     ASSERT_INT_EQ(said(true, true, false, PROVIDER_UNKNOWN), CHECKOUT_DONE);
     ASSERT_INT_EQ(said(true, true, false, PROVIDER_NOT_SENT), CHECKOUT_UNAVAILABLE);
     ASSERT_INT_EQ(said(true, true, true, PROVIDER_UNKNOWN), CHECKOUT_REFUSED);
-    /* Not recorded: the refusal stands, unless an earlier request with this id has its own record.
-     */
-    ASSERT_INT_EQ(said(false, false, true, PROVIDER_UNKNOWN), CHECKOUT_REFUSED);
+    /* Not recorded: the record is asked first, and the refusal stands where there is none. */
+    ASSERT_INT_EQ(said(false, false, true, PROVIDER_UNKNOWN), CHECKOUT_REPEATED);
     ASSERT_INT_EQ(said(false, true, true, PROVIDER_UNKNOWN), CHECKOUT_REPEATED);
     ASSERT_INT_EQ(said(false, true, false, PROVIDER_UNKNOWN), CHECKOUT_REPEATED);
 }
