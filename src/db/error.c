@@ -23,7 +23,8 @@ static const struct {
     {"25006", REASON_DATABASE_UNAVAILABLE, true}, /* a standby: the primary has moved */
     {"23505", REASON_INTERNAL_ERROR,
      true}, /* a natural key: a race lost, or a random name that is taken */
-    {"23514", REASON_INTERNAL_ERROR, true}, /* also of a row as it was before the lock was waited for */
+    {"23514", REASON_INTERNAL_ERROR,
+     true}, /* also of a row as it was before the lock was waited for */
     {"23503", REASON_INTERNAL_ERROR, false},
     {"23", REASON_FIELD_INVALID, false},
     {"22", REASON_FIELD_INVALID, false},
