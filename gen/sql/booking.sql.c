@@ -620,8 +620,6 @@ static const struct db_param quote_params[] = {
 static const struct db_column quote_columns[] = {
     {.name = "claimed", .type = DB_BOOL,
      .offset = offsetof(struct booking_quote_row, claimed)},
-    {.name = "known", .type = DB_BOOL,
-     .offset = offsetof(struct booking_quote_row, known)},
     {.name = "refusal", .type = DB_TEXT,
      .offset = offsetof(struct booking_quote_row, refusal),
      .is_nullable = true, .has_offset = offsetof(struct booking_quote_row, has_refusal)},
@@ -669,8 +667,6 @@ const struct db_statement booking_quote_statement = {
         "    SELECT $4::uuid, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || $1::uuid FROM g\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
-        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = $1::uuid AND o.method = 6 AND o.request_id = $2::uuid)\n"
-        "           AS known,\n"
         "       v.refusal, now() AS create_time,\n"
         "       now() + $9::int4 * interval '1 second' AS expire_time\n"
         "  FROM v",
@@ -678,7 +674,7 @@ const struct db_statement booking_quote_statement = {
     .params = quote_params,
     .param_count = 10,
     .columns = quote_columns,
-    .column_count = 5,
+    .column_count = 4,
     .row_bytes = sizeof(struct booking_quote_row),
     .cardinality = DB_ONE,
     .is_read = false,
@@ -792,8 +788,6 @@ static const struct db_param cancel_params[] = {
 static const struct db_column cancel_columns[] = {
     {.name = "claimed", .type = DB_BOOL,
      .offset = offsetof(struct booking_cancel_row, claimed)},
-    {.name = "known", .type = DB_BOOL,
-     .offset = offsetof(struct booking_cancel_row, known)},
     {.name = "refusal", .type = DB_TEXT,
      .offset = offsetof(struct booking_cancel_row, refusal),
      .is_nullable = true, .has_offset = offsetof(struct booking_cancel_row, has_refusal)},
@@ -875,15 +869,13 @@ const struct db_statement booking_cancel_statement = {
         "      FROM g WHERE penalty_minor > 0\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
-        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = $1::uuid AND o.method = 7 AND o.request_id = $2::uuid)\n"
-        "           AS known,\n"
         "       v.refusal\n"
         "  FROM v",
     .sql_many = NULL,
     .params = cancel_params,
     .param_count = 7,
     .columns = cancel_columns,
-    .column_count = 3,
+    .column_count = 2,
     .row_bytes = sizeof(struct booking_cancel_row),
     .cardinality = DB_ONE,
     .is_read = false,

@@ -187,7 +187,6 @@ void booking_events(struct call *c, struct booking_events_rows *ret,
 
 struct booking_quote_row {
     bool claimed;
-    bool known;
     bool has_refusal;
     struct str refusal;
     int64_t create_time;
@@ -230,7 +229,6 @@ void booking_cancellation(struct call *c, struct booking_cancellation_row *ret,
 
 struct booking_cancel_row {
     bool claimed;
-    bool known;
     bool has_refusal;
     struct str refusal;
 };

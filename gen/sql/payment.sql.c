@@ -27,8 +27,6 @@ static const struct db_param start_params[] = {
 static const struct db_column start_columns[] = {
     {.name = "claimed", .type = DB_BOOL,
      .offset = offsetof(struct payment_start_row, claimed)},
-    {.name = "known", .type = DB_BOOL,
-     .offset = offsetof(struct payment_start_row, known)},
     {.name = "refusal", .type = DB_TEXT,
      .offset = offsetof(struct payment_start_row, refusal),
      .is_nullable = true, .has_offset = offsetof(struct payment_start_row, has_refusal)},
@@ -134,15 +132,13 @@ const struct db_statement payment_start_statement = {
         "        ON CONFLICT (key, window_start) DO UPDATE SET hits = velocity.hits + excluded.hits\n"
         ")\n"
         "SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,\n"
-        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = v.principal AND o.method = v.method\n"
-        "                  AND o.request_id = v.request_id) AS known,\n"
         "       v.refusal, v.amount_minor, v.currency, v.create_time, now() AS update_time\n"
         "  FROM v LEFT JOIN k USING (principal, method, request_id)\n"
         " ORDER BY v.n",
     .params = start_params,
     .param_count = 20,
     .columns = start_columns,
-    .column_count = 7,
+    .column_count = 6,
     .row_bytes = sizeof(struct payment_start_row),
     .cardinality = DB_ONE,
     .is_read = false,
@@ -705,8 +701,6 @@ static const struct db_param intent_create_params[] = {
 static const struct db_column intent_create_columns[] = {
     {.name = "claimed", .type = DB_BOOL,
      .offset = offsetof(struct payment_intent_create_row, claimed)},
-    {.name = "known", .type = DB_BOOL,
-     .offset = offsetof(struct payment_intent_create_row, known)},
     {.name = "refusal", .type = DB_TEXT,
      .offset = offsetof(struct payment_intent_create_row, refusal),
      .is_nullable = true, .has_offset = offsetof(struct payment_intent_create_row, has_refusal)},
@@ -759,15 +753,13 @@ const struct db_statement payment_intent_create_statement = {
         "    UPDATE booking SET intent_id = g.intent_id, update_time = now() FROM g WHERE booking.booking_id = g.booking_id\n"
         ")\n"
         "SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,\n"
-        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = v.principal AND o.method = 8 AND o.request_id = v.request_id)\n"
-        "           AS known,\n"
         "       v.refusal, now() AS create_time\n"
         "  FROM v LEFT JOIN k USING (principal, request_id)\n"
         " ORDER BY v.n",
     .params = intent_create_params,
     .param_count = 7,
     .columns = intent_create_columns,
-    .column_count = 4,
+    .column_count = 3,
     .row_bytes = sizeof(struct payment_intent_create_row),
     .cardinality = DB_ONE,
     .is_read = false,
@@ -911,8 +903,6 @@ static const struct db_param refund_create_params[] = {
 static const struct db_column refund_create_columns[] = {
     {.name = "claimed", .type = DB_BOOL,
      .offset = offsetof(struct payment_refund_create_row, claimed)},
-    {.name = "known", .type = DB_BOOL,
-     .offset = offsetof(struct payment_refund_create_row, known)},
     {.name = "refusal", .type = DB_TEXT,
      .offset = offsetof(struct payment_refund_create_row, refusal),
      .is_nullable = true, .has_offset = offsetof(struct payment_refund_create_row, has_refusal)},
@@ -959,15 +949,13 @@ const struct db_statement payment_refund_create_statement = {
         "    SELECT $4::uuid, event_count + 1, 'REFUND_STARTED', state, 'users/' || $1::uuid, $9::text FROM g\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
-        "       EXISTS (SELECT FROM idempotency o WHERE o.principal = $1::uuid AND o.method = 10 AND o.request_id = $2::uuid)\n"
-        "           AS known,\n"
         "       v.refusal, v.provider_reference\n"
         "  FROM v",
     .sql_many = NULL,
     .params = refund_create_params,
     .param_count = 10,
     .columns = refund_create_columns,
-    .column_count = 4,
+    .column_count = 3,
     .row_bytes = sizeof(struct payment_refund_create_row),
     .cardinality = DB_ONE,
     .is_read = false,

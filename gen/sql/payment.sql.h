@@ -11,7 +11,6 @@
 
 struct payment_start_row {
     bool claimed;
-    bool known;
     bool has_refusal;
     struct str refusal;
     bool has_amount_minor;
@@ -26,7 +25,7 @@ struct payment_start_row {
  * @is_new makes the intent as well (CreatePaymentIntent with confirm). Velocity is looked at here and counted for those
  * that go on; batches racing on one key may overshoot a limit by their size.
  * NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS and ETAG_MISMATCH neither: they pass.
- * @known tells them from a repeated request, whose own record is the answer.
+ * The handler asks for a record of the same request before such a refusal stands.
  * Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
  * Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time.
  * Spans: booking_id, flight_id, key, principal */
@@ -138,7 +137,6 @@ void payment_attention(struct call *c, struct payment_attention_row *ret,
 
 struct payment_intent_create_row {
     bool claimed;
-    bool known;
     bool has_refusal;
     struct str refusal;
     int64_t create_time;
@@ -197,7 +195,6 @@ void payment_get(struct call *c, struct payment_get_row *ret,
 
 struct payment_refund_create_row {
     bool claimed;
-    bool known;
     bool has_refusal;
     struct str refusal;
     bool has_provider_reference;

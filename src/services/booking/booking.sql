@@ -216,7 +216,7 @@ SELECT e.sequence, e.type, p.state AS before, e.state, e.actor, e.reason, e.occu
 
 -- name: quote(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, event_count int4,
 --       refund_minor int8, penalty_minor int8, quote_seconds int4, etag_count int4?)
---       -> one (claimed bool, known bool, refusal text?, create_time timestamptz, expire_time timestamptz)
+--       -> one (claimed bool, refusal text?, create_time timestamptz, expire_time timestamptz)
 -- A quote for the booking as it was read (@event_count); CONFLICT when it has changed since, which leaves no claim.
 -- Spans: booking_id, principal
 WITH b AS MATERIALIZED (
@@ -254,8 +254,6 @@ WITH b AS MATERIALIZED (
     SELECT @booking_id, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || @principal FROM g
 )
 SELECT EXISTS (SELECT FROM k) AS claimed,
-       EXISTS (SELECT FROM idempotency o WHERE o.principal = @principal AND o.method = 6 AND o.request_id = @request_id)
-           AS known,
        v.refusal, now() AS create_time,
        now() + @quote_seconds * interval '1 second' AS expire_time
   FROM v;
@@ -269,7 +267,7 @@ SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund
  WHERE c.booking_id = @booking_id AND c.cancellation_id = @cancellation_id;
 
 -- name: cancel(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, refund_id uuid,
---       transfer_id uuid) -> one (claimed bool, known bool, refusal text?)
+--       transfer_id uuid) -> one (claimed bool, refusal text?)
 -- Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
 -- provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
 -- The quote and the intent are locked as well: they are read as they are after the wait for the booking. Seats, here and
@@ -348,7 +346,5 @@ WITH b AS MATERIALIZED (
       FROM g WHERE penalty_minor > 0
 )
 SELECT EXISTS (SELECT FROM k) AS claimed,
-       EXISTS (SELECT FROM idempotency o WHERE o.principal = @principal AND o.method = 7 AND o.request_id = @request_id)
-           AS known,
        v.refusal
   FROM v;

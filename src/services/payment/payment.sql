@@ -5,14 +5,14 @@
 --       is_new bool, attempt_id uuid, amount_minor int8?, currency text?, etag_time timestamptz?, provider text,
 --       method_token text, user_key text, card_key text, user_max int4, card_max int4, booking_max int4, due_seconds int4,
 --       pin_seconds int4)
---       -> one (claimed bool, known bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz,
+--       -> one (claimed bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz,
 --               update_time timestamptz)
 -- batched: on booking_id distinct request_id max 64
 -- Everything that must be true before money moves, and the attempt's row, committed before a byte leaves for the provider.
 -- @is_new makes the intent as well (CreatePaymentIntent with confirm). Velocity is looked at here and counted for those
 -- that go on; batches racing on one key may overshoot a limit by their size.
 -- NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS and ETAG_MISMATCH neither: they pass.
--- @known tells them from a repeated request, whose own record is the answer.
+-- The handler asks for a record of the same request before such a refusal stands.
 -- Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
 -- Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time.
 -- Spans: booking_id, flight_id, key, principal
@@ -105,8 +105,6 @@ WITH r AS MATERIALIZED (
         ON CONFLICT (key, window_start) DO UPDATE SET hits = velocity.hits + excluded.hits
 )
 SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
-       EXISTS (SELECT FROM idempotency o WHERE o.principal = v.principal AND o.method = v.method
-                  AND o.request_id = v.request_id) AS known,
        v.refusal, v.amount_minor, v.currency, v.create_time, now() AS update_time
   FROM v LEFT JOIN k USING (principal, method, request_id)
  ORDER BY v.n;
@@ -370,7 +368,7 @@ WITH b AS MATERIALIZED (
 SELECT EXISTS (SELECT FROM a) AS done;
 
 -- name: intent_create(booking_id uuid, principal uuid, request_id uuid, fingerprint bytea, intent_id uuid,
---       amount_minor int8, currency text) -> one (claimed bool, known bool, refusal text?, create_time timestamptz)
+--       amount_minor int8, currency text) -> one (claimed bool, refusal text?, create_time timestamptz)
 -- batched: on booking_id distinct request_id max 64
 -- What is owed, without a try yet. The same refusals as start.
 -- Spans: booking_id, principal
@@ -416,8 +414,6 @@ WITH r AS MATERIALIZED (
     UPDATE booking SET intent_id = g.intent_id, update_time = now() FROM g WHERE booking.booking_id = g.booking_id
 )
 SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
-       EXISTS (SELECT FROM idempotency o WHERE o.principal = v.principal AND o.method = 8 AND o.request_id = v.request_id)
-           AS known,
        v.refusal, now() AS create_time
   FROM v LEFT JOIN k USING (principal, request_id)
  ORDER BY v.n;
@@ -442,7 +438,7 @@ SELECT r.n::int4, p.user_id, p.state, p.amount_minor, p.currency, p.authorised_m
 
 -- name: refund_create(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, intent_id uuid, refund_id uuid,
 --       amount_minor int8, currency text, cause text, due_seconds int4)
---       -> one (claimed bool, known bool, refusal text?, provider_reference text?)
+--       -> one (claimed bool, refusal text?, provider_reference text?)
 -- key: booking_id
 -- Sets the amount aside, so that refunds running at the same time cannot exceed what was taken, and marks it as sent.
 -- Spans: booking_id, principal
@@ -481,8 +477,6 @@ WITH b AS MATERIALIZED (
     SELECT @booking_id, event_count + 1, 'REFUND_STARTED', state, 'users/' || @principal, @cause FROM g
 )
 SELECT EXISTS (SELECT FROM k) AS claimed,
-       EXISTS (SELECT FROM idempotency o WHERE o.principal = @principal AND o.method = 10 AND o.request_id = @request_id)
-           AS known,
        v.refusal, v.provider_reference
   FROM v;
 

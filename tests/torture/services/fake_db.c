@@ -245,11 +245,9 @@ static void put_column(const struct filler *f, uint16_t index, uint8_t *row)
     else if (o->kind == OUTCOME_REFUSED && strcmp(c->name, "refusal") == 0)
         put_text(f->p, str_of(o->text), out);
     else if (o->kind == OUTCOME_REFUSED && strcmp(c->name, "claimed") == 0)
-        *(bool *)out = (o->value & 1) != 0;
-    else if (o->kind == OUTCOME_REFUSED && strcmp(c->name, "known") == 0)
-        *(bool *)out = (o->value & 2) != 0;
+        *(bool *)out = o->value != 0;
     else if (o->kind == OUTCOME_REPEATED && c->type == DB_BOOL)
-        *(bool *)out = strcmp(c->name, "known") == 0;
+        *(bool *)out = false;
     else
         put_value(f, c, out);
 }

@@ -71,7 +71,7 @@ const char *outcome_text(const struct db_statement *statement, const char *colum
 
 bool outcome_bool(const char *column)
 {
-    static const char *const no[] = {"lapsed", "known", "email_verified", "landed"};
+    static const char *const no[] = {"lapsed", "email_verified", "landed"};
     for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
         if (strcmp(column, no[i]) == 0)
             return false;
@@ -185,20 +185,16 @@ static int column_of(const struct db_statement *s, const char *name)
     return -1;
 }
 
-/* value: bit 0 claimed, bit 1 known. What is not recorded comes with claimed false. */
+/* value: claimed. What is not recorded comes with claimed false. */
 static void add_refusals(const struct db_statement *s, struct outcomes *all)
 {
     const struct reasons reasons = reasons_of(s);
-    bool has_known = column_of(s, "known") >= 0;
     for (unsigned i = 0; i < reasons.count; i++) {
         bool is_crowd = strcmp(reasons.names[i], "CROWDED") == 0;
         add(all, (struct outcome){OUTCOME_REFUSED, 0, is_crowd ? 0 : 1, reasons.names[i]});
-        if (has_known)
+        if (!is_crowd)
             add(all, (struct outcome){OUTCOME_REFUSED, 0, 0, reasons.names[i]});
     }
-    if (reasons.count == 0)
-        return;
-    add(all, (struct outcome){OUTCOME_REFUSED, 0, has_known ? 2 : 0, reasons.names[0]});
     CHECK(reasons.count < OUTCOMES_MAX / 2);
 }
 
@@ -219,8 +215,7 @@ static void add_words(const struct db_statement *s, uint16_t column, struct outc
 static void add_column(const struct db_statement *s, uint16_t column, struct outcomes *all)
 {
     const struct db_column *c = &s->columns[column];
-    bool is_claim = strcmp(c->name, "claimed") == 0 || strcmp(c->name, "known") == 0;
-    if (strcmp(c->name, "refusal") == 0 || is_claim)
+    if (strcmp(c->name, "refusal") == 0 || strcmp(c->name, "claimed") == 0)
         return;
     if (c->type == DB_BOOL)
         add(all, (struct outcome){OUTCOME_COLUMN, column, !outcome_bool(c->name), NULL});

@@ -32,7 +32,7 @@ TEST(race, two_payments_of_one_booking)
     ASSERT_STR_EQ(in_first(&first, "refusal"), "");
     PGresult *r = after_wait(&second);
     ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "PAYMENT_IN_PROGRESS");
-    ASSERT_STR_EQ(t_cell(r, 0, "known"), "f");
+    ASSERT_STR_EQ(t_cell(r, 0, "claimed"), "f");
     PQclear(r);
     t_end();
 }
