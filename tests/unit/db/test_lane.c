@@ -73,8 +73,8 @@ TEST(lane, a_poisoned_member_does_not_hurt_its_neighbours)
     t_wait_all(callers, 10);
     for (unsigned i = 0; i < 10; i++) {
         ASSERT_INT_EQ(callers[i].call.scope.error.reason,
-                      i == 4 ? REASON_FIELD_INVALID : REASON_NONE);
-        ASSERT_FALSE(callers[i].call.scope.error.restart);
+                      i == 4 ? REASON_INTERNAL_ERROR : REASON_NONE);
+        ASSERT_TRUE(callers[i].call.scope.error.restart == (i == 4));
         if (i != 4)
             ASSERT_INT_EQ(rows[i].balance, 1001);
         if (i > 0)
