@@ -1,6 +1,6 @@
 /* The table of options is the whole configuration: name, place, unit, default, help. main calls it
- * once. What must stay true: each option is in the table once; --help, the environment and
- * `describe` come from it. */
+ * once. What must stay true: each option is in the table once; --help and the environment
+ * come from it. */
 #include "config.h"
 
 #include <errno.h>

@@ -240,11 +240,6 @@ pid_t cluster_pid(const struct cluster *c)
     return c->pid;
 }
 
-const char *cluster_log_path(const struct cluster *c)
-{
-    return c->log;
-}
-
 void cluster_stop(struct cluster *c)
 {
     if (!c)

@@ -26,8 +26,5 @@ const char *cluster_conninfo(const struct cluster *c);
 
 pid_t cluster_pid(const struct cluster *c);
 
-/* The server's log, for whoever wonders. */
-const char *cluster_log_path(const struct cluster *c);
-
 /* Fast shutdown: sessions are cut off, everything is on disk; waits. NULL is fine. */
 void cluster_stop(struct cluster *c);

@@ -235,17 +235,6 @@ bool call_send(struct call *c, const ProtobufCMessage *message)
     return queue_maybe_compressed(ci, out, bytes);
 }
 
-bool call_send_bytes(struct call *c, const uint8_t *p, size_t bytes)
-{
-    struct call_impl *ci = call_impl_of(c);
-    if (!may_send(ci, bytes))
-        return false;
-    struct outgoing *out = outgoing_new(bytes);
-    if (bytes > 0)
-        memcpy(out->p + FRAME_PREFIX_BYTES, p, bytes);
-    return queue_maybe_compressed(ci, out, bytes);
-}
-
 /* ---- the answer ---- */
 
 static struct str http_status_text(uint16_t http_status)

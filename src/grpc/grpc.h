@@ -123,8 +123,6 @@ bool call_half_closed(const struct call *c);
  * STEP_PARK until it took some; the message is queued all the same, so it must not be sent again.
  */
 bool call_send(struct call *c, const ProtobufCMessage *message);
-/* The same for bytes that are already a serialized message (copied into the arena). */
-bool call_send_bytes(struct call *c, const uint8_t *p, size_t bytes);
 
 /* Ends the call with OK. Unary: with @message (packed before this returns; after COMMIT the bytes
  * leave). Streams: NULL. */

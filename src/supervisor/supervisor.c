@@ -46,7 +46,6 @@ struct supervisor {
     ev_timer poll, kill_timer;
     void (*on_ready)(void *ctx);
     void *ready_ctx;
-    bool announced;
     bool draining;
     int exit_status;
 };
@@ -169,12 +168,6 @@ static void start_child(struct child *child)
     atomic_store(&slot->pid, pid);
 }
 
-static void stop(struct supervisor *s, int status)
-{
-    s->exit_status = status;
-    loop_stop(&s->loop);
-}
-
 static void signal_children(struct supervisor *s, int signo)
 {
     for (unsigned i = 0; i < s->child_count; i++)
@@ -204,7 +197,7 @@ static void begin_drain(struct supervisor *s)
     ev_timer_set(&s->kill_timer, (c->lame_duck_ms + c->server.drain_grace_ms) / 1e3 + 3., 0.);
     ev_timer_start(s->loop.ev, &s->kill_timer);
     if (!any_child_lives(s))
-        stop(s, s->exit_status);
+        loop_stop(&s->loop);
 }
 
 static void on_kill_timer(struct ev_loop *ev, ev_timer *w, int events)
@@ -225,7 +218,7 @@ static void child_died(struct supervisor *s, struct child *child, int status)
         __atomic_store_n(&s->context.shared->conns_by_worker[child->slot], 0, __ATOMIC_RELAXED);
     if (s->draining) {
         if (!any_child_lives(s))
-            stop(s, s->exit_status);
+            loop_stop(&s->loop);
         return;
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FATAL) {
@@ -284,7 +277,6 @@ static void on_poll(struct ev_loop *ev, ev_timer *w, int events)
         if (atomic_load(&s->context.shared->slots[s->children[i].slot].state) != PROCESS_READY)
             return;
     ev_timer_stop(ev, w);
-    s->announced = true;
     if (s->on_ready)
         s->on_ready(s->ready_ctx);
 }

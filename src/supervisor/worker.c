@@ -48,7 +48,6 @@ struct worker {
     ev_timer publish, lame_duck, grace, load_retry, settle;
     unsigned settle_count;
     bool loading, loaded, draining;
-    int exit_status;
 };
 
 static struct worker *the_worker;
@@ -179,7 +178,7 @@ static void on_settle(struct ev_loop *ev, ev_timer *timer, int events)
     if (server_calls_in_flight(w->server) > 0 && ++w->settle_count < SETTLE_COUNT_MAX)
         return;
     if (server_calls_in_flight(w->server) > 0)
-        _exit(w->exit_status); /* nothing to free them with */
+        _exit(0); /* nothing to free them with */
     ev_timer_stop(ev, timer);
     loop_stop(&w->loop);
 }
@@ -334,7 +333,6 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     obs_flush(w->obs);
     obs_close(w->obs);
     loop_deinit(&w->loop);
-    int status = w->exit_status;
     free(w);
-    return status;
+    return 0;
 }
