@@ -1,6 +1,7 @@
 /* Connections that die, servers that stop and start under load, and schemas that are not what was
  * signed. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -13,6 +14,12 @@ static void kill_lane(unsigned lane)
     snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d, 5000)",
              PQbackendPID(t_db->lanes[lane].conn.pg));
     pg_exec(sql);
+}
+
+static void signal_readers(int signo)
+{
+    for (unsigned i = 0; i < 2; i++)
+        kill(PQbackendPID(t_db->lanes[t_limits.write_lanes + i].conn.pg), signo);
 }
 
 TEST(trouble, a_write_in_flight_on_a_lost_connection_is_unknown_and_not_repeated)
@@ -62,6 +69,8 @@ TEST(trouble, reads_in_flight_are_sent_again)
     struct caller c[20];
     struct t_some_of_rows rows[20];
     t_begin();
+    /* Stopped, the servers cannot have answered before the connections go. */
+    signal_readers(SIGSTOP);
     for (unsigned i = 0; i < 20; i++) {
         caller_init(&c[i]);
         t_some_of(&c[i].call, &rows[i], (int32_t)(i % 5));
@@ -70,6 +79,7 @@ TEST(trouble, reads_in_flight_are_sent_again)
     ASSERT_INT_EQ(t_db->in_flight, 2);
     for (unsigned i = 0; i < 2; i++)
         shutdown(PQsocket(t_db->lanes[t_limits.write_lanes + i].conn.pg), SHUT_RDWR);
+    signal_readers(SIGCONT);
     t_wait_all(c, 20);
     for (unsigned i = 0; i < 20; i++) {
         ASSERT_STR_EQ(c[i].call.scope.error.detail, "");
