@@ -89,7 +89,9 @@ static void on_headers_complete(struct h2_conn *c, const nghttp2_frame *frame)
     s->pub.request_ended |= end;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         handler->on_request(&s->pub, s->over_limit, c->server->ctx);
-    if (end)
+    else if (s->over_limit && !s->pub.response_ended)
+        h2_reset(&s->pub, H2_ENHANCE_YOUR_CALM);
+    if (end && !s->reset_by_us)
         handler->on_end(&s->pub, c->server->ctx);
 }
 

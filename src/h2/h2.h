@@ -55,7 +55,8 @@ struct h2_handler {
     /* A stream begins. Set stream->user. */
     void (*on_open)(struct h2_stream *s, void *ctx);
     /* One field, in order, pseudo-headers first. Name and value stay valid until on_close. Also
-     * request trailers. */
+     * request trailers, which count against the same header list limit: past it the stream is
+     * reset (H2_ENHANCE_YOUR_CALM, what a client reads as RESOURCE_EXHAUSTED). */
     void (*on_header)(struct h2_stream *s, struct str name, struct str value, void *ctx);
     /* The header block is complete and within the header list limit. @over_limit: it was not
      * (fields past it were dropped). */
@@ -124,6 +125,37 @@ void h2_server_close(struct h2_server *server);
 
 const struct h2_stats *h2_server_stats(const struct h2_server *server);
 
+/* One connection, or one listener, as channelz (gRFC A14) shows it. Ids are of this worker, never
+ * used twice, and shared by both kinds. Times are the loop's monotonic clock; 0: never. */
+struct h2_conn_info {
+    uint64_t id;
+    uint64_t listener_id;
+    struct str peer, local; /* texts as of h2_stream_peer; valid during the call */
+    bool is_tls;
+    bool is_draining; /* its GOAWAY is out, or due */
+    int64_t opened_ns;
+    int64_t last_stream_ns; /* a stream was made */
+    /* Succeeded: the response left whole. Failed: reset by either side, or cut off. */
+    uint64_t streams_started, streams_succeeded, streams_failed;
+    uint64_t keepalives_sent;
+    uint64_t bytes_read, bytes_written;
+    int32_t local_window_bytes;  /* what the peer may still send us, over all streams */
+    int32_t remote_window_bytes; /* what we may still send */
+};
+
+struct h2_listener_info {
+    uint64_t id;
+    struct str local;
+    bool is_tls;
+    uint64_t accepted;
+};
+
+/* Calls @fn for each in ascending order of ids. @fn changes nothing. */
+void h2_server_each(const struct h2_server *server,
+                    void (*fn)(const struct h2_conn_info *info, void *ctx), void *ctx);
+void h2_server_each_listener(const struct h2_server *server,
+                             void (*fn)(const struct h2_listener_info *info, void *ctx), void *ctx);
+
 /* Response header block; ends the stream when @end (Trailers-Only). Header memory may go after the
  * call. Ending a stream that the client has not half-closed is followed by RST_STREAM(NO_ERROR)
  * once the frame left. */
@@ -148,3 +180,7 @@ void h2_consume(struct h2_stream *s, size_t bytes);
  * stream. */
 struct str h2_stream_peer(const struct h2_stream *s);
 bool h2_stream_is_tls(const struct h2_stream *s);
+
+/* The largest header list the client takes (its SETTINGS_MAX_HEADER_LIST_SIZE, counted as RFC 9113
+ * section 6.5.2 does): trailers above it would be refused there. UINT32_MAX: it set none. */
+uint32_t h2_stream_peer_header_list_max(const struct h2_stream *s);

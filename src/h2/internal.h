@@ -6,6 +6,7 @@
  *   send.c       the calls of the layer above, DATA frames
  *   fields.c     header blocks kept until they leave
  *   memory.c     nghttp2's allocator
+ *   info.c       what can be seen from outside
  *
  * What must stay true: calls of the layer above only note what is wanted and mark the stream
  * dirty; nghttp2 hears of it in session.c's on_write_ready, outside of its own callbacks. */
@@ -86,6 +87,7 @@ enum drain {
 struct h2_conn {
     struct list node; /* in server->conns */
     struct h2_server *server;
+    uint64_t id, listener_id;
     struct conn *transport;
     nghttp2_session *session; /* NULL until the transport is open */
     struct list streams;
@@ -97,6 +99,8 @@ struct h2_conn {
     unsigned empty_frames; /* DATA without data or end, in a row */
     size_t queued_bytes;   /* body, all streams */
     size_t consumed_bytes; /* connection window given back, nghttp2 not told yet */
+    uint64_t streams_started, streams_succeeded, streams_failed, keepalives_sent;
+    int64_t last_stream_ns;
     int64_t opened_ns;
     int64_t idle_since_ns;
     int64_t progress_ns; /* last time body left, or began to wait */
@@ -136,6 +140,8 @@ struct h2_memory {
 
 struct h2_listener {
     struct h2_server *server;
+    uint64_t id, accepted;
+    int fd; /* the listener's */
     struct listener *listener;
     struct tls_context *tls;
 };
@@ -151,6 +157,7 @@ struct h2_server {
     nghttp2_mem mem;
     struct h2_memory memory;
     struct list conns;
+    uint64_t last_id; /* of connections and listeners */
     struct h2_listener listeners[H2_LISTENERS_MAX];
     unsigned listener_count;
     bool held;                   /* conns_max reached */
@@ -170,7 +177,7 @@ struct h2_server {
 void h2_server_conn_gone(struct h2_server *server);
 
 /* session.c */
-void h2_conn_new(struct h2_server *server, int fd, struct tls_context *tls);
+void h2_conn_new(struct h2_listener *listener, int fd);
 /* Frees the connection and ends its streams. The transport is gone, or the caller's to free. */
 void h2_conn_free(struct h2_conn *c, bool by_peer);
 void h2_conn_drain(struct h2_conn *c, const char *why);

@@ -127,16 +127,6 @@ void h2_consume(struct h2_stream *pub, size_t bytes)
         conn_want_write(c->transport);
 }
 
-struct str h2_stream_peer(const struct h2_stream *s)
-{
-    return conn_peer(s->conn->transport);
-}
-
-bool h2_stream_is_tls(const struct h2_stream *s)
-{
-    return conn_is_tls(s->conn->transport);
-}
-
 /* @f as nghttp2 wants it: in @small where it fits there, else to be freed. */
 static nghttp2_nv *list_fields(const struct h2_fields *f, nghttp2_nv *small)
 {

@@ -88,7 +88,7 @@ static void on_accept(void *ctx, int fd)
 {
     struct h2_listener *listener = ctx;
     struct h2_server *server = listener->server;
-    h2_conn_new(server, fd, listener->tls);
+    h2_conn_new(listener, fd);
     publish_conns(server);
     if (!ev_is_active(&server->tick))
         ev_timer_again(server->loop->ev, &server->tick);
@@ -194,7 +194,7 @@ int h2_server_listen(struct h2_server *server, int fd, struct tls_context *tls)
     CHECK(server->listener_count < H2_LISTENERS_MAX);
     CHECK(!server->draining);
     struct h2_listener *l = &server->listeners[server->listener_count];
-    *l = (struct h2_listener){.server = server, .tls = tls};
+    *l = (struct h2_listener){.server = server, .id = ++server->last_id, .fd = fd, .tls = tls};
     int r = listener_new(&l->listener, server->loop, fd, &accept_handler, l);
     if (r < 0)
         return r;
@@ -232,17 +232,4 @@ void h2_server_close(struct h2_server *server)
         c->closed_by_us = true;
         conn_close(c->transport, false);
     }
-}
-
-const struct h2_stats *h2_server_stats(const struct h2_server *server)
-{
-    struct h2_stats *stats = server->stats;
-    const struct conn_stats *conns = &server->conn_stats;
-    stats->bytes_read = conns->bytes_read;
-    stats->bytes_written = conns->bytes_written;
-    stats->reads = conns->reads;
-    stats->writes = conns->writes;
-    stats->tls_handshakes_ok = conns->tls_handshakes_ok;
-    stats->tls_handshakes_failed = conns->tls_handshakes_failed;
-    return stats;
 }

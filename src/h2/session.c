@@ -213,8 +213,9 @@ static const struct conn_handler transport_handler = {
     .on_closed = on_closed,
 };
 
-void h2_conn_new(struct h2_server *server, int fd, struct tls_context *tls)
+void h2_conn_new(struct h2_listener *listener, int fd)
 {
+    struct h2_server *server = listener->server;
     struct h2_conn *c = calloc(1, sizeof *c);
     if (!c) {
         close(fd);
@@ -222,15 +223,19 @@ void h2_conn_new(struct h2_server *server, int fd, struct tls_context *tls)
         return;
     }
     c->server = server;
+    c->opened_ns = server->loop->now_ns;
     list_init(&c->streams);
     list_init(&c->dirty);
     list_init(&c->node);
-    if (conn_new(&c->transport, server->loop, fd, tls, &server->conn_limits, &server->conn_stats,
-                 &transport_handler, c) < 0) {
+    if (conn_new(&c->transport, server->loop, fd, listener->tls, &server->conn_limits,
+                 &server->conn_stats, &transport_handler, c) < 0) {
         free(c);
         server->stats->conns_refused++;
         return;
     }
+    c->id = ++server->last_id;
+    c->listener_id = listener->id;
+    listener->accepted++;
     list_append(&server->conns, &c->node);
     server->stats->conns_accepted++;
     server->stats->conns_open++;

@@ -33,6 +33,8 @@ struct stream *h2_stream_new(struct h2_conn *c, int32_t id)
     list_init(&s->dirty);
     list_append(&c->streams, &s->in_conn);
     c->streams_open++;
+    c->streams_started++;
+    c->last_stream_ns = server->loop->now_ns;
     server->stats->streams_opened++;
     server->stats->streams_open++;
     return s;
@@ -96,6 +98,10 @@ void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer)
     if (c->cached == s)
         c->cached = NULL;
     s->closed = true;
+    if (s->pub.response_ended && error_code == NGHTTP2_NO_ERROR)
+        c->streams_succeeded++;
+    else
+        c->streams_failed++;
     drop_chunks(s);
     c->consumed_bytes += s->unconsumed_bytes;
     s->unconsumed_bytes = 0;

@@ -91,6 +91,7 @@ static bool send_from(struct conn *c, struct buf *out)
         }
         c->stats->writes++;
         c->stats->bytes_written += (size_t)n;
+        c->bytes_written += (size_t)n;
         progress = true;
         buf_consume(out, (size_t)n);
     }
@@ -140,6 +141,7 @@ static void read_some(struct conn *c)
     if (got) {
         c->stats->reads++;
         c->stats->bytes_read += got;
+        c->bytes_read += got;
         int r = c->handler->on_read(c->ctx, c->loop->read_buf, got);
         if (r < 0)
             end(c, r);
@@ -381,6 +383,21 @@ void conn_pause(struct conn *c, bool paused)
 struct str conn_peer(const struct conn *c)
 {
     return (struct str){.p = c->peer, .n = c->peer_bytes};
+}
+
+int conn_fd(const struct conn *c)
+{
+    return c->fd;
+}
+
+uint64_t conn_bytes_read(const struct conn *c)
+{
+    return c->bytes_read;
+}
+
+uint64_t conn_bytes_written(const struct conn *c)
+{
+    return c->bytes_written;
 }
 
 bool conn_is_tls(const struct conn *c)

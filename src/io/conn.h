@@ -57,4 +57,9 @@ void conn_close(struct conn *conn, bool flush_first);
 void conn_pause(struct conn *conn, bool paused);
 
 struct str conn_peer(const struct conn *conn);
+/* The socket; -1 once it is closed. For asking about it, not for reading. */
+int conn_fd(const struct conn *conn);
+/* What went through the socket since the beginning. */
+uint64_t conn_bytes_read(const struct conn *conn);
+uint64_t conn_bytes_written(const struct conn *conn);
 bool conn_is_tls(const struct conn *conn);

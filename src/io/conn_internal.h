@@ -30,6 +30,7 @@ struct conn {
     void *ctx;
     const struct conn_limits *limits;
     struct conn_stats *stats;
+    uint64_t bytes_read, bytes_written;
     struct ssl_st *ssl; /* NULL: cleartext, or over */
     bool tls;
     int fd;

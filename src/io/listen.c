@@ -126,6 +126,26 @@ uint16_t listen_port(int fd)
     return address.any.sa_family == AF_INET6 ? ntohs(address.v6.sin6_port) : 0;
 }
 
+void listen_address(int fd, char ret_text[static LISTEN_ADDRESS_BYTES])
+{
+    union address a = {0};
+    socklen_t bytes = sizeof a;
+    char host[INET6_ADDRSTRLEN] = "?";
+    int family = getsockname(fd, &a.any, &bytes) < 0 ? AF_UNSPEC : a.any.sa_family;
+    if (family == AF_INET)
+        inet_ntop(AF_INET, &a.v4.sin_addr, host, sizeof host);
+    else if (family == AF_INET6)
+        inet_ntop(AF_INET6, &a.v6.sin6_addr, host, sizeof host);
+    if (family == AF_UNIX)
+        snprintf(ret_text, LISTEN_ADDRESS_BYTES, "unix:%.*s", (int)sizeof a.un.sun_path,
+                 a.un.sun_path);
+    else if (family == AF_UNSPEC)
+        snprintf(ret_text, LISTEN_ADDRESS_BYTES, "?");
+    else
+        snprintf(ret_text, LISTEN_ADDRESS_BYTES, family == AF_INET ? "%s:%u" : "[%s]:%u", host,
+                 ntohs(family == AF_INET ? a.v4.sin_port : a.v6.sin6_port));
+}
+
 bool listen_is_local(const char *address)
 {
     union address parsed;

@@ -19,6 +19,11 @@ int listen_open(const char *address, int backlog, int *ret_fd, char *error, size
 /* The TCP port @fd listens on; 0 for a unix socket. */
 uint16_t listen_port(int fd);
 
+/* The address @fd is bound to, as listen_open takes it ("127.0.0.1:50051", "unix:/path"); "?" where
+ * there is none. Also of an accepted socket. */
+#define LISTEN_ADDRESS_BYTES 128
+void listen_address(int fd, char ret_text[static LISTEN_ADDRESS_BYTES]);
+
 /* True when only this machine can reach @address: a loopback address or a unix socket. */
 bool listen_is_local(const char *address);
 

@@ -150,6 +150,20 @@ void fx_pump_ms(int ms)
         fx_pump(NULL);
 }
 
+int64_t fx_deadline_ns(void)
+{
+    return clock_mono_ns(&clock_system) + 5 * NS_PER_S;
+}
+
+bool fx_run(struct h2client *client, int64_t until_ns)
+{
+    if (client)
+        h2client_run(client, 1);
+    else
+        fx_pump_ms(1);
+    return clock_mono_ns(&clock_system) < until_ns;
+}
+
 int fx_dial(void)
 {
     int fd = h2client_dial(fx.port);

@@ -36,6 +36,16 @@ void fx_pump(void *arg);
 void fx_pump_ms(int ms);
 struct h2client *fx_client(const struct h2client_options *options);
 int fx_dial(void);
+/* Lets @client (NULL: only the server) run until @condition holds, for at most five seconds: the
+ * machine may be busy. */
+#define FX_UNTIL(client, condition)                                                                \
+    do {                                                                                           \
+        for (int64_t until_ = fx_deadline_ns(); !(condition) && fx_run(client, until_);) {         \
+        }                                                                                          \
+        ASSERT_TRUE(condition);                                                                    \
+    } while (0)
+int64_t fx_deadline_ns(void);
+bool fx_run(struct h2client *client, int64_t until_ns);
 const char *fx_log(void);
 void fx_on_drained(void *ctx);
 

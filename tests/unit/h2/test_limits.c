@@ -167,6 +167,42 @@ TEST(h2_limits, resets_a_header_list_that_is_an_attack)
     fx_stop();
 }
 
+/* HPACK literals without indexing: a name of two letters, @bytes of value. */
+static size_t put_field(uint8_t *at, size_t bytes)
+{
+    uint8_t head[] = {0, 2, 'x', 'y', 0x7f, 0, 0};
+    head[5] = (uint8_t)(128 | ((bytes - 127) & 127));
+    head[6] = (uint8_t)((bytes - 127) >> 7);
+    memcpy(at, head, sizeof head);
+    memset(at + sizeof head, 'v', bytes);
+    return sizeof head + bytes;
+}
+
+/* Trailers of a request mean nothing, but they cost: together with the head they have one limit. */
+TEST(h2_limits, counts_request_trailers_against_the_header_list)
+{
+    static uint8_t trailers[9000];
+    fx_start(NULL);
+    int fd = open_wire();
+    for (uint32_t id = 1; id <= 3; id += 2) {
+        send_frame(fd, 1, 4, id, request, sizeof request);
+        send_frame(fd, 1, 5, id, trailers, put_field(trailers, id == 1 ? 4000 : 8100));
+    }
+    struct buf text = {0};
+    bool closed;
+    const char *came = frames(fd, &text, &closed);
+    ASSERT_HAS(came, "HEADERS:1:5:");
+    ASSERT_HAS(came, "RST:3:0:4");
+    ASSERT_NULL(strstr(came, "HEADERS:3"));
+    ASSERT_FALSE(closed);
+    ASSERT_HAS(fx_log(), "close:1:0 ");
+    ASSERT_HAS(fx_log(), "close:3:11 ");
+    ASSERT_NULL(strstr(fx_log(), "end:3"));
+    buf_deinit(&text);
+    close(fd);
+    fx_stop();
+}
+
 TEST(h2_limits, closes_on_garbage)
 {
     fx_start(NULL);
