@@ -87,7 +87,12 @@ const void *call_request(const struct call *c)
 
 const void *call_next_request(struct call *c)
 {
-    return intake_next(call_impl_of(c));
+    struct call_impl *ci = call_impl_of(c);
+    /* A client that does not read what it asked for is not listened to either, or a bidirectional
+     * handler would have to keep count to stay bounded. */
+    if (ci->streamed_bytes > c->server->limits.stream_queue_bytes_max)
+        return NULL;
+    return intake_next(ci);
 }
 
 bool call_half_closed(const struct call *c)

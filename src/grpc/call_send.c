@@ -12,27 +12,49 @@
 /* A handler that ignores call_send's false is stopped here: this many times the limit. */
 #define STREAM_OVERRUN 4
 
-static const struct h2_header plain_headers[] = {
-    {.name = {":status", 7}, .value = {"200", 3}},
-    {.name = {"content-type", 12}, .value = {"application/grpc", 16}},
-    {.name = {"grpc-accept-encoding", 20}, .value = {"gzip", 4}},
-    {.name = {"grpc-encoding", 13}, .value = {"gzip", 4}},
-};
+/* Clients of grpc-go refuse header lists over this; proxies have such limits too. */
+#define HEADER_LIST_BYTES_MAX 8192
 
-static const struct h2_header proto_headers[] = {
-    {.name = {":status", 7}, .value = {"200", 3}},
-    {.name = {"content-type", 12}, .value = {"application/grpc+proto", 22}},
-    {.name = {"grpc-accept-encoding", 20}, .value = {"gzip", 4}},
-    {.name = {"grpc-encoding", 13}, .value = {"gzip", 4}},
-};
+#define HEADERS_OF(content_type, content_type_bytes)                                               \
+    {                                                                                              \
+        {.name = {":status", 7}, .value = {"200", 3}},                                             \
+            {.name = {"content-type", 12}, .value = {content_type, content_type_bytes}},           \
+            {.name = {"server", 6}, .value = {FG_SERVER, sizeof FG_SERVER - 1}},                   \
+            {.name = {"grpc-accept-encoding", 20}, .value = {"gzip", 4}},                          \
+            {.name = {"grpc-encoding", 13}, .value = {"gzip", 4}},                                 \
+    }
 
-#define HEADERS_BASIC 2
-#define HEADERS_WITH_ACCEPT 3
-#define HEADERS_WITH_ENCODING 4
+static const struct h2_header plain_headers[] = HEADERS_OF("application/grpc", 16);
+static const struct h2_header proto_headers[] = HEADERS_OF("application/grpc+proto", 22);
+
+#define HEADERS_BASIC 3
+#define HEADERS_WITH_ACCEPT 4
+#define HEADERS_WITH_ENCODING 5
 
 static bool may_compress(const struct call_impl *ci)
 {
     return ci->accepts_gzip && !ci->pub.method->policy.no_compression;
+}
+
+/* Room for @fixed headers and what the handler added: @small where it added nothing. */
+static struct h2_header *block_new(struct call_impl *ci, struct h2_header *small, size_t fixed)
+{
+    size_t added = ci->sent_trailers.count + (ci->headers_sent ? 0 : ci->sent_headers.count);
+    if (added == 0)
+        return small;
+    ci->pub.arena.used_bytes_max += STATUS_ARENA_BYTES;
+    struct h2_header *large = arena_try(&ci->pub.arena, (fixed + added) * sizeof *large);
+    if (!large)
+        ci->sent_headers.count = ci->sent_trailers.count = 0;
+    return large ? large : small;
+}
+
+static size_t list_bytes(const struct h2_header *headers, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += header_list_bytes(&headers[i]);
+    return bytes;
 }
 
 /* The encoding is announced only where a message may really use it; what we take, to those who use
@@ -43,8 +65,24 @@ static void send_headers(struct call_impl *ci, bool with_encoding)
     size_t count = with_encoding                   ? HEADERS_WITH_ENCODING
                    : ci->encoding == ENCODING_GZIP ? HEADERS_WITH_ACCEPT
                                                    : HEADERS_BASIC;
+    struct h2_header small[HEADERS_WITH_ENCODING];
+    struct h2_header *all = block_new(ci, small, HEADERS_WITH_ENCODING);
+    if (ci->sent_headers.count > 0) {
+        memcpy(all, headers, count * sizeof *all);
+        size_t left = HEADER_LIST_BYTES_MAX - list_bytes(all, count);
+        count += sent_fields_put(&ci->sent_headers, false, all + count, &left);
+        headers = all;
+    }
     h2_respond(ci->stream, headers, count, false);
     ci->headers_sent = true;
+}
+
+void call_send_headers(struct call *c)
+{
+    struct call_impl *ci = call_impl_of(c);
+    CHECK(!ci->answered);
+    if (ci->stream && !ci->headers_sent && !ci->broken)
+        send_headers(ci, may_compress(ci));
 }
 
 /* ---- packing ---- */
@@ -258,18 +296,30 @@ static struct str http_status_text(uint16_t http_status)
 /* One HEADERS frame that ends the stream: the only form in which proxies and clients retry. */
 static void send_trailers_only(struct call_impl *ci)
 {
-    struct h2_header headers[HEADERS_BASIC + STATUS_HEADERS_MAX];
+    struct h2_header small[HEADERS_BASIC + STATUS_HEADERS_MAX];
+    struct h2_header *headers = block_new(ci, small, HEADERS_BASIC + STATUS_HEADERS_MAX);
     memcpy(headers, ci->subtype_proto ? proto_headers : plain_headers,
            HEADERS_BASIC * sizeof headers[0]);
     headers[0].value = http_status_text(ci->http_status);
-    size_t count = HEADERS_BASIC + status_headers(ci, headers + HEADERS_BASIC);
+    size_t count = HEADERS_BASIC;
+    size_t left = HEADER_LIST_BYTES_MAX - list_bytes(headers, count);
+    count += sent_fields_put(&ci->sent_headers, false, headers + count, &left);
+    count += status_headers(ci, left, headers + count);
     h2_respond(ci->stream, headers, count, true);
+}
+
+static void send_trailers(struct call_impl *ci)
+{
+    struct h2_header small[STATUS_HEADERS_MAX];
+    struct h2_header *trailers = block_new(ci, small, STATUS_HEADERS_MAX);
+    h2_trailers(ci->stream, trailers, status_headers(ci, HEADER_LIST_BYTES_MAX, trailers));
 }
 
 void call_send_answer(struct call_impl *ci)
 {
-    struct h2_header trailers[STATUS_HEADERS_MAX];
     bool has_reply = ci->code == STATUS_OK && ci->reply.p;
+    if (ci->code != STATUS_OK)
+        ci->pub.arena.used_bytes_max += STATUS_ARENA_BYTES;
     if (!ci->headers_sent && !has_reply) {
         send_trailers_only(ci);
         return;
@@ -282,9 +332,9 @@ void call_send_answer(struct call_impl *ci)
         return;
     }
     if (has_reply) {
-        send_headers(ci, ci->reply_compressed);
+        if (!ci->headers_sent)
+            send_headers(ci, ci->reply_compressed);
         h2_write(ci->stream, (const uint8_t *)ci->reply.p, ci->reply.n, NULL, NULL);
     }
-    size_t count = status_headers(ci, trailers);
-    h2_trailers(ci->stream, trailers, count);
+    send_trailers(ci);
 }

@@ -32,7 +32,8 @@ static const struct limit {
     /* clang-format on */
     LIMIT(message_bytes_max), LIMIT(reply_bytes_max),        LIMIT(arena_bytes_max),
     LIMIT(message_depth_max), LIMIT(deadline_default_ms),    LIMIT(deadline_max_ms),
-    LIMIT(calls_max),         LIMIT(stream_queue_bytes_max), LIMIT(drain_grace_ms),
+    LIMIT(calls_max),         LIMIT(stream_queue_bytes_max), LIMIT(metadata_bytes_max),
+    LIMIT(drain_grace_ms),
 #undef LIMIT
 };
 

@@ -114,8 +114,9 @@ struct call {
 /* The request message (unary and server-streaming). Cast to the type of the method. */
 const void *call_request(const struct call *c);
 
-/* Streaming in: the next message, or NULL if none is there yet; call_half_closed tells whether more
- * can come. The message before it is gone. */
+/* Streaming in: the next message, or NULL if none is there yet or the client has to read first
+ * (call_send said false); call_half_closed tells whether more can come. The message before it is
+ * gone. */
 const void *call_next_request(struct call *c);
 bool call_half_closed(const struct call *c);
 
@@ -142,6 +143,10 @@ enum step call_fail_field(struct call *c, enum reason reason, const char *field,
  * PreconditionFailure subject. */
 void call_fail_with(struct call *c, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Ends the call with any other status: for standard services, whose errors are not Faregate's
+ * reasons. @message is UTF-8 and copied; may be NULL. A @code that is not one of 1 to 16 becomes
+ * UNKNOWN. */
+enum step call_fail_status(struct call *c, enum status_code code, const char *message);
 /* The failure that follows carries RetryInfo and grpc-retry-pushback-ms; negative: do not retry. */
 void call_fail_pushback(struct call *c, int32_t pushback_ms);
 
@@ -171,8 +176,33 @@ void call_wake_after(struct call *c, uint32_t delay_ms);
  * OK. */
 bool call_draining(const struct call *c);
 
-/* Metadata of the request; empty if absent. Not for grpc-* names. */
+/* ---- metadata ---- */
+
+/* Of the request: the first value of @name, -bin values decoded; empty if absent. The grpc-* names
+ * are gRPC's own and hidden, except grpc-previous-rpc-attempts, grpc-retry-pushback-ms and
+ * grpc-trace-bin (PROTOCOL-HTTP2). Memory: the call. */
 struct str call_metadata(const struct call *c, struct str name);
+/* All of it, in the order of arrival: *at begins at 0. False past the end. */
+bool call_metadata_next(const struct call *c, unsigned *at, struct str *ret_name,
+                        struct str *ret_value);
+
+/* Adds a field to the response headers. They leave with the first message or with
+ * call_send_headers; where neither happens, they are part of the Trailers-Only block. @name is
+ * lower case [0-9a-z_.-] and not reserved (grpc-*, content-type, connection, ...); @value printable
+ * ASCII without spaces around it, or any bytes where @name ends in "-bin". Both are copied; the
+ * same name may be added again. 0 · -EINVAL: gRPC does not allow it · -E2BIG: the block would be
+ * larger than metadata_bytes_max · -EALREADY: the headers have left · -ENOMEM: the call's budget.
+ */
+int call_header(struct call *c, struct str name, struct str value);
+/* The same for the trailers. A handler may bring its own "grpc-status-details-bin" here for
+ * call_fail_status; beside a reason's own it is dropped. */
+int call_trailer(struct call *c, struct str name, struct str value);
+/* Sends the response headers now, before there is a message. From here on the call is committed:
+ * clients and proxies do not retry it, and nothing is restarted. */
+void call_send_headers(struct call *c);
+
+/* ---- around the call ---- */
+
 struct str call_peer(const struct call *c);
 int64_t call_deadline_ns(const struct call *c);
 int64_t call_wall_ns(const struct call *c);
@@ -199,6 +229,7 @@ struct server_limits {
     uint32_t deadline_max_ms;
     uint32_t calls_max;              /* in flight per worker; above: OVERLOADED with pushback */
     uint32_t stream_queue_bytes_max; /* per streaming call, not yet taken by the client */
+    uint32_t metadata_bytes_max; /* header list a handler may add to the headers, and to trailers */
     uint32_t drain_grace_ms;
 };
 

@@ -34,11 +34,11 @@ enum rpc_auth {
 
 struct rpc_policy {
     enum rpc_auth auth;
-    bool is_idempotent;  /* mutating, safe to repeat with the same request_id: the field is required
-                          */
+    bool is_idempotent; /* mutating, safe to repeat with the same request_id: the field is required
+                         */
     bool changes_nothing; /* idempotency_level = NO_SIDE_EFFECTS: no outcome of it can be unknown */
     bool no_compression;  /* replies with secrets (CRIME) */
-    uint32_t roles;      /* any of these bits (1u << enum role); 0: any principal */
+    uint32_t roles;       /* any of these bits (1u << enum role); 0: any principal */
     uint32_t deadline_default_ms; /* when the client sets none */
     uint32_t deadline_max_ms;     /* 0: none (long streams) */
     uint32_t request_bytes_max;   /* before and after inflating */
@@ -152,6 +152,22 @@ enum call_phase {
     CALL_ENDED, /* status sent (or nobody is left to send it to); memory lives until on_close */
 };
 
+/* RFC 9113 section 6.5.2: what a field costs beyond its bytes. */
+#define FIELD_OVERHEAD_BYTES 32
+
+static inline size_t header_list_bytes(const struct h2_header *h)
+{
+    return h->name.n + h->value.n + FIELD_OVERHEAD_BYTES;
+}
+
+/* Metadata of one block that a handler sends; the call's arena. */
+struct sent_fields {
+    struct h2_header *fields;
+    unsigned count;
+    unsigned max;
+    size_t bytes; /* as SETTINGS_MAX_HEADER_LIST_SIZE counts */
+};
+
 struct call_pair {
     const char *key;
     const char *value;
@@ -235,6 +251,7 @@ struct call_impl {
     struct str reply;    /* framed bytes to send, empty for streams */
     struct str packed;   /* the last call_pack: 5 bytes are reserved in front of it */
     size_t reply_bytes;
+    struct sent_fields sent_headers, sent_trailers;
     struct list outgoing;  /* struct outgoing */
     size_t streamed_bytes; /* their sum */
     bool reply_compressed;
@@ -323,6 +340,13 @@ char *call_format(struct call_impl *ci, const char *format, va_list args);
 /* Keeps one field for call_metadata; -EINVAL when a -bin value is not base64. */
 int metadata_add(struct call_impl *ci, struct str name, struct str value);
 
+/* ---- metadata_send.c ---- */
+
+/* Copies what fits into *bytes_left, in order; @has_own_details: the handler's are dropped (they
+ * would contradict). Returns how many. */
+size_t sent_fields_put(const struct sent_fields *sent, bool has_own_details,
+                       struct h2_header *ret_headers, size_t *bytes_left);
+
 /* ---- intake.c ---- */
 
 /* Streaming in: takes the next whole message out of ci->in. NULL: none yet, or ci->broken. */
@@ -379,9 +403,12 @@ void call_set_reason(struct call_impl *ci, enum reason reason);
 void call_set_status(struct call_impl *ci, enum status_code code, const char *message);
 
 #define STATUS_HEADERS_MAX 8
-/* grpc-status and what belongs to it, in the call's arena. Returns how many headers. */
-size_t status_headers(struct call_impl *ci,
-                      struct h2_header ret_headers[static STATUS_HEADERS_MAX]);
+/* What an answer may take from the arena on top of a budget that the call may have spent. */
+#define STATUS_ARENA_BYTES 65536
+/* grpc-status and what belongs to it, and the handler's trailers, in the call's arena; within
+ * @bytes_max of a header list: what does not fit is first details, then the end of the message.
+ * @ret_headers has room for STATUS_HEADERS_MAX and the trailers. Returns how many headers. */
+size_t status_headers(struct call_impl *ci, size_t bytes_max, struct h2_header *ret_headers);
 
 /* ---- call_send.c ---- */
 

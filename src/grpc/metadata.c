@@ -57,6 +57,17 @@ int metadata_add(struct call_impl *ci, struct str name, struct str value)
     return append(ci, name, value);
 }
 
+bool call_metadata_next(const struct call *c, unsigned *at, struct str *ret_name,
+                        struct str *ret_value)
+{
+    const struct call_impl *ci = call_impl_of_const(c);
+    if (*at >= ci->metadata_count)
+        return false;
+    *ret_name = ci->metadata[*at].name;
+    *ret_value = ci->metadata[(*at)++].value;
+    return true;
+}
+
 struct str call_metadata(const struct call *c, struct str name)
 {
     const struct call_impl *ci = call_impl_of_const(c);

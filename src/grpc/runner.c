@@ -119,6 +119,7 @@ static void restart(struct call_impl *ci)
     ci->reason = REASON_NONE;
     ci->code = STATUS_OK;
     ci->reply = ci->packed = (struct str){0};
+    ci->sent_headers = ci->sent_trailers = (struct sent_fields){0};
     ci->reply_bytes = 0;
     ci->fact_count = 0;
     ci->note_count = 0;

@@ -18,6 +18,7 @@ const struct server_limits server_limits_default = {
     .deadline_max_ms = 60000,
     .calls_max = 10000,
     .stream_queue_bytes_max = 256 << 10,
+    .metadata_bytes_max = 8 << 10,
     .drain_grace_ms = 25000,
 };
 

@@ -14,12 +14,7 @@
 #include "grpc/internal.h"
 #include "grpc/percent.h"
 
-/* Clients of grpc-go refuse header lists over 8 KiB; the rest is for the other headers. */
-#define STATUS_BYTES_MAX 7168
-#define MESSAGE_BYTES_MAX 1024
 #define DETAILS_MAX 5
-/* What building a status may take on top of a budget that the call may have spent. */
-#define STATUS_ARENA_BYTES 65536
 #define OVERLOAD_PUSHBACK_MS 250
 #define UNKNOWN_PUSHBACK_MS 200
 
@@ -76,6 +71,22 @@ enum step call_fail(struct call *c, enum reason reason)
     ci->answered = true;
     if (!ci->broken)
         call_set_reason(ci, reason);
+    return STEP_DONE;
+}
+
+enum step call_fail_status(struct call *c, enum status_code code, const char *message)
+{
+    struct call_impl *ci = call_impl_of(c);
+    CHECK(!ci->answered);
+    ci->answered = true;
+    if (ci->broken)
+        return STEP_DONE;
+    size_t bytes = message ? strlen(message) : 0;
+    char *copy = arena_try(&c->arena, bytes + 1);
+    if (copy && bytes > 0)
+        memcpy(copy, message, bytes);
+    bool is_code = code > STATUS_OK && code <= STATUS_UNAUTHENTICATED;
+    call_set_status(ci, is_code ? code : STATUS_UNKNOWN, copy);
     return STEP_DONE;
 }
 
@@ -237,69 +248,86 @@ static struct str status_details(struct call_impl *ci, const char *message, size
     return (struct str){.p = text, .n = base64_encode(bytes, packed, text)};
 }
 
-/* Cut to the limit, at the start of a code point. */
-static const char *bounded_message(struct call_impl *ci)
+/* Cut at a code point to what fits. */
+static const char *bounded_message(struct call_impl *ci, size_t bytes_max)
 {
     const char *text = ci->message                 ? ci->message
                        : ci->reason != REASON_NONE ? reason_info(ci->reason)->text
                                                    : "";
     size_t bytes = strlen(text);
-    if (bytes <= MESSAGE_BYTES_MAX)
+    size_t fitting = percent_fitting((struct str){.p = text, .n = bytes}, bytes_max);
+    if (fitting == bytes)
         return text;
-    bytes = MESSAGE_BYTES_MAX;
-    while (bytes > 0 && ((unsigned char)text[bytes] & 0xc0) == 0x80)
-        bytes--;
-    char *copy = arena_try(&ci->pub.arena, bytes + 1);
+    char *copy = arena_try(&ci->pub.arena, fitting + 1);
     if (!copy)
         return "";
-    memcpy(copy, text, bytes);
+    memcpy(copy, text, fitting);
     return copy;
 }
 
-static struct h2_header header(struct str name, struct str value)
+/* One block of headers under the peer's limit: who asks for room first gets it. */
+struct block {
+    struct h2_header *headers;
+    size_t count;
+    size_t bytes_left;
+};
+
+/* What is left for the value of a field of this name. */
+static size_t room_for(const struct block *b, struct str name)
 {
-    return (struct h2_header){.name = name, .value = value};
+    size_t fixed = name.n + FIELD_OVERHEAD_BYTES;
+    return b->bytes_left > fixed ? b->bytes_left - fixed : 0;
 }
 
-/* grpc-message and the details: only failures have them. */
-static size_t failure_headers(struct call_impl *ci, struct h2_header *ret_headers)
+static void put(struct block *b, struct str name, struct str value)
 {
-    size_t count = 0;
-    ci->pub.arena.used_bytes_max += STATUS_ARENA_BYTES;
-    const char *message = bounded_message(ci);
+    struct h2_header h = {.name = name, .value = value};
+    size_t bytes = header_list_bytes(&h);
+    b->bytes_left = b->bytes_left > bytes ? b->bytes_left - bytes : 0;
+    b->headers[b->count++] = h;
+}
+
+static void put_pushback(struct call_impl *ci, struct block *b)
+{
+    char *text = arena_try(&ci->pub.arena, 16);
+    int bytes = text ? snprintf(text, 16, "%d", ci->pushback_ms) : 0;
+    if (bytes > 0)
+        put(b, STR("grpc-retry-pushback-ms"), (struct str){.p = text, .n = (size_t)bytes});
+}
+
+/* grpc-message and the details, which only failures have. */
+static void put_failure(struct call_impl *ci, struct block *b)
+{
+    const struct str message_name = STR("grpc-message");
+    const struct str details_name = STR("grpc-status-details-bin");
+    const char *message = bounded_message(ci, room_for(b, message_name));
     struct str raw = str_of(message);
-    char *escaped = arena_try(&ci->pub.arena, percent_bytes_max(raw.n) + 1);
-    struct str text = {.p = escaped, .n = escaped ? percent_encode(raw, escaped) : 0};
-    if (text.n > 0)
-        ret_headers[count++] = header(STR("grpc-message"), text);
-    if (ci->reason != REASON_NONE) {
-        struct str details = status_details(ci, message, STATUS_BYTES_MAX - text.n);
-        if (details.n > 0)
-            ret_headers[count++] = header(STR("grpc-status-details-bin"), details);
-    }
-    if (ci->has_pushback) {
-        char *pushback = arena_try(&ci->pub.arena, 16);
-        int bytes = pushback ? snprintf(pushback, 16, "%d", ci->pushback_ms) : 0;
-        if (bytes > 0)
-            ret_headers[count++] = header(STR("grpc-retry-pushback-ms"),
-                                          (struct str){.p = pushback, .n = (size_t)bytes});
-    }
-    if (ci->encoding == ENCODING_OTHER)
-        ret_headers[count++] = header(STR("grpc-accept-encoding"), STR("gzip"));
-    if (ci->http_status == 405)
-        ret_headers[count++] = header(STR("allow"), STR("POST"));
-    return count;
+    char *escaped = raw.n > 0 ? arena_try(&ci->pub.arena, percent_bytes_max(raw.n)) : NULL;
+    if (escaped)
+        put(b, message_name, (struct str){.p = escaped, .n = percent_encode(raw, escaped)});
+    if (ci->reason == REASON_NONE)
+        return;
+    struct str details = status_details(ci, message, room_for(b, details_name));
+    if (details.n > 0)
+        put(b, details_name, details);
 }
 
-size_t status_headers(struct call_impl *ci, struct h2_header ret_headers[static STATUS_HEADERS_MAX])
+size_t status_headers(struct call_impl *ci, size_t bytes_max, struct h2_header *ret_headers)
 {
+    struct block b = {.headers = ret_headers, .bytes_left = bytes_max};
     CHECK(ci->code <= STATUS_UNAUTHENTICATED);
-    size_t count = 0;
-    ret_headers[count++] = header(STR("grpc-status"), str_of(code_texts[ci->code]));
-    if (ci->code != STATUS_OK)
-        count += failure_headers(ci, ret_headers + count);
+    put(&b, STR("grpc-status"), str_of(code_texts[ci->code]));
+    if (ci->has_pushback && ci->code != STATUS_OK)
+        put_pushback(ci, &b);
+    if (ci->encoding == ENCODING_OTHER)
+        put(&b, STR("grpc-accept-encoding"), STR("gzip"));
+    if (ci->http_status == 405)
+        put(&b, STR("allow"), STR("POST"));
     if (ci->replayed)
-        ret_headers[count++] = header(STR("idempotent-replayed"), STR("true"));
-    CHECK(count <= STATUS_HEADERS_MAX);
-    return count;
+        put(&b, STR("idempotent-replayed"), STR("true"));
+    b.count += sent_fields_put(&ci->sent_trailers, ci->reason != REASON_NONE, b.headers + b.count,
+                               &b.bytes_left);
+    if (ci->code != STATUS_OK)
+        put_failure(ci, &b);
+    return b.count;
 }
