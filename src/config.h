@@ -67,6 +67,8 @@ struct config {
     const char *password_file;
     const char *roles;
 
+    const char *descriptor_set; /* describe: a file to write it to; empty: print the tables */
+
     bool json; /* describe, check: JSON even on a terminal */
 
     struct h2_limits h2;

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "gen/sql/registry.h"
 #include "grpc/describe.h"
+#include "grpc/descriptors.h"
 #include "sandbox/sandbox.h"
 #include "schema/migrate.h"
 #include "seed/seed.h"
@@ -54,12 +55,27 @@ static bool statement(void *ctx, size_t index, struct describe_statement *ret)
     return true;
 }
 
+/* What Envoy's JSON transcoder, grpcurl -protoset and buf read. */
+static int write_descriptor_set(const char *path)
+{
+    struct str set = descriptors_embedded();
+    FILE *f = fopen(path, "we");
+    bool ok = f && fwrite(set.p, 1, set.n, f) == set.n;
+    if (f && fclose(f) != 0)
+        ok = false;
+    if (!ok)
+        fprintf(stderr, "faregate describe: cannot write --descriptor-set=%s\n", path);
+    return ok ? 0 : 2;
+}
+
 static int describe(const struct config *c)
 {
     const struct rpc_service *services[SERVICES_MAX + 1];
     const struct describe_hooks hooks = {.statement = statement};
     struct buf out = {0};
     char error[256];
+    if (c->descriptor_set[0])
+        return write_descriptor_set(c->descriptor_set);
     services_chosen(c->services, services);
     if (describe_write(&out, c->json || !isatty(STDOUT_FILENO), services, &c->server, &hooks, error,
                        sizeof error) < 0) {
