@@ -1,5 +1,5 @@
-/* The log: one line of JSON per event, built in memory and written at the end of a loop turn.
- * Called by the runner for every call and by the processes for their own news. What must stay true:
+/* The log: one line of JSON per event, gathered in memory and written now and then or when there
+ * are many. Called by the runner for every call and by the processes for their own news. What must stay true:
  * the loop never waits for whoever reads the log, and a line is written whole or not at all. */
 #include <poll.h>
 #include <stdio.h>
@@ -65,10 +65,8 @@ struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wal
     CHECK(wall_ns >= 0);
     if (obs->log_fd < 0)
         return (struct obs_event){.obs = obs};
-    if (buf_len(&obs->log) + OBS_EVENT_BYTES_MAX > OBS_LOG_BYTES_MAX) {
-        obs_add(obs, obs->region->log_dropped, 1);
-        return (struct obs_event){.obs = obs};
-    }
+    if (buf_len(&obs->log) + OBS_EVENT_BYTES_MAX > OBS_LOG_BYTES_MAX)
+        obs_flush(obs);
     obs->event_open = true;
     obs->event_truncated = false;
     obs->event_start = buf_len(&obs->log);

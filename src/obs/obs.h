@@ -21,8 +21,8 @@ struct obs_region; /* the shared segment, made once before fork */
 
 /* An event longer than this loses fields and gains "truncated":true: a pipe takes it whole. */
 #define OBS_EVENT_BYTES_MAX 4096
-/* Events waiting for obs_flush; what comes on top is dropped and counted (log_dropped_total). */
-#define OBS_LOG_BYTES_MAX ((size_t)256 * 1024)
+/* Events waiting for obs_flush; before there are more, they are written at once. */
+#define OBS_LOG_BYTES_MAX ((size_t)64 * 1024)
 
 /* Upper bounds of the latency buckets in microseconds, gRFC A66's list; the last bucket has no
  * bound. */
