@@ -43,21 +43,12 @@ static void make_room(struct buf *b, size_t bytes)
     b->end = used;
 }
 
-uint8_t *buf_reserve(struct buf *b, size_t bytes)
+uint8_t *buf_make_room(struct buf *b, size_t bytes)
 {
     CHECK(b->start <= b->end);
     CHECK(b->end <= b->cap);
-    if (!b->p || bytes > b->cap - b->end)
-        make_room(b, bytes);
+    make_room(b, bytes);
     return b->p + b->end;
-}
-
-void buf_append(struct buf *b, const void *p, size_t bytes)
-{
-    if (bytes == 0)
-        return;
-    memcpy(buf_reserve(b, bytes), p, bytes);
-    buf_commit(b, bytes);
 }
 
 void buf_append_str(struct buf *b, struct str s)
@@ -81,10 +72,28 @@ void buf_printf(struct buf *b, const char *format, ...)
     buf_commit(b, (size_t)n);
 }
 
-/* How many of the leading bytes stand for themselves inside a JSON string. */
-static size_t plain_run(struct str s)
+#define EACH_BYTE (~UINT64_C(0) / 255)
+#define HIGH_BITS (EACH_BYTE * 128)
+
+/* Not zero when one of the eight bytes is @c. */
+static uint64_t has_byte(uint64_t word, uint8_t c)
+{
+    word ^= EACH_BYTE * c;
+    return (word - EACH_BYTE) & ~word & HIGH_BITS;
+}
+
+/* How many of the leading bytes stand for themselves inside a JSON string. Eight at a time: every
+ * call's event goes through here. */
+size_t buf_json_plain(struct str s)
 {
     size_t i = 0;
+    for (uint64_t word; s.n - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, s.p + i, sizeof word);
+        uint64_t below_space = (word - EACH_BYTE * 0x20) & ~word & HIGH_BITS;
+        if (below_space | (word & HIGH_BITS) | has_byte(word, '"') | has_byte(word, '\\') |
+            has_byte(word, 0x7f))
+            break;
+    }
     while (i < s.n && s.p[i] >= 0x20 && s.p[i] != '"' && s.p[i] != '\\' && s.p[i] != 0x7f)
         i++;
     return i;
@@ -107,7 +116,7 @@ void buf_append_json(struct buf *b, struct str s)
 {
     buf_append(b, "\"", 1);
     while (s.n) {
-        size_t run = plain_run(s);
+        size_t run = buf_json_plain(s);
         if (run == 0) {
             size_t step = str_utf8_next(s);
             if (step == 0) {

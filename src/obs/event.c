@@ -1,6 +1,7 @@
 /* The log: one line of JSON per event, gathered in memory and written now and then or when there
- * are many. Called by the runner for every call and by the processes for their own news. What must stay true:
- * the loop never waits for whoever reads the log, and a line is written whole or not at all. */
+ * are many. Called by the runner for every call and by the processes for their own news. What must
+ * stay true: the loop never waits for whoever reads the log, and a line is written whole or not at
+ * all. */
 #include <poll.h>
 #include <stdio.h>
 #include <time.h>
@@ -35,16 +36,13 @@ static void append_time(struct obs *obs, int64_t wall_ns)
         struct tm tm;
         time_t t = (time_t)second;
         CHECK(gmtime_r(&t, &tm));
-        strftime(obs->second_text, sizeof obs->second_text, "%Y-%m-%dT%H:%M:%S", &tm);
+        strftime(obs->time_text, sizeof obs->time_text, "%Y-%m-%dT%H:%M:%S.000000Z", &tm);
         obs->second = second;
     }
-    char fraction[8] = ".000000";
-    int64_t us = wall_ns % NS_PER_S / NS_PER_US;
-    for (int i = 6; us > 0; i--, us /= 10)
-        fraction[i] = (char)('0' + us % 10);
-    buf_append(&obs->log, obs->second_text, 19);
-    buf_append(&obs->log, fraction, 7);
-    buf_append(&obs->log, "Z", 1);
+    uint32_t us = (uint32_t)(wall_ns % NS_PER_S / NS_PER_US);
+    for (int i = 25; i > 19; i--, us /= 10)
+        obs->time_text[i] = (char)('0' + us % 10);
+    buf_append(&obs->log, obs->time_text, 27);
 }
 
 static size_t event_bytes(const struct obs *obs)
@@ -52,11 +50,25 @@ static size_t event_bytes(const struct obs *obs)
     return buf_len(&obs->log) - obs->event_start;
 }
 
-static void append_key(struct buf *b, const char *key)
+/* The event has room for OBS_EVENT_BYTES_MAX from its start on: pieces that fit are copied into it
+ * without asking again. */
+static uint8_t *put(uint8_t *p, const void *from, size_t bytes)
 {
-    buf_append(b, ",\"", 2);
-    buf_append_str(b, str_of(key));
-    buf_append(b, "\":", 2);
+    memcpy(p, from, bytes);
+    return p + bytes;
+}
+
+static uint8_t *put_key(uint8_t *p, struct str key)
+{
+    p = put(p, ",\"", 2);
+    p = put(p, key.p, key.n);
+    return put(p, "\":", 2);
+}
+
+/* Whether @bytes more leave room for the end of the line. */
+static bool fits(const struct obs *obs, size_t bytes)
+{
+    return event_bytes(obs) + bytes + EVENT_TAIL_BYTES <= OBS_EVENT_BYTES_MAX;
 }
 
 struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wall_ns)
@@ -70,45 +82,58 @@ struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wal
     obs->event_open = true;
     obs->event_truncated = false;
     obs->event_start = buf_len(&obs->log);
-    buf_append_str(&obs->log, STR("{\"time\":\""));
+    buf_reserve(&obs->log, OBS_EVENT_BYTES_MAX);
+    buf_append(&obs->log, "{\"time\":\"", 9);
     append_time(obs, wall_ns);
-    buf_append_str(&obs->log, STR("\",\"event\":\""));
-    buf_append_str(&obs->log, str_of(event));
+    buf_append(&obs->log, "\",\"event\":\"", 11);
+    buf_append(&obs->log, event, strlen(event));
     buf_append(&obs->log, "\"", 1);
     return (struct obs_event){.obs = obs, .buf = &obs->log};
 }
 
-/* Takes the last field back when the line has become too long for one piece. */
-static void keep_or_drop(struct obs *obs, size_t bytes_before)
+/* Escapes make a value longer than it was: it is written, and taken back when it does not fit. */
+static void append_escaped(struct obs *obs, struct str key, struct str value)
 {
-    if (event_bytes(obs) + EVENT_TAIL_BYTES <= OBS_EVENT_BYTES_MAX)
+    size_t before = buf_len(&obs->log);
+    uint8_t *p = buf_reserve(&obs->log, key.n + 4);
+    buf_commit(&obs->log, (size_t)(put_key(p, key) - p));
+    buf_append_json(&obs->log, value);
+    if (fits(obs, 0))
         return;
-    obs->log.end -= event_bytes(obs) - bytes_before;
+    obs->log.end -= buf_len(&obs->log) - before;
     obs->event_truncated = true;
 }
 
-void obs_event_str(struct obs_event *e, const char *key, struct str value)
+void obs_event_str(struct obs_event *e, const char *key_text, struct str value)
 {
+    struct str key = str_of(key_text);
     if (!e->buf)
         return;
-    size_t before = event_bytes(e->obs);
-    if (value.n > OBS_EVENT_BYTES_MAX) {
+    if (!fits(e->obs, key.n + value.n + 6)) {
+        e->obs->event_truncated = true;
+    } else if (buf_json_plain(value) == value.n) {
+        uint8_t *p = put_key(e->buf->p + e->buf->end, key);
+        *p++ = '"';
+        if (value.n > 0)
+            p = put(p, value.p, value.n);
+        *p++ = '"';
+        e->buf->end = (size_t)(p - e->buf->p);
+    } else {
+        append_escaped(e->obs, key, value);
+    }
+}
+
+void obs_event_int(struct obs_event *e, const char *key_text, int64_t value)
+{
+    struct str key = str_of(key_text);
+    if (!e->buf)
+        return;
+    if (!fits(e->obs, key.n + 4 + 20)) {
         e->obs->event_truncated = true;
         return;
     }
-    append_key(e->buf, key);
-    buf_append_json(e->buf, value);
-    keep_or_drop(e->obs, before);
-}
-
-void obs_event_int(struct obs_event *e, const char *key, int64_t value)
-{
-    if (!e->buf)
-        return;
-    size_t before = event_bytes(e->obs);
-    append_key(e->buf, key);
+    e->buf->end = (size_t)(put_key(e->buf->p + e->buf->end, key) - e->buf->p);
     append_int(e->buf, value);
-    keep_or_drop(e->obs, before);
 }
 
 void obs_event_end(struct obs_event *e)

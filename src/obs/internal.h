@@ -72,8 +72,8 @@ struct obs {
     int log_fd;
     bool event_open;
     bool event_truncated;
-    int64_t second; /* @second_text spells this one */
-    char second_text[20];
+    int64_t second; /* @time_text spells this one; the microseconds are put in for each event */
+    char time_text[28];
 };
 
 /* Upper bounds in bytes, gRFC A66's list. */
