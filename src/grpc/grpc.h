@@ -259,6 +259,10 @@ struct h2_handler;
 extern const struct h2_handler server_h2_handler;
 
 struct health *server_health(struct server *server);
+/* While it starts, a server answers only the standard services (health says what it waits for); a
+ * call to any other is refused with DATABASE_UNAVAILABLE, which clients and proxies retry. New
+ * servers are not starting. */
+void server_set_starting(struct server *server, bool is_starting);
 /* Drain: health says NOT_SERVING, parked streams are woken, new calls are refused by h2. */
 void server_drain(struct server *server);
 unsigned server_calls_in_flight(const struct server *server);

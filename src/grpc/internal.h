@@ -312,6 +312,7 @@ struct server {
     unsigned calls_in_flight;
     unsigned pooled;
     bool draining;
+    bool starting;        /* only the standard services are answered yet */
     uint32_t *in_flight;  /* by index in registry->methods */
     uint64_t te_missing;  /* calls without te: trailers */
     int64_t wall_ns;      /* read once per turn */
@@ -362,6 +363,7 @@ enum intercept_stage {
 /* REASON_NONE: go on. */
 enum reason intercept(struct call_impl *ci, enum intercept_stage stage, struct str body);
 
+enum reason intercept_starting(struct call_impl *ci, struct str body);
 enum reason intercept_token(struct call_impl *ci, struct str body);
 enum reason intercept_permission(struct call_impl *ci, struct str body);
 enum reason intercept_rate(struct call_impl *ci, struct str body);

@@ -167,6 +167,11 @@ struct health *server_health(struct server *server)
     return server->health;
 }
 
+void server_set_starting(struct server *server, bool is_starting)
+{
+    server->starting = is_starting;
+}
+
 unsigned server_calls_in_flight(const struct server *server)
 {
     return server->calls_in_flight;

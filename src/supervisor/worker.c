@@ -29,6 +29,9 @@
 #define HASH_QUEUE_MAX 64
 #define PUBLISH_SECONDS 0.25
 #define LOAD_RETRY_SECONDS 0.5
+/* A worker lets the others accept until it can serve; where no worker can, for want of a database,
+ * it listens all the same after a while, so that health probes are answered. */
+#define LISTEN_ANYWAY_SECONDS 1.0
 #define SETTLE_SECONDS 0.02
 #define SETTLE_COUNT_MAX 100
 
@@ -45,9 +48,9 @@ struct worker {
     struct tls_context *tls;
     struct jobs *jobs;
     ev_signal on_term;
-    ev_timer publish, lame_duck, grace, load_retry, settle;
+    ev_timer publish, lame_duck, grace, load_retry, settle, listen_anyway;
     unsigned settle_count;
-    bool loading, loaded, draining;
+    bool listening, loading, loaded, draining;
 };
 
 static struct worker *the_worker;
@@ -60,15 +63,44 @@ static int refuse(const char *error)
 
 /* ---- start ---- */
 
-static void serve(struct worker *w)
+static void start_listening(struct worker *w)
 {
     const struct supervisor_context *ctx = w->context;
-    bool is_jobs = w->index == SLOT_JOBS;
-    if (is_jobs)
-        w->jobs = jobs_start(w->server, &w->app);
-    for (unsigned i = 0; !is_jobs && i < ctx->listener_count; i++)
+    if (w->listening || w->draining || w->index == SLOT_JOBS)
+        return;
+    w->listening = true;
+    for (unsigned i = 0; i < ctx->listener_count; i++)
         CHECK(h2_server_listen(w->h2, ctx->listeners[i].fd,
                                ctx->listeners[i].tls ? w->tls : NULL) == 0);
+}
+
+static bool somebody_serves(const struct supervisor_context *ctx)
+{
+    for (unsigned i = 0; i < ctx->worker_count; i++) {
+        struct process_slot *slot = &ctx->shared->slots[i];
+        if (atomic_load(&slot->state) == PROCESS_READY && atomic_load(&slot->database_up))
+            return true;
+    }
+    return false;
+}
+
+static void on_listen_anyway(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)events;
+    struct worker *w = timer->data;
+    if (!w->listening && somebody_serves(w->context))
+        return;
+    ev_timer_stop(ev, timer);
+    start_listening(w);
+}
+
+static void serve(struct worker *w)
+{
+    if (w->index == SLOT_JOBS)
+        w->jobs = jobs_start(w->server, &w->app);
+    server_set_starting(w->server, false);
+    health_set_ready(server_health(w->server), db_is_up(w->db));
+    start_listening(w);
     atomic_store(&w->slot->state, PROCESS_READY);
 }
 
@@ -114,7 +146,7 @@ static void on_db_state(void *arg, int state)
     }
     bool up = db_is_up(w->db);
     atomic_store(&w->slot->database_up, up);
-    health_set_ready(server_health(w->server), up);
+    health_set_ready(server_health(w->server), up && w->loaded && !w->draining);
     if (up && !w->loaded)
         load(w);
 }
@@ -149,6 +181,7 @@ static int build_server(struct worker *w)
     if (server_new(&w->server, &w->loop, &c->server, &hooks, services, w->obs, error,
                    sizeof error) < 0)
         return refuse(error);
+    server_set_starting(w->server, true);
     if (w->index == SLOT_JOBS)
         return 0;
     const struct tls_config tls = {.certificate_file = c->tls_certificate, .key_file = c->tls_key};
@@ -283,10 +316,13 @@ static void start_timers(struct worker *w)
     ev_timer_init(&w->grace, on_grace_end, 0., 0.);
     ev_timer_init(&w->settle, on_settle, SETTLE_SECONDS, SETTLE_SECONDS);
     ev_timer_init(&w->load_retry, on_load_retry, LOAD_RETRY_SECONDS, LOAD_RETRY_SECONDS);
+    ev_timer_init(&w->listen_anyway, on_listen_anyway, LISTEN_ANYWAY_SECONDS,
+                  LISTEN_ANYWAY_SECONDS);
     ev_signal_init(&w->on_term, on_term, SIGTERM);
     w->publish.data = w->lame_duck.data = w->grace.data = w->settle.data = w->load_retry.data =
-        w->on_term.data = w;
+        w->listen_anyway.data = w->on_term.data = w;
     ev_timer_start(w->loop.ev, &w->publish);
+    ev_timer_start(w->loop.ev, &w->listen_anyway);
     ev_signal_start(w->loop.ev, &w->on_term);
 }
 

@@ -11,7 +11,8 @@ import time
 import grpc
 import pytest
 
-from kit.client import Refusal
+from kit.client import Client, Refusal, refused
+from kit.health import NOT_SERVING, SERVING, Watcher, check
 from kit.instance import Cluster, Serve, binary, free_port, until
 from kit.world import World, adult
 
@@ -187,8 +188,41 @@ def test_postgresql_stops_and_starts_under_load(island, mode):
     island.check()
 
 
+def everybody_is_ready(server):
+    def ready():
+        text = server.http("/readyz?verbose")[1]
+        return "database down" not in text and "starting" not in text
+
+    until(ready, 30, "each process serves and has its database")
+
+
+def test_health_follows_the_database(island):
+    """Who watches is told that it went and that it came back; liveness does not hang on it."""
+    followers = ["", "readiness", "faregate.v1.FlightService"]
+    everybody_is_ready(island)
+    watchers = {name: Watcher(island.target, name) for name in [*followers, "liveness"]}
+    try:
+        for watcher in watchers.values():
+            until(lambda: watcher.seen, 5, "the first state comes at once")
+        island.cluster.stop()
+        for name in followers:
+            until(lambda: watchers[name].seen[-1] == NOT_SERVING, 10, f"{name!r} hears that the database went")
+            assert check(island.target, name) == NOT_SERVING
+        assert check(island.target, "liveness") == SERVING
+    finally:
+        island.cluster.start()
+    for name in followers:
+        until(lambda: watchers[name].seen[-1] == SERVING, 20, f"{name!r} hears that the database is back")
+    assert [watchers[name].seen for name in followers] == [[SERVING, NOT_SERVING, SERVING]] * 3
+    assert watchers["liveness"].seen == [SERVING]
+    for watcher in watchers.values():
+        assert watcher.cancel() == "CANCELLED"
+    everybody_is_ready(island)
+
+
 def test_a_start_without_database_waits_for_it(island):
-    """It starts, says what is wrong, and serves as soon as there is a database."""
+    """It starts, is alive for probes, refuses calls so that they are retried, and serves as soon as there is a
+    database."""
     island.cluster.stop()
     port = free_port()
     with open(os.devnull, "w") as null:
@@ -197,8 +231,13 @@ def test_a_start_without_database_waits_for_it(island):
                                     "--secret", os.path.dirname(island.log) + "/secret", "--provider-key",
                                     os.path.dirname(island.log) + "/psp-key", "--workers=1", "--jobs=off", "--log=none"],
                                    stderr=null)
+    target = f"127.0.0.1:{port}"
     try:
-        time.sleep(0.5)
+        assert check(target, "liveness", wait=True) == SERVING
+        for name in ("", "readiness", "faregate.v1.FlightService"):
+            assert check(target, name) == NOT_SERVING
+        with refused("UNAVAILABLE", "DATABASE_UNAVAILABLE"):
+            Client(target).SearchPlaces(query="london")
         assert process.poll() is None
     finally:
         island.cluster.start()
@@ -213,6 +252,7 @@ def test_a_start_without_database_waits_for_it(island):
                 return False
 
         until(ready, 10, "it serves once there is a database")
+        assert check(target, "readiness") == SERVING and Client(target).SearchPlaces(query="london").places
     finally:
         process.terminate()
         assert process.wait(20) == 0

@@ -5,6 +5,8 @@
 #include <grpc/health/v1/health.pb-c.h>
 #include <grpc/reflection/v1/reflection.pb-c.h>
 
+#include <stdio.h>
+
 #include "grpc/descriptors.h"
 #include "grpc/reflection.h"
 #include "pb.h"
@@ -135,6 +137,29 @@ TEST(health, lists_every_name_once)
         ASSERT_INT_EQ(list->statuses[i]->value->status, HEALTH_SERVING);
     grpc__health__v1__health_list_response__free_unpacked(list, NULL);
     end(c);
+}
+
+/* gRFC A90: a hundred names are told, of more none. */
+TEST(health, lists_a_hundred_names_and_no_more)
+{
+    static char paths[120][16];
+    struct rpc_method methods[120];
+    for (unsigned services = 96; services <= 97; services++) { /* and "", liveness, readiness */
+        memset(methods, 0, sizeof methods);
+        for (unsigned i = 0; i < services; i++) {
+            snprintf(paths[i], sizeof paths[i], "/s%u/M", i);
+            methods[i] = (struct rpc_method){.path = str_of(paths[i]),
+                                             .handler = health_service.handlers[0]};
+        }
+        methods[services] =
+            (struct rpc_method){.path = STR(LIST_PATH),
+                                .handler = health_service.handlers[1],
+                                .request = &grpc__health__v1__health_list_request__descriptor};
+        rig_start(methods, services + 1, NULL);
+        struct client *c = ask(LIST_PATH, "");
+        ASSERT_INT_EQ(client_status(c), services == 96 ? STATUS_OK : STATUS_RESOURCE_EXHAUSTED);
+        end(c);
+    }
 }
 
 TEST(health, watch_speaks_at_once_and_then_at_changes_only)

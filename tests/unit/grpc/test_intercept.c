@@ -3,6 +3,7 @@
 #include <google/rpc/error_details.pb-c.h>
 #include <google/rpc/status.pb-c.h>
 #include <grpc/health/v1/health.pb-c.h>
+#include <stdlib.h>
 
 #include "grpc/base64.h"
 #include "rig.h"
@@ -116,6 +117,26 @@ static struct client *call_with(const char *path, const char *name, const char *
     client_end(c);
     client_take(c);
     return c;
+}
+
+TEST(intercept, lets_a_starting_server_answer_the_standard_services_only)
+{
+    begin();
+    server_set_starting(rig.server, true);
+    struct client *standard = call_with(ECHO, "x", "y");
+    ASSERT_INT_EQ(client_status(standard), STATUS_OK);
+    rig.service.flag = "test";
+    struct client *early = call_with(ECHO, "x", "y");
+    expect_trailers_only(early, "200", STATUS_UNAVAILABLE);
+    ASSERT_TRUE(atoi(client_field(early, "grpc-retry-pushback-ms")) > 0);
+    server_set_starting(rig.server, false);
+    struct client *ready = call_with(ECHO, "x", "y");
+    ASSERT_INT_EQ(client_status(ready), STATUS_OK);
+    ASSERT_INT_EQ(runs, 2);
+    client_free(standard);
+    client_free(early);
+    client_free(ready);
+    finish();
 }
 
 TEST(intercept, asks_for_a_token_where_the_method_does)
