@@ -46,6 +46,7 @@ struct config {
     uint32_t workers;     /* 0: the CPUs this process may use */
     const char *services; /* subset of auth,flight,booking,payment */
     bool jobs;
+    bool channelz;   /* anybody may ask it */
     const char *log; /* file, "-" stderr, "none" */
 
     /* Secrets: files, never values on the command line */

@@ -259,6 +259,10 @@ struct h2_handler;
 extern const struct h2_handler server_h2_handler;
 
 struct health *server_health(struct server *server);
+/* What channelz shows: the connections of this worker, and its number. Before: nothing. */
+void server_set_connections(struct server *server, const struct h2_server *h2, unsigned worker);
+/* Lets anybody ask channelz, not only administrators and operators: it tells peers' addresses. */
+void server_open_channelz(struct server *server);
 /* While it starts, a server answers only the standard services (health says what it waits for); a
  * call to any other is refused with DATABASE_UNAVAILABLE, which clients and proxies retry. New
  * servers are not starting. */

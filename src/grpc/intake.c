@@ -225,6 +225,8 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
     const struct rpc_method *method = registry_find(server->registry, ci->path);
     ci->pub.method = method;
     int index = method ? method->obs : server->obs_other;
+    server->tally.started++;
+    server->tally.last_started_ns = server->loop->now_ns;
     if (server->obs && index >= 0)
         obs_call_started(server->obs, index);
     if (judge_headers(ci, over_limit))

@@ -291,6 +291,12 @@ struct rate_table;
 struct fingerprinter;
 struct compressor;
 
+/* Calls of clients since the start of this process, refused ones too. */
+struct server_tally {
+    uint64_t started, succeeded, failed;
+    int64_t last_started_ns; /* the loop's clock; 0: none yet */
+};
+
 struct server {
     struct loop *loop;
     struct server_limits limits;
@@ -311,6 +317,9 @@ struct server {
     int obs_other; /* obs_method index of what is not in the table */
     unsigned calls_in_flight;
     unsigned pooled;
+    const struct h2_server *h2; /* what channelz shows; NULL: nothing */
+    unsigned worker;            /* this process's number */
+    struct server_tally tally;
     bool draining;
     bool starting;        /* only the standard services are answered yet */
     uint32_t *in_flight;  /* by index in registry->methods */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "grpc/channelz.h"
 #include "grpc/descriptors.h"
 #include "grpc/health.h"
 #include "grpc/internal.h"
@@ -25,6 +26,7 @@ static const struct rpc_service *const standard_services[] = {
     &health_service,
     &reflection_service,
     &reflection_v1alpha_service,
+    &channelz_service,
 };
 
 #define STANDARD_COUNT (sizeof standard_services / sizeof standard_services[0])
@@ -148,7 +150,8 @@ static uint32_t at_most(uint32_t wanted, uint32_t limit)
     return wanted == 0 || wanted > limit ? limit : wanted;
 }
 
-/* The standard services have no policy of ours: anyone may ask them, a little at a time. */
+/* The standard services have no policy of ours: anyone may ask them, a little at a time; but
+ * addresses of peers are not for everyone. */
 static void standard_policy(struct building *b, struct rpc_method *m)
 {
     bool is_stream = m->server_streaming;
@@ -159,6 +162,10 @@ static void standard_policy(struct building *b, struct rpc_method *m)
         .request_bytes_max = at_most(STANDARD_REQUEST_BYTES_MAX, b->limits->message_bytes_max),
         .reply_bytes_max = b->limits->reply_bytes_max,
     };
+    if (m->service != &channelz_service)
+        return;
+    m->policy.auth = RPC_AUTH_STAFF;
+    m->policy.roles = 1u << ROLE_ADMIN | 1u << ROLE_AIRLINE_OPS;
 }
 
 static uint32_t role_bits(const Faregate__V1__MethodPolicy *p)
@@ -193,8 +200,9 @@ static int method_policy(struct building *b, const Google__Protobuf__MethodDescr
     m->policy = (struct rpc_policy){
         .auth = (enum rpc_auth)p->auth,
         .is_idempotent = p->idempotent,
-        .changes_nothing = proto->options && proto->options->idempotency_level ==
-                           GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS,
+        .changes_nothing = proto->options &&
+                           proto->options->idempotency_level ==
+                               GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS,
         .no_compression = p->no_compress,
         .roles = role_bits(p),
         .deadline_default_ms =

@@ -402,6 +402,8 @@ static void account(struct call_impl *ci)
 {
     struct server *server = ci->pub.server;
     const struct rpc_method *method = ci->pub.method;
+    if (!ci->is_internal)
+        *(ci->code == STATUS_OK ? &server->tally.succeeded : &server->tally.failed) += 1;
     if (!server->obs)
         return;
     int index = method ? method->obs : server->obs_other;

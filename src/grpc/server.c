@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "grpc/channelz.h"
 #include "grpc/compress.h"
 #include "grpc/internal.h"
 
@@ -165,6 +166,23 @@ struct server *server_free(struct server *server)
 struct health *server_health(struct server *server)
 {
     return server->health;
+}
+
+void server_set_connections(struct server *server, const struct h2_server *h2, unsigned worker)
+{
+    server->h2 = h2;
+    server->worker = worker;
+}
+
+void server_open_channelz(struct server *server)
+{
+    for (size_t i = 0; i < server->registry->method_count; i++) {
+        struct rpc_method *m = &server->registry->methods[i];
+        if (m->service == &channelz_service) {
+            m->policy.auth = RPC_AUTH_PUBLIC;
+            m->policy.roles = 0;
+        }
+    }
 }
 
 void server_set_starting(struct server *server, bool is_starting)

@@ -131,6 +131,7 @@ struct h2_conn_info {
     uint64_t id;
     uint64_t listener_id;
     struct str peer, local; /* texts as of h2_stream_peer; valid during the call */
+    int fd;                 /* for its options; it is not the caller's to use */
     bool is_tls;
     bool is_draining; /* its GOAWAY is out, or due */
     int64_t opened_ns;
@@ -146,6 +147,7 @@ struct h2_conn_info {
 struct h2_listener_info {
     uint64_t id;
     struct str local;
+    int fd; /* as above */
     bool is_tls;
     uint64_t accepted;
 };

@@ -12,6 +12,7 @@ static void describe_conn(const struct h2_conn *c, struct h2_conn_info *ret_info
         .listener_id = c->listener_id,
         .peer = conn_peer(c->transport),
         .local = str_of(local),
+        .fd = conn_fd(c->transport),
         .is_tls = conn_is_tls(c->transport),
         .is_draining = c->drain != DRAIN_NO,
         .opened_ns = c->opened_ns,
@@ -47,8 +48,11 @@ void h2_server_each_listener(const struct h2_server *server,
         const struct h2_listener *l = &server->listeners[i];
         char local[LISTEN_ADDRESS_BYTES];
         listen_address(l->fd, local);
-        const struct h2_listener_info info = {
-            .id = l->id, .local = str_of(local), .is_tls = l->tls != NULL, .accepted = l->accepted};
+        const struct h2_listener_info info = {.id = l->id,
+                                              .local = str_of(local),
+                                              .fd = l->fd,
+                                              .is_tls = l->tls != NULL,
+                                              .accepted = l->accepted};
         fn(&info, ctx);
     }
 }

@@ -161,6 +161,7 @@ static void settle(struct dev *d, const struct config *c)
     snprintf(d->listen_tls, sizeof d->listen_tls, "127.0.0.1:%u", c->port + 1);
     snprintf(d->admin, sizeof d->admin, "127.0.0.1:%u", c->admin_port);
     snprintf(d->provider_url, sizeof d->provider_url, "http://127.0.0.1:%u", c->admin_port + 1);
+    out->channelz = true; /* only this machine can ask */
     out->listen = d->listen;
     out->listen_tls = d->listen_tls;
     out->admin = d->admin;

@@ -188,6 +188,9 @@ static int build_server(struct worker *w)
     if (c->listen_tls[0] && tls_context_new(&w->tls, &tls, error, sizeof error) < 0)
         return refuse(error);
     CHECK(h2_server_new(&w->h2, &w->loop, &c->h2, &server_h2_handler, w->server) == 0);
+    server_set_connections(w->server, w->h2, w->index);
+    if (c->channelz)
+        server_open_channelz(w->server);
     h2_server_set_balance(w->h2, ctx->shared->conns_by_worker, ctx->worker_count, w->index);
     return 0;
 }

@@ -173,6 +173,25 @@ void h2_consume(struct h2_stream *s, size_t bytes)
     client_of(s)->consumed += bytes;
 }
 
+struct h2_conn_info rig_conns[RIG_CONNS_MAX];
+unsigned rig_conn_count;
+struct h2_listener_info rig_listener;
+
+void h2_server_each(const struct h2_server *server,
+                    void (*fn)(const struct h2_conn_info *info, void *ctx), void *ctx)
+{
+    (void)server;
+    for (unsigned i = 0; i < rig_conn_count; i++)
+        fn(&rig_conns[i], ctx);
+}
+
+void h2_server_each_listener(const struct h2_server *server,
+                             void (*fn)(const struct h2_listener_info *info, void *ctx), void *ctx)
+{
+    (void)server;
+    fn(&rig_listener, ctx);
+}
+
 struct str h2_stream_peer(const struct h2_stream *s)
 {
     (void)s;

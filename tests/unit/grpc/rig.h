@@ -29,6 +29,14 @@ void rig_advance(int64_t ms);
 bool rig_is_clean(void);
 void rig_stop(void);
 
+/* ---- connections, as channelz sees them ---- */
+
+#define RIG_CONNS_MAX 700
+
+extern struct h2_conn_info rig_conns[RIG_CONNS_MAX];
+extern unsigned rig_conn_count;
+extern struct h2_listener_info rig_listener;
+
 /* ---- clients ---- */
 
 #define CLIENT_FIELDS_MAX 24

@@ -115,7 +115,10 @@ TEST(registry, adds_health_and_reflection)
     ASSERT_TRUE(info->server_streaming && info->client_streaming);
     ASSERT_NOT_NULL(
         registry_find(r, STR("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")));
-    ASSERT_INT_EQ(r->service_count, 4);
+    const struct rpc_method *socket = registry_find(r, STR("/grpc.channelz.v1.Channelz/GetSocket"));
+    ASSERT_NOT_NULL(socket); /* it tells the addresses of peers */
+    ASSERT_INT_EQ(socket->policy.auth, RPC_AUTH_STAFF);
+    ASSERT_INT_EQ(socket->policy.roles, 1u << ROLE_ADMIN | 1u << ROLE_AIRLINE_OPS);
     registry_free(r);
 }
 
