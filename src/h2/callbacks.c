@@ -2,16 +2,21 @@
  * mem_recv and mem_send, so nothing here may feed the session; only RST_STREAM is submitted, where
  * nghttp2's manual says to. What must stay true: header bytes are counted here, because
  * nghttp2 1.52 advertises the limit without keeping it. */
+#include <string.h>
+
 #include "base/check.h"
 #include "h2/internal.h"
 
 /* RFC 9113 section 6.5.2: what a field costs beyond its bytes. */
 #define FIELD_OVERHEAD_BYTES 32
-/* A header list this many times over the limit is an attack on HPACK, not a mistake: the stream is
- * reset. */
-#define HEADER_LIST_ABSURD 4
-/* CVE-2019-9518. */
-#define EMPTY_FRAMES_MAX 16
+/* A header list this many times over the limit is an attack on HPACK, not a mistake (16 KB on the
+ * wire can become 48 MB). Below it the client is told: 431. */
+#define HEADER_LIST_ABSURD 64
+/* What a DATA frame of ours earns the client. */
+#define WINDOW_UPDATES_PER_DATA 10
+#define WINDOW_CREDIT_MAX 100000
+/* For how long a connection whose resets have used up the budget is not read (h2o's dos-delay). */
+#define CALM_MS 100
 
 struct stream *h2_find_stream(struct h2_conn *c, int32_t id)
 {
@@ -20,15 +25,50 @@ struct stream *h2_find_stream(struct h2_conn *c, int32_t id)
     return c->cached;
 }
 
+/* Streams that end badly through the peer's doing cost a budget (CVE-2023-44487, and CVE-2025-8671,
+ * where the peer makes us send the resets). 0, or what a callback returns: it is long used up. */
+static int count_fault(struct h2_conn *c)
+{
+    const struct h2_limits *limits = &c->server->limits;
+    int64_t now_ns = c->server->loop->now_ns;
+    c->faults_left += (double)(now_ns - c->faults_ns) / NS_PER_S * limits->reset_rate_per_s;
+    c->faults_ns = now_ns;
+    if (c->faults_left > limits->reset_burst_max)
+        c->faults_left = limits->reset_burst_max;
+    c->faults_left -= 1;
+    if (c->faults_left >= 0)
+        return 0;
+    if (c->faults_left < -(double)limits->reset_burst_max)
+        return h2_conn_fail(c, H2_CLOSE_RESETS, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_resets");
+    c->calm_until_ns = now_ns + CALM_MS * NS_PER_MS;
+    h2_conn_pause(c, H2_PAUSE_CALM, true);
+    return 0;
+}
+
+/* Why a new stream is not to be; H2_REFUSAL_COUNT: it may. */
+static enum h2_refusal refusal_of(const struct h2_conn *c)
+{
+    const struct h2_limits *limits = &c->server->limits;
+    if (c->streams_open >= limits->streams_max)
+        return H2_REFUSAL_STREAMS;
+    return H2_REFUSAL_COUNT;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct h2_conn *c = arg;
     int32_t id = frame->hd.stream_id;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    if (c->calm_due || c->streams_open >= c->server->limits.streams_max) {
+    if (c->bye_words)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    enum h2_refusal why = refusal_of(c);
+    if (why != H2_REFUSAL_COUNT) {
+        c->server->stats->streams_refused[why]++;
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return why == H2_REFUSAL_STREAMS && c->in.settings_acked && count_fault(c) < 0
+                   ? NGHTTP2_ERR_CALLBACK_FAILURE
+                   : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     struct stream *s = h2_stream_new(c, id);
     c->cached = s;
@@ -52,8 +92,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     s->header_bytes += n.len + v.len + FIELD_OVERHEAD_BYTES;
     if (s->header_bytes > limit) {
         s->over_limit = true;
-        return s->header_bytes > limit * HEADER_LIST_ABSURD ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
-                                                            : 0;
+        if (s->header_bytes <= limit * HEADER_LIST_ABSURD)
+            return 0;
+        return h2_conn_fail(c, H2_CLOSE_HEADERS, NGHTTP2_ENHANCE_YOUR_CALM,
+                            "header_list_too_large");
     }
     h2_stream_hold(s, name);
     h2_stream_hold(s, value);
@@ -97,11 +139,8 @@ static void on_headers_complete(struct h2_conn *c, const nghttp2_frame *frame)
 
 static int on_data_complete(struct h2_conn *c, const nghttp2_frame *frame)
 {
-    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
-        c->empty_frames = frame->hd.length ? 0 : c->empty_frames + 1;
-        return c->empty_frames > EMPTY_FRAMES_MAX ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
-    }
-    c->empty_frames = 0;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
     struct stream *s = h2_find_stream(c, frame->hd.stream_id);
     if (!s)
         return 0;
@@ -141,9 +180,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         on_settings(c, frame);
         return 0;
     case NGHTTP2_PING:
-        /* The only PING of ours is the one behind the first GOAWAY. The peer's are answered by
-         * nghttp2; their rate (gRPC's ping strikes) would be judged here. */
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK && c->drain == DRAIN_PINGED)
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK && c->drain == DRAIN_PINGED &&
+            memcmp(frame->ping.opaque_data, h2_drain_mark, sizeof h2_drain_mark) == 0)
             c->drain = DRAIN_FINAL_DUE;
         return 0;
     default:
@@ -161,6 +199,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         c->drain = DRAIN_PING_DUE;
     if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA)
         return 0;
+    c->peer_ping_free = true;
+    if (type == NGHTTP2_DATA && c->in.window_credit < WINDOW_CREDIT_MAX)
+        c->in.window_credit += WINDOW_UPDATES_PER_DATA;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     /* We have said all before the client has: it may stop (RFC 9113 section 8.1). */
@@ -185,21 +226,6 @@ static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *fram
     return 0;
 }
 
-/* Streams that end badly through the peer's doing cost a budget that refills with time
- * (CVE-2023-44487, and CVE-2025-8671, where the peer makes us send the resets). */
-static void count_fault(struct h2_conn *c)
-{
-    const struct h2_limits *limits = &c->server->limits;
-    int64_t now_ns = c->server->loop->now_ns;
-    c->faults_left += (double)(now_ns - c->faults_ns) / NS_PER_S * limits->reset_rate_per_s;
-    c->faults_ns = now_ns;
-    if (c->faults_left > limits->reset_burst_max)
-        c->faults_left = limits->reset_burst_max;
-    c->faults_left -= 1;
-    if (c->faults_left < 0)
-        c->calm_due = true;
-}
-
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *arg)
 {
     (void)session;
@@ -207,10 +233,13 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
     struct stream *s = h2_find_stream(c, id);
     if (!s)
         return 0;
+    int r = 0;
     if (error_code != NGHTTP2_NO_ERROR && !s->reset_by_us)
-        count_fault(c);
+        r = count_fault(c);
+    else if (error_code == NGHTTP2_NO_ERROR && c->faults_left < c->server->limits.reset_burst_max)
+        c->faults_left += 1;
     h2_stream_closed(s, error_code, s->reset_by_peer);
-    return 0;
+    return r;
 }
 
 nghttp2_session_callbacks *h2_callbacks_new(void)

@@ -83,14 +83,92 @@ struct h2_limits {
         header_list_bytes_max; /* counted here: nghttp2 1.52 advertises but does not enforce it */
     uint32_t frame_bytes_max;
     uint32_t write_high_water_bytes; /* per connection: above it, no more is taken from streams */
-    uint32_t handshake_timeout_ms;   /* TLS */
-    uint32_t preface_timeout_ms;
-    uint32_t write_timeout_ms; /* no progress for that long with data queued: close */
-    uint32_t idle_timeout_ms;  /* 0: never */
-    uint32_t conns_max;        /* per worker; at the limit accepting pauses */
-    uint32_t reset_burst_max;  /* rapid-reset budget (CVE-2023-44487) */
+    uint32_t outbound_frames_max;    /* waiting for a client that makes us queue them: close */
+    uint32_t requests_per_turn_max;  /* of a connection; the rest waits for the others' turn */
+
+    uint32_t handshake_timeout_ms; /* TLS */
+    uint32_t preface_timeout_ms;   /* also for the acknowledgement of our SETTINGS */
+    uint32_t headers_timeout_ms;   /* from a HEADERS frame to the end of its block */
+    uint32_t write_timeout_ms;     /* no progress for that long with data queued: close */
+    /* gRFC A9: no streams for that long, since the last one or the beginning; 0: never. */
+    uint32_t idle_timeout_ms;
+    /* gRFC A9: a connection is drained at that age, give or take a tenth, and closed when its
+     * streams took longer than the grace; 0: never. */
+    uint32_t age_max_ms;
+    uint32_t age_grace_ms;
+    /* gRFC A8: nothing was read for that long, with streams or without: we send a PING (0: never).
+     * Nothing comes in that time after it: close. Also TCP_USER_TIMEOUT (gRFC A18). */
+    uint32_t keepalive_time_ms;
+    uint32_t keepalive_timeout_ms;
+    /* The client's PINGs: one that comes sooner after the one before is a strike, unless we sent
+     * HEADERS or DATA in between. More strikes than that: GOAWAY(ENHANCE_YOUR_CALM,
+     * "too_many_pings"). */
+    uint32_t ping_interval_min_ms;
+    uint32_t ping_interval_idle_min_ms; /* without streams */
+    uint32_t ping_strikes_max;
+
+    uint32_t conns_max;             /* per worker; at the limit accepting pauses */
+    uint32_t conns_soft_max;        /* above it the connection idle for longest is drained */
+    uint32_t conns_per_address_max; /* of one peer, not for unix sockets; 0: no limit */
+    uint32_t handshakes_max;        /* TLS handshakes at once; at the limit TLS listeners pause */
+
+    /* Streams that end badly through the client's doing, whoever sends the RST_STREAM
+     * (CVE-2023-44487, CVE-2025-8671): the budget starts full and gains one per stream that ends
+     * well, and so many a second. Empty: the connection is not read for a while; as far below zero
+     * as the budget is large: GOAWAY. */
+    uint32_t reset_burst_max;
     uint32_t reset_rate_per_s;
+    /* Frames that carry no call forward: PING, SETTINGS, PRIORITY, unknown ones, WINDOW_UPDATE
+     * beyond ten per DATA frame we sent, RST_STREAM beyond one per request. Empty: GOAWAY. */
+    uint32_t control_burst_max;
+    uint32_t control_rate_per_s;
+
+    /* Bytes held: received and not consumed, queued and not sent. Above: new streams get
+     * REFUSED_STREAM; over a worker's, connections that hold more than the average are not read. */
+    uint32_t conn_buffered_bytes_max;
+    uint32_t buffered_bytes_max;
 };
+
+/* Why connections ended: H2_CLOSE_<NAME> and the label of the counter. */
+#define H2_CLOSE_CAUSES(X)                                                                         \
+    X(PEER, "peer")                       /* it closed, or the network did */                      \
+    X(ERROR, "error")                     /* of the socket */                                      \
+    X(HANDSHAKE, "handshake")             /* TLS failed or took too long */                        \
+    X(PREFACE, "preface")                 /* did not come in time */                               \
+    X(HTTP1, "http1")                     /* spoke another version */                              \
+    X(PROTOCOL, "protocol")               /* broke HTTP/2's rules */                               \
+    X(HEADERS, "headers")                 /* a header block too large, or of too many frames */    \
+    X(HEADERS_TIMEOUT, "headers_timeout") /* a header block that did not end */                    \
+    X(RESETS, "resets")                   /* too many streams ended badly */                       \
+    X(FLOOD, "flood")                     /* too many frames that do nothing */                    \
+    X(PINGS, "pings")                     /* too_many_pings */                                     \
+    X(KEEPALIVE, "keepalive")             /* our PING was not answered */                          \
+    X(WRITE_TIMEOUT, "write_timeout")     /* it takes nothing */                                   \
+    X(QUEUE, "queue")                     /* too much waits for it */                              \
+    X(IDLE, "idle")                                                                                \
+    X(AGE, "age")                                                                                  \
+    X(CONNS, "conns")     /* closed while idle: above conns_soft_max */                            \
+    X(ADDRESS, "address") /* too many from one address */                                          \
+    X(DRAIN, "drain")                                                                              \
+    X(SHUTDOWN, "shutdown") /* h2_server_close */
+
+#define H2_CLOSE_ENUM(name, label) H2_CLOSE_##name,
+enum h2_close { H2_CLOSE_CAUSES(H2_CLOSE_ENUM) H2_CLOSE_COUNT };
+
+/* Why streams got REFUSED_STREAM before anybody above heard of them. */
+#define H2_REFUSAL_CAUSES(X)                                                                       \
+    X(STREAMS, "streams")           /* streams_max */                                              \
+    X(RESETS, "resets")             /* the connection is about to be closed for its resets */      \
+    X(CONN_BYTES, "conn_bytes")     /* conn_buffered_bytes_max */                                  \
+    X(WORKER_BYTES, "worker_bytes") /* buffered_bytes_max */                                       \
+    X(DRAIN, "drain")               /* came after the last GOAWAY */
+
+#define H2_REFUSAL_ENUM(name, label) H2_REFUSAL_##name,
+enum h2_refusal { H2_REFUSAL_CAUSES(H2_REFUSAL_ENUM) H2_REFUSAL_COUNT };
+
+/* The labels, static. */
+const char *h2_close_name(enum h2_close cause);
+const char *h2_refusal_name(enum h2_refusal cause);
 
 extern const struct h2_limits h2_limits_default;
 
@@ -101,6 +179,11 @@ struct h2_stats {
     uint64_t conns_accepted, conns_open, conns_refused, streams_opened, streams_open,
         tls_handshakes_ok, tls_handshakes_failed;
     uint64_t bytes_read, bytes_written, reads, writes;
+    uint64_t conns_closed[H2_CLOSE_COUNT];
+    uint64_t streams_refused[H2_REFUSAL_COUNT];
+    uint64_t keepalives_sent;
+    uint64_t reads_held;     /* times a connection was not read for a while: resets, bytes, turns */
+    uint64_t buffered_bytes; /* now */
 };
 
 int h2_server_new(struct h2_server **ret_server, struct loop *loop, const struct h2_limits *limits,

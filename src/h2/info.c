@@ -67,7 +67,24 @@ const struct h2_stats *h2_server_stats(const struct h2_server *server)
     stats->writes = conns->writes;
     stats->tls_handshakes_ok = conns->tls_handshakes_ok;
     stats->tls_handshakes_failed = conns->tls_handshakes_failed;
+    stats->buffered_bytes = conns->unsent_bytes;
     return stats;
+}
+
+const char *h2_close_name(enum h2_close cause)
+{
+#define NAME(name, label) [H2_CLOSE_##name] = (label),
+    static const char *const names[] = {H2_CLOSE_CAUSES(NAME)};
+#undef NAME
+    return names[cause];
+}
+
+const char *h2_refusal_name(enum h2_refusal cause)
+{
+#define NAME(name, label) [H2_REFUSAL_##name] = (label),
+    static const char *const names[] = {H2_REFUSAL_CAUSES(NAME)};
+#undef NAME
+    return names[cause];
 }
 
 struct str h2_stream_peer(const struct h2_stream *s)

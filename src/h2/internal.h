@@ -7,6 +7,8 @@
  *   fields.c     header blocks kept until they leave
  *   memory.c     nghttp2's allocator
  *   info.c       what can be seen from outside
+ *   frames.c     looks at frames before nghttp2 does: budgets, turns
+ *   life.c       keepalive, ages, timeouts
  *
  * What must stay true: calls of the layer above only note what is wanted and mark the stream
  * dirty; nghttp2 hears of it in session.c's on_write_ready, outside of its own callbacks. */
@@ -84,8 +86,31 @@ enum drain {
     DRAIN_FINAL, /* GOAWAY(last id) left; the session ends with its last stream */
 };
 
+/* Where the bytes that come in stand, counted by frames.c. */
+struct h2_inbound {
+    uint8_t head[9];
+    uint8_t head_bytes;
+    uint8_t empty_frames; /* DATA without data or end, in a row */
+    bool block_open;      /* a header block is coming in */
+    bool block_ends;      /* with the frame under way */
+    bool settings_acked;
+    uint8_t pings_out;     /* ours, not answered yet */
+    uint32_t payload_left; /* of the frame under way; at first: of the preface */
+    int32_t last_stream_id;
+    int64_t block_since_ns;
+    uint32_t window_credit; /* WINDOW_UPDATE frames that our DATA has earned */
+    double control_left;
+    int64_t control_ns; /* refilled up to here */
+};
+
+enum h2_pause {
+    H2_PAUSE_CALM = 1 << 0,  /* resets: until calm_until_ns */
+    H2_PAUSE_BYTES = 1 << 1, /* the worker holds too much */
+};
+
 struct h2_conn {
     struct list node; /* in server->conns */
+    struct list idle; /* in server->idle, longest first, while there is no stream */
     struct h2_server *server;
     uint64_t id, listener_id;
     struct conn *transport;
@@ -96,7 +121,6 @@ struct h2_conn {
     struct buf *out;       /* only during on_write_ready */
     size_t out_bytes_max;
     unsigned streams_open;
-    unsigned empty_frames; /* DATA without data or end, in a row */
     size_t queued_bytes;   /* body, all streams */
     size_t consumed_bytes; /* connection window given back, nghttp2 not told yet */
     uint64_t streams_started, streams_succeeded, streams_failed, keepalives_sent;
@@ -108,12 +132,25 @@ struct h2_conn {
     int64_t faults_ns; /* the faults budget was refilled up to here */
     double faults_left;
     enum drain drain;
-    const char *drain_why; /* debug data of the GOAWAY */
-    bool greeted;          /* our SETTINGS are out */
-    bool peer_spoke;       /* the client's SETTINGS are in */
+    struct h2_inbound in;
+    int64_t read_ns;   /* the last byte that came */
+    int64_t pinged_ns; /* the last keepalive PING that went */
+    int64_t peer_ping_ns;
+    int64_t age_ns;   /* when it is old; 0: never */
+    int64_t final_ns; /* the last GOAWAY went */
+    int64_t calm_until_ns;
+    unsigned peer_ping_strikes;
+    unsigned paused;       /* enum h2_pause bits */
+    bool peer_ping_free;   /* we sent HEADERS or DATA since the client's last PING */
+    bool keepalive_due;    /* a PING is to be submitted */
+    bool has_cause;        /* what follows is set */
+    enum h2_close cause;   /* why it ends, or drains */
+    const char *bye_words; /* set: the connection's last frame is GOAWAY(bye_code, bye_words) */
+    uint32_t bye_code;
+    bool greeted;    /* our SETTINGS are out */
+    bool peer_spoke; /* the client's SETTINGS are in */
     bool speaks_http1;
     bool table_size_changed; /* the next header block must come from nghttp2's encoder */
-    bool calm_due;           /* too many faults: GOAWAY(ENHANCE_YOUR_CALM) */
     bool closed_by_us;
 };
 
@@ -157,6 +194,7 @@ struct h2_server {
     nghttp2_mem mem;
     struct h2_memory memory;
     struct list conns;
+    struct list idle;
     uint64_t last_id; /* of connections and listeners */
     struct h2_listener listeners[H2_LISTENERS_MAX];
     unsigned listener_count;
@@ -177,10 +215,28 @@ struct h2_server {
 void h2_server_conn_gone(struct h2_server *server);
 
 /* session.c */
+extern const uint8_t h2_drain_mark[8]; /* in the PING behind the first GOAWAY */
 void h2_conn_new(struct h2_listener *listener, int fd);
 /* Frees the connection and ends its streams. The transport is gone, or the caller's to free. */
 void h2_conn_free(struct h2_conn *c, bool by_peer);
-void h2_conn_drain(struct h2_conn *c, const char *why);
+void h2_conn_drain(struct h2_conn *c, enum h2_close why);
+/* Closes at once; streams are told that it was (not) the peer's doing. */
+void h2_conn_abort(struct h2_conn *c, enum h2_close why);
+/* The peer went too far: GOAWAY(@code, @words) is all it still gets. @words is static. Returns what
+ * a callback of nghttp2 returns then. */
+int h2_conn_fail(struct h2_conn *c, enum h2_close why, uint32_t code, const char *words);
+void h2_conn_pause(struct h2_conn *c, enum h2_pause bit, bool paused);
+
+/* frames.c */
+void h2_frames_init(struct h2_conn *c);
+/* How many of @bytes may go to nghttp2 now (they end between two frames if they are fewer than
+ * all), or -1: the connection has failed. */
+ssize_t h2_frames_admit(struct h2_conn *c, const uint8_t *p, size_t bytes);
+
+/* life.c */
+void h2_life_begin(struct h2_conn *c);
+/* A PING of the client came. False: the connection has failed. */
+bool h2_life_pinged(struct h2_conn *c);
 void h2_conn_tick(struct h2_conn *c, int64_t now_ns);
 
 /* callbacks.c */

@@ -22,27 +22,45 @@ const struct h2_limits h2_limits_default = {
     .header_list_bytes_max = 8192,
     .frame_bytes_max = 16384,
     .write_high_water_bytes = 256 * 1024,
+    .outbound_frames_max = 2000,
+    .requests_per_turn_max = 256,
     .handshake_timeout_ms = 10 * 1000,
     .preface_timeout_ms = 10 * 1000,
+    .headers_timeout_ms = 10 * 1000,
     .write_timeout_ms = 30 * 1000,
     .idle_timeout_ms = 0,
+    .age_max_ms = 0,
+    .age_grace_ms = 0,
+    .keepalive_time_ms = 60 * 1000,
+    .keepalive_timeout_ms = 20 * 1000,
+    .ping_interval_min_ms = 5 * 60 * 1000,
+    .ping_interval_idle_min_ms = 2 * 60 * 60 * 1000,
+    .ping_strikes_max = 2,
     .conns_max = 10000,
-    .reset_burst_max = 500,
-    .reset_rate_per_s = 100,
+    .conns_soft_max = 9000,
+    .conns_per_address_max = 5000,
+    .handshakes_max = 256,
+    .reset_burst_max = 200,
+    .reset_rate_per_s = 20,
+    .control_burst_max = 500,
+    .control_rate_per_s = 50,
+    .conn_buffered_bytes_max = 16 << 20,
+    .buffered_bytes_max = 256 << 20,
 };
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Timeouts are kept to a quarter of the shortest, at most a quarter of a second. */
 static double tick_s(const struct h2_limits *limits)
 {
-    uint32_t shortest_ms =
-        min_u32(1000, min_u32(limits->preface_timeout_ms, limits->write_timeout_ms));
-    if (limits->idle_timeout_ms)
-        shortest_ms = min_u32(shortest_ms, limits->idle_timeout_ms);
+    const uint32_t timeouts_ms[] = {
+        limits->preface_timeout_ms, limits->headers_timeout_ms,   limits->write_timeout_ms,
+        limits->idle_timeout_ms,    limits->age_max_ms,           limits->age_grace_ms,
+        limits->keepalive_time_ms,  limits->keepalive_timeout_ms,
+    };
+    uint32_t shortest_ms = 1000;
+    for (unsigned i = 0; i < sizeof timeouts_ms / sizeof timeouts_ms[0]; i++) {
+        if (timeouts_ms[i] && timeouts_ms[i] < shortest_ms)
+            shortest_ms = timeouts_ms[i];
+    }
     return (shortest_ms < 20 ? 20 : shortest_ms) / 4 * 1e-3;
 }
 
@@ -121,15 +139,15 @@ void h2_server_conn_gone(struct h2_server *server)
 
 static void set_options(struct h2_server *server)
 {
-    const struct h2_limits *limits = &server->limits;
     CHECK(nghttp2_option_new(&server->option) == 0);
     nghttp2_option_set_no_auto_window_update(server->option, 1);
     nghttp2_option_set_no_closed_streams(server->option, 1);
     nghttp2_option_set_max_outbound_ack(server->option, OUTBOUND_ACKS_MAX);
     nghttp2_option_set_max_settings(server->option, SETTINGS_ENTRIES_MAX);
     nghttp2_option_set_max_continuations(server->option, CONTINUATIONS_MAX);
-    nghttp2_option_set_stream_reset_rate_limit(server->option, limits->reset_burst_max,
-                                               limits->reset_rate_per_s);
+    /* Ours knows which resets are whose doing, and what ended well; nghttp2's would cut off a
+     * client for its share of cancelled calls alone. */
+    nghttp2_option_set_stream_reset_rate_limit(server->option, UINT32_MAX, UINT32_MAX);
 }
 
 int h2_server_new(struct h2_server **ret_server, struct loop *loop, const struct h2_limits *limits,
@@ -152,6 +170,7 @@ int h2_server_new(struct h2_server **ret_server, struct loop *loop, const struct
     server->mem = h2_memory_init(&server->memory);
     set_options(server);
     list_init(&server->conns);
+    list_init(&server->idle);
     loop_task_init(&server->drained, on_drained);
     ev_timer_init(&server->tick, on_tick, 0., tick_s(limits));
     server->tick.data = server;
@@ -219,7 +238,7 @@ void h2_server_drain(struct h2_server *server, void (*on_drained_)(void *ctx))
     server->on_drained = on_drained_;
     stop_listening(server);
     list_for_each(node, &server->conns)
-        h2_conn_drain(list_entry(node, struct h2_conn, node), "");
+        h2_conn_drain(list_entry(node, struct h2_conn, node), H2_CLOSE_DRAIN);
     if (server->stats->conns_open == 0)
         loop_defer(server->loop, &server->drained);
 }
@@ -230,6 +249,6 @@ void h2_server_close(struct h2_server *server)
     list_for_each(node, &server->conns) {
         struct h2_conn *c = list_entry(node, struct h2_conn, node);
         c->closed_by_us = true;
-        conn_close(c->transport, false);
+        h2_conn_abort(c, H2_CLOSE_SHUTDOWN);
     }
 }

@@ -10,9 +10,6 @@
 #include "base/check.h"
 #include "h2/internal.h"
 
-#define DRAIN_NOTICE_MS 1000
-/* Frames waiting in nghttp2; a peer that makes it queue more (and does not read) is cut off. */
-#define OUTBOUND_FRAMES_MAX 10000
 /* What nghttp2 is told to allow. It would answer one stream too many by closing the connection; we
  * refuse just that stream, and the client reads limits.streams_max (see advertise_streams_max). */
 #define STREAMS_MAX_INTERNAL (UINT32_C(1) << 30)
@@ -54,26 +51,65 @@ static void advertise_streams_max(uint8_t *frame, size_t bytes, uint32_t streams
     memcpy(frame + 11, &value, sizeof value);
 }
 
-void h2_conn_drain(struct h2_conn *c, const char *why)
+static void set_cause(struct h2_conn *c, enum h2_close why)
+{
+    if (!c->has_cause)
+        c->cause = why;
+    c->has_cause = true;
+}
+
+void h2_conn_drain(struct h2_conn *c, enum h2_close why)
 {
     if (c->drain != DRAIN_NO)
         return;
+    set_cause(c, why);
     c->drain = DRAIN_NOTICE_DUE;
-    c->drain_why = why;
     if (c->greeted)
         conn_want_write(c->transport);
     else if (c->session)
         conn_close(c->transport, false); /* not a byte was exchanged */
 }
 
+void h2_conn_abort(struct h2_conn *c, enum h2_close why)
+{
+    set_cause(c, why);
+    conn_close(c->transport, false);
+}
+
+int h2_conn_fail(struct h2_conn *c, enum h2_close why, uint32_t code, const char *words)
+{
+    if (c->bye_words)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    c->has_cause = true; /* whatever it was draining for */
+    c->cause = why;
+    c->bye_code = code;
+    c->bye_words = words;
+    conn_want_write(c->transport);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+void h2_conn_pause(struct h2_conn *c, enum h2_pause bit, bool paused)
+{
+    unsigned before = c->paused;
+    c->paused = paused ? before | bit : before & ~(unsigned)bit;
+    if (!c->paused == !before)
+        return;
+    if (paused)
+        c->server->stats->reads_held++;
+    else
+        c->read_ns = c->server->loop->now_ns; /* its silence was ours */
+    conn_pause(c->transport, c->paused != 0);
+}
+
 static void on_open(void *ctx)
 {
     struct h2_conn *c = ctx;
-    c->opened_ns = c->idle_since_ns = c->server->loop->now_ns;
-    c->faults_ns = c->opened_ns;
+    c->faults_ns = c->server->loop->now_ns;
     c->faults_left = c->server->limits.reset_burst_max;
+    h2_frames_init(c);
+    h2_life_begin(c);
     if (start_session(c) < 0) {
-        conn_close(c->transport, false);
+        h2_conn_abort(c, H2_CLOSE_ERROR);
         return;
     }
     /* In clear the client speaks first, so that one that speaks HTTP/1.1 can be told so in words it
@@ -81,33 +117,57 @@ static void on_open(void *ctx)
     if (conn_is_tls(c->transport))
         conn_want_write(c->transport);
     if (c->server->draining)
-        h2_conn_drain(c, "");
+        h2_conn_drain(c, H2_CLOSE_DRAIN);
 }
 
-static int on_read(void *ctx, const uint8_t *p, size_t bytes)
+/* nghttp2 gave up. What the peer can read of it is said as HTTP/2 wants it. */
+static ssize_t on_recv_error(struct h2_conn *c, ssize_t error, const uint8_t *p)
 {
-    struct h2_conn *c = ctx;
-    if (c->speaks_http1 || (c->greeted && !nghttp2_session_want_read(c->session)))
-        return 0;
-    ssize_t n = nghttp2_session_mem_recv(c->session, p, bytes);
-    if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC && !c->greeted && p[0] >= 'A' && p[0] <= 'Z')
-        c->speaks_http1 = true;
-    else if (n < 0)
-        return -EPROTO;
-    if (nghttp2_session_get_outbound_queue_size(c->session) > OUTBOUND_FRAMES_MAX)
-        return -ENOBUFS;
-    if (c->calm_due) {
-        c->calm_due = false;
-        if (nghttp2_session_terminate_session(c->session, NGHTTP2_ENHANCE_YOUR_CALM) < 0)
-            return -ENOMEM;
+    if (c->bye_words)
+        return 0; /* one of our callbacks said so */
+    if (error == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+        c->speaks_http1 = !c->greeted && p[0] >= 'A' && p[0] <= 'Z';
+        set_cause(c, c->speaks_http1 ? H2_CLOSE_HTTP1 : H2_CLOSE_PROTOCOL);
+        return c->speaks_http1 ? 0 : -EPROTO;
     }
-    conn_want_write(c->transport);
+    if (error == NGHTTP2_ERR_FLOODED)
+        h2_conn_fail(c, H2_CLOSE_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_acks");
+    else if (error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+        h2_conn_fail(c, H2_CLOSE_HEADERS, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_continuations");
+    else
+        h2_conn_fail(c, H2_CLOSE_ERROR, NGHTTP2_INTERNAL_ERROR, nghttp2_strerror((int)error));
     return 0;
 }
 
+static ssize_t on_read(void *ctx, const uint8_t *p, size_t bytes)
+{
+    struct h2_conn *c = ctx;
+    if (c->speaks_http1 || c->bye_words || (c->greeted && !nghttp2_session_want_read(c->session)))
+        return (ssize_t)bytes;
+    c->read_ns = c->server->loop->now_ns;
+    ssize_t admitted = h2_frames_admit(c, p, bytes);
+    if (admitted < 0)
+        return (ssize_t)bytes;
+    ssize_t n = nghttp2_session_mem_recv(c->session, p, (size_t)admitted);
+    if (n < 0)
+        n = on_recv_error(c, n, p);
+    if (n < 0)
+        return n;
+    if (nghttp2_session_get_outbound_queue_size(c->session) > c->server->limits.outbound_frames_max)
+        h2_conn_fail(c, H2_CLOSE_QUEUE, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_frames_queued");
+    conn_want_write(c->transport);
+    if ((size_t)admitted < bytes)
+        c->server->stats->reads_held++;
+    return admitted;
+}
+
+const uint8_t h2_drain_mark[8] = "drain";
+
 static int apply_drain(struct h2_conn *c)
 {
-    static const uint8_t mark[8] = "drain";
+    const char *why = c->cause == H2_CLOSE_IDLE  ? "max_idle"
+                      : c->cause == H2_CLOSE_AGE ? "max_age"
+                                                 : "";
     switch (c->drain) {
     case DRAIN_NOTICE_DUE:
         c->drain = DRAIN_NOTICE;
@@ -115,12 +175,14 @@ static int apply_drain(struct h2_conn *c)
         return nghttp2_submit_shutdown_notice(c->session);
     case DRAIN_PING_DUE:
         c->drain = DRAIN_PINGED;
-        return nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, mark);
+        c->in.pings_out++;
+        return nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, h2_drain_mark);
     case DRAIN_FINAL_DUE:
         c->drain = DRAIN_FINAL;
-        return nghttp2_submit_goaway(
-            c->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(c->session),
-            NGHTTP2_NO_ERROR, (const uint8_t *)c->drain_why, strlen(c->drain_why));
+        c->final_ns = c->server->loop->now_ns;
+        return nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
+                                     nghttp2_session_get_last_proc_stream_id(c->session),
+                                     NGHTTP2_NO_ERROR, (const uint8_t *)why, strlen(why));
     default:
         return 0;
     }
@@ -138,6 +200,13 @@ static int apply(struct h2_conn *c)
     if (c->consumed_bytes >= c->server->limits.conn_window_bytes / 4) {
         int r = nghttp2_session_consume_connection(c->session, c->consumed_bytes);
         c->consumed_bytes = 0;
+        if (r < 0)
+            return r;
+    }
+    if (c->keepalive_due) {
+        c->keepalive_due = false;
+        c->in.pings_out++;
+        int r = nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
         if (r < 0)
             return r;
     }
@@ -166,6 +235,24 @@ static void end_streams(struct h2_conn *c, bool by_peer)
     CHECK(c->queued_bytes == 0);
 }
 
+/* The last frame, by hand: nghttp2 may have stopped in the middle of something. */
+static void say_goodbye(struct h2_conn *c, struct buf *out)
+{
+    static const uint8_t empty_settings[9] = {0, 0, 0, NGHTTP2_SETTINGS};
+    size_t words = strlen(c->bye_words);
+    uint8_t head[17] = {0, 0, (uint8_t)(8 + words), NGHTTP2_GOAWAY};
+    uint32_t last_id = htonl((uint32_t)nghttp2_session_get_last_proc_stream_id(c->session));
+    uint32_t code = htonl(c->bye_code);
+    memcpy(head + 9, &last_id, 4);
+    memcpy(head + 13, &code, 4);
+    if (!c->greeted)
+        buf_append(out, empty_settings, sizeof empty_settings);
+    buf_append(out, head, sizeof head);
+    buf_append(out, c->bye_words, words);
+    end_streams(c, true);
+    conn_close(c->transport, true);
+}
+
 static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
 {
     struct h2_conn *c = ctx;
@@ -175,13 +262,19 @@ static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
         return;
     }
     size_t before = buf_len(out);
+    int r = 0;
     c->out = out;
-    int r = apply(c);
-    if (r == 0)
+    if (!c->bye_words)
+        r = apply(c);
+    if (r == 0 && !c->bye_words)
         r = move_frames(c, out, bytes_max);
     c->out = NULL;
+    if (c->bye_words) {
+        say_goodbye(c, out);
+        return;
+    }
     if (r < 0) {
-        conn_close(c->transport, false);
+        h2_conn_abort(c, H2_CLOSE_ERROR);
         return;
     }
     if (!c->greeted) {
@@ -192,6 +285,7 @@ static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
     if (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session)) {
         /* The last GOAWAY is in the buffer. Streams that are left (a protocol error) need not wait
          * for it to leave. */
+        set_cause(c, H2_CLOSE_PROTOCOL);
         end_streams(c, true);
         conn_close(c->transport, true);
     }
@@ -199,9 +293,17 @@ static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
 
 static void on_closed(void *ctx, int error)
 {
-    (void)error;
     struct h2_conn *c = ctx;
     struct h2_server *server = c->server;
+    if (!c->session)
+        set_cause(c, H2_CLOSE_HANDSHAKE);
+    else if (error == -ETIMEDOUT)
+        set_cause(c, H2_CLOSE_WRITE_TIMEOUT);
+    else if (error == 0 || error == -ECONNRESET || error == -EPIPE)
+        set_cause(c, H2_CLOSE_PEER);
+    else
+        set_cause(c, H2_CLOSE_ERROR);
+    server->stats->conns_closed[c->cause]++;
     h2_conn_free(c, !c->closed_by_us);
     h2_server_conn_gone(server);
 }
@@ -227,6 +329,7 @@ void h2_conn_new(struct h2_listener *listener, int fd)
     list_init(&c->streams);
     list_init(&c->dirty);
     list_init(&c->node);
+    list_init(&c->idle);
     if (conn_new(&c->transport, server->loop, fd, listener->tls, &server->conn_limits,
                  &server->conn_stats, &transport_handler, c) < 0) {
         free(c);
@@ -247,30 +350,7 @@ void h2_conn_free(struct h2_conn *c, bool by_peer)
     if (c->session)
         nghttp2_session_del(c->session);
     list_remove(&c->node);
+    list_remove(&c->idle);
     c->server->stats->conns_open--;
     free(c);
-}
-
-static bool overdue(int64_t since_ns, int64_t now_ns, uint32_t timeout_ms)
-{
-    return now_ns - since_ns > timeout_ms * NS_PER_MS;
-}
-
-/* A few times a second: timeouts that need no timer of their own. */
-void h2_conn_tick(struct h2_conn *c, int64_t now_ns)
-{
-    const struct h2_limits *limits = &c->server->limits;
-    if (!c->session)
-        return; /* the handshake has its own */
-    if (!c->peer_spoke && overdue(c->opened_ns, now_ns, limits->preface_timeout_ms))
-        conn_close(c->transport, false);
-    else if (c->queued_bytes && overdue(c->progress_ns, now_ns, limits->write_timeout_ms))
-        conn_close(c->transport, false);
-    else if (c->drain == DRAIN_PINGED && overdue(c->noticed_ns, now_ns, DRAIN_NOTICE_MS)) {
-        c->drain = DRAIN_FINAL_DUE;
-        conn_want_write(c->transport);
-    } else if (limits->idle_timeout_ms && c->streams_open == 0 && c->peer_spoke &&
-               overdue(c->idle_since_ns, now_ns, limits->idle_timeout_ms)) {
-        h2_conn_drain(c, "max_idle");
-    }
 }

@@ -32,7 +32,8 @@ struct stream *h2_stream_new(struct h2_conn *c, int32_t id)
     s->rcbuf_cap = STREAM_SMALL_RCBUFS;
     list_init(&s->dirty);
     list_append(&c->streams, &s->in_conn);
-    c->streams_open++;
+    if (c->streams_open++ == 0)
+        list_remove(&c->idle);
     c->streams_started++;
     c->last_stream_ns = server->loop->now_ns;
     server->stats->streams_opened++;
@@ -111,8 +112,10 @@ void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer)
     CHECK(c->streams_open > 0);
     c->streams_open--;
     server->stats->streams_open--;
-    if (c->streams_open == 0)
+    if (c->streams_open == 0) {
         c->idle_since_ns = server->loop->now_ns;
+        list_append(&server->idle, &c->idle);
+    }
     recycle(server, s);
 }
 

@@ -19,6 +19,9 @@
 
 /* How long the peer may take to close after we did. */
 #define LINGER_MS 1000
+/* A blocked write gets its whole timeout again when so much has left: a peer that takes byte by
+ * byte has no right to it (CVE-2019-9511, -9517). */
+#define WRITE_PROGRESS_BYTES 16384
 
 static void set_timeout(struct conn *c, uint32_t timeout_ms)
 {
@@ -57,14 +60,46 @@ static void linger(struct conn *c)
     set_timeout(c, LINGER_MS);
 }
 
-/* The socket took less than all: wait for it. @progress: it took something. */
-static void block(struct conn *c, bool progress)
+/* Reads on where it may: what is left over comes before what the socket has. */
+static void update_reading(struct conn *c)
+{
+    bool may = c->state == CONN_OPEN && !c->paused;
+    bool rest = buf_len(&c->rest) > 0;
+    if (may && !rest)
+        ev_io_start(c->loop->ev, &c->readable);
+    else if (!c->write_wants_read)
+        ev_io_stop(c->loop->ev, &c->readable);
+    if (may && (rest || conn_transport_pending(c)))
+        ev_timer_start(c->loop->ev, &c->more);
+    else
+        ev_timer_stop(c->loop->ev, &c->more);
+}
+
+static void note_unsent(struct conn *c)
+{
+    size_t unsent = buf_len(&c->out);
+    c->stats->unsent_bytes += unsent - c->unsent_noted;
+    c->unsent_noted = unsent;
+}
+
+/* The socket took less than all: wait for it. */
+static void block(struct conn *c)
 {
     if (!c->write_wants_read)
         ev_io_start(c->loop->ev, &c->writable);
-    if (progress || !c->blocked)
+    if (!c->blocked || c->progress_bytes >= WRITE_PROGRESS_BYTES) {
         set_timeout(c, c->limits->write_timeout_ms);
+        c->progress_bytes = 0;
+    }
     c->blocked = true;
+}
+
+/* The others' turn; the rest of what there is to say waits for the next. */
+static void yield(struct conn *c)
+{
+    c->yielded = true;
+    if (!c->write_wants_read)
+        ev_io_start(c->loop->ev, &c->writable);
 }
 
 static void unblock(struct conn *c)
@@ -78,11 +113,14 @@ static void unblock(struct conn *c)
 /* Writes from @out until it is empty or the socket is full. True when it is empty. */
 static bool send_from(struct conn *c, struct buf *out)
 {
-    bool progress = false;
+    if (c->turn != c->loop->turn) {
+        c->turn = c->loop->turn;
+        c->turn_bytes = 0;
+    }
     while (buf_len(out)) {
         ssize_t n = conn_transport_write(c, out->p + out->start, buf_len(out));
         if (n == -EAGAIN) {
-            block(c, progress);
+            block(c);
             return false;
         }
         if (n < 0) {
@@ -92,7 +130,8 @@ static bool send_from(struct conn *c, struct buf *out)
         c->stats->writes++;
         c->stats->bytes_written += (size_t)n;
         c->bytes_written += (size_t)n;
-        progress = true;
+        c->turn_bytes += (size_t)n;
+        c->progress_bytes += (size_t)n;
         buf_consume(out, (size_t)n);
     }
     return true;
@@ -116,8 +155,13 @@ static void flush(struct conn *c)
                 buf_append(&c->out, shared->p + shared->start, buf_len(shared));
             break;
         }
+        if (c->turn_bytes >= LOOP_WRITE_BYTES && c->state == CONN_OPEN) {
+            yield(c);
+            break;
+        }
     }
     shared->start = shared->end = 0;
+    note_unsent(c);
     if (c->state == CONN_CLOSED || buf_len(&c->out))
         return;
     if (c->blocked)
@@ -126,10 +170,28 @@ static void flush(struct conn *c)
         linger(c);
 }
 
+/* Offers what was left over once more. */
+static void take_rest(struct conn *c)
+{
+    ssize_t n = c->handler->on_read(c->ctx, c->rest.p + c->rest.start, buf_len(&c->rest));
+    if (n < 0)
+        end(c, (int)n);
+    else
+        buf_consume(&c->rest, (size_t)n);
+    if (buf_len(&c->rest) == 0)
+        buf_deinit(&c->rest); /* it is rare: nobody keeps memory for it */
+    if (c->state == CONN_OPEN)
+        update_reading(c);
+}
+
 /* Reads once, up to LOOP_READ_BYTES. TLS hands out record by record: they are gathered, so that
  * what arrived together is answered together. */
 static void read_some(struct conn *c)
 {
+    if (buf_len(&c->rest)) {
+        take_rest(c);
+        return;
+    }
     size_t got = 0;
     ssize_t n;
     do {
@@ -142,9 +204,11 @@ static void read_some(struct conn *c)
         c->stats->reads++;
         c->stats->bytes_read += got;
         c->bytes_read += got;
-        int r = c->handler->on_read(c->ctx, c->loop->read_buf, got);
+        ssize_t r = c->handler->on_read(c->ctx, c->loop->read_buf, got);
         if (r < 0)
-            end(c, r);
+            end(c, (int)r);
+        else if ((size_t)r < got && n != 0)
+            buf_append(&c->rest, c->loop->read_buf + r, got - (size_t)r);
     }
     if (c->state != CONN_OPEN)
         return;
@@ -152,8 +216,8 @@ static void read_some(struct conn *c)
         end(c, 0);
     else if (n < 0 && n != -EAGAIN)
         end(c, (int)n);
-    else if (n > 0 && !c->paused && conn_transport_pending(c))
-        ev_timer_start(c->loop->ev, &c->more);
+    else if (buf_len(&c->rest) || (n > 0 && conn_transport_pending(c)))
+        update_reading(c);
 }
 
 static void open_up(struct conn *c)
@@ -221,8 +285,12 @@ static void on_writable(struct ev_loop *ev, ev_io *w, int events)
         if (!c->blocked && !c->read_wants_write && c->state == CONN_OPEN)
             ev_io_stop(ev, w);
     }
-    if (c->blocked && c->state != CONN_CLOSED)
+    bool yielded = c->yielded;
+    c->yielded = false;
+    if ((c->blocked || yielded) && c->state != CONN_CLOSED)
         flush(c);
+    if (yielded && c->state != CONN_CLOSED && !c->blocked && !c->yielded && !c->read_wants_write)
+        ev_io_stop(ev, w);
 }
 
 static void on_timeout(struct ev_loop *ev, ev_timer *w, int events)
@@ -255,7 +323,7 @@ static void on_task(struct loop_task *task)
             open_up(c); /* queues this task again if there is something to write */
         return;
     }
-    if (!c->blocked && (c->state == CONN_OPEN || c->state == CONN_FLUSHING))
+    if (!c->blocked && !c->yielded && (c->state == CONN_OPEN || c->state == CONN_FLUSHING))
         flush(c);
 }
 
@@ -334,6 +402,8 @@ struct conn *conn_free(struct conn *c)
     loop_task_cancel(&c->task);
     conn_transport_deinit(c);
     buf_deinit(&c->out);
+    buf_deinit(&c->rest);
+    note_unsent(c);
     free(c);
     return NULL;
 }
@@ -367,22 +437,18 @@ void conn_pause(struct conn *c, bool paused)
     if (c->paused == paused)
         return;
     c->paused = paused;
-    if (c->state != CONN_OPEN)
-        return;
-    if (paused) {
-        if (!c->write_wants_read)
-            ev_io_stop(c->loop->ev, &c->readable);
-        ev_timer_stop(c->loop->ev, &c->more);
-    } else {
-        ev_io_start(c->loop->ev, &c->readable);
-        if (conn_transport_pending(c))
-            ev_timer_start(c->loop->ev, &c->more);
-    }
+    if (c->state == CONN_OPEN)
+        update_reading(c);
 }
 
 struct str conn_peer(const struct conn *c)
 {
     return (struct str){.p = c->peer, .n = c->peer_bytes};
+}
+
+size_t conn_unsent_bytes(const struct conn *c)
+{
+    return buf_len(&c->out);
 }
 
 int conn_fd(const struct conn *c)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/str.h"
@@ -16,8 +17,9 @@ struct tls_context;
 struct conn_handler {
     /* The transport is up (after the TLS handshake). */
     void (*on_open)(void *ctx);
-    /* Bytes arrived; valid during the call. Return < 0 to close. */
-    int (*on_read)(void *ctx, const uint8_t *p, size_t bytes);
+    /* Bytes arrived; valid during the call. Returns how many were taken: the rest is offered again,
+     * before anything newer, in the next turn of the loop or when reading goes on. < 0: close. */
+    ssize_t (*on_read)(void *ctx, const uint8_t *p, size_t bytes);
     /* Fill the write buffer (conn_out) with up to @bytes_max more: called before each write until
      * nothing is added. */
     void (*on_write_ready)(void *ctx, struct buf *out, size_t bytes_max);
@@ -35,6 +37,7 @@ struct conn_limits {
 struct conn_stats {
     uint64_t bytes_read, bytes_written, reads, writes;
     uint64_t tls_handshakes_ok, tls_handshakes_failed;
+    uint64_t unsent_bytes; /* now: what sockets did not take yet */
 };
 
 /* Takes over @fd (non-blocking, a connected stream socket), also when it fails. @tls may be NULL.
@@ -57,6 +60,8 @@ void conn_close(struct conn *conn, bool flush_first);
 void conn_pause(struct conn *conn, bool paused);
 
 struct str conn_peer(const struct conn *conn);
+/* Bytes that the socket has not taken yet. */
+size_t conn_unsent_bytes(const struct conn *conn);
 /* The socket; -1 once it is closed. For asking about it, not for reading. */
 int conn_fd(const struct conn *conn);
 /* What went through the socket since the beginning. */

@@ -38,6 +38,7 @@ struct conn {
     int error;             /* for on_closed */
     bool paused;           /* the layer above does not want to read */
     bool blocked;          /* the socket is full; writable tells when not */
+    bool yielded;          /* it wrote enough for one turn; writable tells when the next one is */
     bool read_wants_write; /* TLS must write before it can read on */
     bool write_wants_read; /* and the other way round */
     ev_io readable;
@@ -46,6 +47,11 @@ struct conn {
     ev_timer more;         /* bytes are left inside OpenSSL: epoll knows nothing of them */
     struct loop_task task; /* opens, flushes or reports the end, whichever is due */
     struct buf out;        /* what the socket did not take */
+    struct buf rest;       /* what the layer above did not take */
+    size_t unsent_noted;   /* of @out, in the stats */
+    size_t progress_bytes; /* written since the timeout of a blocked write was set */
+    uint64_t turn;         /* of the loop, in which ... */
+    size_t turn_bytes;     /* ... so much was written */
     size_t peer_bytes;
     char peer[64];
 };

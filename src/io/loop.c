@@ -53,6 +53,7 @@ static void on_check(struct ev_loop *ev, ev_check *w, int events)
     (void)events;
     struct loop *loop = w->data;
     loop->now_ns = clock_mono_ns(loop->clock);
+    loop->turn++;
 }
 
 static void on_wake(struct ev_loop *ev, ev_async *w, int events)

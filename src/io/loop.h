@@ -15,6 +15,7 @@ struct loop {
     struct ev_loop *ev;
     const struct clock *clock;
     int64_t now_ns; /* monotonic, taken once per loop turn */
+    uint64_t turn;  /* counts them */
     struct arena_pool arenas;
     struct list deferred; /* struct loop_task, run before the loop sleeps */
     ev_prepare prepare;
@@ -28,6 +29,9 @@ struct loop {
 
 /* At most this much is read from one connection per loop turn, so that none starves the others. */
 #define LOOP_READ_BYTES ((size_t)64 * 1024)
+
+/* The same for what is written: a peer that reads as fast as we write would hold us for ever. */
+#define LOOP_WRITE_BYTES ((size_t)512 * 1024)
 
 /* Work to be done once at the end of this loop turn (flush a connection, start a batch). */
 struct loop_task {

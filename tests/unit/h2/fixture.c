@@ -171,6 +171,30 @@ int fx_dial(void)
     return fd;
 }
 
+const uint8_t fx_request[6] = {0x83, 0x86, 0x84, 0x41, 1, 'x'};
+
+int fx_wire(void)
+{
+    int fd = fx_dial();
+    wire_send(fd, H2_PREFACE H2_EMPTY_SETTINGS, 24 + 9, fx_pump, NULL);
+    return fd;
+}
+
+void fx_send(int fd, uint8_t type, uint8_t flags, uint32_t id, const void *p, size_t bytes)
+{
+    wire_send_frame(fd, type, flags, id, p, bytes, fx_pump, NULL);
+}
+
+const char *fx_frames(int fd, struct buf *text, bool *ret_closed)
+{
+    struct buf in = {0};
+    *ret_closed = wire_read(fd, &in, 60, fx_pump, NULL);
+    fx_pump_ms(5);
+    const char *t = wire_frames(&in, text);
+    buf_deinit(&in);
+    return t;
+}
+
 struct h2client *fx_client(const struct h2client_options *options)
 {
     return h2client_new(fx_dial(), options, fx_pump, NULL);

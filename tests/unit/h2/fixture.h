@@ -36,6 +36,13 @@ void fx_pump(void *arg);
 void fx_pump_ms(int ms);
 struct h2client *fx_client(const struct h2client_options *options);
 int fx_dial(void);
+/* A bare client behind the preface and empty SETTINGS. */
+int fx_wire(void);
+void fx_send(int fd, uint8_t type, uint8_t flags, uint32_t id, const void *p, size_t bytes);
+/* Everything that comes until it is quiet, as wire_frames shows it; sets *ret_closed. */
+const char *fx_frames(int fd, struct buf *text, bool *ret_closed);
+/* :method POST, :scheme http, :path /, :authority x */
+extern const uint8_t fx_request[6];
 /* Lets @client (NULL: only the server) run until @condition holds, for at most five seconds: the
  * machine may be busy. */
 #define FX_UNTIL(client, condition)                                                                \

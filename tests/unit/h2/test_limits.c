@@ -6,41 +6,14 @@
 
 #include "fixture.h"
 
-/* :method POST, :scheme http, :path /, :authority x */
-static const uint8_t request[] = {0x83, 0x86, 0x84, 0x41, 1, 'x'};
-
-static int open_wire(void)
-{
-    int fd = fx_dial();
-    wire_send(fd, H2_PREFACE H2_EMPTY_SETTINGS, 24 + 9, fx_pump, NULL);
-    return fd;
-}
-
-static void send_frame(int fd, uint8_t type, uint8_t flags, uint32_t id, const void *p,
-                       size_t bytes)
-{
-    wire_send_frame(fd, type, flags, id, p, bytes, fx_pump, NULL);
-}
-
-/* Everything that comes until it is quiet, as text; sets *ret_closed. */
-static const char *frames(int fd, struct buf *text, bool *ret_closed)
-{
-    struct buf in = {0};
-    *ret_closed = wire_read(fd, &in, 60, fx_pump, NULL);
-    fx_pump_ms(5);
-    const char *t = wire_frames(&in, text);
-    buf_deinit(&in);
-    return t;
-}
-
 TEST(h2_limits, takes_bytes_one_at_a_time)
 {
     fx_start(NULL);
     uint8_t bytes[200] = H2_PREFACE H2_EMPTY_SETTINGS;
     size_t n = 24 + 9;
-    memcpy(bytes + n, (uint8_t[]){0, 0, sizeof request, 1, 4, 0, 0, 0, 1}, 9);
-    memcpy(bytes + n + 9, request, sizeof request);
-    n += 9 + sizeof request;
+    memcpy(bytes + n, (uint8_t[]){0, 0, sizeof fx_request, 1, 4, 0, 0, 0, 1}, 9);
+    memcpy(bytes + n + 9, fx_request, sizeof fx_request);
+    n += 9 + sizeof fx_request;
     memcpy(bytes + n, (uint8_t[]){0, 0, 2, 0, 1, 0, 0, 0, 1, 'h', 'i'}, 11);
     n += 11;
     int fd = fx_dial();
@@ -50,7 +23,7 @@ TEST(h2_limits, takes_bytes_one_at_a_time)
     }
     struct buf text = {0};
     bool closed;
-    ASSERT_HAS(frames(fd, &text, &closed), "HEADERS:1:4:");
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "HEADERS:1:4:");
     ASSERT_HAS((char *)text.p, "DATA:1:0:2 HEADERS:1:5:15 ");
     ASSERT_FALSE(closed);
     buf_deinit(&text);
@@ -61,7 +34,7 @@ TEST(h2_limits, takes_bytes_one_at_a_time)
 TEST(h2_limits, advertises_what_it_keeps)
 {
     fx_start(NULL);
-    int fd = open_wire();
+    int fd = fx_wire();
     struct buf in = {0};
     wire_read(fd, &in, 60, fx_pump, NULL);
     /* The first entry of the first frame: MAX_CONCURRENT_STREAMS, ours and not nghttp2's. */
@@ -93,21 +66,21 @@ static void stream_over_the_limit(bool acknowledge)
     limits.streams_max = 2;
     fx_start(&limits);
     fx.on_end = do_nothing;
-    int fd = open_wire();
+    int fd = fx_wire();
     if (acknowledge) {
         fx_pump_ms(20);
-        send_frame(fd, 4, 1, 0, NULL, 0);
+        fx_send(fd, 4, 1, 0, NULL, 0);
     }
     for (uint32_t id = 1; id <= 7; id += 2)
-        send_frame(fd, 1, 5, id, request, sizeof request);
+        fx_send(fd, 1, 5, id, fx_request, sizeof fx_request);
     struct buf text = {0};
     bool closed;
-    ASSERT_HAS(frames(fd, &text, &closed), "RST:5:0:4 RST:7:0:4 ");
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "RST:5:0:4 RST:7:0:4 ");
     ASSERT_FALSE(closed);
     ASSERT_INT_EQ(fx.opened, 2);
     /* The first two were not hurt. */
     fx_reply(fx.streams[0], "x", 1);
-    ASSERT_HAS(frames(fd, &text, &closed), "DATA:1:0:1");
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "DATA:1:0:1");
     buf_deinit(&text);
     close(fd);
     fx_pump_ms(20);
@@ -153,16 +126,20 @@ TEST(h2_limits, drops_header_fields_past_the_limit_and_says_so)
     fx_stop();
 }
 
-TEST(h2_limits, resets_a_header_list_that_is_an_attack)
+/* Sixty kilobytes are many times the limit, and still only a mistake. */
+TEST(h2_limits, answers_a_header_list_that_is_far_too_large)
 {
     fx_start(NULL);
     struct h2client *c = fx_client(NULL);
     char *lines = many_headers(500);
     struct h2client_reply *r = h2client_post(c, "/a.B/C", lines, NULL, 0, false);
     ASSERT_TRUE(h2client_wait(c, r));
-    ASSERT_TRUE(r->reset);
-    ASSERT_STR_EQ(fx_log(), "open:1 close:1:2 ");
+    ASSERT_FALSE(r->reset);
+    ASSERT_STR_EQ(fx_log(), "open:1 request:1:over end:1:0 close:1:0 ");
     free(lines);
+    r = h2client_post(c, "/a.B/C", NULL, NULL, 0, false); /* the connection is well */
+    ASSERT_TRUE(h2client_wait(c, r));
+    ASSERT_INT_EQ(r->error_code, 0);
     h2client_free(c);
     fx_stop();
 }
@@ -183,14 +160,14 @@ TEST(h2_limits, counts_request_trailers_against_the_header_list)
 {
     static uint8_t trailers[9000];
     fx_start(NULL);
-    int fd = open_wire();
+    int fd = fx_wire();
     for (uint32_t id = 1; id <= 3; id += 2) {
-        send_frame(fd, 1, 4, id, request, sizeof request);
-        send_frame(fd, 1, 5, id, trailers, put_field(trailers, id == 1 ? 4000 : 8100));
+        fx_send(fd, 1, 4, id, fx_request, sizeof fx_request);
+        fx_send(fd, 1, 5, id, trailers, put_field(trailers, id == 1 ? 4000 : 8100));
     }
     struct buf text = {0};
     bool closed;
-    const char *came = frames(fd, &text, &closed);
+    const char *came = fx_frames(fd, &text, &closed);
     ASSERT_HAS(came, "HEADERS:1:5:");
     ASSERT_HAS(came, "RST:3:0:4");
     ASSERT_NULL(strstr(came, "HEADERS:3"));
@@ -210,7 +187,7 @@ TEST(h2_limits, closes_on_garbage)
     struct buf text = {0};
     bool closed;
     wire_send(fd, "\x16\x03\x01garbage that is longer than a preface", 40, fx_pump, NULL);
-    ASSERT_STR_EQ(frames(fd, &text, &closed), "");
+    ASSERT_STR_EQ(fx_frames(fd, &text, &closed), "");
     ASSERT_TRUE(closed);
     buf_deinit(&text);
     close(fd);
@@ -240,7 +217,7 @@ TEST(h2_limits, closes_when_the_preface_does_not_come)
     fx_start(&limits);
     int silent = fx_dial();
     int half = fx_dial();
-    int well = open_wire();
+    int well = fx_wire();
     wire_send(half, H2_PREFACE, 24, fx_pump, NULL);
     fx_pump_ms(150);
     ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_open, 1);
@@ -274,48 +251,50 @@ TEST(h2_limits, closes_on_rapid_reset)
     limits.reset_rate_per_s = 1;
     fx_start(&limits);
     fx.on_end = do_nothing;
-    int fd = open_wire();
+    int fd = fx_wire();
     for (uint32_t id = 1; id < 100; id += 2) {
-        send_frame(fd, 1, 5, id, request, sizeof request);
-        send_frame(fd, 3, 0, id, "\0\0\0\10", 4);
+        fx_send(fd, 1, 5, id, fx_request, sizeof fx_request);
+        fx_send(fd, 3, 0, id, "\0\0\0\10", 4);
     }
     struct buf text = {0};
     bool closed;
-    ASSERT_HAS(frames(fd, &text, &closed), "GOAWAY:");
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "GOAWAY:");
     ASSERT_TRUE(closed);
-    ASSERT_INT_IN(fx.opened, 20, 22);
+    ASSERT_INT_IN(fx.opened, 40, 42);
     buf_deinit(&text);
     close(fd);
+    FX_UNTIL(NULL, h2_server_stats(fx.server)->conns_closed[H2_CLOSE_RESETS] == 1);
     fx_stop();
 }
 
 TEST(h2_limits, closes_on_empty_data_frames)
 {
     fx_start(NULL);
-    int fd = open_wire();
-    send_frame(fd, 1, 4, 1, request, sizeof request);
+    int fd = fx_wire();
+    fx_send(fd, 1, 4, 1, fx_request, sizeof fx_request);
+    FX_UNTIL(NULL, fx.opened == 1);
     for (int i = 0; i < 30; i++)
-        send_frame(fd, 0, 0, 1, NULL, 0);
+        fx_send(fd, 0, 0, 1, NULL, 0);
     struct buf text = {0};
     bool closed;
-    frames(fd, &text, &closed);
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "GOAWAY:0:0:29"); /* too_many_empty_frames */
     ASSERT_TRUE(closed);
     ASSERT_HAS(fx_log(), "close:1:8:peer");
     buf_deinit(&text);
     close(fd);
+    FX_UNTIL(NULL, h2_server_stats(fx.server)->conns_closed[H2_CLOSE_FLOOD] == 1);
     fx_stop();
 }
 
 TEST(h2_limits, closes_on_a_flood_of_pings_that_are_not_read)
 {
     fx_start(NULL);
-    int fd = open_wire();
+    int fd = fx_wire();
     uint8_t flood[17 * 2000];
     for (size_t i = 0; i < 2000; i++)
         memcpy(flood + 17 * i, "\0\0\10\6\0\0\0\0\0 ping..", 17);
     wire_send(fd, flood, sizeof flood, fx_pump, NULL);
-    fx_pump_ms(50);
-    ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_open, 0);
+    FX_UNTIL(NULL, h2_server_stats(fx.server)->conns_open == 0);
     close(fd);
     fx_stop();
 }
@@ -324,12 +303,12 @@ TEST(h2_limits, data_after_the_end_of_a_request_is_an_error)
 {
     fx_start(NULL);
     fx.on_end = do_nothing;
-    int fd = open_wire();
-    send_frame(fd, 1, 5, 1, request, sizeof request);
-    send_frame(fd, 0, 0, 1, "late", 4);
+    int fd = fx_wire();
+    fx_send(fd, 1, 5, 1, fx_request, sizeof fx_request);
+    fx_send(fd, 0, 0, 1, "late", 4);
     struct buf text = {0};
     bool closed;
-    ASSERT_HAS(frames(fd, &text, &closed), "GOAWAY:");
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "GOAWAY:");
     ASSERT_TRUE(closed);
     ASSERT_STR_EQ(fx_log(), "open:1 request:1 end:1:0 close:1:8:peer ");
     buf_deinit(&text);

@@ -22,6 +22,7 @@ static unsigned opened, closed, fills;
 static int closed_error;
 static bool echo;
 static int read_result;
+static size_t take_max;
 
 static void on_open(void *ctx)
 {
@@ -29,15 +30,17 @@ static void on_open(void *ctx)
     opened++;
 }
 
-static int on_read(void *ctx, const uint8_t *p, size_t bytes)
+static ssize_t on_read(void *ctx, const uint8_t *p, size_t bytes)
 {
     (void)ctx;
+    if (bytes > take_max)
+        bytes = take_max;
     buf_append(&received, p, bytes);
     if (echo) {
         buf_append(&to_send, p, bytes);
         conn_want_write(conn);
     }
-    return read_result;
+    return read_result < 0 ? read_result : (ssize_t)bytes;
 }
 
 static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
@@ -78,13 +81,12 @@ static int start(struct tls_context *tls)
     int fds[2];
     opened = closed = fills = 0;
     closed_error = read_result = 0;
+    take_max = SIZE_MAX;
     echo = true;
     memset(&stats, 0, sizeof stats);
-    limits = (struct conn_limits){
-        .handshake_timeout_ms = 1000,
-        .write_timeout_ms = 1000,
-        .write_high_water_bytes = 64 * 1024,
-    };
+    limits = (struct conn_limits){.handshake_timeout_ms = 1000,
+                                  .write_timeout_ms = 1000,
+                                  .write_high_water_bytes = 64 * 1024};
     ASSERT_INT_EQ(loop_init(&loop, &clock_system), 0);
     ASSERT_INT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     ASSERT_INT_EQ(conn_new(&conn, &loop, fds[0], tls, &limits, &stats, &handler, NULL), 0);
@@ -150,6 +152,48 @@ TEST(conn, does_not_read_while_paused)
     conn_pause(conn, false);
     pump_ms(5);
     ASSERT_INT_EQ(buf_len(&received), 1);
+    stop(fd);
+}
+
+/* What the handler does not take comes again, turn by turn, in order and before anything newer. */
+TEST(conn, offers_the_rest_in_the_next_turn)
+{
+    int fd = start(NULL);
+    take_max = 4;
+    ASSERT_INT_EQ(write(fd, "0123456789", 10), 10);
+    conn_pause(conn, true);
+    pump_ms(5);
+    ASSERT_INT_EQ(buf_len(&received), 0);
+    conn_pause(conn, false);
+    while (buf_len(&received) == 0)
+        ev_run(loop.ev, EVRUN_NOWAIT);
+    ASSERT_INT_EQ(write(fd, "abc", 3), 3);
+    while (buf_len(&received) < 13)
+        pump_ms(1);
+    ASSERT_MEM_EQ(received.p, "0123456789abc", 13);
+    stop(fd);
+}
+
+/* A peer that takes all we give gets no more than its share of a turn. */
+TEST(conn, yields_after_so_many_bytes)
+{
+    int fd = start(NULL);
+    static char sink[1 << 20];
+    int large = 8 << 20;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
+    setsockopt(conn_fd(conn), SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
+    pump_ms(2);
+    size_t total = 4 << 20;
+    memset(buf_reserve(&to_send, total), 'x', total);
+    buf_commit(&to_send, total);
+    conn_want_write(conn);
+    for (size_t written = 0; stats.bytes_written < total; written = stats.bytes_written) {
+        ev_run(loop.ev, EVRUN_NOWAIT);
+        /* A run: the end of a turn, the beginning of the next. */
+        ASSERT_TRUE(stats.bytes_written - written <= 2 * LOOP_WRITE_BYTES + 64 * 1024);
+        while (read(fd, sink, sizeof sink) > 0) {
+        }
+    }
     stop(fd);
 }
 

@@ -1,0 +1,146 @@
+/* A look at the frames that come in, before nghttp2 sees them: what carries no call forward is
+ * charged to a budget, and requests beyond a turn's share wait for the next. session.c is the
+ * caller. nghttp2 has no such budgets, ignores some frames without a callback, and cannot be
+ * stopped between two frames. What must stay true: nothing here judges what nghttp2 judges. */
+#include <string.h>
+
+#include "h2/internal.h"
+
+#define FRAME_HEAD_BYTES 9
+#define PREFACE_BYTES 24
+/* CVE-2019-9518. */
+#define EMPTY_FRAMES_MAX 16
+/* A stream may have its windows opened once or twice before it gets data. */
+#define WINDOW_UPDATES_PER_REQUEST 2
+
+void h2_frames_init(struct h2_conn *c)
+{
+    c->in.payload_left = PREFACE_BYTES;
+    c->in.control_left = c->server->limits.control_burst_max;
+    c->in.control_ns = c->server->loop->now_ns;
+}
+
+/* True: the budget had one left. */
+static bool charge(struct h2_conn *c)
+{
+    const struct h2_limits *limits = &c->server->limits;
+    struct h2_inbound *in = &c->in;
+    in->control_left -= 1;
+    if (in->control_left >= 0)
+        return true;
+    int64_t now_ns = c->server->loop->now_ns;
+    in->control_left += (double)(now_ns - in->control_ns) / NS_PER_S * limits->control_rate_per_s;
+    in->control_ns = now_ns;
+    if (in->control_left > limits->control_burst_max)
+        in->control_left = limits->control_burst_max;
+    if (in->control_left >= 0)
+        return true;
+    h2_conn_fail(c, H2_CLOSE_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_control_frames");
+    return false;
+}
+
+static bool judge_data(struct h2_conn *c, uint8_t flags)
+{
+    struct h2_inbound *in = &c->in;
+    if (in->payload_left || flags & NGHTTP2_FLAG_END_STREAM) {
+        in->empty_frames = 0;
+        return true;
+    }
+    if (++in->empty_frames <= EMPTY_FRAMES_MAX)
+        return true;
+    h2_conn_fail(c, H2_CLOSE_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_empty_frames");
+    return false;
+}
+
+static void see_headers(struct h2_conn *c, uint8_t flags)
+{
+    struct h2_inbound *in = &c->in;
+    in->block_open = true;
+    in->block_ends = flags & NGHTTP2_FLAG_END_HEADERS;
+    in->block_since_ns = c->server->loop->now_ns;
+    in->window_credit += WINDOW_UPDATES_PER_REQUEST;
+    if (in->control_left < c->server->limits.control_burst_max)
+        in->control_left += 1; /* its RST_STREAM, say */
+}
+
+/* An acknowledgement nobody waits for is as useless as any. */
+static bool judge_ack(struct h2_conn *c, uint8_t type)
+{
+    struct h2_inbound *in = &c->in;
+    if (type == NGHTTP2_PING && in->pings_out) {
+        in->pings_out--;
+        return true;
+    }
+    if (type == NGHTTP2_SETTINGS && !in->settings_acked) {
+        in->settings_acked = true;
+        return true;
+    }
+    return charge(c);
+}
+
+/* A frame's head is complete. False: the connection has failed. */
+static bool judge(struct h2_conn *c)
+{
+    struct h2_inbound *in = &c->in;
+    uint8_t type = in->head[3], flags = in->head[4];
+    switch (type) {
+    case NGHTTP2_DATA:
+        return judge_data(c, flags);
+    case NGHTTP2_HEADERS:
+        see_headers(c, flags);
+        return true;
+    case NGHTTP2_CONTINUATION:
+        in->block_ends = flags & NGHTTP2_FLAG_END_HEADERS;
+        return true; /* nghttp2 counts these */
+    case NGHTTP2_WINDOW_UPDATE:
+        if (in->window_credit == 0)
+            return charge(c);
+        in->window_credit--;
+        return true;
+    case NGHTTP2_PING:
+        if (flags & NGHTTP2_FLAG_ACK)
+            return judge_ack(c, type);
+        return c->peer_ping_free ? h2_life_pinged(c) : h2_life_pinged(c) && charge(c);
+    case NGHTTP2_SETTINGS:
+        return flags & NGHTTP2_FLAG_ACK ? judge_ack(c, type) : charge(c);
+    default:
+        return charge(c);
+    }
+}
+
+static void end_frame(struct h2_inbound *in)
+{
+    if (in->block_ends)
+        in->block_open = in->block_ends = false;
+}
+
+ssize_t h2_frames_admit(struct h2_conn *c, const uint8_t *p, size_t bytes)
+{
+    struct h2_inbound *in = &c->in;
+    uint32_t requests_left = c->server->limits.requests_per_turn_max;
+    size_t at = 0;
+    while (at < bytes) {
+        if (in->payload_left) {
+            size_t n = bytes - at < in->payload_left ? bytes - at : in->payload_left;
+            at += n;
+            in->payload_left -= (uint32_t)n;
+            if (in->payload_left == 0)
+                end_frame(in);
+            continue;
+        }
+        if (in->head_bytes == 0 && requests_left == 0)
+            break;
+        in->head[in->head_bytes++] = p[at++];
+        if (in->head_bytes < FRAME_HEAD_BYTES)
+            continue;
+        in->head_bytes = 0;
+        in->payload_left = (uint32_t)in->head[0] << 16 | (uint32_t)in->head[1] << 8 | in->head[2];
+        if (!judge(c))
+            return -1;
+        if (in->head[3] == NGHTTP2_HEADERS)
+            requests_left--;
+        if (in->payload_left == 0)
+            end_frame(in);
+    }
+    return (ssize_t)at;
+}
