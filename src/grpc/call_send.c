@@ -49,12 +49,23 @@ static struct h2_header *block_new(struct call_impl *ci, struct h2_header *small
     return large ? large : small;
 }
 
-static size_t list_bytes(const struct h2_header *headers, size_t count)
+/* Trailers that the client would refuse never leave: what it says, and never more than all take. */
+static size_t list_bytes_max(const struct call_impl *ci)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += header_list_bytes(&headers[i]);
-    return bytes;
+    uint32_t peers = h2_stream_peer_header_list_max(ci->stream);
+    return peers < HEADER_LIST_BYTES_MAX ? peers : HEADER_LIST_BYTES_MAX;
+}
+
+/* What @headers leave of that. */
+static size_t list_bytes_left(const struct call_impl *ci, const struct h2_header *headers,
+                              size_t count)
+{
+    size_t left = list_bytes_max(ci);
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes = header_list_bytes(&headers[i]);
+        left = left > bytes ? left - bytes : 0;
+    }
+    return left;
 }
 
 /* The encoding is announced only where a message may really use it; what we take, to those who use
@@ -69,7 +80,7 @@ static void send_headers(struct call_impl *ci, bool with_encoding)
     struct h2_header *all = block_new(ci, small, HEADERS_WITH_ENCODING);
     if (ci->sent_headers.count > 0) {
         memcpy(all, headers, count * sizeof *all);
-        size_t left = HEADER_LIST_BYTES_MAX - list_bytes(all, count);
+        size_t left = list_bytes_left(ci, all, count);
         count += sent_fields_put(&ci->sent_headers, false, all + count, &left);
         headers = all;
     }
@@ -302,7 +313,7 @@ static void send_trailers_only(struct call_impl *ci)
            HEADERS_BASIC * sizeof headers[0]);
     headers[0].value = http_status_text(ci->http_status);
     size_t count = HEADERS_BASIC;
-    size_t left = HEADER_LIST_BYTES_MAX - list_bytes(headers, count);
+    size_t left = list_bytes_left(ci, headers, count);
     count += sent_fields_put(&ci->sent_headers, false, headers + count, &left);
     count += status_headers(ci, left, headers + count);
     h2_respond(ci->stream, headers, count, true);
@@ -312,7 +323,7 @@ static void send_trailers(struct call_impl *ci)
 {
     struct h2_header small[STATUS_HEADERS_MAX];
     struct h2_header *trailers = block_new(ci, small, STATUS_HEADERS_MAX);
-    h2_trailers(ci->stream, trailers, status_headers(ci, HEADER_LIST_BYTES_MAX, trailers));
+    h2_trailers(ci->stream, trailers, status_headers(ci, list_bytes_max(ci), trailers));
 }
 
 void call_send_answer(struct call_impl *ci)

@@ -33,7 +33,7 @@ static const struct limit {
     LIMIT(message_bytes_max), LIMIT(reply_bytes_max),        LIMIT(arena_bytes_max),
     LIMIT(message_depth_max), LIMIT(deadline_default_ms),    LIMIT(deadline_max_ms),
     LIMIT(calls_max),         LIMIT(stream_queue_bytes_max), LIMIT(metadata_bytes_max),
-    LIMIT(drain_grace_ms),
+    LIMIT(te_required),       LIMIT(drain_grace_ms),
 #undef LIMIT
 };
 

@@ -230,6 +230,7 @@ struct server_limits {
     uint32_t calls_max;              /* in flight per worker; above: OVERLOADED with pushback */
     uint32_t stream_queue_bytes_max; /* per streaming call, not yet taken by the client */
     uint32_t metadata_bytes_max; /* header list a handler may add to the headers, and to trailers */
+    uint32_t te_required; /* 1: a call without te: trailers is refused; 0: served and counted */
     uint32_t drain_grace_ms;
 };
 

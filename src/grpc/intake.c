@@ -3,94 +3,10 @@
  * that was refused; unary calls start on END_STREAM, so the answer never races with the request;
  * bytes of an ended call are given back and dropped. */
 #include <errno.h>
-#include <strings.h>
 
 #include "base/check.h"
 #include "grpc/compress.h"
 #include "grpc/internal.h"
-#include "grpc/timeout.h"
-
-/* ---- headers ---- */
-
-/* application/grpc, then nothing, "+proto" or parameters. Any other word after '+' is a codec we
- * lack. */
-static void see_content_type(struct call_impl *ci, struct str value)
-{
-    ci->has_content_type = true;
-    const struct str type = STR("application/grpc");
-    if (value.n < type.n || strncasecmp(value.p, type.p, type.n) != 0) {
-        ci->faults |= FAULT_CONTENT_TYPE;
-        return;
-    }
-    struct str rest = {.p = value.p + type.n, .n = value.n - type.n};
-    if (rest.n == 0 || rest.p[0] == ';')
-        return;
-    if (rest.p[0] != '+') {
-        ci->faults |= FAULT_CONTENT_TYPE;
-        return;
-    }
-    struct str subtype = str_cut(&rest, ';');
-    ci->subtype_proto = subtype.n == 6 && strncasecmp(subtype.p, "+proto", 6) == 0;
-    if (!ci->subtype_proto)
-        ci->faults |= FAULT_SUBTYPE;
-}
-
-static void see_encoding(struct call_impl *ci, struct str value)
-{
-    if (str_eq(value, STR("identity")))
-        ci->encoding = ENCODING_IDENTITY;
-    else if (str_eq(value, STR("gzip")))
-        ci->encoding = ENCODING_GZIP;
-    else
-        ci->encoding = ENCODING_OTHER;
-}
-
-static void see_accept_encoding(struct call_impl *ci, struct str value)
-{
-    while (value.n > 0) {
-        struct str one = str_cut(&value, ',');
-        while (one.n > 0 && one.p[0] == ' ')
-            one = (struct str){.p = one.p + 1, .n = one.n - 1};
-        if (str_eq(one, STR("gzip")))
-            ci->accepts_gzip = true;
-    }
-}
-
-static void see_pseudo(struct call_impl *ci, struct str name, struct str value)
-{
-    if (str_eq(name, STR(":path"))) {
-        ci->has_path = true;
-        ci->path = value;
-    } else if (str_eq(name, STR(":authority"))) {
-        ci->authority = value;
-    } else if (str_eq(name, STR(":method"))) {
-        ci->has_post = str_eq(value, STR("POST"));
-    }
-}
-
-/* gRPC's own names. False: not one of them. */
-static bool see_grpc(struct call_impl *ci, struct str name, struct str value)
-{
-    if (!str_starts(name, STR("grpc-")))
-        return false;
-    if (str_eq(name, STR("grpc-timeout"))) {
-        if (timeout_parse(value, &ci->timeout_ns) < 0)
-            ci->faults |= FAULT_TIMEOUT;
-        return true;
-    }
-    if (str_eq(name, STR("grpc-encoding"))) {
-        see_encoding(ci, value);
-        return true;
-    }
-    if (str_eq(name, STR("grpc-accept-encoding"))) {
-        see_accept_encoding(ci, value);
-        return true;
-    }
-    /* Logged, and visible to handlers: not ours alone. */
-    if (str_eq(name, STR("grpc-previous-rpc-attempts")))
-        (void)str_int64(value, 0, INT32_MAX, &ci->previous_attempts);
-    return false;
-}
 
 static void on_open(struct h2_stream *s, void *ctx)
 {
@@ -99,42 +15,10 @@ static void on_open(struct h2_stream *s, void *ctx)
     s->user = ci;
 }
 
-static void on_header(struct h2_stream *s, struct str name, struct str value, void *ctx)
-{
-    (void)ctx;
-    struct call_impl *ci = s->user;
-    if (!ci || ci->headers_done || ci->phase == CALL_ENDED)
-        return; /* request trailers mean nothing in gRPC */
-    if (name.n > 0 && name.p[0] == ':') {
-        see_pseudo(ci, name, value);
-    } else if (see_grpc(ci, name, value)) {
-        return;
-    } else if (str_eq(name, STR("content-type"))) {
-        see_content_type(ci, value);
-    } else if (str_eq(name, STR("te"))) {
-        ci->has_te = str_eq(value, STR("trailers"));
-    } else if (str_eq(name, STR("host"))) {
-        if (ci->authority.n == 0)
-            ci->authority = value;
-    } else if (str_eq(name, STR("authorization"))) {
-        if (value.n > 7 && strncasecmp(value.p, "Bearer ", 7) == 0)
-            ci->token = (struct str){.p = value.p + 7, .n = value.n - 7};
-    } else {
-        if (str_eq(name, STR("traceparent")))
-            ci->traceparent = value;
-        else if (str_eq(name, STR("user-agent")))
-            ci->user_agent = value;
-        if (metadata_add(ci, name, value) == -EINVAL)
-            ci->faults |= FAULT_BINARY;
-    }
-}
-
 /* ---- refusals ---- */
 
-static void refuse(struct call_impl *ci, uint16_t http_status, enum status_code code,
-                   const char *message)
+static void refuse(struct call_impl *ci, enum status_code code, const char *message)
 {
-    ci->http_status = http_status;
     call_set_status(ci, code, message);
     call_finish(ci);
 }
@@ -145,38 +29,13 @@ static void refuse_reason(struct call_impl *ci, enum reason reason)
     call_finish(ci);
 }
 
-/* What does not depend on the method, in the table's order. True: refused. */
-static bool judge_headers(struct call_impl *ci, bool over_limit)
-{
-    if (!ci->has_path || ci->path.n == 0 || ci->path.p[0] != '/')
-        refuse(ci, 404, STATUS_UNIMPLEMENTED, "the path of a call is /service/method");
-    else if (!ci->has_content_type || (ci->faults & FAULT_CONTENT_TYPE))
-        refuse(ci, 415, STATUS_INTERNAL, "the content-type of a call is application/grpc");
-    else if (ci->faults & FAULT_SUBTYPE)
-        refuse(ci, 415, STATUS_INTERNAL, "the only message format here is application/grpc+proto");
-    else if (!ci->has_post)
-        refuse(ci, 405, STATUS_INTERNAL, "the HTTP method of a call is POST");
-    else if (over_limit)
-        refuse(ci, 431, STATUS_RESOURCE_EXHAUSTED,
-               "the request headers are larger than this server allows");
-    else if (ci->faults & FAULT_TIMEOUT)
-        refuse(ci, 400, STATUS_INTERNAL, "malformed grpc-timeout");
-    else if (ci->faults & FAULT_BINARY)
-        refuse(ci, 400, STATUS_INTERNAL, "a -bin header is not base64");
-    else if (ci->timeout_ns == 0)
-        refuse_reason(ci, REASON_DEADLINE_PASSED);
-    else
-        return false;
-    return true;
-}
-
 static void refuse_unknown_method(struct call_impl *ci)
 {
     struct str service = {.p = ci->path.p + 1, .n = ci->path.n - 1};
     const char *slash = memrchr(service.p, '/', service.n);
     service.n = slash ? (size_t)(slash - service.p) : service.n;
     bool known = slash && registry_has_service(ci->pub.server->registry, service);
-    refuse(ci, 200, STATUS_UNIMPLEMENTED, known ? "unknown method" : "unknown service");
+    refuse(ci, STATUS_UNIMPLEMENTED, known ? "unknown method" : "unknown service");
 }
 
 /* Payments are shed last: they may use the last eighth of the calls, the others may not. */
@@ -203,6 +62,8 @@ static void admit(struct call_impl *ci, const struct rpc_method *method)
     int64_t timeout_ns = ci->timeout_ns;
     if (timeout_ns < 0 && method->policy.deadline_default_ms > 0)
         timeout_ns = method->policy.deadline_default_ms * NS_PER_MS;
+    if (ci->expected_ns > 0 && (timeout_ns < 0 || timeout_ns > ci->expected_ns))
+        timeout_ns = ci->expected_ns;
     int64_t max_ns = method->policy.deadline_max_ms * NS_PER_MS;
     if (max_ns > 0 && (timeout_ns < 0 || timeout_ns > max_ns))
         timeout_ns = max_ns;
@@ -212,6 +73,21 @@ static void admit(struct call_impl *ci, const struct rpc_method *method)
         refuse_reason(ci, reason);
     else if (method->client_streaming)
         call_start(ci);
+}
+
+/* nginx drops it unless told otherwise, and clients work all the same: told once, then counted. */
+static void note_te_missing(struct call_impl *ci)
+{
+    struct server *server = ci->pub.server;
+    server_count(server, COUNT_TE_MISSING);
+    if (!server->obs || server->counts[COUNT_TE_MISSING] > 1)
+        return;
+    struct obs_event e = obs_event_begin(server->obs, "te_missing", server_wall_ns(server));
+    if (e.buf) {
+        obs_event_str(&e, "peer", call_peer(&ci->pub));
+        obs_event_str(&e, "user_agent", ci->user_agent);
+    }
+    obs_event_end(&e);
 }
 
 static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
@@ -229,14 +105,22 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
     server->tally.last_started_ns = server->loop->now_ns;
     if (server->obs && index >= 0)
         obs_call_started(server->obs, index);
-    if (judge_headers(ci, over_limit))
+    unsigned faults = intake_faults(ci, over_limit);
+    if (faults != 0) {
+        intake_judge(ci, faults);
+        call_finish(ci);
         return;
+    }
     if (!ci->has_te)
-        server->te_missing++;
-    if (!method || !method->handler)
+        note_te_missing(ci);
+    if (ci->previous_attempts > 0)
+        server_count(server, COUNT_RETRIED);
+    if (ci->timeout_ns == 0)
+        refuse_reason(ci, REASON_DEADLINE_PASSED);
+    else if (!method || !method->handler)
         refuse_unknown_method(ci);
     else if (ci->encoding == ENCODING_OTHER)
-        refuse(ci, 200, STATUS_UNIMPLEMENTED, "this grpc-encoding is not supported");
+        refuse(ci, STATUS_UNIMPLEMENTED, "this grpc-encoding is not supported");
     else if (is_overloaded(server, method))
         refuse_reason(ci, REASON_OVERLOADED);
     else
@@ -473,7 +357,7 @@ static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, voi
 
 const struct h2_handler server_h2_handler = {
     .on_open = on_open,
-    .on_header = on_header,
+    .on_header = intake_on_header,
     .on_request = on_request,
     .on_data = on_data,
     .on_end = on_end,

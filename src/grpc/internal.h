@@ -136,12 +136,16 @@ enum encoding {
 
 /* Found while the header block comes in, answered in the order of the intake table. */
 enum intake_fault {
-    FAULT_PATH = 1 << 0,
-    FAULT_CONTENT_TYPE = 1 << 1,
-    FAULT_SUBTYPE = 1 << 2,
-    FAULT_HTTP_METHOD = 1 << 3,
-    FAULT_TIMEOUT = 1 << 4,
-    FAULT_BINARY = 1 << 5,
+    FAULT_AUTHORITY = 1 << 0,
+    FAULT_PATH = 1 << 1,
+    FAULT_SCHEME = 1 << 2,
+    FAULT_CONTENT_TYPE = 1 << 3,
+    FAULT_SUBTYPE = 1 << 4,
+    FAULT_HTTP_METHOD = 1 << 5,
+    FAULT_TOO_LARGE = 1 << 6,
+    FAULT_TE = 1 << 7,
+    FAULT_TIMEOUT = 1 << 8,
+    FAULT_BINARY = 1 << 9,
 };
 
 enum call_phase {
@@ -200,13 +204,14 @@ struct call_impl {
     struct str token; /* after "Bearer " */
     struct str traceparent;
     struct str user_agent;
-    struct str peer;    /* once the stream is gone */
-    int64_t timeout_ns; /* -1: none was sent */
+    struct str peer;     /* once the stream is gone */
+    int64_t timeout_ns;  /* -1: none was sent */
+    int64_t expected_ns; /* how long a trusted proxy waits; 0: it did not say */
     int64_t previous_attempts;
     unsigned faults; /* enum intake_fault bits */
     enum encoding encoding;
     bool accepts_gzip, subtype_proto;
-    bool has_path, has_post, has_content_type, has_te, headers_done;
+    bool has_authority, has_host, has_http_method, has_content_type, has_te, headers_done;
     struct h2_header *metadata;
     unsigned metadata_count;
     unsigned metadata_max;
@@ -287,6 +292,13 @@ static inline const struct call_impl *call_impl_of_const(const struct call *c)
 
 /* ---- the server ---- */
 
+/* What the server counts beside its calls, for /metrics: count.c names them. */
+enum server_count {
+    COUNT_TE_MISSING,
+    COUNT_RETRIED,
+    COUNT_COUNT,
+};
+
 struct rate_table;
 struct fingerprinter;
 struct compressor;
@@ -321,11 +333,12 @@ struct server {
     unsigned worker;            /* this process's number */
     struct server_tally tally;
     bool draining;
-    bool starting;        /* only the standard services are answered yet */
-    uint32_t *in_flight;  /* by index in registry->methods */
-    uint64_t te_missing;  /* calls without te: trailers */
-    int64_t wall_ns;      /* read once per turn */
-    int64_t wall_turn_ns; /* loop->now_ns when it was read */
+    bool starting;       /* only the standard services are answered yet */
+    uint32_t *in_flight; /* by index in registry->methods */
+    uint64_t counts[COUNT_COUNT];
+    int count_metrics[COUNT_COUNT]; /* obs_metric indices; -1: not shown */
+    int64_t wall_ns;                /* read once per turn */
+    int64_t wall_turn_ns;           /* loop->now_ns when it was read */
 };
 
 /* The same as server_new with a registry made by hand, which it then owns. */
@@ -335,6 +348,11 @@ int server_new_with(struct server **ret_server, struct loop *loop,
 
 /* Wall clock, read at most once per loop turn. */
 int64_t server_wall_ns(struct server *server);
+
+/* ---- count.c ---- */
+
+void server_counts_init(struct server *server);
+void server_count(struct server *server, enum server_count which);
 
 /* ---- call.c: birth and death ---- */
 
@@ -356,6 +374,14 @@ int metadata_add(struct call_impl *ci, struct str name, struct str value);
  * would contradict). Returns how many. */
 size_t sent_fields_put(const struct sent_fields *sent, bool has_own_details,
                        struct h2_header *ret_headers, size_t *bytes_left);
+
+/* ---- intake_headers.c ---- */
+
+void intake_on_header(struct h2_stream *s, struct str name, struct str value, void *ctx);
+/* What is wrong with the whole block; 0: nothing that does not depend on the method. */
+unsigned intake_faults(const struct call_impl *ci, bool over_limit);
+/* Sets the status of the fault that comes first. */
+void intake_judge(struct call_impl *ci, unsigned faults);
 
 /* ---- intake.c ---- */
 

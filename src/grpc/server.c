@@ -20,6 +20,7 @@ const struct server_limits server_limits_default = {
     .calls_max = 10000,
     .stream_queue_bytes_max = 256 << 10,
     .metadata_bytes_max = 8 << 10,
+    .te_required = 0,
     .drain_grace_ms = 25000,
 };
 
@@ -101,6 +102,7 @@ int server_new_with(struct server **ret_server, struct loop *loop,
     server->registry = registry;
     server->obs = obs;
     server->obs_other = obs ? obs_method(obs_region_of(obs), "other") : -1;
+    server_counts_init(server);
     list_init(&server->calls);
     list_init(&server->pool);
     list_init(&server->woken);

@@ -43,6 +43,7 @@ struct h2_stream {
     struct h2_conn *conn;
     int32_t id;
     void *user;         /* grpc: the call */
+    bool trusted;       /* the listener's peers are proxies of ours: what they add is believed */
     bool request_ended; /* END_STREAM was received */
     bool response_started;
     bool response_ended; /* trailers were submitted */

@@ -198,6 +198,12 @@ struct str h2_stream_peer(const struct h2_stream *s)
     return STR("192.0.2.7:4711");
 }
 
+uint32_t h2_stream_peer_header_list_max(const struct h2_stream *s)
+{
+    uint32_t max = ((const struct client *)s)->header_list_max;
+    return max > 0 ? max : UINT32_MAX;
+}
+
 bool h2_stream_is_tls(const struct h2_stream *s)
 {
     (void)s;

@@ -64,7 +64,8 @@ struct client {
     size_t consumed;
     struct client_write writes[CLIENT_WRITES_MAX];
     unsigned write_count;
-    struct buf body; /* what the client took */
+    struct buf body;          /* what the client took */
+    uint32_t header_list_max; /* its SETTINGS_MAX_HEADER_LIST_SIZE; 0: not sent */
 };
 
 struct client *client_new(void);

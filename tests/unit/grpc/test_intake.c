@@ -198,7 +198,7 @@ TEST(intake, counts_calls_without_te_and_serves_them)
     client_message(c, hello, HELLO_BYTES);
     client_end(c);
     ASSERT_INT_EQ(client_status(c), STATUS_OK);
-    ASSERT_INT_EQ(rig.server->te_missing, 1);
+    ASSERT_INT_EQ(rig.server->counts[COUNT_TE_MISSING], 1);
     client_free(c);
     finish();
 }

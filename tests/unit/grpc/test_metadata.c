@@ -366,3 +366,68 @@ TEST(metadata, stops_a_client_that_sends_without_reading)
     expect_end(c, STATUS_OK);
     finish();
 }
+
+/* Table 1.2: details go first, then the end of the message; what is left is still an answer. */
+TEST(metadata, holds_trailers_under_what_the_client_takes)
+{
+    static const uint32_t limits[] = {1, 146, 200, 400, 600, 4096, 100000};
+    begin();
+    plan.reason = REASON_SEATS_UNAVAILABLE;
+    size_t before = 0;
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        struct client *c = client_new();
+        c->header_list_max = limits[i];
+        client_head(c, "/test.S/Acts");
+        client_head_end(c);
+        client_message(c, "", 0);
+        client_end(c);
+        size_t bytes = list_bytes(c, false);
+        ASSERT_TRUE(bytes >= before);
+        ASSERT_TRUE(bytes <= limits[i] || limits[i] < 200); /* status is not left out */
+        ASSERT_TRUE((client_field(c, "grpc-status-details-bin")[0] != '\0') == (limits[i] >= 600));
+        ASSERT_TRUE((client_field(c, "grpc-message")[0] != '\0') == (limits[i] >= 400));
+        before = bytes;
+        expect_end(c, STATUS_FAILED_PRECONDITION);
+    }
+    finish();
+}
+
+TEST(metadata, keeps_repeated_keys_in_order_and_splits_binary_values)
+{
+    static const char *const wanted[][2] = {
+        {"a", "1"}, {"b-bin", "f"}, {"b-bin", "fo"}, {"b-bin", "foo"}, {"a", "2"}, {"c", "x,y"},
+    };
+    begin();
+    struct client *c = client_new();
+    client_head(c, "/test.S/Acts");
+    client_header(c, "a", "1");
+    client_header(c, "b-bin", "Zg==,Zm8");
+    client_header(c, "b-bin", "Zm9v");
+    client_header(c, "grpc-unknown", "hidden");
+    client_header(c, "a", "2");
+    client_header(c, "c", "x,y"); /* text may hold commas of its own */
+    unsigned at = 0, count = 0;
+    struct str name, value;
+    while (call_metadata_next(&((struct call_impl *)c->stream.user)->pub, &at, &name, &value)) {
+        ASSERT_VIEW_EQ(name, wanted[count][0]);
+        ASSERT_VIEW_EQ(value, wanted[count][1]);
+        count++;
+    }
+    ASSERT_INT_EQ(count, 6);
+    client_close(c, true);
+    client_free(c);
+    finish();
+}
+
+TEST(metadata, says_which_server_answers)
+{
+    begin();
+    for (int i = 0; i < 2; i++) {
+        plan.code = i == 0 ? STATUS_OK : STATUS_ABORTED;
+        struct client *c = client_call("/test.S/Acts", "", 0);
+        ASSERT_TRUE(str_starts(str_of(client_field(c, "server")), STR("faregate/")));
+        ASSERT_FALSE(in_trailers(c, "server"));
+        client_free(c);
+    }
+    finish();
+}

@@ -1,0 +1,194 @@
+/* The header block of a request: seen field by field, then judged in the fixed order of the intake
+ * table (gRPC PROTOCOL-HTTP2, grpc-go and grpc-java merged, the strictest of each). intake.c is the
+ * caller. What must stay true: a field only leaves a mark when it is seen; what is wrong first in
+ * the table is answered, whatever the order of the fields. */
+#include <errno.h>
+#include <strings.h>
+
+#include "grpc/internal.h"
+#include "grpc/timeout.h"
+
+/* ---- seeing ---- */
+
+/* application/grpc, then nothing, "+proto" or parameters. Any other word after '+' is a codec we
+ * lack. */
+static void see_content_type(struct call_impl *ci, struct str value)
+{
+    ci->has_content_type = true;
+    const struct str type = STR("application/grpc");
+    if (value.n < type.n || strncasecmp(value.p, type.p, type.n) != 0) {
+        ci->faults |= FAULT_CONTENT_TYPE;
+        return;
+    }
+    struct str rest = {.p = value.p + type.n, .n = value.n - type.n};
+    if (rest.n == 0 || rest.p[0] == ';')
+        return;
+    if (rest.p[0] != '+') {
+        ci->faults |= FAULT_CONTENT_TYPE;
+        return;
+    }
+    struct str subtype = str_cut(&rest, ';');
+    ci->subtype_proto = subtype.n == 6 && strncasecmp(subtype.p, "+proto", 6) == 0;
+    if (!ci->subtype_proto)
+        ci->faults |= FAULT_SUBTYPE;
+}
+
+static void see_encoding(struct call_impl *ci, struct str value)
+{
+    if (str_eq(value, STR("identity")))
+        ci->encoding = ENCODING_IDENTITY;
+    else if (str_eq(value, STR("gzip")))
+        ci->encoding = ENCODING_GZIP;
+    else
+        ci->encoding = ENCODING_OTHER;
+}
+
+static void see_accept_encoding(struct call_impl *ci, struct str value)
+{
+    while (value.n > 0) {
+        struct str one = str_cut(&value, ',');
+        while (one.n > 0 && one.p[0] == ' ')
+            one = (struct str){.p = one.p + 1, .n = one.n - 1};
+        if (str_eq(one, STR("gzip")))
+            ci->accepts_gzip = true;
+    }
+}
+
+static void see_pseudo(struct call_impl *ci, struct str name, struct str value)
+{
+    if (str_eq(name, STR(":path"))) {
+        ci->path = value;
+    } else if (str_eq(name, STR(":authority"))) {
+        if (ci->has_authority)
+            ci->faults |= FAULT_AUTHORITY;
+        ci->has_authority = true;
+        ci->authority = value;
+    } else if (str_eq(name, STR(":method"))) {
+        ci->has_http_method = true;
+        if (!str_eq(value, STR("POST")))
+            ci->faults |= FAULT_HTTP_METHOD;
+    } else if (str_eq(name, STR(":scheme"))) {
+        /* Others would pass nghttp2 with paths it does not check (CVE-2026-33186 in grpc-go). */
+        if (!str_eq(value, STR("http")) && !str_eq(value, STR("https")))
+            ci->faults |= FAULT_SCHEME;
+    }
+}
+
+/* Stands in for :authority where that is absent, and means nothing beside it. */
+static void see_host(struct call_impl *ci, struct str value)
+{
+    if (ci->has_host)
+        ci->faults |= FAULT_AUTHORITY;
+    ci->has_host = true;
+    if (!ci->has_authority)
+        ci->authority = value;
+}
+
+/* How long Envoy's router waits for us; whoever is not a proxy of ours cannot say so. */
+static void see_expected(struct call_impl *ci, struct str value)
+{
+    int64_t ms;
+    if (ci->stream->trusted && str_int64(value, 1, INT32_MAX, &ms) == 0)
+        ci->expected_ns = ms * NS_PER_MS;
+}
+
+/* gRPC's own names. False: not one of them. */
+static bool see_grpc(struct call_impl *ci, struct str name, struct str value)
+{
+    if (!str_starts(name, STR("grpc-")))
+        return false;
+    if (str_eq(name, STR("grpc-timeout"))) {
+        if (timeout_parse(value, &ci->timeout_ns) < 0)
+            ci->faults |= FAULT_TIMEOUT;
+        return true;
+    }
+    if (str_eq(name, STR("grpc-encoding"))) {
+        see_encoding(ci, value);
+        return true;
+    }
+    if (str_eq(name, STR("grpc-accept-encoding"))) {
+        see_accept_encoding(ci, value);
+        return true;
+    }
+    /* Logged, and visible to handlers: not ours alone. */
+    if (str_eq(name, STR("grpc-previous-rpc-attempts")))
+        (void)str_int64(value, 0, INT32_MAX, &ci->previous_attempts);
+    return false;
+}
+
+void intake_on_header(struct h2_stream *s, struct str name, struct str value, void *ctx)
+{
+    (void)ctx;
+    struct call_impl *ci = s->user;
+    if (!ci || ci->headers_done || ci->phase == CALL_ENDED)
+        return; /* request trailers mean nothing in gRPC */
+    if (name.n > 0 && name.p[0] == ':') {
+        see_pseudo(ci, name, value);
+    } else if (see_grpc(ci, name, value)) {
+        return;
+    } else if (str_eq(name, STR("content-type"))) {
+        see_content_type(ci, value);
+    } else if (str_eq(name, STR("te"))) {
+        ci->has_te = str_eq(value, STR("trailers"));
+    } else if (str_eq(name, STR("host"))) {
+        see_host(ci, value);
+    } else if (str_eq(name, STR("authorization"))) {
+        if (value.n > 7 && strncasecmp(value.p, "Bearer ", 7) == 0)
+            ci->token = (struct str){.p = value.p + 7, .n = value.n - 7};
+    } else {
+        if (str_eq(name, STR("traceparent")))
+            ci->traceparent = value;
+        else if (str_eq(name, STR("user-agent")))
+            ci->user_agent = value;
+        else if (str_eq(name, STR("x-envoy-expected-rq-timeout-ms")))
+            see_expected(ci, value);
+        if (metadata_add(ci, name, value) == -EINVAL)
+            ci->faults |= FAULT_BINARY;
+    }
+}
+
+/* ---- judging ---- */
+
+struct verdict {
+    uint16_t http_status;
+    enum status_code code;
+    const char *message;
+};
+
+static const struct verdict verdicts[] = {
+    {400, STATUS_INTERNAL, "a request has one :authority or host"},
+    {404, STATUS_UNIMPLEMENTED, "the path of a call is /service/method"},
+    {400, STATUS_INTERNAL, "the scheme of a call is http or https"},
+    {415, STATUS_INTERNAL, "the content-type of a call is application/grpc"},
+    {415, STATUS_INTERNAL, "the only message format here is application/grpc+proto"},
+    {405, STATUS_INTERNAL, "the HTTP method of a call is POST"},
+    {431, STATUS_RESOURCE_EXHAUSTED, "the request headers are larger than this server allows"},
+    {400, STATUS_INTERNAL, "a call says te: trailers, or a proxy drops how it ended"},
+    {400, STATUS_INTERNAL, "malformed grpc-timeout"},
+    {400, STATUS_INTERNAL, "a -bin header is not base64"},
+};
+
+/* The bit of a fault is the row of its verdict. */
+unsigned intake_faults(const struct call_impl *ci, bool over_limit)
+{
+    unsigned faults = ci->faults;
+    if (ci->path.n > 0 ? ci->path.p[0] != '/' : !over_limit)
+        faults |= FAULT_PATH;
+    /* What is absent may be among the fields that were over the limit. */
+    if (over_limit)
+        return faults | FAULT_TOO_LARGE;
+    if (!ci->has_content_type)
+        faults |= FAULT_CONTENT_TYPE;
+    if (!ci->has_http_method)
+        faults |= FAULT_HTTP_METHOD;
+    if (!ci->has_te && ci->pub.server->limits.te_required)
+        faults |= FAULT_TE;
+    return faults;
+}
+
+void intake_judge(struct call_impl *ci, unsigned faults)
+{
+    const struct verdict *verdict = &verdicts[__builtin_ctz(faults)];
+    ci->http_status = verdict->http_status;
+    call_set_status(ci, verdict->code, verdict->message);
+}
