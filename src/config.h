@@ -46,7 +46,8 @@ struct config {
     uint32_t workers;     /* 0: the CPUs this process may use */
     const char *services; /* subset of auth,flight,booking,payment */
     bool jobs;
-    bool channelz;   /* anybody may ask it */
+    bool channelz; /* anybody may ask it */
+    bool load_on_replies;
     const char *log; /* file, "-" stderr, "none" */
 
     /* Secrets: files, never values on the command line */

@@ -29,11 +29,19 @@ static const struct limit {
 } limits_shown[] = {
 /* clang-format off */
 #define LIMIT(field) {#field, offsetof(struct server_limits, field)}
+    LIMIT(message_bytes_max),
+    LIMIT(reply_bytes_max),
+    LIMIT(arena_bytes_max),
+    LIMIT(message_depth_max),
+    LIMIT(deadline_default_ms),
+    LIMIT(deadline_max_ms),
+    LIMIT(calls_max),
+    LIMIT(stream_queue_bytes_max),
+    LIMIT(metadata_bytes_max),
+    LIMIT(te_required),
+    LIMIT(load_report_ms_min),
+    LIMIT(drain_grace_ms),
     /* clang-format on */
-    LIMIT(message_bytes_max), LIMIT(reply_bytes_max),        LIMIT(arena_bytes_max),
-    LIMIT(message_depth_max), LIMIT(deadline_default_ms),    LIMIT(deadline_max_ms),
-    LIMIT(calls_max),         LIMIT(stream_queue_bytes_max), LIMIT(metadata_bytes_max),
-    LIMIT(te_required),       LIMIT(drain_grace_ms),
 #undef LIMIT
 };
 

@@ -231,6 +231,7 @@ struct server_limits {
     uint32_t stream_queue_bytes_max; /* per streaming call, not yet taken by the client */
     uint32_t metadata_bytes_max; /* header list a handler may add to the headers, and to trailers */
     uint32_t te_required; /* 1: a call without te: trailers is refused; 0: served and counted */
+    uint32_t load_report_ms_min; /* ORCA streams: reports come no faster */
     uint32_t drain_grace_ms;
 };
 
@@ -264,6 +265,12 @@ struct health *server_health(struct server *server);
 void server_set_connections(struct server *server, const struct h2_server *h2, unsigned worker);
 /* Lets anybody ask channelz, not only administrators and operators: it tells peers' addresses. */
 void server_open_channelz(struct server *server);
+/* One more thing that load reports tell, as the last call said; @max 0: it has no limit. @name is
+ * static, short, and one of at most seven. */
+void server_set_load(struct server *server, const char *name, double value, double max);
+/* @cpus: what this process may use, for its utilization. @on_replies: every reply carries the
+ * report in the trailer endpoint-load-metrics-bin, some hundred bytes. */
+void server_report_load(struct server *server, double cpus, bool on_replies);
 /* While it starts, a server answers only the standard services (health says what it waits for); a
  * call to any other is refused with DATABASE_UNAVAILABLE, which clients and proxies retry. New
  * servers are not starting. */

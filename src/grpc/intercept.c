@@ -12,6 +12,7 @@ struct interceptor {
 
 /* Trace context comes first of all, in on_request: refused requests have one too. */
 static const struct interceptor interceptors[] = {
+    {"load", INTERCEPT_HEADERS, intercept_load},
     {"starting", INTERCEPT_HEADERS, intercept_starting},
     {"token", INTERCEPT_HEADERS, intercept_token},
     {"permission", INTERCEPT_HEADERS, intercept_permission},

@@ -302,6 +302,7 @@ enum server_count {
 struct rate_table;
 struct fingerprinter;
 struct compressor;
+struct load;
 
 /* Calls of clients since the start of this process, refused ones too. */
 struct server_tally {
@@ -332,6 +333,8 @@ struct server {
     const struct h2_server *h2; /* what channelz shows; NULL: nothing */
     unsigned worker;            /* this process's number */
     struct server_tally tally;
+    struct load *load;
+    bool load_on_replies;
     bool draining;
     bool starting;       /* only the standard services are answered yet */
     uint32_t *in_flight; /* by index in registry->methods */
@@ -398,6 +401,7 @@ enum intercept_stage {
 /* REASON_NONE: go on. */
 enum reason intercept(struct call_impl *ci, enum intercept_stage stage, struct str body);
 
+enum reason intercept_load(struct call_impl *ci, struct str body);
 enum reason intercept_starting(struct call_impl *ci, struct str body);
 enum reason intercept_token(struct call_impl *ci, struct str body);
 enum reason intercept_permission(struct call_impl *ci, struct str body);

@@ -15,6 +15,7 @@
 #include "grpc/health.h"
 #include "grpc/internal.h"
 #include "grpc/options.h"
+#include "grpc/orca.h"
 #include "grpc/reflection.h"
 #include "grpc/rules.h"
 
@@ -23,10 +24,8 @@
 #define STANDARD_REQUEST_BYTES_MAX 65536u
 
 static const struct rpc_service *const standard_services[] = {
-    &health_service,
-    &reflection_service,
-    &reflection_v1alpha_service,
-    &channelz_service,
+    &health_service,   &reflection_service, &reflection_v1alpha_service,
+    &channelz_service, &orca_service,
 };
 
 #define STANDARD_COUNT (sizeof standard_services / sizeof standard_services[0])
@@ -187,7 +186,7 @@ static int method_policy(struct building *b, const Google__Protobuf__MethodDescr
     const struct server_limits *limits = b->limits;
     if (options_of_method(&b->d->arena, proto, &p) < 0)
         return refuse(b, "%s: its policy cannot be parsed", m->full_name.p);
-    if (!p && str_starts(m->full_name, STR("grpc."))) {
+    if (!p && (str_starts(m->full_name, STR("grpc.")) || str_starts(m->full_name, STR("xds.")))) {
         standard_policy(b, m);
         return 0;
     }

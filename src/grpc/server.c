@@ -9,6 +9,7 @@
 #include "grpc/channelz.h"
 #include "grpc/compress.h"
 #include "grpc/internal.h"
+#include "grpc/load.h"
 
 const struct server_limits server_limits_default = {
     .message_bytes_max = 4 << 20,
@@ -21,6 +22,7 @@ const struct server_limits server_limits_default = {
     .stream_queue_bytes_max = 256 << 10,
     .metadata_bytes_max = 8 << 10,
     .te_required = 0,
+    .load_report_ms_min = 30000,
     .drain_grace_ms = 25000,
 };
 
@@ -112,7 +114,7 @@ int server_new_with(struct server **ret_server, struct loop *loop,
     server->in_flight = calloc(registry->method_count + 1, sizeof server->in_flight[0]);
     if (!server->in_flight || rate_table_new(&server->rates) < 0 ||
         compressor_new(&server->compressor) < 0 || fingerprinter_new(&server->fingerprinter) < 0 ||
-        health_new(&server->health, loop) < 0) {
+        load_new(&server->load) < 0 || health_new(&server->health, loop) < 0) {
         server->registry = NULL; /* still the caller's */
         server_free(server);
         return -ENOMEM;
@@ -156,6 +158,7 @@ struct server *server_free(struct server *server)
         server->internal_methods = next;
     }
     health_free(server->health);
+    load_free(server->load);
     fingerprinter_free(server->fingerprinter);
     compressor_free(server->compressor);
     rate_table_free(server->rates);

@@ -189,6 +189,8 @@ static int build_server(struct worker *w)
         return refuse(error);
     CHECK(h2_server_new(&w->h2, &w->loop, &c->h2, &server_h2_handler, w->server) == 0);
     server_set_connections(w->server, w->h2, w->index);
+    double cpus = (double)ctx->cpu_count / ctx->worker_count;
+    server_report_load(w->server, cpus < 1 ? cpus : 1, c->load_on_replies);
     if (c->channelz)
         server_open_channelz(w->server);
     h2_server_set_balance(w->h2, ctx->shared->conns_by_worker, ctx->worker_count, w->index);
@@ -307,6 +309,10 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
         obs_set(w->obs, published[i].index, values[i]);
     obs_flush(w->obs);
+    server_set_load(w->server, "connections", (double)h2->conns_open,
+                    w->context->config->h2.conns_max);
+    server_set_load(w->server, "db_queue", (double)db->queue_now, w->context->config->db.queue_max);
+    server_set_load(w->server, "db_connections_up", (double)db->connections_up, 0);
 }
 
 static void start_timers(struct worker *w)

@@ -1,16 +1,21 @@
 """The standard services as official clients see them: grpc-health-probe, grpcio-reflection, grpcio-channelz, grpcurl."""
 
+import base64
 import json
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import grpc
 import pytest
 
-from kit import stubs
+from kit import stubs, wire
 from kit.health import NOT_SERVING, SERVING, SERVICE_UNKNOWN, Watcher, check
 from kit.instance import until
+from xds.data.orca.v3 import orca_load_report_pb2
+from xds.service.orca.v3 import orca_pb2
 
 OFFICIAL = stubs.ROOT / "tests" / "rpc" / "official"
 
@@ -100,3 +105,64 @@ def test_channelz_tells_strangers_nothing_unless_a_flag_says_so(world, ann, flag
         assert official("channelz.py", server.target) == stranger
         if stranger != "OK":
             assert official("channelz.py", server.target, ann.token) == "PERMISSION_DENIED"
+
+
+# ---- load reports (ORCA)
+
+
+def stream_reports(target, seconds):
+    """The reports of OpenRcaService, on a connection of its own."""
+    request = orca_pb2.OrcaLoadReportRequest()
+    request.report_interval.FromMilliseconds(int(seconds * 1000))
+    channel = grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])
+    return channel.unary_stream("/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics",
+                                orca_pb2.OrcaLoadReportRequest.SerializeToString,
+                                orca_load_report_pb2.OrcaLoadReport.FromString)(request, timeout=60)
+
+
+def test_load_reports_follow_the_load(world):
+    with world.dev.sibling("--load-report-ms-min=200") as server:
+        reports = stream_reports(server.target, 0.5)
+        first = next(reports)
+        assert 0 <= first.mem_utilization <= 1
+        assert {"calls", "connections", "db_queue", "db_connections_up"} <= set(first.named_metrics)
+        client = server.client()
+
+        def busy():
+            for _ in range(50):
+                client.SearchPlaces(query="lon")
+            report = next(reports)
+            return report.rps_fractional > 5 and report.cpu_utilization > 0 and report
+
+        report = until(busy, 30, "the calls are in a report")
+        assert report.eps < report.rps_fractional and all(0 <= v <= 1 for v in report.utilization.values())
+        assert report.application_utilization >= max(report.utilization.values())
+        reports.cancel()
+
+
+def test_the_pace_of_load_reports_is_bounded(world):
+    reports = stream_reports(world.dev.target, 0.01)
+    next(reports)
+    began = time.monotonic()
+    timer = threading.Timer(2, reports.cancel)
+    timer.start()
+    with pytest.raises(grpc.RpcError):
+        next(reports)
+    assert time.monotonic() - began > 1, "thirty seconds are the least"
+
+
+@pytest.mark.parametrize("flag", ["--load-on-replies=on", "--load-on-replies=off"])
+def test_load_on_replies(world, flag):
+    with world.dev.sibling(flag) as server:
+        for query in ("london", ""):  # a reply, a refusal
+            request = stubs.flight.SearchPlacesRequest(query=query)
+            reply = wire.exchange(server.port, "/faregate.v1.FlightService/SearchPlaces",
+                                  wire.frame(request.SerializeToString()))
+            assert reply.status == (0 if query else 3)
+            # By hand: gRPC's clients take it for their balancers and hide it from callers.
+            found = reply.headers.get("endpoint-load-metrics-bin")
+            assert (found is not None) == flag.endswith("=on")
+            if found:
+                raw = base64.b64decode(found + "=" * (-len(found) % 4))
+                report = orca_load_report_pb2.OrcaLoadReport.FromString(raw)
+                assert report.mem_utilization > 0 and "calls" in report.utilization
