@@ -92,44 +92,57 @@ static void render_sizes(struct buf *out, const char *name, const char *labels,
     buf_printf(out, "%s_count{%s} %" PRIu64 "\n", name, labels, count);
 }
 
-enum family { FAMILY_DURATION, FAMILY_RECEIVED, FAMILY_SENT, FAMILY_COUNT };
+enum family { FAMILY_DURATION, FAMILY_RECEIVED, FAMILY_SENT, FAMILY_JOB, FAMILY_COUNT };
 
 static const struct {
     const char *name;
     const char *help;
+    bool of_jobs;
 } families[FAMILY_COUNT] = {
     [FAMILY_DURATION] = {"grpc_server_call_duration_seconds",
-                         "Time from decoded headers to trailers, reset or abort"},
+                         "Time from decoded headers to trailers, reset or abort", false},
     [FAMILY_RECEIVED] = {"grpc_server_call_rcvd_total_compressed_message_size_bytes",
-                         "Bytes of messages received per call, as they came, without framing"},
+                         "Bytes of messages received per call, as they came, without framing",
+                         false},
     [FAMILY_SENT] = {"grpc_server_call_sent_total_compressed_message_size_bytes",
-                     "Bytes of messages sent per call, as they went, without framing"},
+                     "Bytes of messages sent per call, as they went, without framing", false},
+    [FAMILY_JOB] = {"faregate_job_duration_seconds", "Time of one run of a background job", true},
 };
+
+/* Jobs run in the same way as calls, but nobody called them: they are not in gRPC's metrics. */
+static bool is_job(const struct obs_region *region, int method)
+{
+    const char *name = region->methods[method];
+    return !strchr(name, '/') && strcmp(name, "other") != 0;
+}
 
 static void render_outcome(struct buf *out, enum family family, const char *labels,
                            const struct outcome *outcome)
 {
     const char *name = families[family].name;
-    if (family == FAMILY_DURATION)
-        render_latency(out, name, labels, &outcome->duration);
-    else if (family == FAMILY_RECEIVED)
+    if (family == FAMILY_RECEIVED)
         render_sizes(out, name, labels, &outcome->received);
-    else
+    else if (family == FAMILY_SENT)
         render_sizes(out, name, labels, &outcome->sent);
+    else
+        render_latency(out, name, labels, &outcome->duration);
 }
 
 static void render_family(const struct obs_region *region, struct buf *out, enum family family)
 {
+    bool of_jobs = families[family].of_jobs;
     head(out, families[family].name, "histogram", families[family].help);
     for (int method = 0; method < region->method_count; method++) {
-        uint32_t seen = statuses_seen(region, method);
+        uint32_t seen = is_job(region, method) == of_jobs ? statuses_seen(region, method) : 0;
         for (unsigned status = 0; status < STATUS_COUNT; status++) {
             if (!(seen & 1u << status))
                 continue;
             struct outcome sum = sum_outcome(region, method, status);
             struct buf labels = {0};
-            buf_printf(&labels, "grpc_method=\"%s\",grpc_status=\"%s\"", region->methods[method],
-                       status_name((enum status_code)status));
+            buf_printf(&labels,
+                       of_jobs ? "job=\"%s\",status=\"%s\""
+                               : "grpc_method=\"%s\",grpc_status=\"%s\"",
+                       region->methods[method], status_name((enum status_code)status));
             buf_append(&labels, "", 1);
             render_outcome(out, family, (const char *)labels.p, &sum);
             buf_deinit(&labels);
@@ -141,8 +154,9 @@ static void render_calls(const struct obs_region *region, struct buf *out)
 {
     head(out, "grpc_server_call_started_total", "counter", "Calls started");
     for (int i = 0; i < region->method_count; i++)
-        buf_printf(out, "grpc_server_call_started_total{grpc_method=\"%s\"} %" PRIu64 "\n",
-                   region->methods[i], sum_of(region, &region->slots[0].started[i]));
+        if (!is_job(region, i))
+            buf_printf(out, "grpc_server_call_started_total{grpc_method=\"%s\"} %" PRIu64 "\n",
+                       region->methods[i], sum_of(region, &region->slots[0].started[i]));
     for (enum family family = 0; family < FAMILY_COUNT; family++)
         render_family(region, out, family);
     head(out, "faregate_refusals_total", "counter", "Calls refused, by reason");

@@ -24,6 +24,7 @@ struct admin {
     ev_io readable;
     ev_timer timeout;
     bool draining;
+    bool started; /* every worker has served: from then on /startupz says yes */
 };
 
 struct answer {
@@ -84,6 +85,26 @@ static void answer_ready(struct admin *a, bool verbose, struct answer *out)
     }
 }
 
+/* Started: every worker has loaded what it serves from. Stays so: what comes later is /readyz's. */
+static void answer_started(struct admin *a, struct answer *out)
+{
+    unsigned starting = 0;
+    for (unsigned i = 0; i < a->context->worker_count; i++)
+        starting += atomic_load(&a->context->shared->slots[i].state) < PROCESS_READY;
+    a->started |= starting == 0;
+    out->status = a->started ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+    if (a->started)
+        buf_printf(&out->body, "started\n");
+    else
+        buf_printf(&out->body, "%u of %u workers are starting\n", starting,
+                   a->context->worker_count);
+}
+
+static bool has_argument(struct MHD_Connection *c, const char *name)
+{
+    return MHD_lookup_connection_value_n(c, MHD_GET_ARGUMENT_KIND, name, strlen(name), NULL, NULL);
+}
+
 static void answer_jwks(struct admin *a, struct answer *out)
 {
     char error[256];
@@ -102,12 +123,15 @@ static void route(struct admin *a, struct MHD_Connection *c, const char *url, st
     } else if (strcmp(url, "/healthz") == 0) {
         buf_printf(&out->body, "alive\n");
     } else if (strcmp(url, "/readyz") == 0) {
-        answer_ready(a, MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0, out);
+        answer_ready(a, has_argument(c, "verbose"), out);
+    } else if (strcmp(url, "/startupz") == 0) {
+        answer_started(a, out);
     } else if (strcmp(url, "/.well-known/jwks.json") == 0) {
         answer_jwks(a, out);
     } else {
         out->status = MHD_HTTP_NOT_FOUND;
-        buf_printf(&out->body, "here are /metrics /healthz /readyz /.well-known/jwks.json\n");
+        buf_printf(&out->body,
+                   "here are /metrics /healthz /readyz /startupz /.well-known/jwks.json\n");
     }
 }
 

@@ -1,6 +1,6 @@
-/* The admin port: /metrics, /healthz, /readyz, /.well-known/jwks.json over HTTP/1.1 (libmicrohttpd
- * on our loop). Runs in the supervisor, so that it answers for all processes and outlives each of
- * them. */
+/* The admin port: /metrics, /healthz, /readyz, /startupz, /.well-known/jwks.json over HTTP/1.1
+ * (libmicrohttpd on our loop). Runs in the supervisor, so that it answers for all processes and
+ * outlives each of them. */
 #pragma once
 
 #include "io/loop.h"
