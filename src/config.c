@@ -163,6 +163,31 @@ static int set_defaults(struct config *c)
     return 0;
 }
 
+static void format_value(struct config *c, const struct option *o, char *ret, size_t bytes)
+{
+    if (o->kind == KIND_U32)
+        snprintf(ret, bytes, "%u", *(uint32_t *)place(c, o));
+    else if (o->kind == KIND_PERMILLE)
+        snprintf(ret, bytes, "%g", *(uint32_t *)place(c, o) / 1000.0);
+    else if (o->kind == KIND_BOOL)
+        snprintf(ret, bytes, "%s", *(bool *)place(c, o) ? "on" : "off");
+    else
+        snprintf(ret, bytes, "%s", *(const char **)place(c, o));
+}
+
+bool config_flag_at(struct config *c, size_t index, struct config_flag *ret_flag)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option *o = &options[i];
+        if (!(o->commands & ON(SERVE)) || index-- > 0)
+            continue;
+        *ret_flag = (struct config_flag){.name = o->name, .unit = o->unit, .help = o->help};
+        format_value(c, o, ret_flag->value, sizeof ret_flag->value);
+        return true;
+    }
+    return false;
+}
+
 void config_help(FILE *out, enum command command)
 {
     if (command == COMMAND_HELP) {
@@ -183,14 +208,7 @@ void config_help(FILE *out, enum command command)
         char value[64];
         if (!(o->commands & (1u << command)))
             continue;
-        if (o->kind == KIND_U32)
-            snprintf(value, sizeof value, "%u", *(uint32_t *)place(&defaults, o));
-        else if (o->kind == KIND_PERMILLE)
-            snprintf(value, sizeof value, "%g", *(uint32_t *)place(&defaults, o) / 1000.0);
-        else if (o->kind == KIND_BOOL)
-            snprintf(value, sizeof value, "%s", *(bool *)place(&defaults, o) ? "on" : "off");
-        else
-            snprintf(value, sizeof value, "%s", *(const char **)place(&defaults, o));
+        format_value(&defaults, o, value, sizeof value);
         fprintf(out, "  --%-30s %s%s%s [%s]\n", o->name, o->help,
                 o->kind == KIND_U32 && o->unit[0] ? ", " : "", o->kind == KIND_U32 ? o->unit : "",
                 value);

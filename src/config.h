@@ -69,6 +69,7 @@ struct config {
     const char *password_file;
     const char *roles;
 
+    bool service_config;        /* describe: print what clients need to retry and wait right */
     const char *descriptor_set; /* describe: a file to write it to; empty: print the tables */
 
     bool json; /* describe, check: JSON even on a terminal */
@@ -84,6 +85,14 @@ struct config {
 /* Parses the command line. 0; 1: help was printed; negative errno: one line was printed on stderr.
  */
 int config_parse(int argc, char **argv, struct config *ret_config);
+
+/* A flag of `faregate serve` and its value in @c. */
+struct config_flag {
+    const char *name, *unit, *help;
+    char value[128];
+};
+/* The flag of number @index; false past the last. */
+bool config_flag_at(struct config *c, size_t index, struct config_flag *ret_flag);
 
 /* Flags of a command with unit, default and environment name. */
 void config_help(FILE *out, enum command command);

@@ -5,16 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
+#include "about.h"
 #include "check/check.h"
 #include "config.h"
-#include "gen/sql/registry.h"
-#include "grpc/describe.h"
-#include "grpc/descriptors.h"
 #include "sandbox/sandbox.h"
 #include "schema/migrate.h"
 #include "seed/seed.h"
-#include "services/all.h"
 #include "services/auth/auth.h"
 #include "supervisor/dev.h"
 #include "supervisor/supervisor.h"
@@ -37,54 +33,6 @@ static int seed(const struct config *c)
         .start = c->start,
     };
     return seed_run(&options) < 0;
-}
-
-static bool statement(void *ctx, size_t index, struct describe_statement *ret)
-{
-    (void)ctx;
-    static const char *const cardinalities[] = {"none", "one", "maybe", "many"};
-    const struct db_statement *s = sql_statements[index];
-    if (!s)
-        return false;
-    *ret = (struct describe_statement){
-        .name = s->name,
-        .cardinality = cardinalities[s->cardinality],
-        .lane = s->is_read ? "read" : "write",
-        .is_batched = s->sql_many != NULL,
-    };
-    return true;
-}
-
-/* What Envoy's JSON transcoder, grpcurl -protoset and buf read. */
-static int write_descriptor_set(const char *path)
-{
-    struct str set = descriptors_embedded();
-    FILE *f = fopen(path, "we");
-    bool ok = f && fwrite(set.p, 1, set.n, f) == set.n;
-    if (f && fclose(f) != 0)
-        ok = false;
-    if (!ok)
-        fprintf(stderr, "faregate describe: cannot write --descriptor-set=%s\n", path);
-    return ok ? 0 : 2;
-}
-
-static int describe(const struct config *c)
-{
-    const struct rpc_service *services[SERVICES_MAX + 1];
-    const struct describe_hooks hooks = {.statement = statement};
-    struct buf out = {0};
-    char error[256];
-    if (c->descriptor_set[0])
-        return write_descriptor_set(c->descriptor_set);
-    services_chosen(c->services, services);
-    if (describe_write(&out, c->json || !isatty(STDOUT_FILENO), services, &c->server, &hooks, error,
-                       sizeof error) < 0) {
-        fprintf(stderr, "faregate describe: %s\n", error);
-        return 2;
-    }
-    fwrite(out.p + out.start, 1, buf_len(&out), stdout);
-    buf_deinit(&out);
-    return 0;
 }
 
 /* The first line of a file, so that no password is on a command line. */
@@ -135,7 +83,7 @@ int main(int argc, char **argv)
     case COMMAND_CHECK:
         return check_run(config.database, config.json);
     case COMMAND_DESCRIBE:
-        return describe(&config);
+        return about_run(&config);
     case COMMAND_USER:
         return user(&config);
     case COMMAND_VERSION:

@@ -1,4 +1,4 @@
-/* Writing the tables of the server as JSON or as text. Called by main for `faregate describe`.
+/* Writing the tables of the server as JSON or as text. Called for `faregate describe`.
  * What must stay true: both forms say the same; a new limit is added to the list here or a test
  * fails. */
 #include "grpc/describe.h"
@@ -78,6 +78,36 @@ static bool statement_at(const struct describe_hooks *hooks, size_t index,
     return hooks && hooks->statement && hooks->statement(hooks->ctx, index, s);
 }
 
+static bool flag_at(const struct describe_hooks *hooks, size_t index, struct describe_flag *f)
+{
+    *f = (struct describe_flag){0};
+    return hooks && hooks->flag && hooks->flag(hooks->ctx, index, f);
+}
+
+/* The heads of what /metrics prints: "# HELP name text", then "# TYPE name type". */
+static void each_metric(const struct describe_hooks *hooks,
+                        void (*fn)(void *ctx, struct str name, struct str type, struct str help),
+                        void *ctx)
+{
+    struct buf text = {0};
+    if (!hooks || !hooks->obs)
+        return;
+    obs_render_prometheus(obs_region_of(hooks->obs), &text);
+    struct str rest = {.p = (const char *)text.p + text.start, .n = buf_len(&text)};
+    struct str help = {0};
+    while (rest.n > 0) {
+        struct str line = str_cut(&rest, '\n');
+        if (str_skip(&line, STR("# HELP "))) {
+            str_cut(&line, ' ');
+            help = line;
+        } else if (str_skip(&line, STR("# TYPE "))) {
+            struct str name = str_cut(&line, ' ');
+            fn(ctx, name, line, help);
+        }
+    }
+    buf_deinit(&text);
+}
+
 /* ---- JSON ---- */
 
 static void json_text(struct buf *out, const char *key, const char *value)
@@ -115,6 +145,7 @@ static void json_method(struct buf *out, const struct rpc_method *m)
         sep = ",";
     }
     buf_printf(out, "],");
+    json_flag(out, "changes_nothing", p->changes_nothing);
     json_flag(out, "idempotent", p->is_idempotent);
     json_flag(out, "transaction", m->handler->tx == TX_WRITE);
     json_flag(out, "compressed", !p->no_compression);
@@ -155,6 +186,39 @@ static void json_reasons(struct buf *out)
     }
 }
 
+static void json_flags(struct buf *out, const struct describe_hooks *hooks)
+{
+    struct describe_flag f;
+    for (size_t i = 0; flag_at(hooks, i, &f); i++) {
+        buf_printf(out, "%s{", i > 0 ? ",\n" : "");
+        json_text(out, "flag", f.name);
+        json_text(out, "unit", f.unit);
+        json_text(out, "help", f.help);
+        buf_printf(out, "\"value\":");
+        buf_append_json(out, str_of(f.value));
+        buf_printf(out, "}");
+    }
+}
+
+struct json_list {
+    struct buf *out;
+    const char *separator;
+};
+
+static void json_metric(void *ctx, struct str name, struct str type, struct str help)
+{
+    struct json_list *list = ctx;
+    struct buf *out = list->out;
+    buf_printf(out, "%s{\"metric\":", list->separator);
+    list->separator = ",\n";
+    buf_append_json(out, name);
+    buf_printf(out, ",\"type\":");
+    buf_append_json(out, type);
+    buf_printf(out, ",\"help\":");
+    buf_append_json(out, help);
+    buf_printf(out, "}");
+}
+
 static void write_json(struct buf *out, const struct registry *registry,
                        const struct server_limits *limits, const struct describe_hooks *hooks)
 {
@@ -172,54 +236,83 @@ static void write_json(struct buf *out, const struct registry *registry,
     for (size_t i = 0; i < LIMIT_COUNT; i++)
         buf_printf(out, "%s\"%s\":%u", i > 0 ? "," : "", limits_shown[i].name,
                    limit_value(limits, i));
-    buf_printf(out, "}}\n");
+    buf_printf(out, "},\n\"flags\":[\n");
+    json_flags(out, hooks);
+    buf_printf(out, "],\n\"metrics\":[\n");
+    each_metric(hooks, json_metric, &(struct json_list){.out = out, .separator = ""});
+    buf_printf(out, "]}\n");
 }
 
 /* ---- text ---- */
 
+/* One fact a line, so that a change of behaviour is one line of the golden file's diff. */
 static void text_method(struct buf *out, const struct rpc_method *m)
 {
     const struct rpc_policy *p = &m->policy;
+    buf_printf(out, "\n%s\n    %s, %s", m->full_name.p, stream_name(m), auth_name(m));
+    for (unsigned i = 0; i < ROLE_COUNT; i++)
+        if (p->roles & (1u << i) && role_names[i])
+            buf_printf(out, " %s", role_names[i]);
     buf_printf(
-        out, "%-46s %-13s %-8s %8u %9u  %s%s%s\n", m->full_name.p, stream_name(m), auth_name(m),
-        p->deadline_max_ms, p->request_bytes_max, p->is_idempotent ? "idempotent " : "",
-        m->handler->tx == TX_WRITE ? "transaction " : "", p->no_compression ? "uncompressed" : "");
-    buf_printf(out, "    %s -> %s\n    steps:", m->request->name, m->reply->name);
+        out, "%s%s%s%s%s\n", p->changes_nothing ? ", changes nothing" : "",
+        p->is_idempotent ? ", idempotent" : "", m->handler->tx == TX_WRITE ? ", transaction" : "",
+        p->no_compression ? ", never compressed" : "", m->handler->sheds_last ? ", shed last" : "");
+    buf_printf(out, "    request: %s, at most %u bytes\n", m->request->name, p->request_bytes_max);
+    buf_printf(out, "    reply: %s, at most %u bytes\n", m->reply->name, p->reply_bytes_max);
+    if (p->deadline_max_ms > 0)
+        buf_printf(out, "    deadline: %u ms, at most %u ms\n", p->deadline_default_ms,
+                   p->deadline_max_ms);
+    else
+        buf_printf(out, "    deadline: the client's\n");
+    if (p->rate_per_minute_max > 0)
+        buf_printf(out, "    rate: at most %u a minute\n", p->rate_per_minute_max);
+    if (p->in_flight_max > 0)
+        buf_printf(out, "    in flight: at most %u in a worker\n", p->in_flight_max);
+    buf_printf(out, "    steps:");
     for (unsigned i = 0; i < m->handler->step_count; i++)
         buf_printf(out, " %s", m->handler->steps[i].name);
-    if (p->roles != 0) {
-        buf_printf(out, "\n    roles:");
-        for (unsigned i = 0; i < ROLE_COUNT; i++)
-            if (p->roles & (1u << i) && role_names[i])
-                buf_printf(out, " %s", role_names[i]);
-    }
-    if (p->rate_per_minute_max > 0)
-        buf_printf(out, "\n    at most %u a minute", p->rate_per_minute_max);
-    if (p->in_flight_max > 0)
-        buf_printf(out, "\n    at most %u at once", p->in_flight_max);
     buf_printf(out, "\n");
+}
+
+static void text_metric(void *ctx, struct str name, struct str type, struct str help)
+{
+    buf_printf(ctx, "%-60.*s %-10.*s %.*s\n", (int)name.n, name.p, (int)type.n, type.p, (int)help.n,
+               help.p);
+}
+
+static void text_tables(struct buf *out, const struct server_limits *limits,
+                        const struct describe_hooks *hooks)
+{
+    struct describe_statement s;
+    struct describe_flag f;
+    buf_printf(out, "\nSTATEMENTS\n");
+    for (size_t i = 0; statement_at(hooks, i, &s); i++)
+        buf_printf(out, "%-46s %-6s %-6s %s\n", s.name, s.cardinality, s.lane ? s.lane : "-",
+                   s.is_batched ? "batched" : "alone");
+    buf_printf(out, "\nREASONS\n");
+    for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++) {
+        const struct reason_info *info = reason_info(r);
+        buf_printf(out, "%-24s %-20s %-9s %s\n", info->name, status_name(info->code),
+                   info->retryable ? "retryable" : "-", info->text);
+    }
+    buf_printf(out, "\nLIMITS OF A CALL\n");
+    for (size_t i = 0; i < LIMIT_COUNT; i++)
+        buf_printf(out, "%-24s %u\n", limits_shown[i].name, limit_value(limits, i));
+    buf_printf(out, "\nFLAGS\n");
+    for (size_t i = 0; flag_at(hooks, i, &f); i++)
+        buf_printf(out, "--%s=%s%s%s\n    %s\n", f.name, f.value, f.unit[0] ? " " : "", f.unit,
+                   f.help);
+    buf_printf(out, "\nMETRICS\n");
+    each_metric(hooks, text_metric, out);
 }
 
 static void write_text(struct buf *out, const struct registry *registry,
                        const struct server_limits *limits, const struct describe_hooks *hooks)
 {
-    struct describe_statement s;
-    buf_printf(out, "%-46s %-13s %-8s %8s %9s\n", "METHOD", "KIND", "AUTH", "MAX MS", "MAX BYTES");
+    buf_printf(out, "METHODS\n");
     for (size_t i = 0; i < registry->method_count; i++)
         text_method(out, &registry->methods[i]);
-    buf_printf(out, "\n%-46s %-13s %-8s\n", "STATEMENT", "ROWS", "LANE");
-    for (size_t i = 0; statement_at(hooks, i, &s); i++)
-        buf_printf(out, "%-46s %-13s %-8s %s\n", s.name, s.cardinality, s.lane ? s.lane : "-",
-                   s.is_batched ? "batched" : "");
-    buf_printf(out, "\n%-24s %-20s %-6s %s\n", "REASON", "CODE", "RETRY", "TEXT");
-    for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++) {
-        const struct reason_info *info = reason_info(r);
-        buf_printf(out, "%-24s %-20s %-6s %s\n", info->name, status_name(info->code),
-                   info->retryable ? "yes" : "no", info->text);
-    }
-    buf_printf(out, "\n%-24s %s\n", "LIMIT", "VALUE");
-    for (size_t i = 0; i < LIMIT_COUNT; i++)
-        buf_printf(out, "%-24s %u\n", limits_shown[i].name, limit_value(limits, i));
+    text_tables(out, limits, hooks);
 }
 
 int describe_write(struct buf *out, bool as_json, const struct rpc_service *const *services,
@@ -227,7 +320,8 @@ int describe_write(struct buf *out, bool as_json, const struct rpc_service *cons
                    char *error, size_t error_bytes)
 {
     struct registry *registry;
-    int rc = registry_new(&registry, services, limits, NULL, error, error_bytes);
+    int rc =
+        registry_new(&registry, services, limits, hooks ? hooks->obs : NULL, error, error_bytes);
     if (rc < 0)
         return rc;
     if (as_json)

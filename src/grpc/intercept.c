@@ -4,28 +4,23 @@
  * never recorded (domain idempotency rule 2). */
 #include "grpc/internal.h"
 
-struct interceptor {
-    const char *name;
-    enum intercept_stage stage;
-    enum reason (*run)(struct call_impl *ci, struct str body);
-};
-
 /* Trace context comes first of all, in on_request: refused requests have one too. */
-static const struct interceptor interceptors[] = {
+const struct interceptor interceptors_default[] = {
     {"load", INTERCEPT_HEADERS, intercept_load},
     {"starting", INTERCEPT_HEADERS, intercept_starting},
     {"token", INTERCEPT_HEADERS, intercept_token},
     {"permission", INTERCEPT_HEADERS, intercept_permission},
     {"rate", INTERCEPT_HEADERS, intercept_rate},
     {"idempotency", INTERCEPT_MESSAGE, intercept_idempotency},
+    {0},
 };
 
 enum reason intercept(struct call_impl *ci, enum intercept_stage stage, struct str body)
 {
-    for (size_t i = 0; i < sizeof interceptors / sizeof interceptors[0]; i++) {
-        if (interceptors[i].stage != stage)
+    for (const struct interceptor *i = ci->pub.server->interceptors; i->run; i++) {
+        if (i->stage != stage)
             continue;
-        enum reason reason = interceptors[i].run(ci, body);
+        enum reason reason = i->run(ci, body);
         if (reason != REASON_NONE)
             return reason;
     }

@@ -315,6 +315,7 @@ struct server {
     struct server_limits limits;
     struct server_hooks hooks;
     struct registry *registry;
+    const struct interceptor *interceptors;
     struct health *health;
     struct obs *obs; /* may be NULL: tests */
     struct wheel wheel;
@@ -398,7 +399,19 @@ enum intercept_stage {
     INTERCEPT_MESSAGE, /* the request message is unpacked and valid; its bytes are at hand */
 };
 
-/* REASON_NONE: go on. */
+/* One thing that every call passes; a table of them ends with an entry without @run. How to add
+ * one: README.md of this folder. */
+struct interceptor {
+    const char *name;
+    enum intercept_stage stage;
+    /* REASON_NONE, or why the call is refused. @body: the bytes of the message, at its stage. Must
+     * not block; memory is the call's. */
+    enum reason (*run)(struct call_impl *ci, struct str body);
+};
+
+extern const struct interceptor interceptors_default[];
+
+/* Runs the server's table. REASON_NONE: go on. */
 enum reason intercept(struct call_impl *ci, enum intercept_stage stage, struct str body);
 
 enum reason intercept_load(struct call_impl *ci, struct str body);

@@ -102,6 +102,7 @@ int server_new_with(struct server **ret_server, struct loop *loop,
     server->limits = *limits;
     server->hooks = *hooks;
     server->registry = registry;
+    server->interceptors = interceptors_default;
     server->obs = obs;
     server->obs_other = obs ? obs_method(obs_region_of(obs), "other") : -1;
     server_counts_init(server);

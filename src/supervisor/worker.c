@@ -279,17 +279,16 @@ struct published {
 };
 
 static struct published published[] = {
-    {"faregate_connections", "Open HTTP/2 connections.", false, -1},
-    {"faregate_connections_accepted_total", "HTTP/2 connections accepted.", true, -1},
-    {"faregate_calls_in_flight", "Calls that have not ended.", false, -1},
-    {"faregate_db_statements_total", "Statements sent to the database.", true, -1},
-    {"faregate_db_members_total", "Requests carried by those statements.", true, -1},
-    {"faregate_db_errors_total", "Statements that failed.", true, -1},
-    {"faregate_db_solo_fallbacks_total", "Batches run again one by one because a member failed.",
-     true, -1},
-    {"faregate_db_reconnects_total", "Connections to the database made again.", true, -1},
-    {"faregate_db_queue", "Requests waiting for a lane.", false, -1},
-    {"faregate_db_connections_up", "Connections to the database.", false, -1},
+    {"connections", "Open HTTP/2 connections.", false, -1},
+    {"connections_accepted_total", "HTTP/2 connections accepted.", true, -1},
+    {"calls_in_flight", "Calls that have not ended.", false, -1},
+    {"db_statements_total", "Statements sent to the database.", true, -1},
+    {"db_members_total", "Requests carried by those statements.", true, -1},
+    {"db_errors_total", "Statements that failed.", true, -1},
+    {"db_solo_fallbacks_total", "Batches run again one by one because a member failed.", true, -1},
+    {"db_reconnects_total", "Connections to the database made again.", true, -1},
+    {"db_queue", "Requests waiting for a lane.", false, -1},
+    {"db_connections_up", "Connections to the database.", false, -1},
 };
 
 static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
@@ -315,11 +314,16 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     server_set_load(w->server, "db_connections_up", (double)db->connections_up, 0);
 }
 
-static void start_timers(struct worker *w)
+void worker_metrics(struct obs_region *region)
 {
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
-        published[i].index = obs_metric(w->context->region, published[i].name, published[i].help,
-                                        published[i].counter);
+        published[i].index =
+            obs_metric(region, published[i].name, published[i].help, published[i].counter);
+}
+
+static void start_timers(struct worker *w)
+{
+    worker_metrics(w->context->region);
     ev_timer_init(&w->publish, on_publish, PUBLISH_SECONDS, PUBLISH_SECONDS);
     ev_timer_init(&w->lame_duck, on_lame_duck_end, 0., 0.);
     ev_timer_init(&w->grace, on_grace_end, 0., 0.);

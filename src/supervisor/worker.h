@@ -5,4 +5,7 @@
 
 #include "supervisor/supervisor.h"
 
+/* Names what a worker publishes, at its place in /metrics. worker_run does it as well. */
+void worker_metrics(struct obs_region *region);
+
 int worker_run(const struct supervisor_context *context, unsigned slot);

@@ -251,8 +251,10 @@ def test_tls_versions_and_alpn(world):
 
 def test_admin_endpoint(world):
     assert world.dev.http("/healthz")[0] == 200
+    assert world.dev.http("/startupz") == (200, "started\n")
     assert world.dev.http("/readyz") == (200, "ready\n")
     assert world.dev.http("/nothing")[0] == 404
+    assert world.dev.http("/readyz?other=1") == (200, "ready\n")
     status, text = world.dev.http("/readyz?verbose")
     assert status == 200 and "worker 0" in text and "worker 1" in text and "jobs" in text
 

@@ -2,18 +2,21 @@
 
 import base64
 import json
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent import futures
 
 import grpc
 import pytest
 
 from kit import stubs, wire
+from kit.client import Client, refused
 from kit.health import NOT_SERVING, SERVING, SERVICE_UNKNOWN, Watcher, check
-from kit.instance import until
+from kit.instance import free_port, until
 from xds.data.orca.v3 import orca_load_report_pb2
 from xds.service.orca.v3 import orca_pb2
 
@@ -166,3 +169,111 @@ def test_load_on_replies(world, flag):
                 raw = base64.b64decode(found + "=" * (-len(found) % 4))
                 report = orca_load_report_pb2.OrcaLoadReport.FromString(raw)
                 assert report.mem_utilization > 0 and "calls" in report.utilization
+
+
+# ---- the service config for clients
+
+CONFIG = (stubs.ROOT / "protos" / "faregate" / "v1" / "service_config.json").read_text()
+
+
+class Flaky(grpc.GenericRpcHandler):
+    """A server whose methods are UNAVAILABLE twice before they answer."""
+
+    def __init__(self):
+        self.calls = []
+
+    def service(self, details):
+        if not details.method.startswith("/faregate."):
+            return None  # no health service: clients take it for healthy
+
+        def answer(request, context):
+            self.calls.append(details.method)
+            if self.calls.count(details.method) < 3:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@pytest.fixture
+def flaky():
+    handler = Flaky()
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers([handler])
+    handler.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield handler
+    server.stop(0).wait()
+
+
+def configured(target):
+    client = Client(target)
+    client.channel = grpc.insecure_channel(target, options=[("grpc.service_config", CONFIG), ("grpc.enable_retries", 1)])
+    return client
+
+
+def test_clients_with_the_service_config_repeat_reads_only(world, flaky):
+    client = configured(flaky.target)
+    client.SearchPlaces(query="x")
+    assert flaky.calls == [stubs.METHODS["SearchPlaces"][0]] * 3
+    with refused("UNAVAILABLE"):
+        client.CreateSession()
+    assert len(flaky.calls) == 4, "what changes something is repeated by its caller"
+
+
+def test_clients_with_the_service_config_watch_health_and_have_deadlines(world):
+    assert configured(world.dev.target).SearchPlaces(query="london", timeout=None).places
+    nobody = configured(f"127.0.0.1:{free_port()}")
+    method = nobody.channel.unary_unary(stubs.METHODS["SearchPlaces"][0],
+                                        stubs.flight.SearchPlacesRequest.SerializeToString)
+    with refused("DEADLINE_EXCEEDED"):
+        method(stubs.flight.SearchPlacesRequest(query="x"), wait_for_ready=True)  # and no timeout of its own
+
+
+def test_the_service_config_follows_the_policies(world):
+    config = json.loads(CONFIG)
+    methods = {f"/{m['name'][0]['service']}/{m['name'][0]['method']}": m for m in config["methodConfig"]}
+    assert set(methods) == {path for path, _, _ in stubs.METHODS.values()}
+    for file in (stubs.auth, stubs.flight, stubs.booking, stubs.payment):
+        for service in file.DESCRIPTOR.services_by_name.values():
+            for method in service.methods:
+                found = methods[f"/{service.full_name}/{method.name}"]
+                reads = method.GetOptions().idempotency_level == 1  # NO_SIDE_EFFECTS
+                assert ("retryPolicy" in found) == reads, method.full_name
+                if reads:
+                    assert found["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+                    assert found["retryPolicy"]["maxAttempts"] <= 5
+                policy = method.GetOptions().Extensions[stubs.options.policy]
+                if policy.timeout_ms_max:
+                    assert float(found["timeout"].rstrip("s")) == policy.timeout_ms_max / 1000
+    assert config["healthCheckConfig"] == {"serviceName": "readiness"} and config["retryThrottling"]["maxTokens"] > 0
+
+
+# ---- metrics
+
+
+def test_metrics_have_the_names_and_labels_of_gRFC_A66(world):
+    client = world.dev.client()
+    client.SearchPlaces(query="london")
+    with refused("UNIMPLEMENTED"):
+        client.raw("/stranger.Service/Method", b"")
+
+    def samples():
+        found = world.dev.metrics()
+        return {name: value for name, value in found.items() if name.startswith("grpc_server_call_")}
+
+    until(lambda: any('"other"' in name and '"UNIMPLEMENTED"' in name for name in samples()), 5, "counted")
+    seen = samples()
+    methods = {path.lstrip("/") for path, _, _ in stubs.METHODS.values()}
+    for name in seen:
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', name))
+        assert set(labels) - {"le"} <= {"grpc_method", "grpc_status"}, name
+        assert labels["grpc_method"] in methods | {"other"} or labels["grpc_method"].startswith(("grpc.", "xds.")), name
+        assert labels.get("grpc_status", "OK") in grpc.StatusCode.__members__, name
+    for family in ("duration_seconds", "sent_total_compressed_message_size_bytes",
+                   "rcvd_total_compressed_message_size_bytes"):
+        assert seen['grpc_server_call_%s_count{grpc_method="faregate.v1.FlightService/SearchPlaces",grpc_status="OK"}'
+                    % family] >= 1
+    assert seen['grpc_server_call_started_total{grpc_method="faregate.v1.FlightService/SearchPlaces"}'] >= 1
+    assert "stranger" not in world.dev.http("/metrics")[1]
+    assert "faregate_faregate" not in world.dev.http("/metrics")[1]

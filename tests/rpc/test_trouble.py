@@ -1,5 +1,6 @@
 """Things that break while people are booking: a worker, the database. Afterwards everything is consistent."""
 
+import http.client
 import os
 import random
 import shutil
@@ -188,6 +189,16 @@ def test_postgresql_stops_and_starts_under_load(island, mode):
     island.check()
 
 
+def http_status(port, path):
+    """0: nobody answers."""
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+
+
 def everybody_is_ready(server):
     def ready():
         text = server.http("/readyz?verbose")[1]
@@ -233,6 +244,7 @@ def test_a_start_without_database_waits_for_it(island):
                                    stderr=null)
     target = f"127.0.0.1:{port}"
     try:
+        assert http_status(port + 1, "/startupz") == 503
         assert check(target, "liveness", wait=True) == SERVING
         for name in ("", "readiness", "faregate.v1.FlightService"):
             assert check(target, name) == NOT_SERVING
@@ -242,16 +254,8 @@ def test_a_start_without_database_waits_for_it(island):
     finally:
         island.cluster.start()
     try:
-        def ready():
-            import http.client
-            try:
-                connection = http.client.HTTPConnection("127.0.0.1", port + 1, timeout=2)
-                connection.request("GET", "/readyz")
-                return connection.getresponse().status == 200
-            except OSError:
-                return False
-
-        until(ready, 10, "it serves once there is a database")
+        until(lambda: http_status(port + 1, "/readyz") == 200, 10, "it serves once there is a database")
+        assert http_status(port + 1, "/startupz") == 200
         assert check(target, "readiness") == SERVING and Client(target).SearchPlaces(query="london").places
     finally:
         process.terminate()
