@@ -92,6 +92,16 @@ static void see_expected(struct call_impl *ci, struct str value)
         ci->expected_ns = ms * NS_PER_MS;
 }
 
+/* How often this call was tried before, as the client counts (grpc-previous-rpc-attempts, gRFC A6)
+ * or a proxy on the way. Only told, so anybody may say it. */
+static void see_attempts(struct call_impl *ci, struct str value, int64_t first)
+{
+    int64_t attempts;
+    if (str_int64(value, first, INT32_MAX, &attempts) == 0 &&
+        attempts - first > ci->previous_attempts)
+        ci->previous_attempts = attempts - first;
+}
+
 /* gRPC's own names. False: not one of them. */
 static bool see_grpc(struct call_impl *ci, struct str name, struct str value)
 {
@@ -112,7 +122,7 @@ static bool see_grpc(struct call_impl *ci, struct str name, struct str value)
     }
     /* Logged, and visible to handlers: not ours alone. */
     if (str_eq(name, STR("grpc-previous-rpc-attempts")))
-        (void)str_int64(value, 0, INT32_MAX, &ci->previous_attempts);
+        see_attempts(ci, value, 0);
     return false;
 }
 
@@ -142,6 +152,8 @@ void intake_on_header(struct h2_stream *s, struct str name, struct str value, vo
             ci->user_agent = value;
         else if (str_eq(name, STR("x-envoy-expected-rq-timeout-ms")))
             see_expected(ci, value);
+        else if (str_eq(name, STR("x-envoy-attempt-count"))) /* the first try is 1 */
+            see_attempts(ci, value, 1);
         if (metadata_add(ci, name, value) == -EINVAL)
             ci->faults |= FAULT_BINARY;
     }

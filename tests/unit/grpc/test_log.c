@@ -86,6 +86,42 @@ TEST(log, writes_one_line_with_what_matters_and_no_secret)
     finish();
 }
 
+/* A mesh counts from one, in a field of its own; the larger of the two counts is told. */
+TEST(log, tells_attempts_that_a_proxy_counted)
+{
+    static const struct {
+        const char *client, *proxy, *expected;
+    } cases[] = {
+        {NULL, "1", NULL},
+        {NULL, "3", "\"previous_attempts\":2"},
+        {"4", "2", "\"previous_attempts\":4"},
+        {"1", "3", "\"previous_attempts\":2"},
+        {NULL, "0", NULL},
+        {NULL, "-7", NULL},
+        {NULL, "99999999999999999999", NULL},
+        {NULL, "many", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        begin();
+        struct client *c = client_new();
+        client_head(c, "/test.Log/Find");
+        client_header(c, "authorization", "Bearer good");
+        client_header(c, "x-envoy-attempt-count", cases[i].proxy);
+        if (cases[i].client)
+            client_header(c, "grpc-previous-rpc-attempts", cases[i].client);
+        client_head_end(c);
+        client_message(c, "\n\1x", 3);
+        client_end(c);
+        read_line();
+        if (cases[i].expected)
+            ASSERT_HAS(line, cases[i].expected);
+        else
+            ASSERT_NULL(strstr(line, "previous_attempts"));
+        client_free(c);
+        finish();
+    }
+}
+
 TEST(log, counts_and_logs_what_was_refused_before_any_method)
 {
     struct buf metrics = {0};
