@@ -205,13 +205,14 @@ class Dev(Server):
 class Serve(Server):
     """`faregate serve` with keys, secret and provider key of @data."""
 
-    def __init__(self, conninfo, data, *flags, provider_port=1, jobs=False, workers=1, services=None, ready_s=30):
+    def __init__(self, conninfo, data, *flags, provider_port=1, jobs=False, workers=1, services=None, ready_s=30,
+                 ports=None, keys=None):
         self.conninfo = conninfo
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port = ports or (free_port(), free_port())
         self.log = os.path.join(data, f"serve-{self.port}.log")
         self.errors_path = self.log + ".stderr"
         argv = ["serve", "--listen", self.target, "--admin", f"127.0.0.1:{self.admin_port}", "--database", conninfo,
-                "--keys", f"{data}/keys", "--secret", f"{data}/secret", "--provider-key", f"{data}/psp-key",
+                "--keys", str(keys or f"{data}/keys"), "--secret", f"{data}/secret", "--provider-key", f"{data}/psp-key",
                 "--provider-url", f"http://127.0.0.1:{provider_port}", "--workers", str(workers), "--log", self.log,
                 "--jobs" if jobs else "--jobs=off"]
         if services:

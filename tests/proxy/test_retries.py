@@ -1,0 +1,148 @@
+"""Envoy tries again: on a gRPC status it does so only where that status is in the first and last block of headers, which
+is what our failures are. Two servers, one of which refuses what the other does."""
+
+import json
+import time
+
+import grpc
+import pytest
+
+from front import Envoy
+from kit import stubs
+from kit.client import new_id, refused
+from kit.instance import until
+from kit.world import adult, minor
+
+LINE = "retry_on: connect-failure,refused-stream,reset,unavailable"
+
+
+def retry_on(words, retries=3):
+    return [(LINE, f"retry_on: {words}"), ("num_retries: 3", f"num_retries: {retries}")]
+
+
+def retried(proxy, cluster="faregate"):
+    return proxy.stat(f"cluster.{cluster}.upstream_rq_retry")
+
+
+def counts(server, request_id):
+    return [e["status"] for e in server.events() if e.get("request_id") == request_id]
+
+
+@pytest.fixture(scope="module")
+def plain(dev):
+    with dev.sibling("--lame-duck-ms=0") as server:
+        yield server
+
+
+def test_unavailable_goes_to_another_server(world, dev, plain):
+    """A server without its payment provider says UNAVAILABLE; the other one takes the money, once."""
+    with dev.sibling("--provider-url=http://127.0.0.1:1", "--provider-timeout-ms=300") as lame, \
+            Envoy([lame, plain]) as proxy:
+        for _ in range(20):
+            ann = world.traveller("Ann", proxy)
+            booking = world.hold(ann, world.offer(ann))
+            intent = world.intent(ann, world.pay(ann, booking), "CAPTURED")
+            if retried(proxy) > 0:
+                break
+        assert retried(proxy) > 0, "some payment begins at the lame server"
+        which = f"booking_id = '{booking.name.removeprefix('bookings/')}'"
+        captured = world.dev.sql(f"SELECT sum(amount_minor) FROM ledger_transfer WHERE kind = 'CAPTURE' AND {which}")
+        assert captured == [[str(minor(intent.amount))]]
+        assert world.state(ann.GetBooking(name=booking.name)) == "CONFIRMED"
+    world.same_books()
+
+
+def test_a_retried_change_has_one_effect(world, dev, plain):
+    """A server that makes the booking and then may not send so large an answer (RESOURCE_EXHAUSTED): Envoy asks the other
+    one, which finds the request_id used and answers with the booking that is there."""
+    with dev.sibling("--reply-bytes-max=1024") as mute, \
+            Envoy([mute, plain], changes=retry_on("resource-exhausted")) as proxy:
+        ann = world.traveller("Ann", plain)
+        client = proxy.client(ann.token)
+        offer = world.offer(ann, passengers=(("ADULT", 4),))
+        for made in range(1, 6):
+            request = world.hold_request(ann, offer, [adult("A" + 28 * n, "L" + 28 * "e") for n in "abcd"])
+            answer = client.ask("CreateBooking", request)
+            assert len(answer.raw) > 1024
+            assert world.inventory(offer)[1] == 4 * made and made == len(ann.ListBookings().bookings)
+            if answer.replayed:
+                break
+        assert answer.replayed and retried(proxy) > 0, "some booking begins at the mute server"
+        until(lambda: (counts(mute, request.request_id), counts(plain, request.request_id)) == (
+            ["RESOURCE_EXHAUSTED"], ["OK"]), 5, "both servers log their part")
+
+
+def test_deadline_exceeded_goes_to_another_server(world, dev, plain):
+    """A server that allows no method more than a millisecond; a password hash takes more."""
+    with dev.sibling("--deadline-max-ms=1") as hasty, Envoy(
+            [hasty, plain], wait=False, changes=retry_on("deadline-exceeded")) as proxy:
+        until(lambda: proxy.hosts("faregate-auth").get(plain.port) == "", 10, "the patient one is found")
+        for _ in range(20):
+            assert world.traveller("Ann", proxy).user.name
+            if retried(proxy, "faregate-auth") > 0:
+                break
+        assert retried(proxy, "faregate-auth") > 0, "some call begins at the hasty server"
+
+
+@pytest.mark.parametrize("words, code, method, body", [
+    ("internal", "INTERNAL", "SearchPlaces", b"\xff\xff"),
+    ("unavailable,internal,resource-exhausted", "INVALID_ARGUMENT", "GetFlight", b""),
+    ("unavailable,internal,resource-exhausted", "UNAUTHENTICATED", "ListBookings", b""),
+])
+def test_only_what_was_asked_for_is_retried(world, plain, words, code, method, body):
+    with Envoy([plain], changes=retry_on(words, 2)) as proxy:
+        with refused(code):
+            proxy.client().raw(stubs.METHODS[method][0], body)
+        assert retried(proxy) == (2 if code.lower() in words else 0)
+
+
+def test_refused_streams_cost_nothing(world, dev):
+    """A burst on a connection whose SETTINGS have not arrived: what is over the limit is refused unprocessed, and Envoy
+    sends it again."""
+    with dev.sibling("--streams-max=2") as narrow, Envoy([narrow], changes=[
+            *retry_on("refused-stream", 10), ("budget_percent: {value: 20}, min_retry_concurrency: 10",
+                                              "budget_percent: {value: 100}, min_retry_concurrency: 1000")]) as proxy:
+        client = proxy.client()
+        path, request, reply = stubs.METHODS["SearchPlaces"]
+        call = client.channel.unary_unary(path, request.SerializeToString, reply.FromString)
+        for calls in [call.future(request(query="london"), timeout=20) for _ in range(60)]:
+            assert calls.result().places
+
+
+def test_attempts_are_counted(world, plain):
+    """Envoy says which attempt this is, gRPC clients how many there were: both are in the log of the last one."""
+    with Envoy([plain], changes=retry_on("internal", 2)) as proxy:
+        agent = f"attempts-{new_id()}"
+        channel = grpc.insecure_channel(proxy.target, options=[("grpc.primary_user_agent", agent),
+                                                               ("grpc.use_local_subchannel_pool", 1)])
+        with pytest.raises(grpc.RpcError):
+            channel.unary_unary(stubs.METHODS["SearchPlaces"][0])(b"\xff\xff", timeout=5)
+
+        def seen():
+            return [e.get("previous_attempts", 0) for e in plain.events() if agent in e.get("user_agent", "")]
+
+        until(lambda: len(seen()) == 3, 5, "three attempts")
+        assert seen() == [0, 1, 2]
+
+
+def test_a_clients_own_retries_hear_the_pushback(world, dev):
+    """grpc-retry-pushback-ms passes: a client that may retry waits as long as the server says, not as its own back-off."""
+    with dev.sibling("--provider-url=http://127.0.0.1:1", "--provider-timeout-ms=300") as lame, \
+            Envoy([lame], changes=[(LINE, "retry_on: connect-failure")]) as proxy:
+        ann = world.traveller("Ann", proxy)
+        booking = world.hold(ann)
+        policy = {"methodConfig": [{"name": [{}], "retryPolicy": {
+            "maxAttempts": 2, "initialBackoff": "0.001s", "maxBackoff": "0.001s", "backoffMultiplier": 1,
+            "retryableStatusCodes": ["UNAVAILABLE"]}}]}
+        channel = grpc.insecure_channel(proxy.target, options=[("grpc.service_config", json.dumps(policy)),
+                                                               ("grpc.use_local_subchannel_pool", 1)])
+        path, request, reply = stubs.METHODS["CreatePaymentIntent"]
+        began = time.monotonic()
+        with refused("UNAVAILABLE", "PROVIDER_UNAVAILABLE") as seen:
+            channel.unary_unary(path, request.SerializeToString, reply.FromString)(
+                request(parent=booking.name, amount=booking.balance.due, confirm=True, payment_method=world.card(),
+                        request_id=new_id()), timeout=15, metadata=[("authorization", "Bearer " + ann.token)])
+        assert seen[0].pushback_ms == "1000" and seen[0].retry_s == 1
+        assert time.monotonic() - began >= 1
+        until(lambda: [e.get("previous_attempts", 0) for e in lame.events()
+                       if e.get("method", "").endswith("CreatePaymentIntent")] == [0, 1], 5, "two attempts, counted")
