@@ -53,8 +53,9 @@ WITH r AS MATERIALIZED (
                    THEN 'PAYMENT_STATE'
                -- One attempt of a booking at a time also within this batch.
                WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
-               WHEN (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = r.booking_id) >= r.booking_max
-                   THEN 'RISK_VELOCITY'
+               -- What never reached the provider tells nothing about the card, and proxies repeat it on their own.
+               WHEN (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = r.booking_id
+                        AND a.state <> 'NOT_RECEIVED') >= r.booking_max THEN 'RISK_VELOCITY'
                WHEN (SELECT coalesce(sum(hits), 0) FROM velocity x WHERE x.key = r.user_key
                         AND x.window_start > now() - interval '1 hour') >= r.user_max THEN 'RISK_VELOCITY'
                WHEN (SELECT coalesce(sum(hits), 0) FROM velocity x WHERE x.key = r.card_key

@@ -144,6 +144,22 @@ TEST(pay, attempts_of_a_booking_are_counted)
     t_end();
 }
 
+/* A provider that was down for a while must not leave bookings that can never be paid. */
+TEST(pay, attempts_that_never_left_do_not_count)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(1), "");
+    ASSERT_STR_EQ(do_failed(1, "NOT_RECEIVED"), "t");
+    struct ask ask;
+    fill_start(&ask, 0, 1, false);
+    ask_set(&ask, 0, "request_id", t_id('s', 2));
+    ask_set(&ask, 0, "attempt_id", t_id('a', 2));
+    ask_int(&ask, 0, "booking_max", 1);
+    ASSERT_STR_EQ(refusal(&ask), "");
+    t_end();
+}
+
 TEST(pay, every_answer_may_come_twice)
 {
     t_begin(1, 9);
