@@ -68,6 +68,10 @@ struct rpc_service {
     const char *full_name;                     /* "faregate.v1.BookingService" */
     const char *flag;                          /* name in --services; NULL: always on */
     const struct rpc_handler *const *handlers; /* NULL-terminated */
+    /* Its .proto is somebody else's and states no policy: anyone may call, within the server's
+     * limits; a method without a handler is UNIMPLEMENTED. For servers made of these layers that
+     * are not Faregate. */
+    bool is_foreign;
 };
 
 /* ---- the caller ---- */

@@ -150,15 +150,17 @@ static uint32_t at_most(uint32_t wanted, uint32_t limit)
 }
 
 /* The standard services have no policy of ours: anyone may ask them, a little at a time; but
- * addresses of peers are not for everyone. */
+ * addresses of peers are not for everyone. Foreign ones have none either, and their messages may be
+ * as large as any. */
 static void standard_policy(struct building *b, struct rpc_method *m)
 {
-    bool is_stream = m->server_streaming;
+    bool is_stream = m->server_streaming || m->client_streaming;
+    uint32_t request_bytes_max = m->service->is_foreign ? 0 : STANDARD_REQUEST_BYTES_MAX;
     m->policy = (struct rpc_policy){
         .auth = RPC_AUTH_PUBLIC,
         .deadline_default_ms = is_stream ? 0 : b->limits->deadline_default_ms,
         .deadline_max_ms = is_stream ? 0 : b->limits->deadline_max_ms,
-        .request_bytes_max = at_most(STANDARD_REQUEST_BYTES_MAX, b->limits->message_bytes_max),
+        .request_bytes_max = at_most(request_bytes_max, b->limits->message_bytes_max),
         .reply_bytes_max = b->limits->reply_bytes_max,
     };
     if (m->service != &channelz_service)
@@ -186,7 +188,9 @@ static int method_policy(struct building *b, const Google__Protobuf__MethodDescr
     const struct server_limits *limits = b->limits;
     if (options_of_method(&b->d->arena, proto, &p) < 0)
         return refuse(b, "%s: its policy cannot be parsed", m->full_name.p);
-    if (!p && (str_starts(m->full_name, STR("grpc.")) || str_starts(m->full_name, STR("xds.")))) {
+    bool is_ours = !m->service->is_foreign && !str_starts(m->full_name, STR("grpc.")) &&
+                   !str_starts(m->full_name, STR("xds."));
+    if (!p && !is_ours) {
         standard_policy(b, m);
         return 0;
     }
@@ -263,6 +267,8 @@ static int add_method(struct building *b, const struct rpc_service *service,
                       m->full_name.p);
     m->service = service;
     m->handler = handler_of(service, proto->name);
+    if (!m->handler && service->is_foreign)
+        return 0; /* "unknown method", as if it were not there */
     if (!m->handler)
         return refuse(b, "%s: has no handler", m->full_name.p);
     m->request = generated->input;

@@ -129,6 +129,24 @@ TEST(registry, refuses_a_method_without_a_handler)
     ASSERT_STR_EQ(error, "faregate.v1.AuthService/GetUser: has no handler");
 }
 
+/* A .proto of somebody else may have more methods than are served. */
+TEST(registry, serves_a_foreign_service_as_far_as_it_has_handlers)
+{
+    static const struct rpc_service service = {
+        .descriptor = &faregate__v1__auth_service__descriptor,
+        .full_name = "faregate.v1.AuthService",
+        .handlers = missing,
+        .is_foreign = true,
+    };
+    static const struct rpc_service *const services[] = {&service, NULL};
+    struct registry *r;
+    ASSERT_INT_EQ(registry_new(&r, services, &server_limits_default, NULL, error, sizeof error), 0);
+    ASSERT_NOT_NULL(registry_find(r, STR("/faregate.v1.AuthService/CreateUser")));
+    ASSERT_NULL(registry_find(r, STR("/faregate.v1.AuthService/GetUser")));
+    ASSERT_TRUE(registry_has_service(r, STR("faregate.v1.AuthService")));
+    registry_free(r);
+}
+
 TEST(registry, refuses_a_handler_without_a_method)
 {
     struct registry *r;
