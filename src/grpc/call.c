@@ -95,6 +95,11 @@ const void *call_next_request(struct call *c)
     return intake_next(ci);
 }
 
+bool call_request_compressed(const struct call *c)
+{
+    return call_impl_of_const(c)->request_compressed;
+}
+
 bool call_half_closed(const struct call *c)
 {
     const struct call_impl *ci = call_impl_of_const(c);

@@ -36,6 +36,17 @@ static bool may_compress(const struct call_impl *ci)
     return ci->accepts_gzip && !ci->pub.method->policy.no_compression;
 }
 
+static bool compresses(const struct call_impl *ci, size_t body_bytes)
+{
+    size_t bytes_min = ci->compress == COMPRESS_ALWAYS ? 1 : COMPRESS_BYTES_MIN;
+    return body_bytes > bytes_min && ci->compress != COMPRESS_NEVER && may_compress(ci);
+}
+
+void call_compress(struct call *c, enum call_compress how)
+{
+    call_impl_of(c)->compress = how;
+}
+
 /* Room for @fixed headers and what the handler added: @small where it added nothing. */
 static struct h2_header *block_new(struct call_impl *ci, struct h2_header *small, size_t fixed)
 {
@@ -163,7 +174,7 @@ static enum step answer(struct call_impl *ci, struct str framed)
         call_set_reason(ci, REASON_MESSAGE_TOO_LARGE);
         return STEP_DONE;
     }
-    if (framed.n > COMPRESS_BYTES_MIN + FRAME_PREFIX_BYTES && may_compress(ci))
+    if (compresses(ci, framed.n - FRAME_PREFIX_BYTES))
         framed = compressed(ci, framed);
     ci->reply = framed;
     ci->reply_bytes = framed.n - FRAME_PREFIX_BYTES;
@@ -247,7 +258,7 @@ static struct outgoing *outgoing_new(size_t body_bytes)
 /* Body bytes are in @out; deflated through the arena-free compressor when it pays. */
 static bool queue_maybe_compressed(struct call_impl *ci, struct outgoing *out, size_t bytes)
 {
-    if (bytes <= COMPRESS_BYTES_MIN || !may_compress(ci))
+    if (!compresses(ci, bytes))
         return queue(ci, out, false, bytes);
     struct outgoing *smaller = outgoing_new(bytes);
     size_t deflated;

@@ -129,6 +129,18 @@ bool call_half_closed(const struct call *c);
  */
 bool call_send(struct call *c, const ProtobufCMessage *message);
 
+enum call_compress {
+    COMPRESS_BY_SIZE, /* the default: what is long enough for it to pay */
+    COMPRESS_NEVER,
+    COMPRESS_ALWAYS, /* whatever the length, if that makes it shorter */
+};
+
+/* How the messages from here on leave. A client that does not take gzip gets them plain whatever
+ * this says, and so does every client of a method with no_compress. */
+void call_compress(struct call *c, enum call_compress how);
+/* Whether the message that call_request or call_next_request gave came compressed. */
+bool call_request_compressed(const struct call *c);
+
 /* Ends the call with OK. Unary: with @message (packed before this returns; after COMMIT the bytes
  * leave). Streams: NULL. */
 enum step call_reply(struct call *c, const ProtobufCMessage *message);

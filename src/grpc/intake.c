@@ -145,6 +145,7 @@ static bool take_message(struct call_impl *ci, const struct frame *frame)
     struct str body = {.p = (const char *)frame->body, .n = frame->bytes};
     ci->messages_in++;
     ci->request_bytes += frame->bytes;
+    ci->request_compressed = frame->is_compressed;
     if (frame->is_compressed) {
         if (ci->encoding != ENCODING_GZIP) {
             call_set_status(

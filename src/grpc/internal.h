@@ -224,7 +224,8 @@ struct call_impl {
     unsigned messages_in;
     size_t request_bytes;
     bool half_closed;
-    bool is_internal; /* a job's: no peer, no stream ever */
+    bool request_compressed; /* the message in @request was */
+    bool is_internal;        /* a job's: no peer, no stream ever */
 
     /* steps */
     const struct rpc_handler *handler;
@@ -259,6 +260,7 @@ struct call_impl {
     struct sent_fields sent_headers, sent_trailers;
     struct list outgoing;  /* struct outgoing */
     size_t streamed_bytes; /* their sum */
+    enum call_compress compress;
     bool reply_compressed;
     bool headers_sent;
     bool replayed;

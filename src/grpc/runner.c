@@ -115,6 +115,7 @@ static void restart(struct call_impl *ci)
     ci->commit_asked = ci->commit_started = false;
     ci->replayed = false;
     ci->reply_compressed = false;
+    ci->compress = COMPRESS_BY_SIZE;
     ci->has_pushback = false;
     ci->reason = REASON_NONE;
     ci->code = STATUS_OK;

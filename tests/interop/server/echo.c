@@ -29,9 +29,7 @@ enum step end_with(struct call *c, const Grpc__Testing__EchoStatus *status)
 
 bool is_compressed_as_expected(struct call *c, const Grpc__Testing__BoolValue *flag)
 {
-    (void)c;
-    (void)flag;
-    return true;
+    return !flag || flag->value == call_request_compressed(c);
 }
 
 enum step wrong_compression(struct call *c)
@@ -42,8 +40,7 @@ enum step wrong_compression(struct call *c)
 
 void compress_as_asked(struct call *c, const Grpc__Testing__BoolValue *flag)
 {
-    (void)c;
-    (void)flag;
+    call_compress(c, !flag ? COMPRESS_BY_SIZE : flag->value ? COMPRESS_ALWAYS : COMPRESS_NEVER);
 }
 
 Grpc__Testing__BoolValue *keep_flag(struct call *c, const Grpc__Testing__BoolValue *flag)

@@ -68,6 +68,25 @@ static const struct step_def long_steps[] = {STEP(pack_long)};
 static const struct rpc_handler long_reply = {
     .method = "Long", .steps = long_steps, .step_count = 1};
 
+static enum call_compress asked_compress;
+static unsigned asked_bytes;
+static bool saw_compressed;
+
+static enum step reply_as_asked(struct call *c)
+{
+    Grpc__Health__V1__HealthCheckRequest message = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+    char *text = arena_alloc(&c->arena, asked_bytes + 1);
+    memset(text, 'z', asked_bytes);
+    message.service = text;
+    saw_compressed = call_request_compressed(c);
+    call_compress(c, asked_compress);
+    return call_reply(c, &message.base);
+}
+
+static const struct step_def asked_steps[] = {STEP(reply_as_asked)};
+static const struct rpc_handler asked_reply = {
+    .method = "Asked", .steps = asked_steps, .step_count = 1};
+
 #define TYPES                                                                                      \
     .request = &grpc__health__v1__health_check_request__descriptor,                                \
     .reply = &grpc__health__v1__health_check_response__descriptor
@@ -81,6 +100,7 @@ static void begin(void)
          .handler = &long_reply,
          TYPES,
          .policy.reply_bytes_max = 5000},
+        {.path = STR("/test.S/Asked"), .handler = &asked_reply, TYPES},
         {.path = STR("/test.S/Secret"),
          .handler = &long_reply,
          TYPES,
@@ -187,6 +207,52 @@ TEST(reply, compresses_long_replies_for_clients_that_read_gzip)
     ASSERT_INT_EQ(buf_len(&c->body), 5 + 3 + 3999);
     expect_end(c, STATUS_OK);
     expect_end(client_call("/test.S/Short", "", 0), STATUS_RESOURCE_EXHAUSTED);
+    finish();
+}
+
+/* What arrives is gzip of an empty message: the frame's flag is what the handler asks about. */
+static const uint8_t zipped_nothing[] = {31, 139, 8, 0, 0, 0, 0, 0, 0, 3,
+                                         3,  0,   0, 0, 0, 0, 0, 0, 0, 0};
+
+TEST(reply, compresses_as_the_handler_says)
+{
+    static const struct {
+        enum call_compress how;
+        unsigned bytes;
+        bool compressed;
+    } cases[] = {
+        {COMPRESS_BY_SIZE, 300, false}, {COMPRESS_ALWAYS, 300, true}, {COMPRESS_NEVER, 3999, false},
+        {COMPRESS_BY_SIZE, 3999, true}, {COMPRESS_ALWAYS, 2, false},
+    };
+    begin();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        asked_compress = cases[i].how;
+        asked_bytes = cases[i].bytes;
+        struct client *c = client_new();
+        client_head(c, "/test.S/Asked");
+        client_header(c, "grpc-accept-encoding", "gzip");
+        client_head_end(c);
+        client_message(c, "", 0);
+        client_end(c);
+        client_take(c);
+        ASSERT_INT_EQ(c->body.p[0], cases[i].compressed);
+        ASSERT_STR_EQ(client_field(c, "grpc-encoding"), cases[i].compressed ? "gzip" : "");
+        ASSERT_FALSE(saw_compressed);
+        expect_end(c, STATUS_OK);
+    }
+    struct client *c = client_new();
+    client_head(c, "/test.S/Asked");
+    client_header(c, "grpc-encoding", "gzip");
+    client_head_end(c);
+    uint8_t framed[FRAME_PREFIX_BYTES + sizeof zipped_nothing];
+    frame_prefix(framed, true, sizeof zipped_nothing);
+    memcpy(framed + FRAME_PREFIX_BYTES, zipped_nothing, sizeof zipped_nothing);
+    client_data(c, framed, sizeof framed);
+    client_end(c);
+    client_take(c);
+    ASSERT_TRUE(saw_compressed);
+    ASSERT_INT_EQ(c->body.p[0], 0);
+    expect_end(c, STATUS_OK);
     finish();
 }
 
