@@ -69,12 +69,19 @@ static void *place(struct config *c, const struct option *o)
     return (char *)c + o->offset;
 }
 
-static const struct option *find_option(const char *name, size_t len)
+/* A flag may be listed twice, with different defaults: @command's is meant. */
+static const struct option *find_option(enum command command, const char *name, size_t len)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++)
-        if (strlen(options[i].name) == len && memcmp(options[i].name, name, len) == 0)
-            return &options[i];
-    return NULL;
+    const struct option *other = NULL;
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option *o = &options[i];
+        if (strlen(o->name) != len || memcmp(o->name, name, len) != 0)
+            continue;
+        if (o->commands & (1u << command))
+            return o;
+        other = o;
+    }
+    return other;
 }
 
 static int set_u32(struct config *c, const struct option *o, const char *value, const char *from)
@@ -153,6 +160,8 @@ static int set_defaults(struct config *c)
     c->app = app_limits_default;
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char name[64];
+        if (find_option(c->command, options[i].name, strlen(options[i].name)) != &options[i])
+            continue;
         if (options[i].fallback)
             CHECK(set_option(c, &options[i], options[i].fallback, options[i].name) == 0);
         environment_name(&options[i], name, sizeof name);
@@ -201,7 +210,7 @@ void config_help(FILE *out, enum command command)
     }
     fprintf(out, "usage: faregate %s [--flag=value ...]\n%s\n\n", commands[command].name,
             commands[command].help);
-    struct config defaults = {0};
+    struct config defaults = {.command = command};
     set_defaults(&defaults);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option *o = &options[i];
@@ -225,7 +234,8 @@ static int parse_flag(struct config *c, int argc, char **argv, int *i)
     }
     const char *name = arg + 2;
     const char *equals = strchr(name, '=');
-    const struct option *o = find_option(name, equals ? (size_t)(equals - name) : strlen(name));
+    const struct option *o =
+        find_option(c->command, name, equals ? (size_t)(equals - name) : strlen(name));
     if (!o || !(o->commands & (1u << c->command))) {
         fprintf(stderr, "faregate %s: no flag %s; see faregate %s --help\n",
                 commands[c->command].name, arg, commands[c->command].name);

@@ -291,6 +291,9 @@ void server_report_load(struct server *server, double cpus, bool on_replies);
  * call to any other is refused with DATABASE_UNAVAILABLE, which clients and proxies retry. New
  * servers are not starting. */
 void server_set_starting(struct server *server, bool is_starting);
+/* The drain's grace is over, or was cut short: every call ends with SHUTTING_DOWN (UNAVAILABLE;
+ * RST_STREAM where messages were sent), those behind a COMMIT when its result is in. */
+void server_end_calls(struct server *server);
 /* Drain: health says NOT_SERVING, parked streams are woken, new calls are refused by h2. */
 void server_drain(struct server *server);
 unsigned server_calls_in_flight(const struct server *server);

@@ -202,6 +202,7 @@ static bool take_unary(struct call_impl *ci, const uint8_t *p, size_t bytes)
     if (result == FRAME_PARTIAL) {
         if (!buffered)
             buf_append(&ci->in, p, bytes);
+        h2_keep(ci->stream, buf_len(&ci->in));
         return true;
     }
     if (result != FRAME_READY) {
@@ -234,6 +235,7 @@ static void take_streamed(struct call_impl *ci, const uint8_t *p, size_t bytes)
     if (result == FRAME_PARTIAL) {
         h2_consume(ci->stream, ci->unacked);
         ci->unacked = 0;
+        h2_keep(ci->stream, buf_len(&ci->in));
         return;
     }
     ci->broken = true;
@@ -288,6 +290,8 @@ const void *intake_next(struct call_impl *ci)
         if (ci->stream && ci->unacked > 0)
             h2_consume(ci->stream, ci->unacked);
         ci->unacked = 0;
+        if (ci->stream)
+            h2_keep(ci->stream, waiting);
         return NULL;
     }
     if (result == FRAME_PARTIAL)
@@ -303,8 +307,10 @@ const void *intake_next(struct call_impl *ci)
     size_t window = taken < ci->unacked ? taken : ci->unacked;
     buf_consume(&ci->in, taken);
     ci->unacked -= window;
-    if (ci->stream && window > 0)
+    if (ci->stream) {
+        h2_keep(ci->stream, buf_len(&ci->in) - ci->unacked);
         h2_consume(ci->stream, window);
+    }
     return ci->request;
 }
 

@@ -75,9 +75,8 @@ void call_wake(struct call *c)
 
 /* ---- life ---- */
 
-static void on_grace_over(struct wheel_timer *timer)
+void server_end_calls(struct server *server)
 {
-    struct server *server = list_entry(timer, struct server, drain_timer);
     /* Ending one call may end others: nothing is held on to but the head of what is left. */
     struct list left = server->calls;
     if (list_is_empty(&server->calls))
@@ -89,6 +88,11 @@ static void on_grace_over(struct wheel_timer *timer)
         list_append(&server->calls, node);
         call_interrupt(list_entry(node, struct call_impl, node), REASON_SHUTTING_DOWN);
     }
+}
+
+static void on_grace_over(struct wheel_timer *timer)
+{
+    server_end_calls(list_entry(timer, struct server, drain_timer));
 }
 
 int server_new_with(struct server **ret_server, struct loop *loop,

@@ -51,6 +51,10 @@ static enum h2_refusal refusal_of(const struct h2_conn *c)
     const struct h2_limits *limits = &c->server->limits;
     if (c->streams_open >= limits->streams_max)
         return H2_REFUSAL_STREAMS;
+    if (h2_conn_is_fat(c))
+        return H2_REFUSAL_WORKER_BYTES;
+    if (h2_conn_bytes(c) > limits->conn_buffered_bytes_max)
+        return H2_REFUSAL_CONN_BYTES;
     return H2_REFUSAL_COUNT;
 }
 
@@ -117,6 +121,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         return 0;
     }
     s->unconsumed_bytes += bytes;
+    h2_hold(c, bytes, 0);
     c->server->handler->on_data(&s->pub, p, bytes, c->server->ctx);
     return 0;
 }

@@ -52,12 +52,27 @@ static bool judge_data(struct h2_conn *c, uint8_t flags)
     return false;
 }
 
+static int32_t stream_id_of(const struct h2_inbound *in)
+{
+    return (int32_t)((uint32_t)(in->head[5] & 0x7f) << 24 | (uint32_t)in->head[6] << 16 |
+                     (uint32_t)in->head[7] << 8 | in->head[8]);
+}
+
 static void see_headers(struct h2_conn *c, uint8_t flags)
 {
     struct h2_inbound *in = &c->in;
     in->block_open = true;
     in->block_ends = flags & NGHTTP2_FLAG_END_HEADERS;
     in->block_since_ns = c->server->loop->now_ns;
+    int32_t id = stream_id_of(in);
+    if (id > in->last_stream_id) {
+        in->last_stream_id = id;
+        if (c->drain == DRAIN_FINAL) {
+            /* nghttp2 says nothing to these; the client need not find out by itself. */
+            c->server->stats->streams_refused[H2_REFUSAL_DRAIN]++;
+            c->refuse_due = id;
+        }
+    }
     in->window_credit += WINDOW_UPDATES_PER_REQUEST;
     if (in->control_left < c->server->limits.control_burst_max)
         in->control_left += 1; /* its RST_STREAM, say */

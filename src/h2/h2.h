@@ -108,10 +108,12 @@ struct h2_limits {
     uint32_t ping_interval_idle_min_ms; /* without streams */
     uint32_t ping_strikes_max;
 
-    uint32_t conns_max;             /* per worker; at the limit accepting pauses */
-    uint32_t conns_soft_max;        /* above it the connection idle for longest is drained */
-    uint32_t conns_per_address_max; /* of one peer, not for unix sockets; 0: no limit */
-    uint32_t handshakes_max;        /* TLS handshakes at once; at the limit TLS listeners pause */
+    uint32_t conns_max;      /* per worker; at the limit accepting pauses */
+    uint32_t conns_soft_max; /* above it the connection idle for longest is drained; 0: 9/10 */
+    /* Of one peer address. Not for unix sockets. A sidecar's or a proxy's connections have one
+     * address, hence half of conns_max: no peer alone fills a worker. 0: no limit. */
+    uint32_t conns_per_address_max;
+    uint32_t handshakes_max; /* TLS handshakes at once; at the limit TLS listeners pause */
 
     /* Streams that end badly through the client's doing, whoever sends the RST_STREAM
      * (CVE-2023-44487, CVE-2025-8671): the budget starts full and gains one per stream that ends
@@ -124,8 +126,11 @@ struct h2_limits {
     uint32_t control_burst_max;
     uint32_t control_rate_per_s;
 
-    /* Bytes held: received and not consumed, queued and not sent. Above: new streams get
-     * REFUSED_STREAM; over a worker's, connections that hold more than the average are not read. */
+    /* Bytes held: received and not consumed, queued and not sent. Above a connection's: its new
+     * streams get REFUSED_STREAM. Above a worker's: so do those of the connections that hold more
+     * than the average, and these are not read; the others go on. A quarter above a worker's,
+     * because of what streams that are open still wanted to say, the connection that holds most is
+     * closed. */
     uint32_t conn_buffered_bytes_max;
     uint32_t buffered_bytes_max;
 };
@@ -145,7 +150,8 @@ struct h2_limits {
     X(PINGS, "pings")                     /* too_many_pings */                                     \
     X(KEEPALIVE, "keepalive")             /* our PING was not answered */                          \
     X(WRITE_TIMEOUT, "write_timeout")     /* it takes nothing */                                   \
-    X(QUEUE, "queue")                     /* too much waits for it */                              \
+    X(QUEUE, "queue")                     /* too many frames wait for it */                        \
+    X(BYTES, "bytes")                     /* held most when a worker held too much */              \
     X(IDLE, "idle")                                                                                \
     X(AGE, "age")                                                                                  \
     X(CONNS, "conns")     /* closed while idle: above conns_soft_max */                            \
@@ -204,7 +210,7 @@ void h2_server_set_balance(struct h2_server *server, uint32_t *conns_by_worker, 
 /* Graceful: stop accepting, GOAWAY(2^31-1) + PING, then GOAWAY(last id); @on_drained once no stream
  * is left. */
 void h2_server_drain(struct h2_server *server, void (*on_drained)(void *ctx));
-/* Ends what is left now. */
+/* Ends what is left now: no frame is sent any more. Lets h2_server_drain report. */
 void h2_server_close(struct h2_server *server);
 
 const struct h2_stats *h2_server_stats(const struct h2_server *server);
@@ -261,6 +267,11 @@ void h2_reset(struct h2_stream *s, enum h2_error code);
 
 /* Gives @bytes of receive window back (stream and connection). */
 void h2_consume(struct h2_stream *s, size_t bytes);
+
+/* What the layer above keeps of this stream's body after it gave the window back (an unfinished
+ * message, say): counts as held against conn_buffered_bytes_max and buffered_bytes_max. Absolute;
+ * 0 again when the stream ends. */
+void h2_keep(struct h2_stream *s, size_t bytes);
 
 /* The peer, as text: "127.0.0.1:51234" or "unix:"; and whether TLS is on. Valid as long as the
  * stream. */

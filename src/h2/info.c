@@ -67,7 +67,7 @@ const struct h2_stats *h2_server_stats(const struct h2_server *server)
     stats->writes = conns->writes;
     stats->tls_handshakes_ok = conns->tls_handshakes_ok;
     stats->tls_handshakes_failed = conns->tls_handshakes_failed;
-    stats->buffered_bytes = conns->unsent_bytes;
+    stats->buffered_bytes = h2_server_bytes(server);
     return stats;
 }
 

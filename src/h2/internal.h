@@ -9,6 +9,7 @@
  *   info.c       what can be seen from outside
  *   frames.c     looks at frames before nghttp2 does: budgets, turns
  *   life.c       keepalive, ages, timeouts
+ *   peers.c      connections by address
  *
  * What must stay true: calls of the layer above only note what is wanted and mark the stream
  * dirty; nghttp2 hears of it in session.c's on_write_ready, outside of its own callbacks. */
@@ -49,6 +50,9 @@ struct stream {
     size_t header_bytes;     /* as SETTINGS_MAX_HEADER_LIST_SIZE counts */
     size_t unconsumed_bytes; /* received, window not given back yet */
     size_t consumed_bytes;   /* given back, nghttp2 not told yet */
+    size_t kept_bytes;       /* given back, but still held above */
+    int64_t progress_ns;     /* last time enough of the body left, or it began to wait */
+    size_t progress_bytes;   /* left since then */
     bool over_limit;
     bool reset_by_peer;
     bool closed; /* on_close is being called */
@@ -122,11 +126,13 @@ struct h2_conn {
     size_t out_bytes_max;
     unsigned streams_open;
     size_t queued_bytes;   /* body, all streams */
+    size_t held_bytes;     /* queued, unconsumed or kept, all streams */
     size_t consumed_bytes; /* connection window given back, nghttp2 not told yet */
     uint64_t streams_started, streams_succeeded, streams_failed, keepalives_sent;
     int64_t last_stream_ns;
     int64_t opened_ns;
     int64_t idle_since_ns;
+    struct h2_peer *peer;
     int64_t progress_ns; /* last time body left, or began to wait */
     int64_t noticed_ns;
     int64_t faults_ns; /* the faults budget was refilled up to here */
@@ -143,6 +149,9 @@ struct h2_conn {
     unsigned paused;       /* enum h2_pause bits */
     bool peer_ping_free;   /* we sent HEADERS or DATA since the client's last PING */
     bool keepalive_due;    /* a PING is to be submitted */
+    bool shaking_hands;    /* counted in server->handshakes */
+    bool cut_off;          /* closed to make room */
+    int32_t refuse_due;    /* a stream that came after the last GOAWAY */
     bool has_cause;        /* what follows is set */
     enum h2_close cause;   /* why it ends, or drains */
     const char *bye_words; /* set: the connection's last frame is GOAWAY(bye_code, bye_words) */
@@ -195,10 +204,14 @@ struct h2_server {
     struct h2_memory memory;
     struct list conns;
     struct list idle;
-    uint64_t last_id; /* of connections and listeners */
+    struct h2_peers *peers;
+    size_t held_bytes;   /* sum over connections */
+    size_t peak_bytes;   /* of h2_server_bytes, since memory was given back to the system */
+    unsigned handshakes; /* TLS, under way */
+    uint64_t last_id;    /* of connections and listeners */
     struct h2_listener listeners[H2_LISTENERS_MAX];
     unsigned listener_count;
-    bool held;                   /* conns_max reached */
+    bool held, held_tls;         /* conns_max reached; handshakes_max reached */
     struct stream *free_streams; /* linked through pub.user */
     unsigned free_stream_count;
     ev_timer tick;
@@ -209,10 +222,46 @@ struct h2_server {
     bool draining;
     void (*on_drained)(void *ctx);
     struct loop_task drained;
+    struct loop_task relief; /* too many bytes are held */
 };
 
 /* server.c */
 void h2_server_conn_gone(struct h2_server *server);
+void h2_server_shook_hands(struct h2_conn *c);
+/* More was queued: makes room at the end of the turn if it is far too much. */
+void h2_server_check_bytes(struct h2_server *server);
+
+/* All that is held for connections: in streams, and what sockets did not take. */
+static inline size_t h2_server_bytes(const struct h2_server *server)
+{
+    return server->held_bytes + server->conn_stats.unsent_bytes;
+}
+
+static inline size_t h2_conn_bytes(const struct h2_conn *c)
+{
+    return c->held_bytes + conn_unsent_bytes(c->transport);
+}
+
+/* The worker is over its budget, and this connection holds more of it than the average. */
+static inline bool h2_conn_is_fat(const struct h2_conn *c)
+{
+    size_t total = h2_server_bytes(c->server);
+    return total > c->server->limits.buffered_bytes_max &&
+           h2_conn_bytes(c) > total / c->server->stats->conns_open;
+}
+
+static inline void h2_hold(struct h2_conn *c, size_t more, size_t less)
+{
+    c->held_bytes += more - less;
+    c->server->held_bytes += more - less;
+}
+
+/* peers.c */
+struct h2_peers *h2_peers_new(void);
+struct h2_peers *h2_peers_free(struct h2_peers *peers);
+/* Counts @c with its address. False: there are too many. */
+bool h2_peers_enter(struct h2_conn *c);
+void h2_peers_leave(struct h2_conn *c);
 
 /* session.c */
 extern const uint8_t h2_drain_mark[8]; /* in the PING behind the first GOAWAY */

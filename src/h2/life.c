@@ -19,6 +19,7 @@ void h2_life_begin(struct h2_conn *c)
     struct h2_server *server = c->server;
     const struct h2_limits *limits = &server->limits;
     c->opened_ns = c->idle_since_ns = c->read_ns = server->loop->now_ns;
+    list_remove(&c->idle);
     list_append(&server->idle, &c->idle);
     if (limits->age_max_ms) {
         /* Give or take a tenth: connections made together must not be made again together. */
@@ -95,6 +96,17 @@ static void drain_on(struct h2_conn *c, int64_t now_ns)
     }
 }
 
+/* Streams whose body waits for a window that is not opened, while the connection goes on. */
+static void reset_stalled(struct h2_conn *c, int64_t now_ns)
+{
+    list_for_each(node, &c->streams) {
+        struct stream *s = list_entry(node, struct stream, in_conn);
+        if (s->pub.queued_bytes && !s->reset_by_us &&
+            overdue(s->progress_ns, now_ns, c->server->limits.write_timeout_ms))
+            h2_reset(&s->pub, H2_CANCEL);
+    }
+}
+
 /* A few times a second: timeouts that need no timer of their own. */
 void h2_conn_tick(struct h2_conn *c, int64_t now_ns)
 {
@@ -103,6 +115,8 @@ void h2_conn_tick(struct h2_conn *c, int64_t now_ns)
         return; /* the handshake has its own */
     if (c->paused & H2_PAUSE_CALM && now_ns >= c->calm_until_ns)
         h2_conn_pause(c, H2_PAUSE_CALM, false);
+    if (c->paused & H2_PAUSE_BYTES && h2_server_bytes(c->server) <= limits->buffered_bytes_max)
+        h2_conn_pause(c, H2_PAUSE_BYTES, false);
     if (!c->peer_spoke && overdue(c->opened_ns, now_ns, limits->preface_timeout_ms))
         h2_conn_abort(c, H2_CLOSE_PREFACE);
     else if (!c->in.settings_acked && !c->paused &&
@@ -120,5 +134,7 @@ void h2_conn_tick(struct h2_conn *c, int64_t now_ns)
     else if (limits->idle_timeout_ms && c->streams_open == 0 && c->peer_spoke &&
              overdue(c->idle_since_ns, now_ns, limits->idle_timeout_ms))
         h2_conn_drain(c, H2_CLOSE_IDLE);
+    if (c->queued_bytes)
+        reset_stalled(c, now_ns);
     keep_alive(c, now_ns);
 }

@@ -13,6 +13,9 @@
 #define FRAME_HEADER_BYTES 9
 /* What every peer accepts as one frame. Larger trailers need nghttp2 to split them. */
 #define FRAME_BYTES_SAFE 16384
+/* A stream whose body waits is given its whole timeout again when so much of it has left: windows
+ * opened byte by byte (CVE-2019-9511) are no progress. */
+#define PROGRESS_BYTES 16384
 /* Fields that are listed on the stack. */
 #define NV_SMALL 16
 
@@ -76,8 +79,14 @@ void h2_write(struct h2_stream *pub, const uint8_t *p, size_t bytes, void (*on_s
     struct h2_conn *c = pub->conn;
     if (c->queued_bytes == 0)
         c->progress_ns = c->server->loop->now_ns;
+    if (pub->queued_bytes == 0) {
+        s->progress_ns = c->server->loop->now_ns;
+        s->progress_bytes = 0;
+    }
     c->queued_bytes += bytes;
     pub->queued_bytes += bytes;
+    h2_hold(c, bytes, 0);
+    h2_server_check_bytes(c->server);
     if (pub->queued_bytes > H2_STREAM_HIGH_WATER_BYTES)
         s->above_high_water = true;
     mark_dirty(s);
@@ -107,6 +116,15 @@ void h2_reset(struct h2_stream *pub, enum h2_error code)
     mark_dirty(s);
 }
 
+void h2_keep(struct h2_stream *pub, size_t bytes)
+{
+    struct stream *s = stream_of(pub);
+    if (s->closed)
+        return;
+    h2_hold(pub->conn, bytes, s->kept_bytes);
+    s->kept_bytes = bytes;
+}
+
 void h2_consume(struct h2_stream *pub, size_t bytes)
 {
     struct stream *s = stream_of(pub);
@@ -115,6 +133,7 @@ void h2_consume(struct h2_stream *pub, size_t bytes)
         return;
     CHECK(bytes <= s->unconsumed_bytes);
     s->unconsumed_bytes -= bytes;
+    h2_hold(c, 0, bytes);
     c->consumed_bytes += bytes;
     /* Told in lumps: nghttp2 sends WINDOW_UPDATE at half a window, so a quarter kept back never
      * stalls a sender. A stream that has ended needs no window any more. */
@@ -195,7 +214,13 @@ static void move_chunks(struct stream *s, uint8_t *to, size_t bytes)
     struct h2_conn *c = s->pub.conn;
     c->queued_bytes -= bytes;
     s->pub.queued_bytes -= bytes;
+    h2_hold(c, 0, bytes);
     c->progress_ns = c->server->loop->now_ns;
+    s->progress_bytes += bytes;
+    if (s->progress_bytes >= PROGRESS_BYTES) {
+        s->progress_ns = c->progress_ns;
+        s->progress_bytes = 0;
+    }
     while (bytes) {
         struct h2_chunk *chunk = &s->chunks[s->chunk_first];
         size_t n = bytes < chunk->bytes ? bytes : chunk->bytes;

@@ -1,6 +1,7 @@
 /* The server: who may connect, how many, for how long, and how it all ends. main makes one per
  * worker. What must stay true: a connection is only ever delayed by the even spread, never refused
  * by it, and the worker with the fewest connections never pauses, so not all workers can. */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -10,6 +11,8 @@
 #define OUTBOUND_ACKS_MAX 64
 #define SETTINGS_ENTRIES_MAX 32
 #define CONTINUATIONS_MAX 8
+/* Less than that is not worth a walk through the heap. */
+#define PEAK_BYTES_MIN ((size_t)16 * 1024 * 1024)
 /* For how long a worker with more than its share leaves connections to the others. */
 #define SPREAD_PAUSE_MS 5
 /* One part in eight above the even share is even enough. */
@@ -37,7 +40,7 @@ const struct h2_limits h2_limits_default = {
     .ping_interval_idle_min_ms = 2 * 60 * 60 * 1000,
     .ping_strikes_max = 2,
     .conns_max = 10000,
-    .conns_soft_max = 9000,
+    .conns_soft_max = 0,
     .conns_per_address_max = 5000,
     .handshakes_max = 256,
     .reset_burst_max = 200,
@@ -64,10 +67,24 @@ static double tick_s(const struct h2_limits *limits)
     return (shortest_ms < 20 ? 20 : shortest_ms) / 4 * 1e-3;
 }
 
+/* What a storm left behind lies between small things that live on: the allocator would keep it all.
+ */
+static void give_back(struct h2_server *server)
+{
+    size_t bytes = h2_server_bytes(server);
+    if (bytes > server->peak_bytes)
+        server->peak_bytes = bytes;
+    if (server->peak_bytes < PEAK_BYTES_MIN || bytes > server->peak_bytes / 8)
+        return;
+    server->peak_bytes = bytes;
+    malloc_trim(0);
+}
+
 static void on_tick(struct ev_loop *ev, ev_timer *w, int events)
 {
     (void)events;
     struct h2_server *server = w->data;
+    give_back(server);
     if (list_is_empty(&server->conns)) {
         ev_timer_stop(ev, w);
         return;
@@ -95,11 +112,43 @@ static uint32_t may_accept_ms(void *ctx)
     return server->stats->conns_open + 1 > share + share / SPREAD_SLACK ? SPREAD_PAUSE_MS : 0;
 }
 
-static void hold_listeners(struct h2_server *server, bool held)
+static void hold_listeners(struct h2_server *server)
 {
+    const struct h2_limits *limits = &server->limits;
+    bool held = server->stats->conns_open >= limits->conns_max;
+    bool held_tls = held || server->handshakes >= limits->handshakes_max;
+    if (held == server->held && held_tls == server->held_tls)
+        return;
     server->held = held;
+    server->held_tls = held_tls;
     for (unsigned i = 0; i < server->listener_count; i++)
-        listener_hold(server->listeners[i].listener, held);
+        listener_hold(server->listeners[i].listener, server->listeners[i].tls ? held_tls : held);
+}
+
+void h2_server_shook_hands(struct h2_conn *c)
+{
+    if (!c->shaking_hands)
+        return;
+    c->shaking_hands = false;
+    c->server->handshakes--;
+    hold_listeners(c->server);
+}
+
+/* Makes room before the hard limit is reached: who waits for nothing goes first. */
+static void close_idlest(struct h2_server *server)
+{
+    const struct h2_limits *limits = &server->limits;
+    uint64_t soft_max =
+        limits->conns_soft_max ? limits->conns_soft_max : (uint64_t)limits->conns_max * 9 / 10;
+    struct list *node = list_first(&server->idle);
+    if (server->stats->conns_open <= soft_max || !node)
+        return;
+    struct h2_conn *c = list_entry(node, struct h2_conn, idle);
+    list_remove(&c->idle);
+    if (c->peer_spoke)
+        h2_conn_drain(c, H2_CLOSE_CONNS);
+    else
+        h2_conn_abort(c, H2_CLOSE_CONNS);
 }
 
 static void on_accept(void *ctx, int fd)
@@ -110,8 +159,40 @@ static void on_accept(void *ctx, int fd)
     publish_conns(server);
     if (!ev_is_active(&server->tick))
         ev_timer_again(server->loop->ev, &server->tick);
-    if (server->stats->conns_open >= server->limits.conns_max)
-        hold_listeners(server, true);
+    close_idlest(server);
+    hold_listeners(server);
+}
+
+static size_t bytes_absurd(const struct h2_server *server)
+{
+    return (size_t)server->limits.buffered_bytes_max + server->limits.buffered_bytes_max / 4;
+}
+
+void h2_server_check_bytes(struct h2_server *server)
+{
+    if (h2_server_bytes(server) > bytes_absurd(server))
+        loop_defer(server->loop, &server->relief);
+}
+
+/* Streams that were let in while there was room have queued more than there is: whoever holds most
+ * goes, until it fits. Their bytes are freed at the end of this turn too, behind us. */
+static void on_relief(struct loop_task *task)
+{
+    struct h2_server *server = list_entry(task, struct h2_server, relief);
+    size_t left = h2_server_bytes(server);
+    while (left > bytes_absurd(server)) {
+        struct h2_conn *fattest = NULL;
+        list_for_each(node, &server->conns) {
+            struct h2_conn *c = list_entry(node, struct h2_conn, node);
+            if (!c->cut_off && (!fattest || h2_conn_bytes(c) > h2_conn_bytes(fattest)))
+                fattest = c;
+        }
+        if (!fattest)
+            return;
+        fattest->cut_off = true;
+        left -= h2_conn_bytes(fattest);
+        h2_conn_abort(fattest, H2_CLOSE_BYTES);
+    }
 }
 
 static const struct listener_handler accept_handler = {
@@ -131,8 +212,7 @@ static void on_drained(struct loop_task *task)
 void h2_server_conn_gone(struct h2_server *server)
 {
     publish_conns(server);
-    if (server->held && server->stats->conns_open < server->limits.conns_max)
-        hold_listeners(server, false);
+    hold_listeners(server);
     if (server->draining && server->stats->conns_open == 0)
         loop_defer(server->loop, &server->drained);
 }
@@ -171,7 +251,9 @@ int h2_server_new(struct h2_server **ret_server, struct loop *loop, const struct
     set_options(server);
     list_init(&server->conns);
     list_init(&server->idle);
+    server->peers = h2_peers_new();
     loop_task_init(&server->drained, on_drained);
+    loop_task_init(&server->relief, on_relief);
     ev_timer_init(&server->tick, on_tick, 0., tick_s(limits));
     server->tick.data = server;
     *ret_server = server;
@@ -199,7 +281,9 @@ struct h2_server *h2_server_free(struct h2_server *server)
     publish_conns(server);
     ev_timer_stop(server->loop->ev, &server->tick);
     loop_task_cancel(&server->drained);
+    loop_task_cancel(&server->relief);
     h2_stream_pool_deinit(server);
+    h2_peers_free(server->peers);
     nghttp2_session_callbacks_del(server->callbacks);
     nghttp2_option_del(server->option);
     h2_memory_deinit(&server->memory);
@@ -218,7 +302,7 @@ int h2_server_listen(struct h2_server *server, int fd, struct tls_context *tls)
     if (r < 0)
         return r;
     server->listener_count++;
-    listener_hold(l->listener, server->held);
+    listener_hold(l->listener, tls ? server->held_tls : server->held);
     return 0;
 }
 

@@ -106,8 +106,14 @@ static void on_open(void *ctx)
     struct h2_conn *c = ctx;
     c->faults_ns = c->server->loop->now_ns;
     c->faults_left = c->server->limits.reset_burst_max;
+    h2_server_shook_hands(c);
     h2_frames_init(c);
     h2_life_begin(c);
+    if (!h2_peers_enter(c)) {
+        c->server->stats->conns_refused++;
+        h2_conn_abort(c, H2_CLOSE_ADDRESS);
+        return;
+    }
     if (start_session(c) < 0) {
         h2_conn_abort(c, H2_CLOSE_ERROR);
         return;
@@ -158,6 +164,8 @@ static ssize_t on_read(void *ctx, const uint8_t *p, size_t bytes)
     conn_want_write(c->transport);
     if ((size_t)admitted < bytes)
         c->server->stats->reads_held++;
+    if (h2_conn_is_fat(c))
+        h2_conn_pause(c, H2_PAUSE_BYTES, true);
     return admitted;
 }
 
@@ -203,6 +211,13 @@ static int apply(struct h2_conn *c)
         if (r < 0)
             return r;
     }
+    if (c->refuse_due) {
+        int r = nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, c->refuse_due,
+                                          NGHTTP2_REFUSED_STREAM);
+        c->refuse_due = 0;
+        if (r < 0)
+            return r;
+    }
     if (c->keepalive_due) {
         c->keepalive_due = false;
         c->in.pings_out++;
@@ -233,6 +248,7 @@ static void end_streams(struct h2_conn *c, bool by_peer)
     while ((node = list_first(&c->streams)) != NULL)
         h2_stream_closed(list_entry(node, struct stream, in_conn), H2_CANCEL, by_peer);
     CHECK(c->queued_bytes == 0);
+    CHECK(c->held_bytes == 0);
 }
 
 /* The last frame, by hand: nghttp2 may have stopped in the middle of something. */
@@ -340,6 +356,9 @@ void h2_conn_new(struct h2_listener *listener, int fd)
     c->listener_id = listener->id;
     listener->accepted++;
     list_append(&server->conns, &c->node);
+    list_append(&server->idle, &c->idle);
+    c->shaking_hands = conn_is_tls(c->transport);
+    server->handshakes += c->shaking_hands;
     server->stats->conns_accepted++;
     server->stats->conns_open++;
 }
@@ -351,6 +370,8 @@ void h2_conn_free(struct h2_conn *c, bool by_peer)
         nghttp2_session_del(c->session);
     list_remove(&c->node);
     list_remove(&c->idle);
+    h2_server_shook_hands(c);
+    h2_peers_leave(c);
     c->server->stats->conns_open--;
     free(c);
 }

@@ -63,6 +63,7 @@ void h2_stream_hold(struct stream *s, nghttp2_rcbuf *buf)
 static void drop_chunks(struct stream *s)
 {
     s->pub.conn->queued_bytes -= s->pub.queued_bytes;
+    h2_hold(s->pub.conn, 0, s->pub.queued_bytes);
     s->pub.queued_bytes = 0;
     while (s->chunk_count) {
         struct h2_chunk chunk = s->chunks[s->chunk_first++];
@@ -105,7 +106,8 @@ void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer)
         c->streams_failed++;
     drop_chunks(s);
     c->consumed_bytes += s->unconsumed_bytes;
-    s->unconsumed_bytes = 0;
+    h2_hold(c, 0, s->unconsumed_bytes + s->kept_bytes);
+    s->unconsumed_bytes = s->kept_bytes = 0;
     server->handler->on_close(&s->pub, error_code, by_peer, server->ctx);
     list_remove(&s->dirty);
     list_remove(&s->in_conn);
@@ -114,7 +116,8 @@ void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer)
     server->stats->streams_open--;
     if (c->streams_open == 0) {
         c->idle_since_ns = server->loop->now_ns;
-        list_append(&server->idle, &c->idle);
+        if (c->drain == DRAIN_NO)
+            list_append(&server->idle, &c->idle);
     }
     recycle(server, s);
 }

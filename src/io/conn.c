@@ -6,10 +6,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,8 +19,10 @@
 #include "io/conn_internal.h"
 #include "io/tls_internal.h"
 
-/* How long the peer may take to close after we did. */
+/* How long the peer may take to close after we did. One that said nothing meanwhile and has all we
+ * sent is let go sooner: nothing is lost by it. */
 #define LINGER_MS 1000
+#define LINGER_SILENT_MS 200
 /* A blocked write gets its whole timeout again when so much has left: a peer that takes byte by
  * byte has no right to it (CVE-2019-9511, -9517). */
 #define WRITE_PROGRESS_BYTES 16384
@@ -57,7 +61,15 @@ static void linger(struct conn *c)
     conn_transport_shutdown(c);
     ev_io_stop(c->loop->ev, &c->writable);
     ev_io_start(c->loop->ev, &c->readable);
-    set_timeout(c, LINGER_MS);
+    c->linger_heard = false;
+    set_timeout(c, LINGER_SILENT_MS);
+}
+
+/* True when the peer's system has every byte of ours. */
+static bool all_arrived(const struct conn *c)
+{
+    int left = 0;
+    return ioctl(c->fd, SIOCOUTQ, &left) < 0 || left == 0;
 }
 
 /* Reads on where it may: what is left over comes before what the socket has. */
@@ -251,6 +263,8 @@ static void discard(struct conn *c)
     ssize_t n = recv(c->fd, c->loop->read_buf, LOOP_READ_BYTES, 0);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         end(c, c->error);
+    else if (n > 0)
+        c->linger_heard = true;
 }
 
 static void on_readable(struct ev_loop *ev, ev_io *w, int events)
@@ -298,6 +312,11 @@ static void on_timeout(struct ev_loop *ev, ev_timer *w, int events)
     (void)ev;
     (void)events;
     struct conn *c = w->data;
+    if (c->state == CONN_LINGERING && !c->lingered && (c->linger_heard || !all_arrived(c))) {
+        c->lingered = true;
+        set_timeout(c, LINGER_MS - LINGER_SILENT_MS);
+        return;
+    }
     end(c, c->state == CONN_LINGERING ? c->error : -ETIMEDOUT);
 }
 

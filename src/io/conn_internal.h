@@ -39,6 +39,8 @@ struct conn {
     bool paused;           /* the layer above does not want to read */
     bool blocked;          /* the socket is full; writable tells when not */
     bool yielded;          /* it wrote enough for one turn; writable tells when the next one is */
+    bool linger_heard;     /* something came while lingering */
+    bool lingered;         /* the short wait is over, the long one goes on */
     bool read_wants_write; /* TLS must write before it can read on */
     bool write_wants_read; /* and the other way round */
     ev_io readable;

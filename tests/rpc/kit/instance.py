@@ -214,7 +214,7 @@ class Serve(Server):
         argv = ["serve", "--listen", self.target, "--admin", f"127.0.0.1:{self.admin_port}", "--database", conninfo,
                 "--keys", str(keys or f"{data}/keys"), "--secret", f"{data}/secret", "--provider-key", f"{data}/psp-key",
                 "--provider-url", f"http://127.0.0.1:{provider_port}", "--workers", str(workers), "--log", self.log,
-                "--jobs" if jobs else "--jobs=off"]
+                "--lame-duck-ms=0", "--jobs" if jobs else "--jobs=off"]
         if services:
             argv += ["--services", services]
         with open(self.errors_path, "w") as err:

@@ -319,7 +319,7 @@ TEST(h2_limits, data_after_the_end_of_a_request_is_an_error)
 TEST(h2_limits, stops_accepting_at_the_most_connections_and_goes_on_below)
 {
     struct h2_limits limits = h2_limits_default;
-    limits.conns_max = 2;
+    limits.conns_max = limits.conns_soft_max = 2;
     fx_start(&limits);
     int fds[3] = {fx_dial(), fx_dial(), fx_dial()};
     fx_pump_ms(30);
