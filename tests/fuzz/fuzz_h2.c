@@ -129,7 +129,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t bytes)
     CHECK(h2_server_new(&server, &loop, &h2_limits_default, &handler, NULL) == 0);
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
     choice = p[0];
-    h2_conn_new(server, fds[0], NULL);
+    struct h2_listener listener = {.server = server};
+    h2_conn_new(&listener, fds[0]);
     if (p[1] & 1)
         CHECK(send(fds[1], preface, sizeof preface - 1, 0) > 0);
     size_t step = 1 + p[1] / 2u * 16;

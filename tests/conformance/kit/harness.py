@@ -5,6 +5,7 @@ sent and all that came. There are no expected failures."""
 
 import concurrent.futures
 import json
+import re
 import time
 import traceback
 
@@ -124,6 +125,30 @@ class Test:
         self.check(not conn.find(wire.GOAWAY), "GOAWAY")
 
 
+def invariants(conn):
+    """What every answer of every row has to be (sections 1.2 and 1.4): None, or what is wrong."""
+    for stream in {f.stream for f in conn.frames if f.stream}:
+        answer = grpc.Answer(conn, stream)
+        for block in answer.blocks:
+            names = [name for name, _ in block.fields]
+            if any(not re.fullmatch(r":?[0-9a-z_.-]+", name) for name in names):
+                return f"a name outside 0-9 a-z _ - . in {names}"
+            if any(not re.fullmatch(r"[ -~]*", value) for _, value in block.fields):
+                return f"a value outside 0x20..0x7E in {block.fields}"
+            if (":status" in names) != (block is answer.blocks[0]) or ":" in "".join(names)[1:]:
+                return f"pseudo-header fields: {names}"
+        if any(f.kind == wire.DATA and f.flags & wire.END_STREAM for f in answer.frames):
+            return f"END_STREAM on DATA of stream {stream}"
+        if answer.end and not re.fullmatch(r"0|[1-9][0-9]?", answer.trailers.get("grpc-status", "")):
+            return f"grpc-status of stream {stream}: {answer.trailers}"
+        if answer.blocks and not answer.head.get("content-type", "").startswith("application/grpc"):
+            return f"no content-type on stream {stream}"
+        end = answer.frames.index(answer.end) if answer.end else len(answer.frames)
+        if any(f.kind in (wire.DATA, wire.HEADERS) for f in answer.frames[end + 1:]):
+            return f"frames behind the end of stream {stream}"
+    return None
+
+
 class Result:
     def __init__(self, one, test, error, seconds):
         self.row, self.error, self.seconds, self.notes = one, error, seconds, test.notes
@@ -154,6 +179,7 @@ def run_one(one, servers):
     test, error, start = Test(servers), None, time.monotonic()
     try:
         one.run(test)
+        error = next((text for conn in test.conns if (text := invariants(conn))), None) if servers.is_ours else None
     except wire.Miss as miss:
         error = str(miss)
     except Exception:  # a server that breaks the harness has failed the row
