@@ -58,6 +58,33 @@ static enum h2_refusal refusal_of(const struct h2_conn *c)
     return H2_REFUSAL_COUNT;
 }
 
+/* What nghttp2 lets pass (RFC 9113 sections 5.1.1 and 6.3): it keeps no closed streams to compare
+ * with, and looks at no PRIORITY. Trailers may cross a RST_STREAM of ours; a stream that we did not
+ * reset was closed by the client itself, or never opened. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *arg)
+{
+    (void)session;
+    struct h2_conn *c = arg;
+    if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0)
+        return h2_conn_fail(c, H2_CLOSE_PROTOCOL, NGHTTP2_PROTOCOL_ERROR, "priority_on_stream_0");
+    if (hd->type != NGHTTP2_HEADERS)
+        return 0;
+    if (hd->stream_id > c->last_headers_id) {
+        c->last_headers_id = hd->stream_id;
+        return 0;
+    }
+    if (hd->stream_id <= c->last_reset_id || c->drain == DRAIN_FINAL ||
+        h2_find_stream(c, hd->stream_id))
+        return 0;
+    return h2_conn_fail(c, H2_CLOSE_PROTOCOL, NGHTTP2_PROTOCOL_ERROR, "stream_id_used_before");
+}
+
+static void note_reset(struct h2_conn *c, int32_t id)
+{
+    if (id > c->last_reset_id)
+        c->last_reset_id = id;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct h2_conn *c = arg;
@@ -69,6 +96,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     enum h2_refusal why = refusal_of(c);
     if (why != H2_REFUSAL_COUNT) {
         c->server->stats->streams_refused[why]++;
+        note_reset(c, id);
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return why == H2_REFUSAL_STREAMS && c->in.settings_acked && count_fault(c) < 0
                    ? NGHTTP2_ERR_CALLBACK_FAILURE
@@ -202,6 +230,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         c->table_size_changed = false;
     else if (type == NGHTTP2_GOAWAY && c->drain == DRAIN_NOTICE)
         c->drain = DRAIN_PING_DUE;
+    else if (type == NGHTTP2_RST_STREAM)
+        note_reset(c, frame->hd.stream_id);
     if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA)
         return 0;
     c->peer_ping_free = true;
@@ -251,6 +281,7 @@ nghttp2_session_callbacks *h2_callbacks_new(void)
 {
     nghttp2_session_callbacks *callbacks;
     CHECK(nghttp2_session_callbacks_new(&callbacks) == 0);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);

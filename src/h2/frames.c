@@ -58,6 +58,23 @@ static int32_t stream_id_of(const struct h2_inbound *in)
                      (uint32_t)in->head[7] << 8 | in->head[8]);
 }
 
+/* nghttp2 ignores DATA and HEADERS on a stream that is gone, because they may have crossed our
+ * RST_STREAM; behind the client's own end nothing can have (RFC 9113 section 5.1). What it has not
+ * seen yet it judges itself. */
+static bool judge_ended(struct h2_conn *c, uint8_t type, uint8_t flags)
+{
+    struct h2_inbound *in = &c->in;
+    int32_t id = stream_id_of(in);
+    if (type != NGHTTP2_RST_STREAM && id == in->ended_stream_id && id > 0 &&
+        id <= c->last_headers_id && !h2_find_stream(c, id)) {
+        h2_conn_fail(c, H2_CLOSE_PROTOCOL, NGHTTP2_STREAM_CLOSED, "stream_ended_before");
+        return false;
+    }
+    if (type == NGHTTP2_RST_STREAM || flags & NGHTTP2_FLAG_END_STREAM)
+        in->ended_stream_id = id;
+    return true;
+}
+
 static void see_headers(struct h2_conn *c, uint8_t flags)
 {
     struct h2_inbound *in = &c->in;
@@ -100,10 +117,12 @@ static bool judge(struct h2_conn *c)
     uint8_t type = in->head[3], flags = in->head[4];
     switch (type) {
     case NGHTTP2_DATA:
-        return judge_data(c, flags);
+        return judge_data(c, flags) && judge_ended(c, type, flags);
     case NGHTTP2_HEADERS:
         see_headers(c, flags);
-        return true;
+        return judge_ended(c, type, flags);
+    case NGHTTP2_RST_STREAM:
+        return judge_ended(c, type, flags) && charge(c);
     case NGHTTP2_CONTINUATION:
         in->block_ends = flags & NGHTTP2_FLAG_END_HEADERS;
         return true; /* nghttp2 counts these */

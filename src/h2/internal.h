@@ -101,6 +101,7 @@ struct h2_inbound {
     uint8_t pings_out;     /* ours, not answered yet */
     uint32_t payload_left; /* of the frame under way; at first: of the preface */
     int32_t last_stream_id;
+    int32_t ended_stream_id; /* the last that the client ended, with END_STREAM or RST_STREAM */
     int64_t block_since_ns;
     uint32_t window_credit; /* WINDOW_UPDATE frames that our DATA has earned */
     double control_left;
@@ -125,9 +126,11 @@ struct h2_conn {
     struct buf *out;       /* only during on_write_ready */
     size_t out_bytes_max;
     unsigned streams_open;
-    size_t queued_bytes;   /* body, all streams */
-    size_t held_bytes;     /* queued, unconsumed or kept, all streams */
-    size_t consumed_bytes; /* connection window given back, nghttp2 not told yet */
+    int32_t last_headers_id; /* the highest that had HEADERS */
+    int32_t last_reset_id;   /* the highest that we sent RST_STREAM for */
+    size_t queued_bytes;     /* body, all streams */
+    size_t held_bytes;       /* queued, unconsumed or kept, all streams */
+    size_t consumed_bytes;   /* connection window given back, nghttp2 not told yet */
     uint64_t streams_started, streams_succeeded, streams_failed, keepalives_sent;
     int64_t last_stream_ns;
     int64_t opened_ns;

@@ -126,13 +126,20 @@ static void on_open(void *ctx)
         h2_conn_drain(c, H2_CLOSE_DRAIN);
 }
 
+/* A request line of HTTP/1, in one piece: "GET / HTTP/1.1". */
+static bool is_http1(const uint8_t *p, size_t bytes)
+{
+    const uint8_t *end = memchr(p, '\n', bytes);
+    return end && memmem(p, (size_t)(end - p), " HTTP/1.", 8);
+}
+
 /* nghttp2 gave up. What the peer can read of it is said as HTTP/2 wants it. */
-static ssize_t on_recv_error(struct h2_conn *c, ssize_t error, const uint8_t *p)
+static ssize_t on_recv_error(struct h2_conn *c, ssize_t error, const uint8_t *p, size_t bytes)
 {
     if (c->bye_words)
         return 0; /* one of our callbacks said so */
     if (error == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
-        c->speaks_http1 = !c->greeted && p[0] >= 'A' && p[0] <= 'Z';
+        c->speaks_http1 = !c->greeted && is_http1(p, bytes);
         set_cause(c, c->speaks_http1 ? H2_CLOSE_HTTP1 : H2_CLOSE_PROTOCOL);
         return c->speaks_http1 ? 0 : -EPROTO;
     }
@@ -156,7 +163,7 @@ static ssize_t on_read(void *ctx, const uint8_t *p, size_t bytes)
         return (ssize_t)bytes;
     ssize_t n = nghttp2_session_mem_recv(c->session, p, (size_t)admitted);
     if (n < 0)
-        n = on_recv_error(c, n, p);
+        n = on_recv_error(c, n, p, bytes);
     if (n < 0)
         return n;
     if (nghttp2_session_get_outbound_queue_size(c->session) > c->server->limits.outbound_frames_max)

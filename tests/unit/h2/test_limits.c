@@ -44,6 +44,80 @@ TEST(h2_limits, advertises_what_it_keeps)
     fx_stop();
 }
 
+static void do_nothing(struct h2_stream *s)
+{
+    (void)s;
+}
+
+/* What comes behind a call on stream 5. */
+static void after_a_call(uint8_t type, uint32_t id, const char *answer)
+{
+    fx_start(NULL);
+    int fd = fx_wire();
+    struct buf text = {0};
+    bool closed;
+    fx_send(fd, 1, 5, 5, fx_request, sizeof fx_request);
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "HEADERS:5:");
+    fx_send(fd, type, 5, id, fx_request, type == 1 ? sizeof fx_request : 5);
+    ASSERT_HAS(fx_frames(fd, &text, &closed), answer);
+    ASSERT_TRUE(closed);
+    buf_deinit(&text);
+    close(fd);
+    fx_pump_ms(20);
+    fx_stop();
+}
+
+TEST(h2_limits, ends_connections_that_use_a_stream_twice)
+{
+    after_a_call(1, 5, "GOAWAY:0:0:27");
+}
+
+TEST(h2_limits, ends_connections_that_open_a_lower_stream)
+{
+    after_a_call(1, 3, "GOAWAY:0:0:29");
+}
+
+TEST(h2_limits, ends_connections_that_send_data_on_a_closed_stream)
+{
+    after_a_call(0, 5, "GOAWAY:0:0:27");
+}
+
+TEST(h2_limits, ends_connections_that_prioritise_stream_0)
+{
+    after_a_call(2, 0, "GOAWAY:0:0:28");
+}
+
+static void refuse(struct h2_stream *s, bool over_limit)
+{
+    (void)over_limit;
+    h2_respond(s, &(struct h2_header){.name = STR(":status"), .value = STR("200")}, 1, true);
+}
+
+TEST(h2_limits, lets_trailers_cross_its_reset)
+{
+    fx_start(NULL);
+    fx.on_request = refuse;
+    fx.on_end = do_nothing;
+    int fd = fx_wire();
+    struct buf text = {0};
+    bool closed;
+    fx_send(fd, 1, 4, 5, fx_request, sizeof fx_request);
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "RST:5:0:4");
+    fx_send(fd, 1, 5, 5, fx_request, sizeof fx_request);
+    fx_send(fd, 1, 5, 7, fx_request, sizeof fx_request);
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "HEADERS:7:");
+    ASSERT_FALSE(closed);
+    /* Behind the client's own there is nothing to cross. */
+    fx_send(fd, 3, 0, 5, "\0\0\0\10", 4);
+    fx_send(fd, 0, 1, 5, "x", 1);
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "GOAWAY:0:0:27");
+    ASSERT_TRUE(closed);
+    buf_deinit(&text);
+    close(fd);
+    fx_pump_ms(20);
+    fx_stop();
+}
+
 TEST(h2_limits, answers_pings)
 {
     fx_start(NULL);
@@ -53,11 +127,6 @@ TEST(h2_limits, answers_pings)
     ASSERT_HAS(h2client_log(c), "PING:ack");
     h2client_free(c);
     fx_stop();
-}
-
-static void do_nothing(struct h2_stream *s)
-{
-    (void)s;
 }
 
 static void stream_over_the_limit(bool acknowledge)
@@ -190,6 +259,19 @@ TEST(h2_limits, closes_on_garbage)
     ASSERT_STR_EQ(fx_frames(fd, &text, &closed), "");
     ASSERT_TRUE(closed);
     buf_deinit(&text);
+    close(fd);
+    fx_stop();
+}
+
+TEST(h2_limits, closes_without_a_word_on_anything_else)
+{
+    fx_start(NULL);
+    int fd = fx_dial();
+    struct buf in = {0};
+    wire_send(fd, "INVALID CONNECTION PREFACE\r\n\r\n", 30, fx_pump, NULL);
+    ASSERT_TRUE(wire_read(fd, &in, 1000, fx_pump, NULL));
+    ASSERT_INT_EQ(buf_len(&in), 0);
+    buf_deinit(&in);
     close(fd);
     fx_stop();
 }
