@@ -52,6 +52,7 @@ void call_release(struct call_impl *ci)
     CHECK(!ci->stream);
     CHECK(list_is_empty(&ci->node));
     list_remove(&ci->woken);
+    wheel_clear(&ci->deadline);
     call_drop_outgoing(ci);
     arena_reset(&ci->pub.arena);
     arena_reset(&ci->request_arena);

@@ -35,6 +35,8 @@ static int append_binary(struct call_impl *ci, struct str name, struct str value
         struct str part = str_cut(&value, ',');
         while (part.n > 0 && part.p[0] == ' ')
             part = (struct str){.p = part.p + 1, .n = part.n - 1};
+        while (part.n > 0 && part.p[part.n - 1] == ' ')
+            part.n--;
         uint8_t *bytes = arena_try(&ci->head_arena, base64_decoded_bytes_max(part.n));
         if (!bytes)
             return -ENOMEM;

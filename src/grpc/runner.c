@@ -22,7 +22,10 @@ static struct call_impl *of_scope(struct op_scope *scope)
 static void on_deadline(struct wheel_timer *timer)
 {
     struct call_impl *ci = list_entry(timer, struct call_impl, deadline);
-    call_interrupt(ci, ci->deadline_reason);
+    if (ci->phase == CALL_ENDED) /* answered, and the client does not take the answer */
+        h2_reset(ci->stream, H2_CANCEL);
+    else
+        call_interrupt(ci, ci->deadline_reason);
 }
 
 void call_arm(struct call_impl *ci, int64_t timeout_ns)
@@ -425,7 +428,6 @@ void call_finish(struct call_impl *ci)
         CHECK(ci->pub.scope.pending == 0);
     }
     ci->phase = CALL_ENDED;
-    wheel_clear(&ci->deadline);
     wheel_clear(&ci->wake);
     if (ci->counted) {
         list_remove(&ci->node);

@@ -141,6 +141,7 @@ TEST(intake, accepts_what_only_looks_unusual)
         {"content-type", "application/grpc+proto;x=y"},
         {"some-bin", "Zg=="},
         {"some-bin", "Zg,Zm8"},
+        {"some-bin", "Zg== , Zm8"},
         {"host", "other.test"},
         {"grpc-encoding", "identity"},
         {"grpc-timeout", "99999999H"},

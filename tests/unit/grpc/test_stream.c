@@ -125,6 +125,28 @@ TEST(stream, resets_a_stream_whose_token_expires_while_the_client_does_not_read)
     finish();
 }
 
+/* All is said, the trailers wait behind what the client has no window for. */
+TEST(stream, resets_an_answered_stream_that_is_not_taken_by_its_deadline)
+{
+    begin();
+    send_count = 1;
+    struct client *c = client_new();
+    client_head(c, "/test.S/Pours");
+    client_header(c, "grpc-timeout", "500m");
+    client_head_end(c);
+    client_message(c, "", 0);
+    client_end(c);
+    rig_turn();
+    ASSERT_INT_EQ(c->end_count, 1);
+    rig_advance(400);
+    ASSERT_FALSE(c->is_reset);
+    rig_advance(200);
+    ASSERT_TRUE(c->is_reset);
+    ASSERT_INT_EQ(c->reset_code, H2_CANCEL);
+    client_free(c);
+    finish();
+}
+
 TEST(stream, sends_trailers_only_for_a_stream_without_messages)
 {
     begin();
