@@ -34,6 +34,9 @@
 #define LISTEN_ANYWAY_SECONDS 1.0
 #define SETTLE_SECONDS 0.02
 #define SETTLE_COUNT_MAX 100
+/* What is left at the end of the grace is answered UNAVAILABLE; the answers need to leave. Below the
+ * supervisor's patience. */
+#define LAST_ANSWERS_MS 500
 
 struct worker {
     const struct supervisor_context *context;
@@ -235,7 +238,8 @@ static void on_lame_duck_end(struct ev_loop *ev, ev_timer *timer, int events)
 {
     (void)events;
     struct worker *w = timer->data;
-    ev_timer_set(&w->grace, w->context->config->server.drain_grace_ms / 1e3, 0.);
+    ev_timer_set(&w->grace, (w->context->config->server.drain_grace_ms + LAST_ANSWERS_MS) / 1e3,
+                 0.);
     ev_timer_start(ev, &w->grace);
     server_drain(w->server);
     h2_server_drain(w->h2, on_drained);
