@@ -59,7 +59,8 @@ static void see_pseudo(struct call_impl *ci, struct str name, struct str value)
     if (str_eq(name, STR(":path"))) {
         ci->path = value;
     } else if (str_eq(name, STR(":authority"))) {
-        if (ci->has_authority)
+        /* RFC 9113 section 8.3.1: no user information. */
+        if (ci->has_authority || memchr(value.p, '@', value.n))
             ci->faults |= FAULT_AUTHORITY;
         ci->has_authority = true;
         ci->authority = value;
@@ -168,7 +169,7 @@ struct verdict {
 };
 
 static const struct verdict verdicts[] = {
-    {400, STATUS_INTERNAL, "a request has one :authority or host"},
+    {400, STATUS_INTERNAL, "a request has one :authority or host, without a user"},
     {404, STATUS_UNIMPLEMENTED, "the path of a call is /service/method"},
     {400, STATUS_INTERNAL, "the scheme of a call is http or https"},
     {415, STATUS_INTERNAL, "the content-type of a call is application/grpc"},

@@ -51,7 +51,10 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"3 two hosts", "host", "a", "400", STATUS_INTERNAL, "a request has one :authority or host"},
+    {"3 two hosts", "host", "a", "400", STATUS_INTERNAL,
+     "a request has one :authority or host, without a user"},
+    {"3 a user", ":authority", "me@faregate.test", "400", STATUS_INTERNAL,
+     "a request has one :authority or host, without a user"},
     {"5 path", ":path", "test.Echo/Say", "404", STATUS_UNIMPLEMENTED,
      "the path of a call is /service/method"},
     {"5 no path", ":path", NULL, "404", STATUS_UNIMPLEMENTED,
