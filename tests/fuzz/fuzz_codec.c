@@ -32,7 +32,24 @@ static void try_percent(const uint8_t *p, size_t bytes)
     CHECK(count <= percent_bytes_max(bytes));
     for (size_t i = 0; i < count; i++)
         CHECK(text[i] >= 0x20 && text[i] <= 0x7e);
+    size_t bytes_max = bytes > 0 ? p[0] : 0;
+    struct str fitting = {
+        .p = (const char *)p,
+        .n = percent_fitting((struct str){.p = (const char *)p, .n = bytes}, bytes_max)};
+    CHECK(fitting.n <= bytes);
+    CHECK(percent_encode(fitting, text) <= bytes_max);
     free(text);
+}
+
+static void try_trace(struct str text)
+{
+    struct trace trace, next;
+    char written[56];
+    trace_begin(&trace, text);
+    trace_format(&trace, written);
+    trace_begin(&next, str_of(written));
+    CHECK(memcmp(next.trace_id, trace.trace_id, sizeof next.trace_id) == 0);
+    CHECK(memcmp(next.parent_id, trace.span_id, sizeof next.parent_id) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t bytes);
@@ -43,12 +60,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t bytes)
     struct str text = {.p = (const char *)p, .n = bytes};
     uint8_t print[16];
     int64_t ns;
-    struct trace trace;
     if (!fingerprinter)
         CHECK(fingerprinter_new(&fingerprinter) == 0);
     if (timeout_parse(text, &ns) == 0)
         CHECK(ns >= 0 && ns <= TIMEOUT_NS_MAX);
-    trace_begin(&trace, text);
+    try_trace(text);
     try_base64(p, bytes);
     try_percent(p, bytes);
     fingerprint(fingerprinter, text, 15, print);
