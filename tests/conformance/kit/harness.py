@@ -32,6 +32,18 @@ def row(group, name, title, expected, *refs, slow=False):
     return register
 
 
+def ends(name, title, codes, *attempts, group="frames", refs=()):
+    """A row: each of @attempts, any bytes behind the preface, ends its connection with one of @codes."""
+    expected = f"GOAWAY({' or '.join(wire.code_name(code) for code in codes)}), connection closed"
+
+    @row(group, name, title, expected, *refs)
+    def _(t):
+        for data in attempts:
+            conn = t.conn()
+            conn.send(data)
+            t.conn_error(conn, *codes)
+
+
 class Test:
     """What a row is given: connections to the server, and words to judge with."""
 

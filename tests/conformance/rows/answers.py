@@ -26,7 +26,8 @@ def _(t):
     t.check("grpc-status" not in answer.head, "grpc-status in the first HEADERS")
 
 
-@row("answers", "1.4/trailers-only", "a call that fails before it sends", "one HEADERS with END_STREAM, HTTP 200", "9/2")
+@row("answers", "1.4/trailers-only", "a call that fails before it sends", "one HEADERS with END_STREAM, HTTP 200",
+     "9/2")
 def _(t):
     client = t.client()
     for code in (1, 3, 5, 7, 9, 14, 16):
@@ -37,7 +38,8 @@ def _(t):
         t.check(answer.reset is None, "RST_STREAM after both sides ended")
 
 
-@row("answers", "1.4/trailers-only-stream", "streaming calls that fail before they send", "one HEADERS with END_STREAM",
+@row("answers", "1.4/trailers-only-stream", "streaming calls that fail before they send",
+     "one HEADERS with END_STREAM",
      "9/2")
 def _(t):
     client = t.client()
@@ -62,7 +64,8 @@ def _(t):
     t.status(client.finish(answer), grpc.OK)
 
 
-@row("answers", "1.4/error-after-messages", "a stream that fails after a message", "HEADERS, DATA, HEADERS(END_STREAM) with the status")
+@row("answers", "1.4/error-after-messages", "a stream that fails after a message",
+     "HEADERS, DATA, HEADERS(END_STREAM) with the status")
 def _(t):
     client = t.client()
     answer = client.open(grpc.DUPLEX)
@@ -141,7 +144,8 @@ def _(t):
     t.check(client.finish(client.open("/no.Such/Method", end=True)).status == grpc.UNIMPLEMENTED, "the connection hangs")
 
 
-@row("answers", "1.4/client-cancel", "RST_STREAM from the client, with every code", "nothing more on that stream; the connection lives",
+@row("answers", "1.4/client-cancel", "RST_STREAM from the client, with every code",
+     "nothing more on that stream; the connection lives",
      "9/7", "9/19")
 def _(t):
     client = t.client()
@@ -156,7 +160,8 @@ def _(t):
         t.same("frames that came later", len(answer.frames), before)
 
 
-@row("answers", "1.4/client-cancel-early", "RST_STREAM right behind HEADERS, behind DATA, a hundred times", "the connection lives",
+@row("answers", "1.4/client-cancel-early", "RST_STREAM right behind HEADERS, behind DATA, a hundred times",
+     "the connection lives",
      "9/7")
 def _(t):
     client = t.client()
@@ -188,7 +193,8 @@ def _(t):
         t.status(answer, code)
 
 
-@row("answers", "1.4/odd-status", "a handler that asks for a code gRPC does not have", "UNKNOWN or that number; the server lives")
+@row("answers", "1.4/odd-status", "a handler that asks for a code gRPC does not have",
+     "UNKNOWN or that number; the server lives")
 def _(t):
     client = t.client()
     for code in (17, 99, 2147483647):
@@ -244,7 +250,8 @@ def _(t):
     t.same("the payloads", [len(grpc.payload(m)) for _, m in answer.messages], [1, 2, 3])
 
 
-@row("answers", "9/13", "60 small replies asked for in one write", "they come in far fewer segments than replies (noted)")
+@row("answers", "9/13", "60 small replies asked for in one write",
+     "they come in far fewer segments than replies (noted)")
 def _(t):
     client = t.client()
     client.conn.greeted()

@@ -57,7 +57,8 @@ def _(t):
     closed_for(t, c, ENHANCE_YOUR_CALM, PROTOCOL_ERROR, INTERNAL_ERROR)
 
 
-@row("attacks", "4.1/priority-flood", "20000 PRIORITY frames on idle streams", "ignored or ENHANCE_YOUR_CALM; no tree is built (CVE-2019-9513)",
+@row("attacks", "4.1/priority-flood", "20000 PRIORITY frames on idle streams",
+     "ignored or ENHANCE_YOUR_CALM; no tree is built (CVE-2019-9513)",
      "4.1/resource-loop")
 def _(t):
     c = t.conn()
@@ -112,7 +113,8 @@ def _(t):
     closed_for(t, c, ENHANCE_YOUR_CALM, PROTOCOL_ERROR, INTERNAL_ERROR)
 
 
-@row("attacks", "4.1/continuation-flood", "a header block of 2 MB in CONTINUATIONs that never end", "closed (CVE-2024-28182)")
+@row("attacks", "4.1/continuation-flood", "a header block of 2 MB in CONTINUATIONs that never end",
+     "closed (CVE-2024-28182)")
 def _(t):
     c = t.conn()
     c.frame(HEADERS, ES, 1, CALL)
@@ -123,7 +125,8 @@ def _(t):
     closed_for(t, c, ENHANCE_YOUR_CALM, PROTOCOL_ERROR, INTERNAL_ERROR)
 
 
-@row("attacks", "4.1/headers-dribble", "a header block that does not go on, --headers-timeout-ms=500", "closed (slow headers)",
+@row("attacks", "4.1/headers-dribble", "a header block that does not go on, --headers-timeout-ms=500",
+     "closed (slow headers)",
      slow=True)
 def _(t):
     c = t.conn(t.server("--set=headers-timeout-ms=500"))
@@ -144,7 +147,8 @@ def _(t):
         t.note("held open")
 
 
-@row("attacks", "4.1/rapid-reset", "3000 calls, each reset at once", "ENHANCE_YOUR_CALM, closed (CVE-2023-44487)", "1.6/glitch")
+@row("attacks", "4.1/rapid-reset", "3000 calls, each reset at once", "ENHANCE_YOUR_CALM, closed (CVE-2023-44487)",
+     "1.6/glitch")
 def _(t):
     c = t.conn()
     for i in range(0, 3000, 100):
@@ -157,7 +161,8 @@ def _(t):
     closed_for(t, c, ENHANCE_YOUR_CALM)
 
 
-@row("attacks", "4.1/made-you-reset", "3000 calls, each made to be reset by us", "ENHANCE_YOUR_CALM or closed (CVE-2025-8671)")
+@row("attacks", "4.1/made-you-reset", "3000 calls, each made to be reset by us",
+     "ENHANCE_YOUR_CALM or closed (CVE-2025-8671)")
 def _(t):
     c = t.conn()
     bad = block(grpc.fields(te="gzip"))
@@ -183,9 +188,11 @@ def made_to_reset(name, title, codes, make, refs=()):
 
 TOP = struct.pack(">I", 0x7fffffff)
 made_to_reset("data", "DATA behind END_STREAM", (STREAM_CLOSED,), lambda s: frame(DATA, 0, s, b"x"))
-made_to_reset("headers", "HEADERS behind END_STREAM", (STREAM_CLOSED, PROTOCOL_ERROR), lambda s: frame(HEADERS, EH | ES, s, CALL))
+made_to_reset("headers", "HEADERS behind END_STREAM", (STREAM_CLOSED, PROTOCOL_ERROR), lambda s: frame(HEADERS,
+     EH | ES, s, CALL))
 made_to_reset("window-0", "WINDOW_UPDATE of 0", (PROTOCOL_ERROR,), lambda s: frame(WINDOW, 0, s, b"\0" * 4))
-made_to_reset("window-top", "WINDOW_UPDATE past 2^31-1", (FLOW_CONTROL_ERROR,), lambda s: frame(WINDOW, 0, s, TOP) * 2)
+made_to_reset("window-top", "WINDOW_UPDATE past 2^31-1", (FLOW_CONTROL_ERROR,), lambda s: frame(WINDOW, 0, s,
+     TOP) * 2)
 
 
 @row("attacks", "4.1/hpack-bomb", "16 kB of indices to a field of 4 kB: 40 MB of header list",
@@ -207,7 +214,8 @@ def _(t):
     t.alive(c)
 
 
-@row("attacks", "4.1/header-many", "a header list of 2000 empty-ish fields", "431 + RESOURCE_EXHAUSTED or a reset", "9/11")
+@row("attacks", "4.1/header-many", "a header list of 2000 empty-ish fields", "431 + RESOURCE_EXHAUSTED or a reset",
+     "9/11")
 def _(t):
     c = t.conn()
     c.frame(HEADERS, EH | ES, 1, CALL + literal("a", "", 0x40, 6) + b"\xbe" * 2000)
@@ -226,7 +234,8 @@ def _(t):
     client.conn.until_closed()
 
 
-@row("attacks", "4.1/slow-socket", "a client that does not read its socket, --write-timeout-ms=500", "closed", "9/13", slow=True)
+@row("attacks", "4.1/slow-socket", "a client that does not read its socket, --write-timeout-ms=500", "closed", "9/13",
+     slow=True)
 def _(t):
     client = t.client(t.server("--set=write-timeout-ms=500"), pairs=((INITIAL_WINDOW, (1 << 31) - 1),))
     client.conn.send(frame(WINDOW, 0, 0, struct.pack(">I", (1 << 31) - 1 - 65535)))
@@ -249,7 +258,8 @@ def _(t):
     t.alive(t.conn())
 
 
-@row("attacks", "4.1/zero-length-name", "fields with empty names and values, many", "reset as malformed (CVE-2019-9516)")
+@row("attacks", "4.1/zero-length-name", "fields with empty names and values, many",
+     "reset as malformed (CVE-2019-9516)")
 def _(t):
     c = t.conn()
     c.frame(HEADERS, EH | ES, 1, CALL + literal("", "") * 500)
@@ -263,7 +273,8 @@ def _(t):
     t.stream_error(c, 1, PROTOCOL_ERROR)
 
 
-@row("attacks", "4.1/terminate", "frames behind what ended the connection (CVE-2026-27135)", "GOAWAY, closed, the server lives",
+@row("attacks", "4.1/terminate", "frames behind what ended the connection (CVE-2026-27135)",
+     "GOAWAY, closed, the server lives",
      "4.2/after-terminate")
 def _(t):
     for tail in (frame(DATA, 0, 1, b"x" * 100), frame(HEADERS, EH | ES, 3, CALL), frame(PING, 0, 0, b"12345678"),
@@ -293,7 +304,8 @@ def _(t):
         t.status(client.finish(first), grpc.OK)
 
 
-@row("attacks", "4.2/turns", "a hundred calls in one write beside another client's one", "both are answered: nobody waits for the other's hundred",
+@row("attacks", "4.2/turns", "a hundred calls in one write beside another client's one",
+     "both are answered: nobody waits for the other's hundred",
      "4.3/fair")
 def _(t):
     crowd, other = t.client(), t.client()

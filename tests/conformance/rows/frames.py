@@ -3,14 +3,13 @@
 import struct
 
 from kit import grpc
-from kit.harness import row
+from kit.harness import ends, row
 from kit.wire import (ACK, COMPRESSION_ERROR, CONT, DATA, END_HEADERS, END_STREAM, FRAME_SIZE_ERROR, GOAWAY, HEADERS,
                       NO_ERROR, PADDED, PING, PREFACE, PRIO, PRIORITY, PROTOCOL_ERROR, PUSH, RST, SETTINGS,
                       STREAM_CLOSED, WINDOW, block, frame, literal, settings)
 
 EH, ES = END_HEADERS, END_STREAM
 CONN_PROTOCOL = "GOAWAY(PROTOCOL_ERROR), connection closed"
-CONN_SIZE = "GOAWAY(FRAME_SIZE_ERROR), connection closed"
 IGNORED = "ignored: the next call is answered"
 
 
@@ -64,7 +63,8 @@ def _(t):
     t.status(grpc.Client(c).finish(grpc.Answer(c, 1)), grpc.OK)
 
 
-@row("frames", "3.4/7", "an HTTP/1.1 request on the port", "a short text answer 505 or 426, then the end", "grpc-server 2")
+@row("frames", "3.4/7", "an HTTP/1.1 request on the port", "a short text answer 505 or 426, then the end",
+     "grpc-server 2")
 def _(t):
     c = t.conn(greet=False)
     c.sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -124,49 +124,18 @@ def _(t):
     t.error(c, 1, (FRAME_SIZE_ERROR,), (FRAME_SIZE_ERROR,))
 
 
-@row("frames", "4.2/3", "HEADERS of 16385 octets", CONN_SIZE)
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, EH | ES, 1, (call_block() + literal("x-big", b"a" * 17000))[:16385])
-    t.conn_error(c, FRAME_SIZE_ERROR)
-
-
-@row("frames", "4.2/4", "SETTINGS, PING and unknown frames of 16385 octets", CONN_SIZE)
-def _(t):
-    for kind, size in ((SETTINGS, 16386), (PING, 16385), (0x20, 16385)):
-        c = t.conn()
-        c.frame(kind, 0, 0, b"\0" * size)
-        t.conn_error(c, FRAME_SIZE_ERROR)
-
-
-@row("frames", "4.3/1", "a header block that does not decode", "GOAWAY(COMPRESSION_ERROR), connection closed")
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, EH | ES, 1, b"\x82\xff\xff\xff\xff\xff")
-    t.conn_error(c, COMPRESSION_ERROR)
-
-
-@row("frames", "4.3/2", "a header block that ends inside a field", "GOAWAY(COMPRESSION_ERROR), connection closed")
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, EH | ES, 1, call_block()[:-3])
-    t.conn_error(c, COMPRESSION_ERROR)
-
-
-@row("frames", "4.3/3", "PRIORITY inside a header block", CONN_PROTOCOL, "6.2/1")
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, ES, 1, call_block())
-    c.frame(PRIORITY, 0, 1, b"\0\0\0\0\x10")
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "4.3/4", "HEADERS of another stream inside a header block", CONN_PROTOCOL, "6.2/2")
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, ES, 1, call_block())
-    c.frame(HEADERS, EH | ES, 3, call_block())
-    t.conn_error(c, PROTOCOL_ERROR)
+ends("4.2/3", "HEADERS of 16385 octets", (FRAME_SIZE_ERROR,),
+     frame(HEADERS, EH | ES, 1, (call_block() + literal("x-big", b"a" * 17000))[:16385]))
+ends("4.2/4", "SETTINGS, PING and unknown frames of 16385 octets", (FRAME_SIZE_ERROR,),
+     *(frame(kind, 0, 0, b"\0" * size) for kind, size in ((SETTINGS, 16386), (PING, 16385), (0x20, 16385))))
+ends("4.3/1", "a header block that does not decode", (COMPRESSION_ERROR,),
+     frame(HEADERS, EH | ES, 1, b"\x82\xff\xff\xff\xff\xff"))
+ends("4.3/2", "a header block that ends inside a field", (COMPRESSION_ERROR,),
+     frame(HEADERS, EH | ES, 1, call_block()[:-3]))
+ends("4.3/3", "PRIORITY inside a header block", (PROTOCOL_ERROR,),
+     frame(HEADERS, ES, 1, call_block()) + frame(PRIORITY, 0, 1, b"\0\0\0\0\x10"), refs=["6.2/1"])
+ends("4.3/4", "HEADERS of another stream inside a header block", (PROTOCOL_ERROR,),
+     frame(HEADERS, ES, 1, call_block()) + frame(HEADERS, EH | ES, 3, call_block()), refs=["6.2/2"])
 
 
 @row("frames", "4.3/5", "the block of a refused stream changes the table all the same",
@@ -182,11 +151,7 @@ def _(t):
 
 # ---- 6.1 DATA ----
 
-@row("frames", "6.1/1", "DATA on stream 0", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(DATA, 0, 0, b"test")
-    t.conn_error(c, PROTOCOL_ERROR)
+ends("6.1/1", "DATA on stream 0", (PROTOCOL_ERROR,), frame(DATA, 0, 0, b"test"))
 
 
 @row("frames", "6.1/2", "DATA behind END_STREAM", "STREAM_CLOSED of the stream or the connection", "5.1/5")
@@ -208,12 +173,8 @@ def _(t):
         t.conn_error(c, PROTOCOL_ERROR)
 
 
-@row("frames", "6.1/4", "DATA with the padded flag and no octet", "FRAME_SIZE_ERROR or PROTOCOL_ERROR, connection closed")
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, EH, 1, call_block())
-    c.frame(DATA, PADDED | ES, 1, b"")
-    t.conn_error(c, FRAME_SIZE_ERROR, PROTOCOL_ERROR)
+ends("6.1/4", "DATA with the padded flag and no octet", (FRAME_SIZE_ERROR, PROTOCOL_ERROR),
+     frame(HEADERS, EH, 1, call_block()) + frame(DATA, PADDED | ES, 1, b""))
 
 
 @row("frames", "6.1/5", "a message in padded DATA", "the call is answered")
@@ -228,11 +189,7 @@ def _(t):
 
 # ---- 6.2 HEADERS ----
 
-@row("frames", "6.2/3", "HEADERS on stream 0", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, EH | ES, 0, call_block())
-    t.conn_error(c, PROTOCOL_ERROR)
+ends("6.2/3", "HEADERS on stream 0", (PROTOCOL_ERROR,), frame(HEADERS, EH | ES, 0, call_block()))
 
 
 @row("frames", "6.2/4", "HEADERS with padding longer than the frame", CONN_PROTOCOL)
@@ -251,20 +208,13 @@ def _(t):
     t.status(grpc.Client(c).finish(grpc.Answer(c, 1)), grpc.OK)
 
 
-@row("frames", "6.2/6", "HEADERS with the priority flag and two octets", "FRAME_SIZE_ERROR or PROTOCOL_ERROR, closed")
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, EH | ES | PRIO, 1, b"\0\0")
-    t.conn_error(c, FRAME_SIZE_ERROR, PROTOCOL_ERROR)
+ends("6.2/6", "HEADERS with the priority flag and two octets", (FRAME_SIZE_ERROR, PROTOCOL_ERROR),
+     frame(HEADERS, EH | ES | PRIO, 1, b"\0\0"))
 
 
 # ---- 6.3 PRIORITY ----
 
-@row("frames", "6.3/1", "PRIORITY on stream 0", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(PRIORITY, 0, 0, b"\0\0\0\0\x10")
-    t.conn_error(c, PROTOCOL_ERROR)
+ends("6.3/1", "PRIORITY on stream 0", (PROTOCOL_ERROR,), frame(PRIORITY, 0, 0, b"\0\0\0\0\x10"))
 
 
 @row("frames", "6.3/2", "PRIORITY of four octets", "FRAME_SIZE_ERROR of the stream or the connection")
@@ -291,21 +241,11 @@ def _(t):
 
 # ---- 6.4 RST_STREAM ----
 
-@row("frames", "6.4/1", "RST_STREAM on stream 0", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(RST, 0, 0, b"\0\0\0\x08")
-    t.conn_error(c, PROTOCOL_ERROR)
+ends("6.4/1", "RST_STREAM on stream 0", (PROTOCOL_ERROR,), frame(RST, 0, 0, b"\0\0\0\x08"))
+ends("6.4/2", "RST_STREAM on an idle stream", (PROTOCOL_ERROR,), frame(RST, 0, 1, b"\0\0\0\x08"), refs=["5.1/2"])
 
 
-@row("frames", "6.4/2", "RST_STREAM on an idle stream", CONN_PROTOCOL, "5.1/2")
-def _(t):
-    c = t.conn()
-    c.frame(RST, 0, 1, b"\0\0\0\x08")
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "6.4/3", "RST_STREAM of three and of five octets", CONN_SIZE)
+@row("frames", "6.4/3", "RST_STREAM of three and of five octets", "GOAWAY(FRAME_SIZE_ERROR), connection closed")
 def _(t):
     for size in (3, 5):
         c = t.conn()
@@ -327,12 +267,8 @@ def _(t):
 
 # ---- 6.6, 6.7, 6.8 ----
 
-@row("frames", "6.6/1", "PUSH_PROMISE from a client", CONN_PROTOCOL, "8.4/1")
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, EH, 1, call_block())
-    c.frame(PUSH, EH, 1, b"\0\0\0\x02" + call_block())
-    t.conn_error(c, PROTOCOL_ERROR)
+ends("6.6/1", "PUSH_PROMISE from a client", (PROTOCOL_ERROR,),
+     frame(HEADERS, EH, 1, call_block()) + frame(PUSH, EH, 1, b"\0\0\0\x02" + call_block()), refs=["8.4/1"])
 
 
 @row("frames", "6.7/1", "PING", "the same octets back, flagged ACK")
@@ -348,32 +284,10 @@ def _(t):
     t.check(not c.find(PING, payload=b"invalid!"), "the ACK was answered")
 
 
-@row("frames", "6.7/3", "PING on stream 1", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(PING, 0, 1, b"12345678")
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "6.7/4", "PING of six octets", CONN_SIZE, "5.4.1/1", "5.4.1/2")
-def _(t):
-    c = t.conn()
-    c.frame(PING, 0, 0, b"123456")
-    t.conn_error(c, FRAME_SIZE_ERROR)
-
-
-@row("frames", "6.8/1", "GOAWAY on stream 1", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(GOAWAY, 0, 1, struct.pack(">II", 0, 0))
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "6.8/2", "GOAWAY of four octets", CONN_SIZE)
-def _(t):
-    c = t.conn()
-    c.frame(GOAWAY, 0, 0, struct.pack(">I", 0))
-    t.conn_error(c, FRAME_SIZE_ERROR)
+ends("6.7/3", "PING on stream 1", (PROTOCOL_ERROR,), frame(PING, 0, 1, b"12345678"))
+ends("6.7/4", "PING of six octets", (FRAME_SIZE_ERROR,), frame(PING, 0, 0, b"123456"), refs=["5.4.1/1", "5.4.1/2"])
+ends("6.8/1", "GOAWAY on stream 1", (PROTOCOL_ERROR,), frame(GOAWAY, 0, 1, struct.pack(">II", 0, 0)))
+ends("6.8/2", "GOAWAY of four octets", (FRAME_SIZE_ERROR,), frame(GOAWAY, 0, 0, struct.pack(">I", 0)))
 
 
 @row("frames", "6.8/3", "GOAWAY(NO_ERROR) from the client during a call", "the call is finished")
@@ -418,55 +332,19 @@ def _(t):
     t.status(grpc.Client(c).finish(grpc.Answer(c, 1)), grpc.OK)
 
 
-@row("frames", "6.10/2", "CONTINUATION, then DATA", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, 0, 1, call_block())
-    c.frame(CONT, 0, 1, literal("x-dummy", "a"))
-    c.frame(DATA, ES, 1, b"test")
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "6.10/3", "CONTINUATION on stream 0", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, ES, 1, call_block())
-    c.frame(CONT, EH, 0, literal("x-dummy", "a"))
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "6.10/4", "CONTINUATION behind END_HEADERS", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, EH, 1, call_block())
-    c.frame(CONT, EH, 1, literal("x-dummy", "a"))
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "6.10/5", "CONTINUATION behind a CONTINUATION with END_HEADERS", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, 0, 1, call_block())
-    c.frame(CONT, EH, 1, literal("x-dummy", "a"))
-    c.frame(CONT, EH, 1, literal("x-dummy", "a"))
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "6.10/6", "CONTINUATION behind DATA", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, EH, 1, call_block())
-    c.frame(DATA, 0, 1, b"\0")
-    c.frame(CONT, EH, 1, literal("x-dummy", "a"))
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "6.10/7", "CONTINUATION of another stream", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(HEADERS, 0, 1, call_block())
-    c.frame(CONT, EH, 3, literal("x-dummy", "a"))
-    t.conn_error(c, PROTOCOL_ERROR)
+ends("6.10/2", "CONTINUATION, then DATA", (PROTOCOL_ERROR,),
+     frame(HEADERS, 0, 1, call_block()) + frame(CONT, 0, 1, literal("x-dummy", "a")) + frame(DATA, ES, 1, b"test"))
+ends("6.10/3", "CONTINUATION on stream 0", (PROTOCOL_ERROR,),
+     frame(HEADERS, ES, 1, call_block()) + frame(CONT, EH, 0, literal("x-dummy", "a")))
+ends("6.10/4", "CONTINUATION behind END_HEADERS", (PROTOCOL_ERROR,),
+     frame(HEADERS, EH, 1, call_block()) + frame(CONT, EH, 1, literal("x-dummy", "a")))
+ends("6.10/5", "CONTINUATION behind a CONTINUATION with END_HEADERS", (PROTOCOL_ERROR,),
+     frame(HEADERS, 0, 1, call_block()) + frame(CONT, EH, 1, literal("x-dummy", "a"))
+     + frame(CONT, EH, 1, literal("x-dummy", "a")))
+ends("6.10/6", "CONTINUATION behind DATA", (PROTOCOL_ERROR,),
+     frame(HEADERS, EH, 1, call_block()) + frame(DATA, 0, 1, b"\0") + frame(CONT, EH, 1, literal("x-dummy", "a")))
+ends("6.10/7", "CONTINUATION of another stream", (PROTOCOL_ERROR,),
+     frame(HEADERS, 0, 1, call_block()) + frame(CONT, EH, 3, literal("x-dummy", "a")))
 
 
 @row("frames", "5.5/2", "an unknown frame inside a header block", CONN_PROTOCOL)

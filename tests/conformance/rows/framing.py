@@ -65,7 +65,8 @@ def _(t):
     t.same("the octets counted", aggregated(answer), 202)
 
 
-@row("framing", "1.3/ping-pong", "four messages, each answered before the next", "four answers of the sizes asked for")
+@row("framing", "1.3/ping-pong", "four messages, each answered before the next",
+     "four answers of the sizes asked for")
 def _(t):
     client = t.client()
     answer = client.open(grpc.DUPLEX)
@@ -121,7 +122,8 @@ def _(t):
             t.same(f"grpc-status of {path} cut at {size}", client.finish(answer).status, grpc.INTERNAL)
 
 
-@row("framing", "1.3/flag-no-encoding", "flag 1 without grpc-encoding and with identity", "INTERNAL, the text says why",
+@row("framing", "1.3/flag-no-encoding", "flag 1 without grpc-encoding and with identity",
+     "INTERNAL, the text says why",
      "9/9")
 def _(t):
     client = t.client()
@@ -211,7 +213,8 @@ def _(t):
     t.alive(client.conn)
 
 
-@row("framing", "1.3/limit-later", "the second message of a stream is too large", "the first is answered, then RESOURCE_EXHAUSTED")
+@row("framing", "1.3/limit-later", "the second message of a stream is too large",
+     "the first is answered, then RESOURCE_EXHAUSTED")
 def _(t):
     client = t.client()
     answer = client.open(grpc.DUPLEX)
@@ -235,7 +238,8 @@ def _(t):
         t.same("the payload", len(grpc.payload(gzip.decompress(data))), 20000)
 
 
-@row("framing", "1.3/response-plain", "no grpc-accept-encoding, or one without gzip", "flag 0, no gzip announced", "9/9")
+@row("framing", "1.3/response-plain", "no grpc-accept-encoding, or one without gzip", "flag 0, no gzip announced",
+     "9/9")
 def _(t):
     client = t.client()
     for value in (None, "identity", "deflate,snappy", "", "gzip2", "xgzip"):
@@ -288,7 +292,8 @@ def _(t):
     t.alive(client.conn)
 
 
-@row("framing", "1.3/utf8", "a string with NUL, and one that is not UTF-8", "never OK: INTERNAL or INVALID_ARGUMENT", "9/21")
+@row("framing", "1.3/utf8", "a string with NUL, and one that is not UTF-8", "never OK: INTERNAL or INVALID_ARGUMENT",
+     "9/21")
 def _(t):
     client = t.client()
     for text in (b"a\0b", b"\xff\xfe", b"\xed\xa0\x80", b"\xc0\x80"):
@@ -323,7 +328,8 @@ def _(t):
             t.same(f"grpc-status of {path}", answer.status, grpc.INTERNAL)
 
 
-@row("framing", "1.3/send-limit", "a reply larger than the server may send", "RESOURCE_EXHAUSTED or a failure, never a cut reply")
+@row("framing", "1.3/send-limit", "a reply larger than the server may send",
+     "RESOURCE_EXHAUSTED or a failure, never a cut reply")
 def _(t):
     client = t.client()
     answer = client.call(grpc.UNARY, grpc.simple_request(BIG + 1))

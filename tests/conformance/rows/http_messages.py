@@ -117,7 +117,8 @@ def _(t):
 malformed("8.2.1/1", "upper case in a field's name", *with_field(("X-Upper", "v"), ("x-uppeR", "v")))
 malformed("8.2.1/2", "octets a name may not have",
           *with_field(*((b"x" + bytes([o]) + b"y", "v") for o in (0, 9, 10, 13, 32, 34, 40, 58, 127, 128, 255)), ("", "v")))
-malformed("8.2.1/3", "NUL, CR, LF in a field's value", *with_field(("x-a", b"a\0b"), ("x-a", b"a\nb"), ("x-a", b"a\rb")))
+malformed("8.2.1/3", "NUL, CR, LF in a field's value", *with_field(("x-a", b"a\0b"), ("x-a", b"a\nb"), ("x-a",
+     b"a\rb")))
 malformed("8.2.1/4", "blanks around a field's value", *with_field(("x-a", " b"), ("x-a", "b "), ("x-a", "\tb")))
 malformed("8.2.2/1", "connection and its kind",
           *with_field(("connection", "close"), ("connection", "keep-alive"), ("keep-alive", "timeout=5"),

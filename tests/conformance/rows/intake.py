@@ -121,7 +121,8 @@ def _(t):
         t.check(answer.trailers_only, "not Trailers-Only")
 
 
-@row("intake", "1.1/6a", "no content-type, or another one", "HTTP 415 + INTERNAL (INVALID_ARGUMENT as grpc-go has it)")
+@row("intake", "1.1/6a", "no content-type, or another one",
+     "HTTP 415 + INTERNAL (INVALID_ARGUMENT as grpc-go has it)")
 def _(t):
     for value in (None, "text/plain", "application/json", "application/grpcfoo", "application/grp",
                   "application/grpc foo", "application/x-protobuf", "applicationgrpc"):

@@ -40,7 +40,8 @@ def _(t):
     c.until_closed()
 
 
-@row("life", "1.6/idle-stream", "a stream open for longer than --idle-timeout-ms=300", "no GOAWAY before it ends", slow=True)
+@row("life", "1.6/idle-stream", "a stream open for longer than --idle-timeout-ms=300", "no GOAWAY before it ends",
+     slow=True)
 def _(t):
     client = t.client(t.server("--set=idle-timeout-ms=300"))
     answer = client.open(grpc.OUTPUT)
@@ -51,14 +52,16 @@ def _(t):
     graceful(t, client.conn, "max_idle")
 
 
-@row("life", "1.6/idle-never-used", "a connection without any stream at --idle-timeout-ms=300", "GOAWAY as well", slow=True)
+@row("life", "1.6/idle-never-used", "a connection without any stream at --idle-timeout-ms=300", "GOAWAY as well",
+     slow=True)
 def _(t):
     c = t.conn(t.server("--set=idle-timeout-ms=300"))
     graceful(t, c, "max_idle")
     c.until_closed()
 
 
-@row("life", "1.6/age", "--age-max-ms=600 with calls going on", "two-step GOAWAY, debug max_age; calls finish", slow=True)
+@row("life", "1.6/age", "--age-max-ms=600 with calls going on", "two-step GOAWAY, debug max_age; calls finish",
+     slow=True)
 def _(t):
     client = t.client(t.server("--set=age-max-ms=600", "--set=age-grace-ms=60000"))
     answer = client.open(grpc.DUPLEX)
@@ -70,7 +73,8 @@ def _(t):
     client.conn.until_closed()
 
 
-@row("life", "1.6/age-grace", "--age-max-ms=300 --age-grace-ms=500, a call that does not end", "closed by force", slow=True)
+@row("life", "1.6/age-grace", "--age-max-ms=300 --age-grace-ms=500, a call that does not end", "closed by force",
+     slow=True)
 def _(t):
     client = t.client(t.server("--set=age-max-ms=300", "--set=age-grace-ms=500"))
     answer = client.open(grpc.DUPLEX)
@@ -79,7 +83,8 @@ def _(t):
     t.check(not (answer.end and answer.status == grpc.OK), "the call ended well")
 
 
-@row("life", "1.6/goaway-refuses", "a stream opened after the second GOAWAY", "REFUSED_STREAM; the older call finishes",
+@row("life", "1.6/goaway-refuses", "a stream opened after the second GOAWAY",
+     "REFUSED_STREAM; the older call finishes",
      "1.1/15", slow=True)
 def _(t):
     client = t.client(t.server("--set=age-max-ms=600", "--set=age-grace-ms=60000"))
@@ -150,7 +155,8 @@ def _(t):
         t.alive(c)
 
 
-@row("life", "1.6/strikes-data", "a stream that gets DATA now and then, PINGs between", "no strike", "9/15", slow=True)
+@row("life", "1.6/strikes-data", "a stream that gets DATA now and then, PINGs between", "no strike", "9/15",
+     slow=True)
 def _(t):
     client = t.client()
     answer = client.open(grpc.DUPLEX)
@@ -174,7 +180,8 @@ def _(t):
     t.same("its debug data", c.find(GOAWAY).payload[8:], b"too_many_pings")
 
 
-@row("life", "1.6/strikes-permitted", "PINGs with calls, slower than --ping-interval-min-ms=100", "no strike", slow=True)
+@row("life", "1.6/strikes-permitted", "PINGs with calls, slower than --ping-interval-min-ms=100", "no strike",
+     slow=True)
 def _(t):
     client = t.client(t.server("--set=ping-interval-min-ms=100"))
     client.open(grpc.DUPLEX)
@@ -225,7 +232,8 @@ def _(t):
     t.same("the exit status", server.process.wait(15), 0)
 
 
-@row("life", "1.6/drain-watch", "SIGTERM while Health/Watch is open", "NOT_SERVING, then the stream is ended by the server",
+@row("life", "1.6/drain-watch", "SIGTERM while Health/Watch is open",
+     "NOT_SERVING, then the stream is ended by the server",
      "9/14", "1.7/shutdown", slow=True)
 def _(t):
     if not t.servers.is_ours:
@@ -263,7 +271,8 @@ def _(t):
     t.same("the exit status", server.process.wait(15), 0)
 
 
-@row("life", "1.6/drain-handshake", "SIGTERM while a peer has connected and says nothing", "drain does not hang on it",
+@row("life", "1.6/drain-handshake", "SIGTERM while a peer has connected and says nothing",
+     "drain does not hang on it",
      "9/14", slow=True)
 def _(t):
     if not t.servers.is_ours:
@@ -276,7 +285,8 @@ def _(t):
     t.same("the exit status", server.process.wait(15), 0)
 
 
-@row("life", "1.6/lame-duck", "SIGTERM with --lame-duck-ms=700", "new connections are still served meanwhile; health says NOT_SERVING",
+@row("life", "1.6/lame-duck", "SIGTERM with --lame-duck-ms=700",
+     "new connections are still served meanwhile; health says NOT_SERVING",
      "8.4/drain", slow=True)
 def _(t):
     if not t.servers.is_ours:
@@ -296,7 +306,8 @@ def _(t):
     t.same("the exit status", server.process.wait(15), 0)
 
 
-@row("life", "1.6/conns-max", "one connection more than --conns-max=3", "it waits; served when another closes", slow=True)
+@row("life", "1.6/conns-max", "one connection more than --conns-max=3", "it waits; served when another closes",
+     slow=True)
 def _(t):
     server = t.server("--set=conns-max=3")
     held = [answered(t, t.conn(server)) for _ in range(3)]
@@ -307,7 +318,8 @@ def _(t):
     t.alive(late)
 
 
-@row("life", "1.6/conns-soft", "one connection more than --conns-soft-max=3", "the one idle for longest gets GOAWAY", slow=True)
+@row("life", "1.6/conns-soft", "one connection more than --conns-soft-max=3", "the one idle for longest gets GOAWAY",
+     slow=True)
 def _(t):
     server = t.server("--set=conns-soft-max=3")
     conns = []
@@ -319,7 +331,8 @@ def _(t):
     t.alive(conns[3])
 
 
-@row("life", "1.6/conns-address", "a third connection at --conns-per-address-max=2", "refused: closed, the others live", slow=True)
+@row("life", "1.6/conns-address", "a third connection at --conns-per-address-max=2",
+     "refused: closed, the others live", slow=True)
 def _(t):
     server = t.server("--set=conns-per-address-max=2")
     held = [answered(t, t.conn(server)) for _ in range(2)]

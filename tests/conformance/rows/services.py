@@ -14,7 +14,8 @@ def health(t, answer, code=grpc.OK):
     return grpc.first(answer.messages[0][1], 1, 0) if code == grpc.OK else None
 
 
-@row("services", "1.7/check", "Health/Check of the whole server, without a token", "OK, SERVING", "9/17", "3.2/health")
+@row("services", "1.7/check", "Health/Check of the whole server, without a token", "OK, SERVING", "9/17",
+     "3.2/health")
 def _(t):
     client = t.client()
     t.same("the health", health(t, client.call(CHECK)), SERVING)
@@ -37,7 +38,8 @@ def _(t):
     t.check(answer.end is None and len(answer.messages) == 1, f"then came {answer}")
 
 
-@row("services", "1.7/watch-unknown", "Health/Watch of a name nobody knows", "SERVICE_UNKNOWN as a message, open", "9/17")
+@row("services", "1.7/watch-unknown", "Health/Watch of a name nobody knows", "SERVICE_UNKNOWN as a message, open",
+     "9/17")
 def _(t):
     client = t.client()
     answer = client.open(WATCH)

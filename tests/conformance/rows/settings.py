@@ -1,51 +1,24 @@
 """RFC 9113 section 6.5: SETTINGS, what ours say, and that theirs are kept."""
 
 from kit import grpc
-from kit.harness import row
+from kit.harness import ends, row
 from kit.wire import (ACK, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM, FLOW_CONTROL_ERROR, FRAME_MAX, FRAME_SIZE_ERROR,
                       GOAWAY, HEADER_LIST_MAX, HEADERS, INITIAL_WINDOW, NO_PRIORITIES, PREFACE, PROTOCOL_ERROR, SETTINGS,
                       STREAMS_MAX, TABLE_SIZE, block, frame, settings)
 
-CONN_PROTOCOL = "GOAWAY(PROTOCOL_ERROR), connection closed"
-CONN_SIZE = "GOAWAY(FRAME_SIZE_ERROR), connection closed"
 
-
-@row("frames", "6.5/1", "SETTINGS ACK with a payload", CONN_SIZE)
-def _(t):
-    c = t.conn()
-    c.frame(SETTINGS, ACK, 0, b"\0" * 6)
-    t.conn_error(c, FRAME_SIZE_ERROR)
-
-
-@row("frames", "6.5/2", "SETTINGS on stream 1", CONN_PROTOCOL)
-def _(t):
-    c = t.conn()
-    c.frame(SETTINGS, 0, 1, b"\0\x03\0\0\0\x64")
-    t.conn_error(c, PROTOCOL_ERROR)
-
-
-@row("frames", "6.5/3", "SETTINGS of three and of seven octets", CONN_SIZE)
-def _(t):
-    for size in (3, 7):
-        c = t.conn()
-        c.frame(SETTINGS, 0, 0, b"\0" * size)
-        t.conn_error(c, FRAME_SIZE_ERROR)
-
-
-def bad_value(name, title, wanted, *pairs, refs=()):
-    @row("frames", f"6.5.2/{name}", title, f"GOAWAY, {' or '.join(map(str, wanted))}, connection closed", *refs)
-    def _(t):
-        for pair in pairs:
-            c = t.conn()
-            c.send(settings(pair), f"SETTINGS{pair}")
-            t.conn_error(c, *wanted)
-
-
-bad_value("1", "ENABLE_PUSH neither 0 nor 1", (PROTOCOL_ERROR,), (ENABLE_PUSH, 2), (ENABLE_PUSH, 0xffffffff))
-bad_value("2", "INITIAL_WINDOW_SIZE above 2^31-1", (FLOW_CONTROL_ERROR,), (INITIAL_WINDOW, 1 << 31), refs=["6.9.2/3"])
-bad_value("3", "MAX_FRAME_SIZE below 16384", (PROTOCOL_ERROR,), (FRAME_MAX, 16383), (FRAME_MAX, 0))
-bad_value("4", "MAX_FRAME_SIZE above 2^24-1", (PROTOCOL_ERROR,), (FRAME_MAX, 1 << 24), (FRAME_MAX, 0xffffffff))
-bad_value("5", "SETTINGS_NO_RFC7540_PRIORITIES of 2 (RFC 9218)", (PROTOCOL_ERROR,), (NO_PRIORITIES, 2))
+ends("6.5/1", "SETTINGS ACK with a payload", (FRAME_SIZE_ERROR,), frame(SETTINGS, ACK, 0, b"\0" * 6))
+ends("6.5/2", "SETTINGS on stream 1", (PROTOCOL_ERROR,), frame(SETTINGS, 0, 1, b"\0\x03\0\0\0\x64"))
+ends("6.5/3", "SETTINGS of three and of seven octets", (FRAME_SIZE_ERROR,), frame(SETTINGS, 0, 0, b"\0" * 3),
+     frame(SETTINGS, 0, 0, b"\0" * 7))
+ends("6.5.2/1", "ENABLE_PUSH neither 0 nor 1", (PROTOCOL_ERROR,), settings((ENABLE_PUSH, 2)),
+     settings((ENABLE_PUSH, 0xffffffff)))
+ends("6.5.2/2", "INITIAL_WINDOW_SIZE above 2^31-1", (FLOW_CONTROL_ERROR,), settings((INITIAL_WINDOW, 1 << 31)),
+     refs=["6.9.2/3"])
+ends("6.5.2/3", "MAX_FRAME_SIZE below 16384", (PROTOCOL_ERROR,), settings((FRAME_MAX, 16383)), settings((FRAME_MAX, 0)))
+ends("6.5.2/4", "MAX_FRAME_SIZE above 2^24-1", (PROTOCOL_ERROR,), settings((FRAME_MAX, 1 << 24)),
+     settings((FRAME_MAX, 0xffffffff)))
+ends("6.5.2/5", "SETTINGS_NO_RFC7540_PRIORITIES of 2 (RFC 9218)", (PROTOCOL_ERROR,), settings((NO_PRIORITIES, 2)))
 
 
 @row("frames", "6.5.2/6", "unknown settings, also gRPC's 0xfe03", "acknowledged, ignored", "1.2/true-binary")

@@ -53,7 +53,8 @@ def _(t):
     t.conn_error(c, PROTOCOL_ERROR, STREAM_CLOSED)
 
 
-@row("streams", "5.1/7a", "half-closed (remote): WINDOW_UPDATE, PRIORITY, RST_STREAM", "taken; the next call is answered")
+@row("streams", "5.1/7a", "half-closed (remote): WINDOW_UPDATE, PRIORITY, RST_STREAM",
+     "taken; the next call is answered")
 def _(t):
     c = slow_half_closed(t)
     c.frame(WINDOW, 0, 1, struct.pack(">I", 5))
@@ -109,7 +110,8 @@ def _(t):
     closed_or_ignored(t, c)
 
 
-@row("streams", "5.1/12", "closed by both ends: HEADERS", "STREAM_CLOSED or PROTOCOL_ERROR, connection closed", "5.1.1/3")
+@row("streams", "5.1/12", "closed by both ends: HEADERS", "STREAM_CLOSED or PROTOCOL_ERROR, connection closed",
+     "5.1.1/3")
 def _(t):
     c = t.conn()
     t.alive(c)
@@ -186,7 +188,8 @@ def crowd(t, c):
     return 1 + 2 * most
 
 
-@row("streams", "5.1.2/1", "one stream more than MAX_CONCURRENT_STREAMS", "RST_STREAM(REFUSED_STREAM), the others live",
+@row("streams", "5.1.2/1", "one stream more than MAX_CONCURRENT_STREAMS",
+     "RST_STREAM(REFUSED_STREAM), the others live",
      "1.1/15", "9/10")
 def _(t):
     c = t.conn()

@@ -133,7 +133,8 @@ def s_client(t, *flags, said=b""):
     return text
 
 
-@tls_row("4.4/groups", "X25519, P-256, P-384 alone; P-521, ffdhe2048 alone", "the first three taken, the others refused")
+@tls_row("4.4/groups", "X25519, P-256, P-384 alone; P-521, ffdhe2048 alone",
+     "the first three taken, the others refused")
 def _(t):
     for group in ("X25519", "P-256", "P-384"):
         t.check("Cipher is TLS" in s_client(t, "-tls1_3", "-groups", group), f"{group} was refused")
@@ -176,7 +177,8 @@ def _(t):
     t.check("Max Early Data: 0" in text or "Max Early Data" not in text, "early data are allowed")
 
 
-@tls_row("4.4/resumption", "a second TLS 1.2 handshake with the first one's ticket", "resumed or whole, served either way (noted)")
+@tls_row("4.4/resumption", "a second TLS 1.2 handshake with the first one's ticket",
+     "resumed or whole, served either way (noted)")
 def _(t):
     context = tls_client((V2, V2))
     first = handshake(t, context)
@@ -217,14 +219,16 @@ def _(t):
                 pass
 
 
-@tls_row("4.4/preface-timeout", "a handshake, then nothing", "closed after --preface-timeout-ms=400", "9/14", slow=True)
+@tls_row("4.4/preface-timeout", "a handshake, then nothing", "closed after --preface-timeout-ms=400", "9/14",
+     slow=True)
 def _(t):
     if not t.servers.is_ours:
         return t.note("not asked of this server")
     t.conn(t.server("--set=preface-timeout-ms=400"), tls=tls_client(), greet=False).until_closed()
 
 
-@tls_row("4.4/records", "a call cut into TLS records of one octet; replies of 1 MB", "served: TLS's own buffer is emptied",
+@tls_row("4.4/records", "a call cut into TLS records of one octet; replies of 1 MB",
+     "served: TLS's own buffer is emptied",
          "9/27")
 def _(t):
     c = t.conn(tls=tls_client(), greet=False)

@@ -128,7 +128,8 @@ def _(t):
     t.error(c, 1, (FLOW_CONTROL_ERROR,), (FLOW_CONTROL_ERROR,))
 
 
-@row("frames", "6.9.1/4", "a shut connection window while the stream's is open", "65535 octets, the rest after credit")
+@row("frames", "6.9.1/4", "a shut connection window while the stream's is open",
+     "65535 octets, the rest after credit")
 def _(t):
     c, client, answer = wants(t, 70000, pairs=((INITIAL_WINDOW, 1 << 20),))
     c.wait(lambda: len(answer.data) == 65535, "65535 octets")
@@ -179,7 +180,8 @@ def _(t):
     t.status(answer, grpc.OK)
 
 
-@row("frames", "6.9/9", "a message in 6013 frames of one octet and 255 of padding", "padding is given back to the windows")
+@row("frames", "6.9/9", "a message in 6013 frames of one octet and 255 of padding",
+     "padding is given back to the windows")
 def _(t):
     c = t.conn()
     client = grpc.Client(c)
@@ -194,7 +196,8 @@ def _(t):
     t.status(client.finish(answer), grpc.OK)
 
 
-@row("frames", "6.9/10", "a message of 4 MB within the windows as they are given", "WINDOW_UPDATEs come, the call ends")
+@row("frames", "6.9/10", "a message of 4 MB within the windows as they are given",
+     "WINDOW_UPDATEs come, the call ends")
 def _(t):
     c = t.conn()
     c.greeted()
