@@ -34,8 +34,8 @@
 #define LISTEN_ANYWAY_SECONDS 1.0
 #define SETTLE_SECONDS 0.02
 #define SETTLE_COUNT_MAX 100
-/* What is left at the end of the grace is answered UNAVAILABLE; the answers need to leave. Below the
- * supervisor's patience. */
+/* What is left at the end of the grace is answered UNAVAILABLE; the answers need to leave. Below
+ * the supervisor's patience. */
 #define LAST_ANSWERS_MS 500
 
 struct worker {
