@@ -240,6 +240,7 @@ static bool queue(struct call_impl *ci, struct outgoing *out, bool is_compressed
     if (!ci->headers_sent)
         send_headers(ci, may_compress(ci));
     h2_write(ci->stream, out->p, out->bytes, on_sent, out);
+    h2_note_message(ci->stream, true);
     if (ci->streamed_bytes / STREAM_OVERRUN > server->limits.stream_queue_bytes_max) {
         ci->broken = true;
         call_set_reason(ci, REASON_OVERLOADED);
@@ -357,6 +358,7 @@ void call_send_answer(struct call_impl *ci)
         if (!ci->headers_sent)
             send_headers(ci, ci->reply_compressed);
         h2_write(ci->stream, (const uint8_t *)ci->reply.p, ci->reply.n, NULL, NULL);
+        h2_note_message(ci->stream, true);
     }
     send_trailers(ci);
 }

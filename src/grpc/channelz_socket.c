@@ -219,6 +219,10 @@ Grpc__Channelz__V1__Socket *channelz_conn(struct call *c, const struct h2_conn_i
     data->streams_started = (int64_t)info->streams_started;
     data->streams_succeeded = (int64_t)info->streams_succeeded;
     data->streams_failed = (int64_t)info->streams_failed;
+    data->messages_sent = (int64_t)info->messages_sent;
+    data->messages_received = (int64_t)info->messages_received;
+    data->last_message_sent_timestamp = channelz_time(c, info->last_message_sent_ns);
+    data->last_message_received_timestamp = channelz_time(c, info->last_message_received_ns);
     data->keep_alives_sent = (int64_t)info->keepalives_sent;
     data->last_remote_stream_created_timestamp = channelz_time(c, info->last_stream_ns);
     data->local_flow_control_window = number(c, info->remote_window_bytes);

@@ -144,6 +144,8 @@ static bool take_message(struct call_impl *ci, const struct frame *frame)
     const struct rpc_method *method = ci->pub.method;
     struct str body = {.p = (const char *)frame->body, .n = frame->bytes};
     ci->messages_in++;
+    if (ci->stream)
+        h2_note_message(ci->stream, false);
     ci->request_bytes += frame->bytes;
     ci->request_compressed = frame->is_compressed;
     if (frame->is_compressed) {

@@ -228,6 +228,9 @@ struct h2_conn_info {
     int64_t last_stream_ns; /* a stream was made */
     /* Succeeded: the response left whole. Failed: reset by either side, or cut off. */
     uint64_t streams_started, streams_succeeded, streams_failed;
+    /* As the layer above counted them: h2_note_message. */
+    uint64_t messages_sent, messages_received;
+    int64_t last_message_sent_ns, last_message_received_ns;
     uint64_t keepalives_sent;
     uint64_t bytes_read, bytes_written;
     int32_t local_window_bytes;  /* what the peer may still send us, over all streams */
@@ -261,6 +264,9 @@ void h2_write(struct h2_stream *s, const uint8_t *p, size_t bytes, void (*on_sen
 
 /* Trailers after all queued body; ends the stream. Never END_STREAM on DATA. */
 void h2_trailers(struct h2_stream *s, const struct h2_header *headers, size_t count);
+
+/* Counts a message of the layer above, whose frames h2 does not know, for h2_conn_info. */
+void h2_note_message(struct h2_stream *s, bool was_sent);
 
 /* RST_STREAM. on_close follows, not before this returns. */
 void h2_reset(struct h2_stream *s, enum h2_error code);

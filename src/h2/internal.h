@@ -132,7 +132,8 @@ struct h2_conn {
     size_t held_bytes;       /* queued, unconsumed or kept, all streams */
     size_t consumed_bytes;   /* connection window given back, nghttp2 not told yet */
     uint64_t streams_started, streams_succeeded, streams_failed, keepalives_sent;
-    int64_t last_stream_ns;
+    uint64_t messages_sent, messages_received;
+    int64_t last_stream_ns, last_message_sent_ns, last_message_received_ns;
     int64_t opened_ns;
     int64_t idle_since_ns;
     struct h2_peer *peer;

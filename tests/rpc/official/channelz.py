@@ -65,6 +65,8 @@ for ref in refs:
     assert socket.data.remote_flow_control_window.value > 0
     if socket.data.streams_started >= 5 and socket.data.streams_succeeded >= 5:
         ours.append(socket)
+        assert socket.data.messages_received >= 5 and socket.data.messages_sent >= 3
+        assert abs(socket.data.last_message_sent_timestamp.ToSeconds() - time.time()) < 60
         assert abs(socket.data.last_remote_stream_created_timestamp.ToSeconds() - time.time()) < 60
 assert ours, "the connection that asked is among them"
 assert not ask("GetSocket", pb.GetSocketRequest(socket_id=ids[0], summary=True)).socket.data.option

@@ -35,6 +35,8 @@ void rig_stop(void);
 
 extern struct h2_conn_info rig_conns[RIG_CONNS_MAX];
 extern unsigned rig_conn_count;
+/* What was counted as received and as sent, ever. */
+extern unsigned rig_messages[2];
 extern struct h2_listener_info rig_listener;
 
 /* ---- clients ---- */

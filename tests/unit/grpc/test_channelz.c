@@ -172,6 +172,9 @@ TEST(channelz, tells_what_a_socket_carries)
     rig_conns[0].streams_succeeded = 4;
     rig_conns[0].streams_failed = 2;
     rig_conns[0].keepalives_sent = 3;
+    rig_conns[0].messages_sent = 5;
+    rig_conns[0].messages_received = 6;
+    rig_conns[0].last_message_sent_ns = rig.mono_ns - NS_PER_S;
     rig_conns[0].last_stream_ns = rig.mono_ns - 2 * NS_PER_S;
     rig_conns[0].local_window_bytes = 1000;
     rig_conns[0].remote_window_bytes = 2000;
@@ -182,6 +185,11 @@ TEST(channelz, tells_what_a_socket_carries)
     ASSERT_INT_EQ(s->data->streams_succeeded, 4);
     ASSERT_INT_EQ(s->data->streams_failed, 2);
     ASSERT_INT_EQ(s->data->keep_alives_sent, 3);
+    ASSERT_INT_EQ(s->data->messages_sent, 5);
+    ASSERT_INT_EQ(s->data->messages_received, 6);
+    ASSERT_INT_EQ(s->data->last_message_sent_timestamp->seconds,
+                  rig.mono_ns / NS_PER_S + 1700000000 - 1);
+    ASSERT_NULL(s->data->last_message_received_timestamp); /* never */
     ASSERT_NULL(s->data->last_local_stream_created_timestamp);
     ASSERT_INT_EQ(s->data->last_remote_stream_created_timestamp->seconds,
                   rig.mono_ns / NS_PER_S + 1700000000 - 2);
@@ -238,6 +246,17 @@ TEST(channelz, reads_the_options_of_a_real_socket_unless_a_summary_is_asked_for)
     ASSERT_INT_EQ(r->socket->data->n_option, 0);
     done(r);
     close(rig_conns[0].fd);
+    end();
+}
+
+TEST(channelz, counts_each_message_once)
+{
+    begin(0);
+    unsigned received = rig_messages[false], sent = rig_messages[true];
+    expect_status("GetServer", SERVER_ID, 0, 0, STATUS_OK);
+    expect_status("GetServer", SERVER_ID + 1, 0, 0, STATUS_NOT_FOUND); /* no message goes back */
+    ASSERT_INT_EQ(rig_messages[false] - received, 2);
+    ASSERT_INT_EQ(rig_messages[true] - sent, 1);
     end();
 }
 
