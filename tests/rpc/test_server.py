@@ -106,10 +106,12 @@ def test_tiny_deadlines(world, timeout):
 
 
 def lock(dev, table, seconds):
-    """Holds a lock in the database for so long."""
-    return subprocess.Popen(["psql", "-XAtq", "-d", dev.conninfo, "-c",
-                             f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"],
-                            stdout=subprocess.DEVNULL)
+    """Holds a lock in the database, at least for so long from now on."""
+    statements = f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds + 1}); COMMIT"
+    holder = subprocess.Popen(["psql", "-XAtq", "-d", dev.conninfo, "-c", statements], stdout=subprocess.DEVNULL)
+    until(lambda: dev.sql("SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND "
+                          f"relation = '{table}'::regclass") != [["0"]], 20, "the lock is held")
+    return holder
 
 
 def test_a_deadline_ends_work_in_the_database(world, ann):
