@@ -76,6 +76,9 @@ void obs_flush(struct obs *obs);
 
 /* All slots summed, Prometheus text format 0.0.4. */
 void obs_render_prometheus(struct obs_region *region, struct buf *out);
+/* The durations of calls again under OpenTelemetry's names (rpc.server.call.duration, release
+ * candidate of its RPC conventions), which mean the same as gRPC's. */
+void obs_render_otel(struct obs_region *region, struct buf *out);
 
 /* W3C trace context. @traceparent may be empty: a new trace is begun. */
 struct trace {

@@ -2,6 +2,7 @@
  * Called by the supervisor's admin endpoint while workers go on counting. What must stay true: a
  * line is printed only for what was seen, and every label value is the program's own word. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,27 +93,39 @@ static void render_sizes(struct buf *out, const char *name, const char *labels,
     buf_printf(out, "%s_count{%s} %" PRIu64 "\n", name, labels, count);
 }
 
-enum family { FAMILY_DURATION, FAMILY_RECEIVED, FAMILY_SENT, FAMILY_JOB, FAMILY_COUNT };
+enum family {
+    FAMILY_DURATION,
+    FAMILY_RECEIVED,
+    FAMILY_SENT,
+    FAMILY_JOB,
+    FAMILY_COUNT,
+    FAMILY_OTEL = FAMILY_COUNT, /* the first again, under another name, for those who ask */
+};
 
 static const struct {
     const char *name;
     const char *help;
-    bool of_jobs;
-} families[FAMILY_COUNT] = {
+    const char *labels; /* of the method and its status */
+} families[] = {
     [FAMILY_DURATION] = {"grpc_server_call_duration_seconds",
-                         "Time from decoded headers to trailers, reset or abort", false},
+                         "Time from decoded headers to trailers, reset or abort",
+                         "grpc_method=\"%s\",grpc_status=\"%s\""},
     [FAMILY_RECEIVED] = {"grpc_server_call_rcvd_total_compressed_message_size_bytes",
                          "Bytes of messages received per call, as they came, without framing",
-                         false},
+                         "grpc_method=\"%s\",grpc_status=\"%s\""},
     [FAMILY_SENT] = {"grpc_server_call_sent_total_compressed_message_size_bytes",
-                     "Bytes of messages sent per call, as they went, without framing", false},
-    [FAMILY_JOB] = {"faregate_job_duration_seconds", "Time of one run of a background job", true},
+                     "Bytes of messages sent per call, as they went, without framing",
+                     "grpc_method=\"%s\",grpc_status=\"%s\""},
+    [FAMILY_JOB] = {"faregate_job_duration_seconds", "Time of one run of a background job",
+                    "job=\"%s\",status=\"%s\""},
+    [FAMILY_OTEL] = {"rpc_server_call_duration_seconds",
+                     "Time from decoded headers to trailers, reset or abort",
+                     "rpc_system_name=\"grpc\",rpc_method=\"%s\",rpc_response_status_code=\"%s\""},
 };
 
 /* Jobs run in the same way as calls, but nobody called them: they are not in gRPC's metrics. */
-static bool is_job(const struct obs_region *region, int method)
+static bool is_job(const char *name)
 {
-    const char *name = region->methods[method];
     return !strchr(name, '/') && strcmp(name, "other") != 0;
 }
 
@@ -128,33 +141,48 @@ static void render_outcome(struct buf *out, enum family family, const char *labe
         render_latency(out, name, labels, &outcome->duration);
 }
 
+__attribute__((format(printf, 2, 0))) static void append_labels(struct buf *out, const char *format,
+                                                                ...)
+{
+    va_list args;
+    char text[METHOD_NAME_BYTES + 128];
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    buf_append(out, text, strlen(text) + 1);
+}
+
 static void render_family(const struct obs_region *region, struct buf *out, enum family family)
 {
-    bool of_jobs = families[family].of_jobs;
     head(out, families[family].name, "histogram", families[family].help);
     for (int method = 0; method < region->method_count; method++) {
-        uint32_t seen = is_job(region, method) == of_jobs ? statuses_seen(region, method) : 0;
+        const char *name = region->methods[method];
+        uint32_t seen = is_job(name) == (family == FAMILY_JOB) ? statuses_seen(region, method) : 0;
+        if (family == FAMILY_OTEL && strcmp(name, "other") == 0)
+            name = "_OTHER";
         for (unsigned status = 0; status < STATUS_COUNT; status++) {
             if (!(seen & 1u << status))
                 continue;
             struct outcome sum = sum_outcome(region, method, status);
             struct buf labels = {0};
-            buf_printf(&labels,
-                       of_jobs ? "job=\"%s\",status=\"%s\""
-                               : "grpc_method=\"%s\",grpc_status=\"%s\"",
-                       region->methods[method], status_name((enum status_code)status));
-            buf_append(&labels, "", 1);
+            append_labels(&labels, families[family].labels, name,
+                          status_name((enum status_code)status));
             render_outcome(out, family, (const char *)labels.p, &sum);
             buf_deinit(&labels);
         }
     }
 }
 
+void obs_render_otel(struct obs_region *region, struct buf *out)
+{
+    render_family(region, out, FAMILY_OTEL);
+}
+
 static void render_calls(const struct obs_region *region, struct buf *out)
 {
     head(out, "grpc_server_call_started_total", "counter", "Calls started");
     for (int i = 0; i < region->method_count; i++)
-        if (!is_job(region, i))
+        if (!is_job(region->methods[i]))
             buf_printf(out, "grpc_server_call_started_total{grpc_method=\"%s\"} %" PRIu64 "\n",
                        region->methods[i], sum_of(region, &region->slots[0].started[i]));
     for (enum family family = 0; family < FAMILY_COUNT; family++)

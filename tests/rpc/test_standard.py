@@ -290,4 +290,6 @@ def test_metrics_have_the_names_and_labels_of_gRFC_A66(world):
                     % family] >= 1
     assert seen['grpc_server_call_started_total{grpc_method="faregate.v1.FlightService/SearchPlaces"}'] >= 1
     assert "stranger" not in world.dev.http("/metrics")[1]
+    otel = world.dev.http("/metrics?otel")[1]
+    assert 'rpc_server_call_duration_seconds_count{rpc_system_name="grpc",rpc_method="_OTHER"' in otel
     assert "faregate_faregate" not in world.dev.http("/metrics")[1]

@@ -141,6 +141,32 @@ TEST(obs, a_successor_keeps_counters_and_clears_gauges)
     obs_region_free(region);
 }
 
+TEST(obs, names_calls_as_opentelemetry_does_where_that_is_asked_for)
+{
+    struct obs_region *region = new_region();
+    struct obs *obs = open_slot(region, 0);
+    struct buf out = {0};
+    obs_call_ended(obs, obs_method(region, "p.S/M"), STATUS_OK, REASON_NONE, 1000000, 1, 1);
+    obs_call_ended(obs, obs_method(region, "other"), STATUS_UNIMPLEMENTED, REASON_NONE, 0, 0, 0);
+    obs_call_ended(obs, obs_method(region, "ExpireHolds"), STATUS_OK, REASON_NONE, 1000000, 0, 0);
+    char *text = render(region);
+    ASSERT_NULL(strstr(text, "\nrpc_server"));
+    ASSERT_HAS(text, "faregate_job_duration_seconds_count{job=\"ExpireHolds\",status=\"OK\"} 1\n");
+    ASSERT_NULL(strstr(text, "grpc_method=\"ExpireHolds\"")); /* nobody called it */
+    free(text);
+    obs_render_otel(region, &out);
+    buf_append(&out, "", 1);
+    text = (char *)out.p + out.start;
+    ASSERT_HAS(text, "# TYPE rpc_server_call_duration_seconds histogram\n");
+    ASSERT_HAS(text, "rpc_server_call_duration_seconds_count{rpc_system_name=\"grpc\",rpc_method="
+                     "\"p.S/M\",rpc_response_status_code=\"OK\"} 1\n");
+    ASSERT_HAS(text, "rpc_method=\"_OTHER\",rpc_response_status_code=\"UNIMPLEMENTED\"} 1\n");
+    ASSERT_NULL(strstr(text, "ExpireHolds"));
+    buf_deinit(&out);
+    obs_close(obs);
+    obs_region_free(region);
+}
+
 TEST(obs, shows_the_steps_that_ran)
 {
     struct obs_region *region = new_region();
