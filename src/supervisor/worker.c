@@ -32,6 +32,7 @@
 /* A worker lets the others accept until it can serve; where no worker can, for want of a database,
  * it listens all the same after a while, so that health probes are answered. */
 #define LISTEN_ANYWAY_SECONDS 1.0
+#define LOAD_SECONDS_MAX 30 /* with a database at hand; after that something is wrong with it */
 #define SETTLE_SECONDS 0.02
 #define SETTLE_COUNT_MAX 100
 /* What is left at the end of the grace is answered UNAVAILABLE; the answers need to leave. Below
@@ -52,7 +53,7 @@ struct worker {
     struct jobs *jobs;
     ev_signal on_term;
     ev_timer publish, lame_duck, grace, load_retry, settle, listen_anyway;
-    unsigned settle_count;
+    unsigned settle_count, load_seconds;
     bool listening, loading, loaded, draining;
 };
 
@@ -91,7 +92,8 @@ static void on_listen_anyway(struct ev_loop *ev, ev_timer *timer, int events)
 {
     (void)events;
     struct worker *w = timer->data;
-    if (!w->listening && somebody_serves(w->context))
+    bool is_loading = db_is_up(w->db) && ++w->load_seconds < LOAD_SECONDS_MAX;
+    if (!w->listening && (is_loading || somebody_serves(w->context)))
         return;
     ev_timer_stop(ev, timer);
     start_listening(w);

@@ -244,7 +244,7 @@ def test_a_start_without_database_waits_for_it(island):
                                    stderr=null)
     target = f"127.0.0.1:{port}"
     try:
-        assert http_status(port + 1, "/startupz") == 503
+        until(lambda: http_status(port + 1, "/startupz") == 503, 20, "its admin port answers, and it has not started")
         assert check(target, "liveness", wait=True) == SERVING
         for name in ("", "readiness", "faregate.v1.FlightService"):
             assert check(target, name) == NOT_SERVING
