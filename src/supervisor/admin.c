@@ -33,18 +33,10 @@ struct answer {
     struct buf body;
 };
 
-static bool has_argument(struct MHD_Connection *c, const char *name)
-{
-    return MHD_lookup_connection_value_n(c, MHD_GET_ARGUMENT_KIND, name, strlen(name), NULL, NULL);
-}
-
-/* ?otel adds OpenTelemetry's name of what gRPC names otherwise. */
-static void answer_metrics(struct admin *a, bool with_otel, struct answer *out)
+static void answer_metrics(struct admin *a, struct answer *out)
 {
     out->type = "text/plain; version=0.0.4; charset=utf-8";
     obs_render_prometheus(a->context->region, &out->body);
-    if (with_otel)
-        obs_render_otel(a->context->region, &out->body);
     buf_printf(
         &out->body,
         "# HELP faregate_process_restarts_total Times the supervisor started this process again.\n"
@@ -108,6 +100,11 @@ static void answer_started(struct admin *a, struct answer *out)
                    a->context->worker_count);
 }
 
+static bool has_argument(struct MHD_Connection *c, const char *name)
+{
+    return MHD_lookup_connection_value_n(c, MHD_GET_ARGUMENT_KIND, name, strlen(name), NULL, NULL);
+}
+
 static void answer_jwks(struct admin *a, struct answer *out)
 {
     char error[256];
@@ -122,7 +119,9 @@ static void answer_jwks(struct admin *a, struct answer *out)
 static void route(struct admin *a, struct MHD_Connection *c, const char *url, struct answer *out)
 {
     if (strcmp(url, "/metrics") == 0) {
-        answer_metrics(a, has_argument(c, "otel"), out);
+        answer_metrics(a, out);
+        if (has_argument(c, "otel")) /* OpenTelemetry's name of what gRPC names otherwise */
+            obs_render_otel(a->context->region, &out->body);
     } else if (strcmp(url, "/healthz") == 0) {
         buf_printf(&out->body, "alive\n");
     } else if (strcmp(url, "/readyz") == 0) {

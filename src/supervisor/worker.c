@@ -53,8 +53,9 @@ struct worker {
     struct jobs *jobs;
     ev_signal on_term;
     ev_timer publish, lame_duck, grace, load_retry, settle, listen_anyway;
-    unsigned settle_count, load_seconds;
+    unsigned settle_count;
     bool listening, loading, loaded, draining;
+    unsigned load_seconds;
 };
 
 static struct worker *the_worker;
