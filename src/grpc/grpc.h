@@ -69,8 +69,9 @@ struct rpc_service {
     const char *flag;                          /* name in --services; NULL: always on */
     const struct rpc_handler *const *handlers; /* NULL-terminated */
     /* Its .proto is somebody else's and states no policy: anyone may call, within the server's
-     * limits; a method without a handler is UNIMPLEMENTED. For servers made of these layers that
-     * are not Faregate. */
+     * limits and without a deadline of ours; a method without a handler is UNIMPLEMENTED;
+     * failures carry no reason of Faregate's. For servers made of these layers that are not
+     * Faregate. */
     bool is_foreign;
 };
 

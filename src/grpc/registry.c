@@ -150,16 +150,17 @@ static uint32_t at_most(uint32_t wanted, uint32_t limit)
 }
 
 /* The standard services have no policy of ours: anyone may ask them, a little at a time; but
- * addresses of peers are not for everyone. Foreign ones have none either, and their messages may be
- * as large as any. */
+ * addresses of peers are not for everyone. Foreign ones have none either: their messages may
+ * be as large as any, their calls as long as the client allows. */
 static void standard_policy(struct building *b, struct rpc_method *m)
 {
-    bool is_stream = m->server_streaming || m->client_streaming;
-    uint32_t request_bytes_max = m->service->is_foreign ? 0 : STANDARD_REQUEST_BYTES_MAX;
+    bool is_foreign = m->service->is_foreign;
+    bool is_endless = is_foreign || m->server_streaming || m->client_streaming;
+    uint32_t request_bytes_max = is_foreign ? 0 : STANDARD_REQUEST_BYTES_MAX;
     m->policy = (struct rpc_policy){
         .auth = RPC_AUTH_PUBLIC,
-        .deadline_default_ms = is_stream ? 0 : b->limits->deadline_default_ms,
-        .deadline_max_ms = is_stream ? 0 : b->limits->deadline_max_ms,
+        .deadline_default_ms = is_endless ? 0 : b->limits->deadline_default_ms,
+        .deadline_max_ms = is_endless ? 0 : b->limits->deadline_max_ms,
         .request_bytes_max = at_most(request_bytes_max, b->limits->message_bytes_max),
         .reply_bytes_max = b->limits->reply_bytes_max,
     };

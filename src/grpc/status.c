@@ -295,6 +295,13 @@ static void put_pushback(struct call_impl *ci, struct block *b)
         put(b, STR("grpc-retry-pushback-ms"), (struct str){.p = text, .n = (size_t)bytes});
 }
 
+/* Reasons are Faregate's words: who calls a service of somebody else would not know the domain. */
+static bool tells_reason(const struct call_impl *ci)
+{
+    const struct rpc_method *method = ci->pub.method;
+    return ci->reason != REASON_NONE && !(method && method->service && method->service->is_foreign);
+}
+
 /* grpc-message and the details, which only failures have. */
 static void put_failure(struct call_impl *ci, struct block *b)
 {
@@ -305,7 +312,7 @@ static void put_failure(struct call_impl *ci, struct block *b)
     char *escaped = raw.n > 0 ? arena_try(&ci->pub.arena, percent_bytes_max(raw.n)) : NULL;
     if (escaped)
         put(b, message_name, (struct str){.p = escaped, .n = percent_encode(raw, escaped)});
-    if (ci->reason == REASON_NONE)
+    if (!tells_reason(ci))
         return;
     struct str details = status_details(ci, message, room_for(b, details_name));
     if (details.n > 0)
@@ -325,8 +332,8 @@ size_t status_headers(struct call_impl *ci, size_t bytes_max, struct h2_header *
         put(&b, STR("allow"), STR("POST"));
     if (ci->replayed)
         put(&b, STR("idempotent-replayed"), STR("true"));
-    b.count += sent_fields_put(&ci->sent_trailers, ci->reason != REASON_NONE, b.headers + b.count,
-                               &b.bytes_left);
+    b.count +=
+        sent_fields_put(&ci->sent_trailers, tells_reason(ci), b.headers + b.count, &b.bytes_left);
     if (ci->code != STATUS_OK)
         put_failure(ci, &b);
     return b.count;

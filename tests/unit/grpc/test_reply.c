@@ -256,6 +256,21 @@ TEST(reply, compresses_as_the_handler_says)
     finish();
 }
 
+TEST(reply, keeps_its_reasons_from_clients_of_foreign_services)
+{
+    begin();
+    rig.service.is_foreign = true;
+    struct client *c = client_call("/test.S/Short", "", 0);
+    ASSERT_STR_EQ(client_field(c, "grpc-status-details-bin"), "");
+    ASSERT_TRUE(client_field(c, "grpc-message")[0] != '\0');
+    expect_end(c, STATUS_RESOURCE_EXHAUSTED);
+    rig.service.is_foreign = false;
+    c = client_call("/test.S/Short", "", 0);
+    ASSERT_TRUE(client_field(c, "grpc-status-details-bin")[0] != '\0');
+    expect_end(c, STATUS_RESOURCE_EXHAUSTED);
+    finish();
+}
+
 static struct client *keyed_call(const char *name, const char *request_id)
 {
     Faregate__V1__ConfirmPaymentIntentRequest request =
