@@ -64,15 +64,15 @@ class Stack:
 
 
 class Go(Stack):
-    """What tests/interop/go/go.mod pins is built together."""
-    needs = (1, 19)
+    """A program of the module in tests/interop/<module>, whose go.mod and go.sum pin it."""
+    needs, module = (1, 19), "go"
 
     def prepare(self):
         need("go", self.needs, "version")
         target = OUT / "go" / self.name
         target.mkdir(parents=True, exist_ok=True)
         env = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="-mod=readonly")
-        sh("go", "build", "-o", f"{target}/", self.package, cwd=HERE / "go", env=env)
+        sh("go", "build", "-o", f"{target}/", self.package, cwd=HERE / self.module, env=env)
 
 
 class GrpcGo(Go):

@@ -2,7 +2,7 @@
 import threading
 
 STACKS = ("grpc-go", "grpc-java", "grpc-java-okhttp", "grpcio", "grpc-js", "tonic", "connect-go", "grpcurl",
-          "grpc-health-probe", "server")
+          "grpc-health-probe", "conformance", "server")
 
 
 class NotHere(Exception):
@@ -33,6 +33,12 @@ class Report:
             self.failed += problem is not None
             print(f"{'ok    ' if problem is None else 'FAILED'} {stack:<18} {transport:<5} {case}"
                   + (f": {problem}" if problem else ""), flush=True)
+
+    def count(self, stack, transport, passed, note):
+        """Rows that a suite has counted itself and that passed."""
+        with self.lock:
+            self.passed += passed
+            print(f"ok     {stack:<18} {transport:<5} {passed} cases {note}", flush=True)
 
     def skip(self, stack, why):
         with self.lock:

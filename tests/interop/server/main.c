@@ -104,15 +104,17 @@ static enum reason authenticate(void *app, struct str token, int64_t wall_ns,
 
 static void build_server(struct program *p)
 {
-    static const struct rpc_service *const services[] = {&test_service, NULL};
+    static const struct rpc_service *const services[] = {&test_service, &conformance_service, NULL};
     const struct server_hooks hooks = {.authenticate = authenticate, .app = &p->interop};
     struct server_limits limits = server_limits_default;
     char error[256];
-    limits.message_bytes_max = limits.reply_bytes_max = p->options.message_bytes_max;
+    limits.message_bytes_max = p->options.message_bytes_max;
+    if (limits.reply_bytes_max < limits.message_bytes_max) /* a reply may tell the request again */
+        limits.reply_bytes_max = limits.message_bytes_max;
+    if (limits.arena_bytes_max / ARENA_PER_MESSAGE < limits.reply_bytes_max)
+        limits.arena_bytes_max = ARENA_PER_MESSAGE * limits.reply_bytes_max;
     limits.drain_grace_ms = p->options.drain_grace_ms;
-    if (limits.arena_bytes_max / ARENA_PER_MESSAGE < p->options.message_bytes_max)
-        limits.arena_bytes_max = ARENA_PER_MESSAGE * p->options.message_bytes_max;
-    p->interop.zeros_bytes = p->options.message_bytes_max;
+    p->interop.zeros_bytes = limits.reply_bytes_max;
     p->interop.zeros = calloc(1, p->interop.zeros_bytes + 1);
     CHECK(p->interop.zeros);
     CHECK(obs_region_new(&p->region) == 0);

@@ -17,7 +17,7 @@ static const char usage[] =
     "  --listen-tls=ADDRESS     TLS; repeatable (127.0.0.1:0)\n"
     "  --tls-certificate=FILE   PEM; made with the key where it is missing (interop.crt)\n"
     "  --tls-key=FILE           PEM (interop.key)\n"
-    "  --message-bytes-max=N    the largest message, either way (4194304)\n"
+    "  --message-bytes-max=N    the largest request (4194304)\n"
     "  --lame-duck-ms=N         on SIGTERM, go on accepting for so long (0)\n"
     "  --drain-grace-ms=N       then wait for calls in flight for so long (25000)\n"
     "  --log                    one JSON event a call on standard error\n";

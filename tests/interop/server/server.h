@@ -18,7 +18,7 @@ struct options {
     unsigned listen_tls_count;
     const char *certificate_file; /* PEM; made where there is none */
     const char *key_file;
-    uint32_t message_bytes_max; /* requests and replies */
+    uint32_t message_bytes_max; /* requests */
     uint32_t lame_duck_ms;      /* on SIGTERM: how long to go on accepting */
     uint32_t drain_grace_ms;
     bool log; /* one JSON event a call to standard error */
@@ -34,3 +34,4 @@ struct interop {
 };
 
 extern const struct rpc_service test_service;
+extern const struct rpc_service conformance_service;
