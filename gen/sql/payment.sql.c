@@ -200,6 +200,7 @@ static const struct db_param authorised_params[] = {
     {.name = "attempt_id", .type = DB_UUID},
     {.name = "provider_reference", .type = DB_TEXT},
     {.name = "card_fingerprint", .type = DB_BYTEA, .is_nullable = true},
+    {.name = "card", .type = DB_TEXT, .is_nullable = true},
     {.name = "capture_seconds", .type = DB_INT4},
 };
 
@@ -215,8 +216,8 @@ const struct db_statement payment_authorised_statement = {
     .sql_one = NULL,
     .sql_many =
         "WITH r AS MATERIALIZED (\n"
-        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::int4[])\n"
-        "        WITH ORDINALITY AS r(booking_id, attempt_id, provider_reference, card_fingerprint, capture_seconds, n)\n"
+        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::int4[])\n"
+        "        WITH ORDINALITY AS r(booking_id, attempt_id, provider_reference, card_fingerprint, card, capture_seconds, n)\n"
         "), b AS MATERIALIZED (\n"
         "    SELECT k.booking_id, k.state, k.seats, k.party, k.flight_ids, k.cabins, k.event_count\n"
         "      FROM booking k JOIN r USING (booking_id)\n"
@@ -254,9 +255,9 @@ const struct db_statement payment_authorised_statement = {
         "           generate_series(0, g.party - 1) p\n"
         "), d AS (\n"
         "    UPDATE payment_attempt SET state = 'AUTHORIZED', provider_reference = c.provider_reference,\n"
-        "                               card_fingerprint = c.card_fingerprint, update_time = now(),\n"
+        "                               card_fingerprint = c.card_fingerprint, card = c.card, update_time = now(),\n"
         "                               due_time = CASE WHEN c.confirmed THEN now() + c.capture_seconds * interval '1 second' ELSE now() END\n"
-        "      FROM (SELECT a.booking_id, a.attempt_id, r.provider_reference, r.card_fingerprint, r.capture_seconds,\n"
+        "      FROM (SELECT a.booking_id, a.attempt_id, r.provider_reference, r.card_fingerprint, r.card, r.capture_seconds,\n"
         "                   g.n IS NOT NULL AS confirmed\n"
         "              FROM a JOIN r USING (n) LEFT JOIN g USING (n)) c\n"
         "     WHERE payment_attempt.booking_id = c.booking_id AND payment_attempt.attempt_id = c.attempt_id\n"
@@ -272,7 +273,7 @@ const struct db_statement payment_authorised_statement = {
         "  FROM r LEFT JOIN a USING (n) LEFT JOIN g USING (n)\n"
         " ORDER BY r.n",
     .params = authorised_params,
-    .param_count = 5,
+    .param_count = 6,
     .columns = authorised_columns,
     .column_count = 2,
     .row_bytes = sizeof(struct payment_authorised_row),
@@ -289,6 +290,7 @@ void payment_authorised(struct call *c, struct payment_authorised_row *ret,
     struct uuid attempt_id,
     struct str provider_reference,
     struct str card_fingerprint,
+    struct str card,
     int32_t capture_seconds)
 {
     const struct db_value values[] = {
@@ -296,6 +298,7 @@ void payment_authorised(struct call *c, struct payment_authorised_row *ret,
         {.u = attempt_id},
         {.s = provider_reference},
         {.s = card_fingerprint, .is_null = !card_fingerprint.p},
+        {.s = card, .is_null = !card.p},
         {.i = capture_seconds},
     };
     db_submit(&c->scope, &payment_authorised_statement, values, ret);
@@ -847,6 +850,9 @@ static const struct db_column get_columns[] = {
     {.name = "attempt_create_time", .type = DB_TIMESTAMPTZ,
      .offset = offsetof(struct payment_get_row, attempt_create_time),
      .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_attempt_create_time)},
+    {.name = "card", .type = DB_TEXT,
+     .offset = offsetof(struct payment_get_row, card),
+     .is_nullable = true, .has_offset = offsetof(struct payment_get_row, has_card)},
 };
 
 const struct db_statement payment_get_statement = {
@@ -856,7 +862,7 @@ const struct db_statement payment_get_statement = {
         "SELECT r.n::int4, p.user_id, p.state, p.amount_minor, p.currency, p.authorised_minor, p.captured_minor,\n"
         "       p.refund_reserved_minor, p.create_time, p.update_time, b.pin_time, a.attempt_id, a.state AS attempt_state, a.provider,\n"
         "       a.provider_reference, a.error_code, a.decline_code, a.redirect_url, a.inquiry_count, a.due_time,\n"
-        "       a.create_time AS attempt_create_time\n"
+        "       a.create_time AS attempt_create_time, a.card\n"
         "  FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS r(booking_id, intent_id, n)\n"
         "  JOIN payment_intent p ON p.booking_id = r.booking_id AND p.intent_id = r.intent_id\n"
         "  JOIN booking b ON b.booking_id = r.booking_id\n"
@@ -865,7 +871,7 @@ const struct db_statement payment_get_statement = {
     .params = get_params,
     .param_count = 2,
     .columns = get_columns,
-    .column_count = 20,
+    .column_count = 21,
     .row_bytes = sizeof(struct payment_get_row),
     .found_offset = offsetof(struct payment_get_row, found),
     .cardinality = DB_MAYBE,

@@ -65,6 +65,7 @@ void payment_authorised(struct call *c, struct payment_authorised_row *ret,
     struct uuid attempt_id,
     struct str provider_reference,
     struct str card_fingerprint,
+    struct str card,
     int32_t capture_seconds);
 
 struct payment_captured_row {
@@ -186,6 +187,8 @@ struct payment_get_row {
     int64_t due_time;
     bool has_attempt_create_time;
     int64_t attempt_create_time;
+    bool has_card;
+    struct str card;
 };
 
 /* The intent with its latest attempt. Not marked read: replays must see the commit that won the claim. */

@@ -44,6 +44,7 @@ CREATE TABLE payment_attempt (          -- distributed by booking_id
     decline_code        text,
     redirect_url        text,                   -- ACTION_REQUIRED: where the customer proves who they are
     card_fingerprint    bytea,                  -- keyed hash
+    card                text,                   -- what may be shown of it: brand and last four digits
     inquiry_count       int4 NOT NULL DEFAULT 0,
     due_time            timestamptz,            -- when the completer looks at it next; NULL: nothing to do
     create_time         timestamptz NOT NULL DEFAULT now(),

@@ -48,12 +48,14 @@ def test_a_traveller_flies_through_everything(world):
     assert world.state(intent) in ("AUTHORIZED", "CAPTURED")
     intent = world.intent(ann, intent, "CAPTURED")
     assert minor(intent.amount_captured) == total
+    assert (intent.latest_attempt.card.brand, intent.latest_attempt.card.last4) == ("visa", "4242")
 
     # ticketed
     booking = ann.GetBooking(name=booking.name)
     assert world.state(booking) == "CONFIRMED" and minor(booking.balance.captured) == total
     assert minor(booking.balance.due) == 0 and booking.payment_intent == intent.name
     ticket, = booking.tickets
+    assert ticket.price == booking.price.total
     assert re.fullmatch(r"\d{13}", ticket.number) and int(ticket.number[3:]) % 7 == ticket.check_digit
     coupon, = ticket.coupons
     assert coupon.flight == segment.flight and coupon.State.Name(coupon.state) == "OPEN"
@@ -132,6 +134,8 @@ def test_return_trip_for_a_family(world, ann):
     world.pay(ann, booking)
     booking = world.booking(ann, booking, "CONFIRMED")
     assert len(booking.tickets) == 4 and all(len(t.coupons) == 2 for t in booking.tickets)
+    assert sum(t.price.units * 10**9 + t.price.nanos for t in booking.tickets) == \
+        booking.price.total.units * 10**9 + booking.price.total.nanos
 
 
 def test_a_connection_respects_the_minimum_time(world, ann):

@@ -1,5 +1,6 @@
 /* GetBooking: the order record with its tickets and seats. Somebody else's booking is NOT_FOUND,
  * there or not. */
+#include "grpc/pb_memory.h"
 #include "services/booking/internal.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
@@ -89,14 +90,34 @@ static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking
     return t;
 }
 
+/* What each passenger was sold for, by the type the booking has them as. */
+static Google__Type__Money *ticket_price(const Faregate__V1__PriceBreakdown *price,
+                                         const Faregate__V1__Booking *sold, int32_t passenger)
+{
+    if (!sold || (size_t)passenger >= sold->n_passengers)
+        return NULL;
+    for (size_t i = 0; i < price->n_per_passenger; i++)
+        if (price->per_passenger[i]->type == sold->passengers[passenger]->type)
+            return price->per_passenger[i]->total;
+    return NULL;
+}
+
 static void add_tickets(struct call *c, const struct booking_read *r, Faregate__V1__Booking *m)
 {
     struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
     if (r->tickets.count == 0 || offer_open(app_of(c), r->row.offer, offer) < 0)
         return;
+    struct pb_memory memory;
+    pb_memory_init(&memory, &c->arena);
+    const Faregate__V1__PriceBreakdown *price = offer_price(app_of(c), &c->arena, offer);
+    const Faregate__V1__Booking *sold = faregate__v1__booking__unpack(
+        &memory.allocator, r->row.passengers.n, (const uint8_t *)r->row.passengers.p);
     m->tickets = arena_array(&c->arena, r->tickets.count, sizeof *m->tickets);
-    for (; m->n_tickets < r->tickets.count; m->n_tickets++)
-        m->tickets[m->n_tickets] = ticket_message(c, r, &r->tickets.rows[m->n_tickets], offer);
+    for (; m->n_tickets < r->tickets.count; m->n_tickets++) {
+        const struct booking_tickets_row *row = &r->tickets.rows[m->n_tickets];
+        m->tickets[m->n_tickets] = ticket_message(c, r, row, offer);
+        m->tickets[m->n_tickets]->price = ticket_price(price, sold, row->passenger);
+    }
 }
 
 static void add_seats(struct call *c, const struct booking_read *r, Faregate__V1__Booking *m)

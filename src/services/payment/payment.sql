@@ -110,7 +110,8 @@ SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
   FROM v LEFT JOIN k USING (principal, method, request_id)
  ORDER BY v.n;
 
--- name: authorised(booking_id uuid, attempt_id uuid, provider_reference text, card_fingerprint bytea?, capture_seconds int4)
+-- name: authorised(booking_id uuid, attempt_id uuid, provider_reference text, card_fingerprint bytea?, card text?,
+--       capture_seconds int4)
 --       -> one (outcome text, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64
 -- The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
@@ -119,8 +120,8 @@ SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
 -- Spans: booking_id, flight_id
 -- many:
 WITH r AS MATERIALIZED (
-    SELECT * FROM unnest(@booking_id, @attempt_id, @provider_reference, @card_fingerprint, @capture_seconds)
-        WITH ORDINALITY AS r(booking_id, attempt_id, provider_reference, card_fingerprint, capture_seconds, n)
+    SELECT * FROM unnest(@booking_id, @attempt_id, @provider_reference, @card_fingerprint, @card, @capture_seconds)
+        WITH ORDINALITY AS r(booking_id, attempt_id, provider_reference, card_fingerprint, card, capture_seconds, n)
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.state, k.seats, k.party, k.flight_ids, k.cabins, k.event_count
       FROM booking k JOIN r USING (booking_id)
@@ -158,9 +159,9 @@ WITH r AS MATERIALIZED (
            generate_series(0, g.party - 1) p
 ), d AS (
     UPDATE payment_attempt SET state = 'AUTHORIZED', provider_reference = c.provider_reference,
-                               card_fingerprint = c.card_fingerprint, update_time = now(),
+                               card_fingerprint = c.card_fingerprint, card = c.card, update_time = now(),
                                due_time = CASE WHEN c.confirmed THEN now() + c.capture_seconds * interval '1 second' ELSE now() END
-      FROM (SELECT a.booking_id, a.attempt_id, r.provider_reference, r.card_fingerprint, r.capture_seconds,
+      FROM (SELECT a.booking_id, a.attempt_id, r.provider_reference, r.card_fingerprint, r.card, r.capture_seconds,
                    g.n IS NOT NULL AS confirmed
               FROM a JOIN r USING (n) LEFT JOIN g USING (n)) c
      WHERE payment_attempt.booking_id = c.booking_id AND payment_attempt.attempt_id = c.attempt_id
@@ -423,14 +424,14 @@ SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
 --       authorised_minor int8, captured_minor int8, refund_reserved_minor int8, create_time timestamptz,
 --       update_time timestamptz, pin_time timestamptz?, attempt_id uuid?, attempt_state text?, provider text?,
 --       provider_reference text?, error_code text?, decline_code text?, redirect_url text?, inquiry_count int4?,
---       due_time timestamptz?, attempt_create_time timestamptz?)
+--       due_time timestamptz?, attempt_create_time timestamptz?, card text?)
 -- batched: on booking_id max 64
 -- The intent with its latest attempt. Not marked read: replays must see the commit that won the claim.
 -- many:
 SELECT r.n::int4, p.user_id, p.state, p.amount_minor, p.currency, p.authorised_minor, p.captured_minor,
        p.refund_reserved_minor, p.create_time, p.update_time, b.pin_time, a.attempt_id, a.state AS attempt_state, a.provider,
        a.provider_reference, a.error_code, a.decline_code, a.redirect_url, a.inquiry_count, a.due_time,
-       a.create_time AS attempt_create_time
+       a.create_time AS attempt_create_time, a.card
   FROM unnest(@booking_id, @intent_id) WITH ORDINALITY AS r(booking_id, intent_id, n)
   JOIN payment_intent p ON p.booking_id = r.booking_id AND p.intent_id = r.intent_id
   JOIN booking b ON b.booking_id = r.booking_id

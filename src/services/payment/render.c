@@ -53,6 +53,7 @@ struct payment_view payment_view_of(struct uuid booking_id, struct uuid intent_i
         .error_code = row->error_code,
         .decline_code = row->decline_code,
         .redirect_url = row->redirect_url,
+        .card = row->card,
         .inquiry_count = row->has_inquiry_count ? row->inquiry_count : 0,
         .inquiry_us = row->has_due_time ? row->due_time : 0,
         .attempt_create_us = row->has_attempt_create_time ? row->attempt_create_time : 0,
@@ -111,6 +112,19 @@ static bool is_settled(struct str attempt_state)
            str_eq(attempt_state, STR("AUTHORIZED"));
 }
 
+static Faregate__V1__CardSummary *card_message(struct arena *arena, struct str card)
+{
+    const char *space = card.n > 0 ? memrchr(card.p, ' ', card.n) : NULL;
+    if (!space)
+        return NULL;
+    Faregate__V1__CardSummary *m = arena_alloc(arena, sizeof *m);
+    faregate__v1__card_summary__init(m);
+    size_t brand_bytes = (size_t)(space - card.p);
+    m->brand = arena_dup(arena, (struct str){.p = card.p, .n = brand_bytes});
+    m->last4 = arena_dup(arena, (struct str){.p = space + 1, .n = card.n - brand_bytes - 1});
+    return m;
+}
+
 static Faregate__V1__PaymentAttempt *
 attempt_message(struct arena *arena, const struct payment_view *v, const char *intent)
 {
@@ -126,6 +140,7 @@ attempt_message(struct arena *arena, const struct payment_view *v, const char *i
     m->provider_reference = arena_dup(arena, v->provider_reference);
     if (v->error_code.n > 0)
         m->error = error_message(arena, v->error_code, v->decline_code);
+    m->card = card_message(arena, v->card);
     m->inquiry_count = v->inquiry_count;
     if (v->inquiry_us > 0 && !is_settled(v->attempt_state))
         m->next_inquiry_time = timestamp_of_us(arena, v->inquiry_us);

@@ -107,6 +107,14 @@ enum step checkout_authorise(struct call *c)
     return STEP_NEXT;
 }
 
+/* "visa 4242"; empty where the provider did not tell. */
+static struct str checkout_card(struct arena *arena, const struct provider_answer *answer)
+{
+    if (answer->card_brand.n == 0 || answer->card_last4.n == 0)
+        return (struct str){0};
+    return str_of(arena_printf(arena, "%s %s", answer->card_brand.p, answer->card_last4.p));
+}
+
 void checkout_submit_authorised(struct call *c, struct payment_authorised_row *ret,
                                 struct uuid booking_id, struct uuid attempt_id,
                                 const struct provider_answer *answer)
@@ -119,7 +127,7 @@ void checkout_submit_authorised(struct call *c, struct payment_authorised_row *r
         fingerprint = str_bytes(seal, sizeof seal);
     }
     payment_authorised(c, ret, booking_id, attempt_id, answer->reference, fingerprint,
-                       checkout_patience_s(app_of(c)));
+                       checkout_card(&c->arena, answer), checkout_patience_s(app_of(c)));
 }
 
 /* No money moved. Only an attempt that never left may be forgotten together with its request. */
@@ -223,7 +231,7 @@ static bool view_sold(const struct checkout *s, struct payment_view *v)
     return s->captured.done;
 }
 
-bool checkout_view(const struct call *c, const struct checkout *s, struct payment_view *ret_view)
+bool checkout_view(struct call *c, const struct checkout *s, struct payment_view *ret_view)
 {
     CHECK(is_going(s));
     struct payment_view *v = ret_view;
@@ -241,6 +249,7 @@ bool checkout_view(const struct call *c, const struct checkout *s, struct paymen
         .attempt_state = STR("UNKNOWN"),
         .provider = str_of(provider_name(app)),
         .provider_reference = s->answer.reference,
+        .card = checkout_card(&c->arena, &s->answer),
         .attempt_create_us = s->start.update_time,
         .inquiry_us = s->wait.update_time + UNKNOWN_FIRST_S * INT64_C(1000000),
     };

@@ -77,6 +77,7 @@ struct payment_view {
     struct str error_code;
     struct str decline_code;
     struct str redirect_url;
+    struct str card; /* "visa 4242"; empty: not known */
     int32_t inquiry_count;
     int64_t inquiry_us; /* 0: none planned */
     int64_t attempt_create_us;
@@ -84,7 +85,7 @@ struct payment_view {
 
 /* After CHECKOUT_DONE: the intent as this call left it. False: somebody else has been at it, read
  * it. */
-bool checkout_view(const struct call *c, const struct checkout *s, struct payment_view *ret_view);
+bool checkout_view(struct call *c, const struct checkout *s, struct payment_view *ret_view);
 
 /* ---- what the completer shares ---- */
 

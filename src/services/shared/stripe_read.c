@@ -7,6 +7,7 @@
 
 #define WORD_BYTES_MAX 64 /* codes and ids of the provider; longer is none of its */
 #define URL_BYTES_MAX 2048
+#define LAST4_BYTES 4
 
 static struct str text(struct arena *arena, const json_t *object, const char *name,
                        size_t bytes_max)
@@ -94,6 +95,8 @@ static void read_payment(struct arena *arena, const struct stripe_question *q,
     a.amount_minor = moved;
     a.currency = arena_dup_str(arena, str_of(q->currency));
     a.card_fingerprint = text(arena, card, "fingerprint", WORD_BYTES_MAX);
+    a.card_brand = text(arena, card, "brand", WORD_BYTES_MAX);
+    a.card_last4 = text(arena, card, "last4", LAST4_BYTES);
     a.redirect_url = text(arena, redirect, "url", URL_BYTES_MAX);
     if (a.outcome == PROVIDER_DECLINED) {
         a.code = code_of(arena, error);

@@ -48,7 +48,9 @@ static const char *payment(const char *status, const char *reference, int amount
              "{\"object\":\"payment_intent\",\"id\":\"pi_1\",\"status\":\"%s\",\"amount\":%d,"
              "\"amount_capturable\":%d,"
              "\"amount_received\":%d,\"currency\":\"%s\",\"metadata\":{\"reference\":\"%s\"},"
-             "\"latest_charge\":{\"payment_method_details\":{\"card\":{\"fingerprint\":\"fp\"}}},"
+             "\"latest_charge\":{\"payment_method_details\":{\"card\":{\"fingerprint\":\"fp\","
+             "\"brand\":\"visa\","
+             "\"last4\":\"4242\"}}},"
              "\"next_action\":{\"redirect_to_url\":{\"url\":\"https://bank.example/1\"}}}",
              status, amount, held ? amount : 0, taken ? amount : 0, currency, reference);
     return text;
@@ -61,6 +63,8 @@ TEST(stripe, a_reservation_of_ours_is_believed)
     ASSERT_INT_EQ(a.outcome, PROVIDER_AUTHORIZED);
     ASSERT_VIEW_EQ(a.reference, "pi_1");
     ASSERT_VIEW_EQ(a.card_fingerprint, "fp");
+    ASSERT_VIEW_EQ(a.card_brand, "visa");
+    ASSERT_VIEW_EQ(a.card_last4, "4242");
     ASSERT_INT_EQ(a.amount_minor, 1250);
     ASSERT_INT_EQ(read_as(STRIPE_CAPTURE, 1, 200, payment("succeeded", OURS, 1250, "eur")).outcome,
                   PROVIDER_CAPTURED);

@@ -66,6 +66,7 @@ void fill_authorised(struct ask *ask, unsigned member, unsigned booking)
     ask_set(ask, member, "attempt_id", t_id('a', booking));
     ask_set(ask, member, "provider_reference", t_format("pi_%u", booking));
     ask_set(ask, member, "card_fingerprint", NULL);
+    ask_set(ask, member, "card", "visa 4242");
     ask_int(ask, member, "capture_seconds", 15);
 }
 
