@@ -60,8 +60,7 @@ TEST(h2_life, pings_a_silent_client_and_closes_when_nothing_comes)
     fx_send(fd, 1, 5, 1, fx_request, sizeof fx_request);
     FX_UNTIL(NULL, has(&came, fd, "PING:0:0:8"));
     ASSERT_FALSE(came.closed);
-    FX_UNTIL(NULL, is_closed(&came, fd));
-    ASSERT_HAS(fx_log(), "close:1:8:peer");
+    FX_UNTIL(NULL, is_closed(&came, fd) && strstr(fx_log(), "close:1:8:peer"));
     finish(&came, fd, H2_CLOSE_KEEPALIVE);
 }
 
@@ -156,8 +155,7 @@ TEST(h2_life, says_goodbye_to_old_connections_but_lets_calls_finish)
     ASSERT_TRUE(says(&came, "max_age"));
     ASSERT_FALSE(came.closed);
     fx_reply(fx.streams[0], "x", 1);
-    FX_UNTIL(NULL, is_closed(&came, fd));
-    ASSERT_HAS(fx_log(), "close:1:0 ");
+    FX_UNTIL(NULL, is_closed(&came, fd) && strstr(fx_log(), "close:1:0 "));
     finish(&came, fd, H2_CLOSE_AGE);
 }
 
@@ -171,8 +169,7 @@ TEST(h2_life, ends_streams_of_old_connections_after_the_grace)
     struct came came = {0};
     int fd = fx_wire();
     fx_send(fd, 1, 5, 1, fx_request, sizeof fx_request);
-    FX_UNTIL(NULL, is_closed(&came, fd));
-    ASSERT_HAS(fx_log(), "close:1:8 "); /* our doing */
+    FX_UNTIL(NULL, is_closed(&came, fd) && strstr(fx_log(), "close:1:8 ")); /* our doing */
     finish(&came, fd, H2_CLOSE_AGE);
 }
 
