@@ -9,7 +9,7 @@
 #define SIZE_BUCKETS 15 /* 14 bounds and +Inf */
 #define METHOD_NAME_BYTES 128
 #define STEP_NAME_BYTES 64
-#define METRIC_NAME_BYTES 64
+#define METRIC_NAME_BYTES 160
 #define METRIC_HELP_BYTES 160
 
 struct latency {

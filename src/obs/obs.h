@@ -16,7 +16,7 @@ struct obs_region; /* the shared segment, made once before fork */
 
 #define OBS_METHODS_MAX 160
 #define OBS_STEPS_MAX 1024
-#define OBS_GAUGES_MAX 64
+#define OBS_GAUGES_MAX 160
 #define OBS_WORKERS_MAX 66 /* workers + jobs + supervisor */
 
 /* An event longer than this loses fields and gains "truncated":true: a pipe takes it whole. */
@@ -43,7 +43,8 @@ int obs_method(struct obs_region *region, const char *full_name);
 int obs_step(struct obs_region *region, int method, const char *step);
 
 /* Index of a named counter or gauge, e.g. "db_units_total" (help text shown in /metrics). Shown as
- * faregate_<name>, or as it is where it begins with "grpc_". -ENOSPC when full. */
+ * faregate_<name>, or as it is where it begins with "grpc_". May end in labels, "name{a=\"b\"}":
+ * those of one name are registered one after the other. -ENOSPC when full. */
 int obs_metric(struct obs_region *region, const char *name, const char *help, bool counter);
 
 /* This process's slot. @slot 0..OBS_WORKERS_MAX-1; its counters go on where a dead predecessor left

@@ -224,9 +224,13 @@ static void render_metrics(const struct obs_region *region, struct buf *out)
         const struct metric_name *metric = &region->metrics[i];
         char name[METRIC_NAME_BYTES + 16];
         const char *prefix = strncmp(metric->name, "grpc_", 5) == 0 ? "" : "faregate_";
-        snprintf(name, sizeof name, "%s%s", prefix, metric->name);
-        head(out, name, metric->counter ? "counter" : "gauge", metric->help);
-        buf_printf(out, "%s %" PRIu64 "\n", name, sum_of(region, &region->slots[0].metrics[i]));
+        size_t family_bytes = strcspn(metric->name, "{");
+        snprintf(name, sizeof name, "%s%.*s", prefix, (int)family_bytes, metric->name);
+        if (i == 0 || strncmp(metric->name, region->metrics[i - 1].name, family_bytes) != 0 ||
+            region->metrics[i - 1].name[family_bytes] != '{')
+            head(out, name, metric->counter ? "counter" : "gauge", metric->help);
+        buf_printf(out, "%s%s %" PRIu64 "\n", name, metric->name + family_bytes,
+                   sum_of(region, &region->slots[0].metrics[i]));
     }
 }
 
