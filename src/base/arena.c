@@ -65,6 +65,7 @@ static struct arena_chunk *chunk_get(struct arena_pool *pool, size_t bytes)
     }
     chunk->bytes = bytes;
     pool->live_chunks++;
+    pool->live_bytes += bytes;
     ASAN_POISON_MEMORY_REGION(chunk->data, bytes);
     return chunk;
 }
@@ -72,6 +73,7 @@ static struct arena_chunk *chunk_get(struct arena_pool *pool, size_t bytes)
 static void chunk_put(struct arena_pool *pool, struct arena_chunk *chunk)
 {
     pool->live_chunks--;
+    pool->live_bytes -= chunk->bytes;
     if (chunk->bytes != CHUNK_DATA_BYTES || pool->free_count >= pool->free_count_max) {
         ASAN_UNPOISON_MEMORY_REGION(chunk->data, chunk->bytes);
         free(chunk);

@@ -17,6 +17,7 @@ struct arena_pool {
     size_t free_count;
     size_t free_count_max;
     size_t live_chunks; /* out with arenas: zero when every call has ended */
+    size_t live_bytes;  /* theirs */
 };
 
 struct arena {

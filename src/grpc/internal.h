@@ -328,6 +328,7 @@ struct server {
     struct list pool;  /* struct call_impl to reuse */
     struct list woken; /* to be resumed at the end of this turn */
     struct loop_task wake_task;
+    ev_timer wake_later; /* the rest of them, in the next turn */
     struct wheel_timer drain_timer;
     struct internal_method *internal_methods;
     int obs_other; /* obs_method index of what is not in the table */

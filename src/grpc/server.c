@@ -44,18 +44,32 @@ int64_t server_wall_ns(struct server *server)
 
 /* ---- waking ---- */
 
+/* Streams that go on in one turn of the loop: what they queue is sent, and whoever else waits is
+ * heard, before the next ones go on. */
+#define WAKES_PER_TURN 64
+
 /* Wake-ups are collected and served once per turn, outside of every step. */
 static void on_woken(struct loop_task *task)
 {
     struct server *server = list_entry(task, struct server, wake_task);
     struct list *node;
-    while ((node = list_pop(&server->woken))) {
+    for (unsigned left = WAKES_PER_TURN; left > 0 && (node = list_pop(&server->woken)); left--) {
         struct call_impl *ci = list_entry(node, struct call_impl, woken);
         if (ci->is_internal && ci->phase == CALL_RECEIVING)
             call_start(ci);
         else
             call_resume_parked(ci);
     }
+    if (!list_is_empty(&server->woken))
+        ev_timer_start(server->loop->ev, &server->wake_later);
+}
+
+static void on_wake_later(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct server *server = w->data;
+    loop_defer(server->loop, &server->wake_task);
 }
 
 static void enqueue(struct call_impl *ci)
@@ -114,6 +128,8 @@ int server_new_with(struct server **ret_server, struct loop *loop,
     list_init(&server->pool);
     list_init(&server->woken);
     loop_task_init(&server->wake_task, on_woken);
+    ev_timer_init(&server->wake_later, on_wake_later, 0., 0.);
+    server->wake_later.data = server;
     wheel_init(&server->wheel, loop);
     wheel_timer_init(&server->drain_timer, on_grace_over);
     server->in_flight = calloc(registry->method_count + 1, sizeof server->in_flight[0]);
@@ -151,6 +167,7 @@ struct server *server_free(struct server *server)
     CHECK(server->calls_in_flight == 0);
     wheel_deinit(&server->wheel);
     loop_task_cancel(&server->wake_task);
+    ev_timer_stop(server->loop->ev, &server->wake_later);
     struct list *node;
     while ((node = list_pop(&server->pool))) {
         struct call_impl *ci = list_entry(node, struct call_impl, node);

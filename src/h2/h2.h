@@ -126,7 +126,8 @@ struct h2_limits {
     uint32_t control_burst_max;
     uint32_t control_rate_per_s;
 
-    /* Bytes held: received and not consumed, queued and not sent. Above a connection's: its new
+    /* Bytes held: received and not consumed, queued and not sent; a worker's with what its calls
+     * have allocated. Above a connection's: its new
      * streams get REFUSED_STREAM. Above a worker's: so do those of the connections that hold more
      * than the average, and these are not read; the others go on. A quarter above a worker's,
      * because of what streams that are open still wanted to say, the connection that holds most is
@@ -165,7 +166,6 @@ enum h2_close { H2_CLOSE_CAUSES(H2_CLOSE_ENUM) H2_CLOSE_COUNT };
 /* Why streams got REFUSED_STREAM before anybody above heard of them. */
 #define H2_REFUSAL_CAUSES(X)                                                                       \
     X(STREAMS, "streams")           /* streams_max */                                              \
-    X(RESETS, "resets")             /* the connection is about to be closed for its resets */      \
     X(CONN_BYTES, "conn_bytes")     /* conn_buffered_bytes_max */                                  \
     X(WORKER_BYTES, "worker_bytes") /* buffered_bytes_max */                                       \
     X(DRAIN, "drain")               /* came after the last GOAWAY */

@@ -235,10 +235,11 @@ void h2_server_shook_hands(struct h2_conn *c);
 /* More was queued: makes room at the end of the turn if it is far too much. */
 void h2_server_check_bytes(struct h2_server *server);
 
-/* All that is held for connections: in streams, and what sockets did not take. */
+/* All that is held for connections: in streams, what sockets did not take, and what calls have
+ * allocated for themselves. */
 static inline size_t h2_server_bytes(const struct h2_server *server)
 {
-    return server->held_bytes + server->conn_stats.unsent_bytes;
+    return server->held_bytes + server->conn_stats.unsent_bytes + server->loop->arenas.live_bytes;
 }
 
 static inline size_t h2_conn_bytes(const struct h2_conn *c)

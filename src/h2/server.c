@@ -11,6 +11,8 @@
 #define OUTBOUND_ACKS_MAX 64
 #define SETTINGS_ENTRIES_MAX 32
 #define CONTINUATIONS_MAX 8
+/* Nobody is cut off for less. */
+#define RELIEF_BYTES_MIN ((size_t)64 * 1024)
 /* Less than that is not worth a walk through the heap. */
 #define PEAK_BYTES_MIN ((size_t)16 * 1024 * 1024)
 /* For how long a worker with more than its share leaves connections to the others. */
@@ -175,24 +177,26 @@ void h2_server_check_bytes(struct h2_server *server)
 }
 
 /* Streams that were let in while there was room have queued more than there is: whoever holds most
- * goes, until it fits. Their bytes are freed at the end of this turn too, behind us. */
+ * goes. Its bytes are freed later in this turn; then it is our turn again. */
 static void on_relief(struct loop_task *task)
 {
     struct h2_server *server = list_entry(task, struct h2_server, relief);
-    size_t left = h2_server_bytes(server);
-    while (left > bytes_absurd(server)) {
-        struct h2_conn *fattest = NULL;
-        list_for_each(node, &server->conns) {
-            struct h2_conn *c = list_entry(node, struct h2_conn, node);
-            if (!c->cut_off && (!fattest || h2_conn_bytes(c) > h2_conn_bytes(fattest)))
-                fattest = c;
+    struct h2_conn *fattest = NULL;
+    size_t most = RELIEF_BYTES_MIN;
+    if (h2_server_bytes(server) <= bytes_absurd(server))
+        return;
+    list_for_each(node, &server->conns) {
+        struct h2_conn *c = list_entry(node, struct h2_conn, node);
+        if (!c->cut_off && h2_conn_bytes(c) > most) {
+            fattest = c;
+            most = h2_conn_bytes(c);
         }
-        if (!fattest)
-            return;
-        fattest->cut_off = true;
-        left -= h2_conn_bytes(fattest);
-        h2_conn_abort(fattest, H2_CLOSE_BYTES);
     }
+    if (!fattest)
+        return;
+    fattest->cut_off = true;
+    h2_conn_abort(fattest, H2_CLOSE_BYTES);
+    loop_defer(server->loop, &server->relief);
 }
 
 static const struct listener_handler accept_handler = {

@@ -24,6 +24,8 @@
 
 #define RESTART_DELAY_MIN_MS 50
 #define LISTEN_BACKLOG 4096
+/* What a child gets after a second signal. */
+#define HURRY_SECONDS 2.
 #define QUICK_DEATH_NS (2 * NS_PER_S)
 
 struct child {
@@ -43,10 +45,11 @@ struct supervisor {
     unsigned child_count;
     ev_io signals; /* a signalfd: libev allows a signal to one loop of a process, and the workers
                       want SIGTERM in theirs */
-    ev_timer poll, kill_timer;
+    ev_timer poll, kill_timer, shut;
     void (*on_ready)(void *ctx);
     void *ready_ctx;
     bool draining;
+    bool hurried; /* a second signal came */
     int exit_status;
 };
 
@@ -108,11 +111,11 @@ static int by_number(const void *a, const void *b)
 
 /* A child keeps the listeners and the log; the rest (admin port, epoll, locks) is its parent's
  * business. */
-static void close_inherited(const struct supervisor_context *ctx)
+static void close_inherited(const struct supervisor_context *ctx, unsigned slot)
 {
     int keep[LISTENERS_MAX + 2];
     unsigned count = 0;
-    for (unsigned i = 0; i < ctx->listener_count; i++)
+    for (unsigned i = 0; i < ctx->listener_count && slot != SLOT_JOBS; i++)
         keep[count++] = ctx->listeners[i].fd;
     if (ctx->log_fd > STDERR_FILENO)
         keep[count++] = ctx->log_fd;
@@ -130,7 +133,7 @@ static void child_main(struct supervisor *s, unsigned slot)
 {
     sigset_t none;
     sigemptyset(&none);
-    close_inherited(&s->context);
+    close_inherited(&s->context, slot);
     /* Ctrl-C reaches the whole terminal group; only the supervisor decides what it means. */
     signal(SIGINT, SIG_IGN);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -183,10 +186,44 @@ static bool any_child_lives(const struct supervisor *s)
     return false;
 }
 
+static void set_timer(struct supervisor *s, ev_timer *timer, double seconds)
+{
+    ev_timer_stop(s->loop.ev, timer);
+    ev_timer_set(timer, seconds, 0.);
+    ev_timer_start(s->loop.ev, timer);
+}
+
+/* The second signal: the workers tell the calls that are left, and go. The third: now. */
+static void hurry(struct supervisor *s)
+{
+    signal_children(s, s->hurried ? SIGKILL : SIGTERM);
+    s->hurried = true;
+    set_timer(s, &s->kill_timer, HURRY_SECONDS);
+}
+
+static void close_listeners(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->context.listener_count; i++) {
+        struct listener *l = &s->context.listeners[i];
+        if (l->fd >= 0)
+            close(l->fd);
+        l->fd = -1;
+    }
+}
+
+/* The workers accept no more: with our copies open, the system would go on taking connections that
+ * nobody ever answers. */
+static void on_shut(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    close_listeners(w->data);
+}
+
 static void begin_drain(struct supervisor *s)
 {
-    if (s->draining) { /* a second signal: now */
-        signal_children(s, SIGKILL);
+    if (s->draining) {
+        hurry(s);
         return;
     }
     s->draining = true;
@@ -194,8 +231,8 @@ static void begin_drain(struct supervisor *s)
         admin_drain(s->admin);
     signal_children(s, SIGTERM);
     const struct config *c = s->context.config;
-    ev_timer_set(&s->kill_timer, (c->lame_duck_ms + c->server.drain_grace_ms) / 1e3 + 3., 0.);
-    ev_timer_start(s->loop.ev, &s->kill_timer);
+    set_timer(s, &s->kill_timer, (c->lame_duck_ms + c->server.drain_grace_ms) / 1e3 + 3.);
+    set_timer(s, &s->shut, c->lame_duck_ms / 1e3);
     if (!any_child_lives(s))
         loop_stop(&s->loop);
 }
@@ -294,8 +331,9 @@ static int watch_signals(struct supervisor *s)
         return -errno;
     ev_io_init(&s->signals, on_signals, fd, EV_READ);
     ev_timer_init(&s->kill_timer, on_kill_timer, 0., 0.);
+    ev_timer_init(&s->shut, on_shut, 0., 0.);
     ev_timer_init(&s->poll, on_poll, 0.02, 0.02);
-    s->signals.data = s->kill_timer.data = s->poll.data = s;
+    s->signals.data = s->kill_timer.data = s->poll.data = s->shut.data = s;
     ev_io_start(s->loop.ev, &s->signals);
     ev_timer_start(s->loop.ev, &s->poll);
     return 0;
@@ -360,8 +398,7 @@ int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), voi
         close(s->signals.fd);
         loop_deinit(&s->loop);
     }
-    for (unsigned i = 0; i < s->context.listener_count; i++)
-        close(s->context.listeners[i].fd);
+    close_listeners(s);
     int status = s->exit_status;
     if (s->context.region)
         obs_region_free(s->context.region);

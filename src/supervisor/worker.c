@@ -24,6 +24,7 @@
 #include "services/auth/token.h"
 #include "services/reference.h"
 #include "services/shared/provider.h"
+#include "supervisor/h2_metrics.h"
 
 #define HASH_THREADS 2
 #define HASH_QUEUE_MAX 64
@@ -37,7 +38,7 @@
 #define SETTLE_COUNT_MAX 100
 /* What is left at the end of the grace is answered UNAVAILABLE; the answers need to leave. Below
  * the supervisor's patience. */
-#define LAST_ANSWERS_MS 500
+#define LAST_ANSWERS_SECONDS 0.5
 
 struct worker {
     const struct supervisor_context *context;
@@ -49,6 +50,7 @@ struct worker {
     struct app app;
     struct server *server;
     struct h2_server *h2;
+    struct h2_stats h2_seen;
     struct tls_context *tls;
     struct jobs *jobs;
     ev_signal on_term;
@@ -237,15 +239,31 @@ static void on_drained(void *arg)
         finish(w);
 }
 
-static void on_lame_duck_end(struct ev_loop *ev, ev_timer *timer, int events)
+static void leave(struct worker *w, double seconds)
 {
-    (void)events;
-    struct worker *w = timer->data;
-    ev_timer_set(&w->grace, (w->context->config->server.drain_grace_ms + LAST_ANSWERS_MS) / 1e3,
-                 0.);
-    ev_timer_start(ev, &w->grace);
+    ev_timer_stop(w->loop.ev, &w->lame_duck);
+    w->grace.repeat = seconds;
+    ev_timer_again(w->loop.ev, &w->grace);
     server_drain(w->server);
     h2_server_drain(w->h2, on_drained);
+}
+
+static void on_lame_duck_end(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)ev;
+    (void)events;
+    struct worker *w = timer->data;
+    /* grpc ends what is left when the grace is over; that still has to reach the clients. */
+    leave(w, w->context->config->server.drain_grace_ms / 1e3 + LAST_ANSWERS_SECONDS);
+}
+
+/* A second SIGTERM: what is left is told so, and that is all it gets. */
+static void hurry(struct worker *w)
+{
+    if (w->index == SLOT_JOBS)
+        _exit(0); /* the next one goes on */
+    leave(w, LAST_ANSWERS_SECONDS);
+    server_end_calls(w->server);
 }
 
 static void on_grace_end(struct ev_loop *ev, ev_timer *timer, int events)
@@ -261,8 +279,10 @@ static void on_term(struct ev_loop *ev, ev_signal *signal, int events)
 {
     (void)events;
     struct worker *w = signal->data;
-    if (w->draining)
+    if (w->draining) {
+        hurry(w);
         return;
+    }
     w->draining = true;
     atomic_store(&w->slot->state, PROCESS_DRAINING);
     if (w->index == SLOT_JOBS) {
@@ -314,6 +334,7 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     };
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
         obs_set(w->obs, published[i].index, values[i]);
+    h2_metrics_publish(w->obs, h2, &w->h2_seen);
     obs_flush(w->obs);
     server_set_load(w->server, "connections", (double)h2->conns_open,
                     w->context->config->h2.conns_max);
@@ -326,6 +347,7 @@ void worker_metrics(struct obs_region *region)
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
         published[i].index =
             obs_metric(region, published[i].name, published[i].help, published[i].counter);
+    h2_metrics_register(region);
 }
 
 static void start_timers(struct worker *w)

@@ -1,0 +1,53 @@
+/* Connections and streams that h2 turned away, as Prometheus counters with a cause. See
+ * h2_metrics.h. What must stay true: counters go on where a dead predecessor left them, so what is
+ * added is what came since the last time. */
+#include "supervisor/h2_metrics.h"
+
+#include <stdio.h>
+
+/* Indices, set once before the fork. */
+static int closed_metrics[H2_CLOSE_COUNT], refused_metrics[H2_REFUSAL_COUNT], keepalives_metric,
+    held_metric, bytes_metric;
+
+static int register_cause(struct obs_region *region, const char *family, const char *cause,
+                          const char *help)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s{cause=\"%s\"}", family, cause);
+    return obs_metric(region, name, help, true);
+}
+
+void h2_metrics_register(struct obs_region *region)
+{
+    for (unsigned i = 0; i < H2_CLOSE_COUNT; i++)
+        closed_metrics[i] = register_cause(region, "connections_closed_total", h2_close_name(i),
+                                           "HTTP/2 connections closed, by cause");
+    for (unsigned i = 0; i < H2_REFUSAL_COUNT; i++)
+        refused_metrics[i] = register_cause(region, "streams_refused_total", h2_refusal_name(i),
+                                            "Streams answered with REFUSED_STREAM, by cause");
+    keepalives_metric =
+        obs_metric(region, "keepalives_sent_total", "PINGs sent to silent clients", true);
+    held_metric =
+        obs_metric(region, "reads_held_total", "Times a connection was not read for a while", true);
+    bytes_metric = obs_metric(region, "buffered_bytes",
+                              "Bytes of bodies received or queued and not dealt with", false);
+}
+
+static void add(struct obs *obs, const int *metrics, const uint64_t *now, uint64_t *before,
+                unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (now[i] != before[i])
+            obs_add(obs, metrics[i], now[i] - before[i]);
+        before[i] = now[i];
+    }
+}
+
+void h2_metrics_publish(struct obs *obs, const struct h2_stats *stats, struct h2_stats *seen)
+{
+    add(obs, closed_metrics, stats->conns_closed, seen->conns_closed, H2_CLOSE_COUNT);
+    add(obs, refused_metrics, stats->streams_refused, seen->streams_refused, H2_REFUSAL_COUNT);
+    add(obs, &keepalives_metric, &stats->keepalives_sent, &seen->keepalives_sent, 1);
+    add(obs, &held_metric, &stats->reads_held, &seen->reads_held, 1);
+    obs_set(obs, bytes_metric, stats->buffered_bytes);
+}

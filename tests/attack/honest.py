@@ -1,0 +1,92 @@
+"""An honest client, in a process of its own: calls at a steady rate on two connections, and how they fared.
+
+Paced, not as fast as it can: the machine's other work must not decide. A call that was not answered within a second is
+lost, whatever happens to it later. Prints one JSON line per window asked for on standard input (seconds as text).
+"""
+
+import json
+import select
+import sys
+import time
+
+import wire
+
+RATE = 250  # calls a second
+LOST_S = 1.0
+
+
+class Connection:
+    def __init__(self, port):
+        self.port, self.sock = port, None
+        self.pending, self.buf = {}, bytearray()
+
+    def open(self):
+        self.sock = wire.dial(self.port)
+        self.sock.sendall(wire.HELLO)
+        self.next_id, self.pending, self.buf = 1, {}, bytearray()
+
+    def call(self, now):
+        if self.sock is None:
+            self.open()
+        i, self.next_id = self.next_id, self.next_id + 2
+        self.pending[i] = now
+        data = wire.frame(wire.HEADERS, wire.END_HEADERS, i, wire.CHECK)
+        data += wire.frame(wire.DATA, wire.END_STREAM, i, wire.EMPTY_MESSAGE)
+        if i % 1001 == 0:
+            data += wire.window(0, 30000)
+        self.sock.sendall(data)
+
+    def read(self, done):
+        got = self.sock.recv(65536)
+        if not got:
+            self.sock.close()
+            self.sock = None
+            return
+        self.buf += got
+        now = time.monotonic()
+        for kind, flags, stream, _ in wire.frames(self.buf):
+            if kind == wire.PING and not flags & wire.ACK:
+                self.sock.sendall(wire.frame(wire.PING, wire.ACK, 0, _))
+            elif kind in (wire.HEADERS, wire.RST) and (flags & wire.END_STREAM or kind == wire.RST):
+                began = self.pending.pop(stream, None)
+                if began is not None and kind == wire.HEADERS:
+                    done.append(now - began)
+
+
+def window(conns, seconds):
+    done, sent = [], 0
+    began = time.monotonic()
+    while (now := time.monotonic()) - began < seconds + LOST_S:
+        while sent < (now - began) * RATE and now - began < seconds:
+            try:
+                conns[sent % len(conns)].call(now)
+            except OSError:
+                conns[sent % len(conns)].sock = None
+            sent += 1
+        waiting = [c for c in conns if c.sock]
+        if now - began >= seconds and not any(c.pending for c in waiting):
+            break
+        ready, _, _ = select.select([c.sock for c in waiting], [], [], 0.002)
+        for c in waiting:
+            if c.sock in ready:
+                try:
+                    c.read(done)
+                except OSError:
+                    c.sock = None
+    for c in conns:
+        c.pending.clear()
+    done = sorted(d for d in done if d < LOST_S)
+    return {"sent": sent, "done": len(done), "p50_ms": round(done[len(done) // 2] * 1e3, 2) if done else None,
+            "p99_ms": round(done[len(done) * 99 // 100] * 1e3, 2) if done else None}
+
+
+def main():
+    conns = [Connection(int(sys.argv[1])) for _ in range(2)]
+    for c in conns:
+        c.open()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(window(conns, float(line))), flush=True)
+
+
+main()
