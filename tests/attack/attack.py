@@ -264,6 +264,9 @@ def judge(attack, naked, m):
         wrong.append(f"cost more than without a defence: {m['cpu_s']:.2f} s")
     if attack.why and not any(m["counted"].get(label, 0) > 0 for label in attack.why.split("|")):
         wrong.append(f"nothing was counted as {attack.why}: { {k: v for k, v in m['counted'].items() if v} }")
+    if attack.answered and not any(kind == wire.HEADERS and flags & wire.END_STREAM and stream == 1
+                                   for kind, flags, stream, _ in wire.frames(bytearray(m["said"]))):
+        wrong.append("the first stream got no answer")
     return wrong
 
 

@@ -21,11 +21,13 @@ def repeated(one):
 
 
 class Attack:
-    def __init__(self, why, body=b"", hello=HELLO, conns=4, reads=True, every_s=0.0, receive_bytes=None, loop=True):
+    def __init__(self, why, body=b"", hello=HELLO, conns=4, reads=True, every_s=0.0, receive_bytes=None, loop=True,
+                 answered=False):
         self.why = why  # the label of the close, or the refusal, that the defended server counts; None: none is due
         self.hello, self.body, self.conns, self.reads = hello, body, conns, reads
         self.every_s = every_s  # a byte at a time, so often; 0: as fast as it goes
         self.receive_bytes = receive_bytes
+        self.answered = answered  # a whole answer is due to the first stream
         self.loop = loop  # the body is sent again and again; else once, and the connection is held
 
 
@@ -75,7 +77,7 @@ ATTACKS = {
     "continuations": Attack("headers", repeated(frame(CONTINUATION, 0, 1)), HELLO + frame(HEADERS, 0, 1, CHECK)),
     "hpack bomb": Attack("headers", b"".join(
         frame(HEADERS, END_HEADERS | END_STREAM, i, hpack_bomb()) for i in range(1, 80, 2))),
-    "60 KB headers": Attack(None, large_headers()),
+    "60 KB headers": Attack(None, large_headers(), answered=True),
     "zero window": Attack("bytes|worker_bytes|conn_bytes|write_timeout", reflection(100, 10),
                           PREFACE + settings(window=0) + frame(SETTINGS, ACK), conns=20, loop=False),
     "slow reader": Attack("bytes|worker_bytes|conn_bytes|write_timeout", reflection(100, 10),
@@ -86,7 +88,7 @@ ATTACKS = {
     "slow bodies": Attack(None, b"v" * 100000,
                           HELLO + frame(HEADERS, END_HEADERS, 1, call_fields(
                               "/grpc.health.v1.Health/Check", ("grpc-timeout", "900m")))
-                          + b"\0\x20\0\0\0\0\0\0\1" + b"\0\0\0\x20\0", conns=300, every_s=0.2),
+                          + b"\0\x20\0\0\0\0\0\0\1" + b"\0\0\0\x20\0", conns=300, every_s=0.2, answered=True),
     "silent connections": Attack("conns|preface", b"", b"", conns=2500, loop=False),
     "half prefaces": Attack("conns|preface", b"", PREFACE[:10], conns=1500, loop=False),
 }

@@ -1,0 +1,102 @@
+"""The end of a server that still has calls: who is refused, what is told, how long it takes."""
+
+import signal
+import socket
+import threading
+import time
+
+import grpc
+import pytest
+
+from kit.client import Refusal
+from kit.instance import until
+from test_server import lock
+
+
+class Stuck:
+    """A server with one call that waits for a lock."""
+
+    def __init__(self, world, ann, *flags):
+        self.dev = world.dev
+        self.server = world.dev.sibling(*flags)
+        self.client = self.server.client(ann.token)
+        self.client.GetUser(name="users/me")
+        self.holder = lock(world.dev, "app_user", 8)
+        until(lambda: world.dev.sql("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted "
+                                    "AND relation = 'app_user'::regclass") != [["0"]], 10, "locked")
+        self.outcome = []
+        self.caller = threading.Thread(target=self.call)
+        self.caller.start()
+        until(lambda: world.dev.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != [["0"]], 10,
+              "it waits")
+
+    def call(self):
+        try:
+            self.outcome.append(self.client.GetUser(name="users/me", timeout=30))
+        except grpc.RpcError as error:
+            self.outcome.append(Refusal(error).code.name)
+
+    def close(self):
+        self.server.kill()
+        self.dev.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'AccessExclusiveLock' "
+                     "AND relation = 'app_user'::regclass")  # psql's end alone would not end its sleep
+        self.holder.wait(10)
+        self.caller.join(10)
+
+
+@pytest.fixture
+def stuck(world, ann):
+    made = []
+
+    def make(*flags):
+        made.append(Stuck(world, ann, *flags))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+def is_refused(port):
+    with socket.socket() as s:
+        s.settimeout(1)
+        return s.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_draining_server_refuses_connections(stuck):
+    """Not taken by the system to wait for nobody, as long as it drains: a client that came would wait for SETTINGS."""
+    s = stuck("--drain-grace-ms=6000", "--jobs=on")
+    assert not is_refused(s.server.port)
+    s.server.process.send_signal(signal.SIGTERM)
+    until(lambda: is_refused(s.server.port), 4, "connections are refused")
+    assert s.server.process.poll() is None and not s.outcome, "it still has a call"
+
+
+def test_what_is_left_at_the_end_of_the_grace_is_told(stuck):
+    s = stuck("--drain-grace-ms=300")
+    assert s.server.stop() == 0
+    s.caller.join(5)
+    assert s.outcome == ["UNAVAILABLE"]
+
+
+def test_a_second_signal_ends_the_grace(stuck):
+    s = stuck("--drain-grace-ms=60000", "--lame-duck-ms=60000")
+    s.server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert s.server.process.poll() is None
+    began = time.monotonic()
+    assert s.server.stop() == 0
+    assert time.monotonic() - began < 5
+    s.caller.join(5)
+    assert s.outcome == ["UNAVAILABLE"]
+
+
+def test_an_idle_client_does_not_hold_a_server(world, ann):
+    """gRPC's C core sleeps without calls and answers no PING."""
+    server = world.dev.sibling()
+    client = server.client(ann.token)
+    client.GetUser(name="users/me")
+    world.wait(0.5)
+    began = time.monotonic()
+    assert server.stop() == 0
+    print(f"ended in {time.monotonic() - began:.2f} s")
+    assert time.monotonic() - began < 1.8
