@@ -10,8 +10,11 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+
+import grpc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "rpc"))
@@ -29,6 +32,15 @@ def edit(text, changes):
         assert old in text, f"the shipped config has no {old!r}"
         text = text.replace(old, new)
     return text
+
+
+def take_call(server):
+    """A watch that stays open: where --calls-max is 1, everything else is refused from now on. None: another has it."""
+    call = server.client().channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
+    try:
+        return next(call) and call
+    except grpc.RpcError:  # a health check of the proxy's
+        return None
 
 
 class Proxy:
@@ -101,7 +113,7 @@ class Envoy(Proxy):
 
     def argv(self):
         return [str(BUILD / "envoy/envoy/_bin/envoy"), "-c", str(self.path), "--concurrency", "2", "-l", "warning",
-                "--use-dynamic-base-id"]
+                "--disable-hot-restart"]
 
     def addresses(self):
         def endpoints(host, servers):
@@ -171,7 +183,6 @@ class HAProxy(Proxy):
                 ("global\n", f"global\n    stats socket {self.dir}/admin level admin\n")]
 
     def ask(self, command):
-        import socket
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(f"{self.dir}/admin")
             sock.sendall(command.encode() + b"\n")
@@ -208,7 +219,6 @@ class Nginx(Proxy):
                 ("worker_processes auto", "worker_processes 2")]
 
     def is_up(self):
-        import socket
         with socket.socket() as sock:
             return sock.connect_ex(("127.0.0.1", self.port)) == 0
 

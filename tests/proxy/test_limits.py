@@ -5,9 +5,10 @@ import concurrent.futures
 import grpc
 import pytest
 
-from front import Envoy, HAProxy, Nginx
+from front import Envoy, HAProxy, Nginx, take_call
 from kit import stubs
 from kit.client import Refusal, refused
+from kit.instance import until
 from kit.world import PASSWORD
 
 from grpc.reflection.v1 import reflection_pb2 as reflection  # of protos/, by kit.stubs
@@ -94,8 +95,7 @@ def test_busy_and_limited_stay_what_they_are(world, dev):
             if refusal.code.name != "UNAUTHENTICATED":
                 break
         assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "LOGIN_THROTTLED") and refusal.retry_s > 0
-        taken = full.client().channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
-        assert next(taken)
+        taken = until(lambda: take_call(full), 10, "the only call is taken")
         with refused("UNAVAILABLE", "OVERLOADED") as seen:
             client.SearchPlaces(query="london")
         assert int(seen[0].pushback_ms) > 0 and seen[0].retry_s > 0

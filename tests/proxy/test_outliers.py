@@ -2,13 +2,13 @@
 
 import grpc
 
-from front import Envoy
+from front import Envoy, take_call
 from kit import stubs, wire
 from kit.client import new_id, refused
 from kit.instance import until
 from kit.world import PASSWORD
 
-QUICK = [("consecutive_gateway_failure: 10", "consecutive_gateway_failure: 3"), ("interval: 5s", "interval: 0.5s"),
+QUICK = [("  consecutive_gateway_failure: 10", "  consecutive_gateway_failure: 3"), ("interval: 5s", "interval: 0.5s"),
          ("base_ejection_time: 10s", "base_ejection_time: 60s"), ("max_ejection_percent: 50", "max_ejection_percent: 100")]
 # Left to outlier detection alone.
 BLIND = [("unhealthy_threshold: 2", "unhealthy_threshold: 1000000")]
@@ -61,15 +61,7 @@ def test_no_refusal_ejects_a_server(world, dev):
 def test_a_server_in_trouble_is_ejected(world, dev):
     """One that is too busy for everything, because its only call is taken: the others get its share."""
     with dev.sibling("--calls-max=1") as full, dev.sibling() as fine, Envoy([full, fine], changes=[*QUICK, *BLIND]) as proxy:
-        health = full.client().channel.unary_stream("/grpc.health.v1.Health/Watch")
-
-        def take():
-            try:
-                return next(call := health(b""), None) and call
-            except grpc.RpcError:  # a health check of Envoy's has the one call
-                return None
-
-        taken = until(take, 10, "the only call is taken")
+        taken = until(lambda: take_call(full), 10, "the only call is taken")
         with refused("UNAVAILABLE", "OVERLOADED"):
             full.client().SearchPlaces(query="london")
         client = proxy.client()

@@ -283,9 +283,10 @@ bool t_is_waiting(unsigned session)
     return false;
 }
 
-static const char tables[] = "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE "
-                             "relkind = 'r' AND relnamespace = 'public'::regnamespace "
-                             "AND relname <> 'schema_migration'";
+static const char tables[] =
+    "SELECT string_agg(quote_ident(relname), ', ' ORDER BY relname) FROM pg_class WHERE "
+    "relkind = 'r' AND relnamespace = 'public'::regnamespace "
+    "AND relname <> 'schema_migration'";
 
 void t_begin(unsigned flights, unsigned seats)
 {
