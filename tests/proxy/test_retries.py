@@ -37,8 +37,7 @@ def plain(dev):
 def test_unavailable_goes_to_another_server(world, dev, plain):
     """One server is too busy for anything, because its only call is taken. What it refuses, the other one does, once."""
     with dev.sibling("--calls-max=1") as full, Envoy([full, plain], changes=[
-            ("unhealthy_threshold: 2", "unhealthy_threshold: 1000000"),
-            ("  consecutive_gateway_failure: 10", "  consecutive_gateway_failure: 1000000")]) as proxy:
+            ("unhealthy_threshold: 2", "unhealthy_threshold: 1000000")]) as proxy:
         taken = until(lambda: take_call(full), 10, "the only call is taken")
         ann = world.traveller("Ann", plain)
         client = proxy.client(ann.token)
