@@ -9,13 +9,12 @@ from kit.client import Client, refused
 
 
 
-def secure(proxy, key=None, chain=None):
+def secure(proxy, key=None, chain=None, agent="edge"):
     """A client on the TLS port of the shipped envoy.yaml."""
     root = (proxy.files / "proxy-certificate.pem").read_bytes()
     client = Client(f"localhost:{proxy.tls_port}", root=root)
-    if key:
-        client.channel = grpc.secure_channel(client.target, grpc.ssl_channel_credentials(root, key, chain),
-                                             options=[("grpc.use_local_subchannel_pool", 1)])
+    client.channel = grpc.secure_channel(client.target, grpc.ssl_channel_credentials(root, key, chain), options=[
+        ("grpc.use_local_subchannel_pool", 1), ("grpc.primary_user_agent", agent)])
     return client
 
 

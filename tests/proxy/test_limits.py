@@ -7,7 +7,7 @@ import pytest
 
 from front import Envoy, HAProxy, Nginx, take_call
 from kit import stubs
-from kit.client import Refusal, refused
+from kit.client import Refusal, new_id, refused
 from kit.instance import until
 from kit.world import PASSWORD
 
@@ -108,3 +108,21 @@ def test_nginx_without_te(world, auth_server, rest_server):
             ("        grpc_set_header X-Forwarded-For", '        grpc_set_header TE "";\n        grpc_set_header X-Forwarded-For')
             ]) as proxy:
         assert proxy.client().SearchPlaces(query="london").places
+
+
+def test_a_client_that_cancels_all_the_time(world, dev):
+    """Its streams share Envoy's few connections with everybody. Far more resets than the server allows a connection at
+    once, and nobody else's call fails."""
+    with dev.sibling("--reset-burst-max=50", "--reset-rate-per-s=10") as server, Envoy([server]) as proxy:
+        other = proxy.client(world.traveller("Ann", server).token)
+        call = proxy.client().channel.unary_unary(stubs.METHODS["CreateUser"][0])
+        body = other.request("CreateUser", email=f"{new_id()}@example.org", password=PASSWORD).SerializeToString()
+
+        def resets():
+            calls = [call.future(body, timeout=5) for _ in range(20)]
+            other.ListBookings()
+            for future in calls:
+                future.cancel()
+            return proxy.stat("cluster.faregate-auth.upstream_rq_tx_reset") > 300
+
+        until(resets, 60, "many resets have reached the server")

@@ -35,15 +35,15 @@ class Reply:
         return next((info.reason for d in status.details if d.Unpack(info)), "")
 
 
-def exchange(port, path, body=b"", leave_out=(), **headers):
-    """One request on a connection of its own. Keywords replace headers; '_' stands for '-'."""
+def exchange(port, path, body=b"", leave_out=(), source=None, **headers):
+    """One request on a connection of its own, from the address @source. Keywords replace headers; '_' stands for '-'."""
     merged = {**HEADERS, ":path": path, **{k.replace("_", "-"): v for k, v in headers.items()}}
     if "method" in headers:
         merged[":method"] = merged.pop("method")
     pairs = [(k, v) for k, v in merged.items() if k not in leave_out]
     pairs.sort(key=lambda pair: not pair[0].startswith(":"))
     reply = Reply()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=5, source_address=source and (source, 0)) as sock:
         conn = h2.connection.H2Connection(h2.config.H2Configuration(
             header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False))
         conn.initiate_connection()
