@@ -40,7 +40,7 @@ def test_a_server_without_its_database_is_left(world, dev):
     """It is alive, not ready; when the database is back, so is the server."""
     cluster = Cluster()
     try:
-        for command in (["migrate"], ["seed", "--scale", "0.05", "--days", "3"]):
+        for command in (["migrate"], ["seed", "--scale", "0.01", "--days", "1"]):
             subprocess.run([binary(), *command, "--database", cluster.conninfo], check=True, timeout=60,
                            stderr=subprocess.DEVNULL)
         with Serve(cluster.conninfo, dev.data, provider_port=free_port()) as lonely, dev.sibling() as other, \

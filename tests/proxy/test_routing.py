@@ -33,12 +33,12 @@ def test_each_service_reaches_its_server(world, proxy, auth_server, rest_server)
     ann.ListBookings()
 
     def methods(server):
-        return {e["method"] for e in server.events() if e.get("user_agent", "").startswith("grpc-python")}
+        return {e.get("method", "") for e in server.events() if e.get("user_agent", "").startswith("grpc-python")}
 
     until(lambda: "faregate.v1.AuthService/CreateUser" in methods(auth_server) and
           {"faregate.v1.FlightService/SearchPlaces", "faregate.v1.BookingService/ListBookings"} <= methods(rest_server),
           5, "the servers log what reached them")
-    assert all(m.startswith("faregate.v1.AuthService/") for m in methods(auth_server))
+    assert all(m.startswith("faregate.v1.AuthService/") for m in methods(auth_server) if m)
     assert not any(m.startswith("faregate.v1.AuthService/") for m in methods(rest_server))
 
 
