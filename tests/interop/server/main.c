@@ -21,6 +21,9 @@
 #define FLUSH_SECONDS 0.1
 /* A reply is packed into its call's arena, beside what else the call needs. */
 #define ARENA_PER_MESSAGE 4
+/* What is left at the end of the grace is answered UNAVAILABLE by grpc; the answers need to leave.
+ */
+#define LAST_ANSWERS_MS 500
 
 struct program {
     struct options options;
@@ -56,7 +59,7 @@ static void on_lame_duck_end(struct ev_loop *ev, ev_timer *timer, int events)
 {
     (void)timer;
     (void)events;
-    ev_timer_set(&program.grace, program.options.drain_grace_ms / 1e3, 0.);
+    ev_timer_set(&program.grace, (program.options.drain_grace_ms + LAST_ANSWERS_MS) / 1e3, 0.);
     ev_timer_start(ev, &program.grace);
     server_drain(program.server);
     h2_server_drain(program.h2, on_drained);
@@ -106,7 +109,7 @@ static void build_server(struct program *p)
 {
     static const struct rpc_service *const services[] = {&test_service, &conformance_service, NULL};
     const struct server_hooks hooks = {.authenticate = authenticate, .app = &p->interop};
-    struct server_limits limits = server_limits_default;
+    struct server_limits limits = p->options.limits.server;
     char error[256];
     limits.message_bytes_max = p->options.message_bytes_max;
     if (limits.reply_bytes_max < limits.message_bytes_max) /* a reply may tell the request again */
@@ -122,7 +125,8 @@ static void build_server(struct program *p)
     if (server_new(&p->server, &p->loop, &limits, &hooks, services, p->obs, error, sizeof error) <
         0)
         die(error);
-    CHECK(h2_server_new(&p->h2, &p->loop, &h2_limits_default, &server_h2_handler, p->server) == 0);
+    CHECK(h2_server_new(&p->h2, &p->loop, &p->options.limits.h2, &server_h2_handler, p->server) ==
+          0);
     health_set_ready(server_health(p->server), true);
 }
 

@@ -20,9 +20,10 @@ static const char usage[] =
     "  --message-bytes-max=N    the largest request (4194304)\n"
     "  --lame-duck-ms=N         on SIGTERM, go on accepting for so long (0)\n"
     "  --drain-grace-ms=N       then wait for calls in flight for so long (25000)\n"
+    "  --set=NAME=VALUE         a limit by the name of Faregate's flag; repeatable\n"
     "  --log                    one JSON event a call on standard error\n";
 
-enum { LISTEN = 1, LISTEN_TLS, CERTIFICATE, KEY, MESSAGE_BYTES, LAME_DUCK, GRACE, LOG, HELP };
+enum { LISTEN = 1, LISTEN_TLS, CERTIFICATE, KEY, MESSAGE_BYTES, LAME_DUCK, GRACE, SET, LOG, HELP };
 
 static const struct option flags[] = {
     {"listen", required_argument, NULL, LISTEN},
@@ -32,6 +33,7 @@ static const struct option flags[] = {
     {"message-bytes-max", required_argument, NULL, MESSAGE_BYTES},
     {"lame-duck-ms", required_argument, NULL, LAME_DUCK},
     {"drain-grace-ms", required_argument, NULL, GRACE},
+    {"set", required_argument, NULL, SET},
     {"log", no_argument, NULL, LOG},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
@@ -82,6 +84,10 @@ static void take(struct options *o, int flag, const char *value)
     case GRACE:
         o->drain_grace_ms = number(value);
         break;
+    case SET:
+        if (limits_set(&o->limits, str_of(value)) < 0)
+            wrong("--set: no limit of h2 or grpc has this name, or it cannot have this value");
+        break;
     case LOG:
         o->log = true;
         break;
@@ -101,6 +107,7 @@ void options_read(struct options *o, int argc, char **argv)
         .key_file = "interop.key",
         .message_bytes_max = MESSAGE_BYTES_MAX_DEFAULT,
         .drain_grace_ms = server_limits_default.drain_grace_ms,
+        .limits = {.h2 = h2_limits_default, .server = server_limits_default},
     };
     opterr = 0;
     while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1)

@@ -8,8 +8,17 @@
 #include <stdint.h>
 
 #include "grpc/grpc.h"
+#include "h2/h2.h"
 
 #define ADDRESSES_MAX 4
+
+struct limits {
+    struct h2_limits h2;
+    struct server_limits server;
+};
+
+/* "idle-timeout-ms=300": sets that limit. 0; -ENOENT: no such limit; -ERANGE: not that value. */
+int limits_set(struct limits *set, struct str assignment);
 
 struct options {
     const char *listen[ADDRESSES_MAX]; /* clear text, HTTP/2 with prior knowledge */
@@ -21,7 +30,8 @@ struct options {
     uint32_t message_bytes_max; /* requests */
     uint32_t lame_duck_ms;      /* on SIGTERM: how long to go on accepting */
     uint32_t drain_grace_ms;
-    bool log; /* one JSON event a call to standard error */
+    struct limits limits; /* the rest; those above win */
+    bool log;             /* one JSON event a call to standard error */
 };
 
 /* Reads the command line; ends the program with a line and the usage where it is wrong. */
