@@ -8,10 +8,13 @@ DRAIN_SECONDS_MAX = 40
 
 
 class Server:
-    def __init__(self, binary, certificates, log, *flags):
-        argv = [str(binary), f"--tls-certificate={certificates}/server.pem", f"--tls-key={certificates}/server.key",
-                *flags]
-        self.ca, self.ports, self.exit_problem = certificates / "ca.pem", {}, None
+    """Its certificate is the one it makes for itself, as `faregate dev` does: every stack has to accept that."""
+
+    def __init__(self, binary, out):
+        log, self.ca = out / "server.log", out / "server.crt"
+        self.ports, self.exit_problem = {}, None
+        self.ca.unlink(missing_ok=True)
+        argv = [str(binary), f"--tls-certificate={self.ca}", f"--tls-key={out}/server.key"]
         with open(log, "w") as errors:
             self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=errors, text=True)
         watch = threading.Timer(START_SECONDS_MAX, self.process.kill)
