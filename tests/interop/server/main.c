@@ -176,6 +176,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     CHECK(loop_init(&p->loop, &clock_system) == 0);
     build_server(p);
+    start_watchers(p); /* before somebody is told whom to signal */
     if (p->options.listen_tls_count > 0)
         build_tls(p);
     for (unsigned i = 0; i < p->options.listen_count; i++)
@@ -184,7 +185,6 @@ int main(int argc, char **argv)
         serve(p, p->options.listen_tls[i], "tls", p->tls);
     puts("ready");
     fflush(stdout);
-    start_watchers(p);
     loop_run(&p->loop);
 
     h2_server_free(p->h2);
