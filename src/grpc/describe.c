@@ -21,6 +21,12 @@ static const char *const role_names[] = {
     [ROLE_SERVICE] = "service",
 };
 
+static const char *const criticality_names[] = {
+    [RPC_CRITICALITY_LOW] = "low",
+    [RPC_CRITICALITY_NORMAL] = "normal",
+    [RPC_CRITICALITY_HIGH] = "high",
+};
+
 #define ROLE_COUNT (sizeof role_names / sizeof role_names[0])
 
 static const struct limit {
@@ -39,9 +45,10 @@ static const struct limit {
     LIMIT(stream_queue_bytes_max),
     LIMIT(metadata_bytes_max),
     LIMIT(te_required),
+    LIMIT(loop_lag_max_ms),
     LIMIT(load_report_ms_min),
     LIMIT(drain_grace_ms),
-    /* clang-format on */
+/* clang-format on */
 #undef LIMIT
 };
 
@@ -149,7 +156,7 @@ static void json_method(struct buf *out, const struct rpc_method *m)
     json_flag(out, "idempotent", p->is_idempotent);
     json_flag(out, "transaction", m->handler->tx == TX_WRITE);
     json_flag(out, "compressed", !p->no_compression);
-    json_flag(out, "sheds_last", m->handler->sheds_last);
+    json_text(out, "criticality", criticality_names[p->criticality]);
     json_number(out, "deadline_default_ms", p->deadline_default_ms);
     json_number(out, "deadline_max_ms", p->deadline_max_ms);
     json_number(out, "request_bytes_max", p->request_bytes_max);
@@ -245,6 +252,13 @@ static void write_json(struct buf *out, const struct registry *registry,
 
 /* ---- text ---- */
 
+static const char *shed_text(enum rpc_criticality criticality)
+{
+    return criticality == RPC_CRITICALITY_LOW    ? ", shed first"
+           : criticality == RPC_CRITICALITY_HIGH ? ", shed last"
+                                                 : "";
+}
+
 /* One fact a line, so that a change of behaviour is one line of the golden file's diff. */
 static void text_method(struct buf *out, const struct rpc_method *m)
 {
@@ -253,10 +267,10 @@ static void text_method(struct buf *out, const struct rpc_method *m)
     for (unsigned i = 0; i < ROLE_COUNT; i++)
         if (p->roles & (1u << i) && role_names[i])
             buf_printf(out, " %s", role_names[i]);
-    buf_printf(
-        out, "%s%s%s%s%s\n", p->changes_nothing ? ", changes nothing" : "",
-        p->is_idempotent ? ", idempotent" : "", m->handler->tx == TX_WRITE ? ", transaction" : "",
-        p->no_compression ? ", never compressed" : "", m->handler->sheds_last ? ", shed last" : "");
+    buf_printf(out, "%s%s%s%s%s\n", p->changes_nothing ? ", changes nothing" : "",
+               p->is_idempotent ? ", idempotent" : "",
+               m->handler->tx == TX_WRITE ? ", transaction" : "",
+               p->no_compression ? ", never compressed" : "", shed_text(p->criticality));
     buf_printf(out, "    request: %s, at most %u bytes\n", m->request->name, p->request_bytes_max);
     buf_printf(out, "    reply: %s, at most %u bytes\n", m->reply->name, p->reply_bytes_max);
     if (p->deadline_max_ms > 0)

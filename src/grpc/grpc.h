@@ -54,7 +54,6 @@ struct rpc_handler {
     size_t state_bytes; /* zeroed, reachable as c->state */
     enum rpc_tx tx;
     unsigned retry_max; /* restarts after 40001/40P01; 0: the default 3 */
-    bool sheds_last;    /* payments: the last to be refused under overload */
 };
 
 #define RPC_STEPS(table, state_type)                                                               \
@@ -218,6 +217,12 @@ int call_trailer(struct call *c, struct str name, struct str value);
  * clients and proxies do not retry it, and nothing is restarted. */
 void call_send_headers(struct call *c);
 
+/* What every request that is made for this call carries on, so that tracing in the mesh goes on
+ * behind us: our traceparent, and what the caller sent of tracestate, x-request-id, b3 and their
+ * like (as text; grpc-trace-bin in base64). Memory: the call. *at begins at 0. False past the end.
+ */
+bool call_trace_next(struct call *c, unsigned *at, struct str *ret_name, struct str *ret_value);
+
 /* ---- around the call ---- */
 
 struct str call_peer(const struct call *c);
@@ -247,6 +252,7 @@ struct server_limits {
     uint32_t calls_max;              /* in flight per worker; above: OVERLOADED with pushback */
     uint32_t stream_queue_bytes_max; /* per streaming call, not yet taken by the client */
     uint32_t metadata_bytes_max; /* header list a handler may add to the headers, and to trailers */
+    uint32_t loop_lag_max_ms;    /* above: search is refused, and not ready; 0: never */
     uint32_t te_required; /* 1: a call without te: trailers is refused; 0: served and counted */
     uint32_t load_report_ms_min; /* ORCA streams: reports come no faster */
     uint32_t drain_grace_ms;
@@ -295,6 +301,15 @@ void server_set_starting(struct server *server, bool is_starting);
 /* The drain's grace is over, or was cut short: every call ends with SHUTTING_DOWN (UNAVAILABLE;
  * RST_STREAM where messages were sent), those behind a COMMIT when its result is in. */
 void server_end_calls(struct server *server);
+/* Names what servers count, at its place in /metrics; server_new does it as well. */
+struct obs_region;
+void server_metrics(struct obs_region *region);
+/* Begins to measure how late the loop is (loop_lag_max_ms). Ends with the server. */
+void server_watch_lag(struct server *server);
+/* How late what was due ran lately, and whether that is so late that nothing new should come
+ * (loop_lag_max_ms; until it is below half of it again). */
+int64_t server_lag_ns(const struct server *server);
+bool server_is_lagging(const struct server *server);
 /* Drain: health says NOT_SERVING, parked streams are woken, new calls are refused by h2. */
 void server_drain(struct server *server);
 unsigned server_calls_in_flight(const struct server *server);

@@ -255,7 +255,6 @@ static const struct rpc_handler health_check = {
     .method = "Check",
     .steps = check_steps,
     .step_count = 1,
-    .sheds_last = true, /* a busy server must not look like a dead one */
 };
 
 static const struct rpc_handler health_list = {
@@ -265,7 +264,6 @@ static const struct rpc_handler health_list = {
 
 static const struct rpc_handler health_watch = {
     .method = "Watch",
-    .sheds_last = true,
     RPC_STEPS(watch_steps, struct watch),
 };
 

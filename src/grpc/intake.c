@@ -38,40 +38,37 @@ static void refuse_unknown_method(struct call_impl *ci)
     refuse(ci, STATUS_UNIMPLEMENTED, known ? "unknown method" : "unknown service");
 }
 
-/* Payments are shed last: they may use the last eighth of the calls, the others may not. */
-static bool is_overloaded(struct server *server, const struct rpc_method *method)
+/* The shortest of what the client asks, what a proxy of ours waits and what the method allows; -1:
+ * no end. */
+static int64_t timeout_of(const struct call_impl *ci, const struct rpc_policy *policy)
 {
-    uint32_t calls_max = server->limits.calls_max;
-    if (!method->handler->sheds_last)
-        calls_max -= calls_max / 8;
-    if (server->calls_in_flight >= calls_max)
-        return true;
-    uint32_t in_flight_max = method->policy.in_flight_max;
-    return in_flight_max > 0 &&
-           server->in_flight[method - server->registry->methods] >= in_flight_max;
+    int64_t timeout_ns = ci->timeout_ns;
+    if (timeout_ns < 0 && policy->deadline_default_ms > 0)
+        timeout_ns = policy->deadline_default_ms * NS_PER_MS;
+    if (ci->expected_ns > 0 && (timeout_ns < 0 || timeout_ns > ci->expected_ns))
+        timeout_ns = ci->expected_ns;
+    int64_t max_ns = policy->deadline_max_ms * NS_PER_MS;
+    if (max_ns > 0 && (timeout_ns < 0 || timeout_ns > max_ns))
+        timeout_ns = max_ns;
+    return timeout_ns;
 }
 
 static void admit(struct call_impl *ci, const struct rpc_method *method)
 {
     struct server *server = ci->pub.server;
+    ci->granted_ns = timeout_of(ci, &method->policy);
+    enum reason reason = intercept(ci, INTERCEPT_HEADERS, (struct str){0});
+    if (reason != REASON_NONE) {
+        refuse_reason(ci, reason);
+        return;
+    }
     ci->counted = true;
     list_append(&server->calls, &ci->node);
     server->calls_in_flight++;
-    server->in_flight[method - server->registry->methods]++;
+    overload_begun(ci);
     ci->phase = CALL_RECEIVING;
-    int64_t timeout_ns = ci->timeout_ns;
-    if (timeout_ns < 0 && method->policy.deadline_default_ms > 0)
-        timeout_ns = method->policy.deadline_default_ms * NS_PER_MS;
-    if (ci->expected_ns > 0 && (timeout_ns < 0 || timeout_ns > ci->expected_ns))
-        timeout_ns = ci->expected_ns;
-    int64_t max_ns = method->policy.deadline_max_ms * NS_PER_MS;
-    if (max_ns > 0 && (timeout_ns < 0 || timeout_ns > max_ns))
-        timeout_ns = max_ns;
-    call_arm(ci, timeout_ns);
-    enum reason reason = intercept(ci, INTERCEPT_HEADERS, (struct str){0});
-    if (reason != REASON_NONE)
-        refuse_reason(ci, reason);
-    else if (method->client_streaming)
+    call_arm(ci, ci->granted_ns);
+    if (method->client_streaming)
         call_start(ci);
 }
 
@@ -97,7 +94,7 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
     if (!ci || ci->headers_done)
         return;
     ci->headers_done = true;
-    trace_begin(&ci->trace, ci->traceparent);
+    call_trace_begin(ci);
     const struct rpc_method *method = registry_find(server->registry, ci->path);
     ci->pub.method = method;
     int index = method ? method->obs : server->obs_other;
@@ -121,8 +118,6 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
         refuse_unknown_method(ci);
     else if (ci->encoding == ENCODING_OTHER)
         refuse(ci, STATUS_UNIMPLEMENTED, "this grpc-encoding is not supported");
-    else if (is_overloaded(server, method))
-        refuse_reason(ci, REASON_OVERLOADED);
     else
         admit(ci, method);
 }

@@ -4,10 +4,13 @@
  * never recorded (domain idempotency rule 2). */
 #include "grpc/internal.h"
 
-/* Trace context comes first of all, in on_request: refused requests have one too. */
+/* Two things are not in here, because they are for every request, also for those that no row lets
+ * through or whose method does not exist: trace context is begun before (call_trace_begin), the one
+ * event and the counters are written after (call_finish). */
 const struct interceptor interceptors_default[] = {
     {"load", INTERCEPT_HEADERS, intercept_load},
     {"starting", INTERCEPT_HEADERS, intercept_starting},
+    {"overload", INTERCEPT_HEADERS, intercept_overload},
     {"token", INTERCEPT_HEADERS, intercept_token},
     {"permission", INTERCEPT_HEADERS, intercept_permission},
     {"rate", INTERCEPT_HEADERS, intercept_rate},

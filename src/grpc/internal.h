@@ -15,9 +15,11 @@
 #include "base/list.h"
 #include "base/reason.h"
 #include "base/str.h"
+#include "grpc/count.h"
 #include "grpc/deadline.h"
 #include "grpc/frame.h"
 #include "grpc/grpc.h"
+#include "grpc/overload.h"
 #include "h2/h2.h"
 #include "obs/obs.h"
 
@@ -32,13 +34,21 @@ enum rpc_auth {
     RPC_AUTH_SERVICE = 4,
 };
 
+/* The numbers are those of faregate.v1.Criticality. */
+enum rpc_criticality {
+    RPC_CRITICALITY_LOW = 1,
+    RPC_CRITICALITY_NORMAL = 2,
+    RPC_CRITICALITY_HIGH = 3,
+};
+
 struct rpc_policy {
     enum rpc_auth auth;
     bool is_idempotent; /* mutating, safe to repeat with the same request_id: the field is required
                          */
     bool changes_nothing; /* idempotency_level = NO_SIDE_EFFECTS: no outcome of it can be unknown */
-    bool no_compression;  /* replies with secrets (CRIME) */
-    uint32_t roles;       /* any of these bits (1u << enum role); 0: any principal */
+    enum rpc_criticality criticality;
+    bool no_compression;          /* replies with secrets (CRIME) */
+    uint32_t roles;               /* any of these bits (1u << enum role); 0: any principal */
     uint32_t deadline_default_ms; /* when the client sets none */
     uint32_t deadline_max_ms;     /* 0: none (long streams) */
     uint32_t request_bytes_max;   /* before and after inflating */
@@ -206,6 +216,7 @@ struct call_impl {
     struct str user_agent;
     struct str peer;     /* once the stream is gone */
     int64_t timeout_ns;  /* -1: none was sent */
+    int64_t granted_ns;  /* what the call has, all told; -1: no end */
     int64_t expected_ns; /* how long a trusted proxy waits; 0: it did not say */
     int64_t previous_attempts;
     unsigned faults; /* enum intake_fault bits */
@@ -294,13 +305,6 @@ static inline const struct call_impl *call_impl_of_const(const struct call *c)
 
 /* ---- the server ---- */
 
-/* What the server counts beside its calls, for /metrics: count.c names them. */
-enum server_count {
-    COUNT_TE_MISSING,
-    COUNT_RETRIED,
-    COUNT_COUNT,
-};
-
 struct rate_table;
 struct fingerprinter;
 struct compressor;
@@ -340,8 +344,12 @@ struct server {
     struct load *load;
     bool load_on_replies;
     bool draining;
-    bool starting;       /* only the standard services are answered yet */
-    uint32_t *in_flight; /* by index in registry->methods */
+    bool starting;             /* only the standard services are answered yet */
+    struct method_load *loads; /* by index in registry->methods */
+    struct wheel_timer lag_timer;
+    int64_t lag_due_ns; /* when it should fire */
+    int64_t lag_ns;
+    bool is_lagging;
     uint64_t counts[COUNT_COUNT];
     int count_metrics[COUNT_COUNT]; /* obs_metric indices; -1: not shown */
     int64_t wall_ns;                /* read once per turn */
@@ -355,11 +363,6 @@ int server_new_with(struct server **ret_server, struct loop *loop,
 
 /* Wall clock, read at most once per loop turn. */
 int64_t server_wall_ns(struct server *server);
-
-/* ---- count.c ---- */
-
-void server_counts_init(struct server *server);
-void server_count(struct server *server, enum server_count which);
 
 /* ---- call.c: birth and death ---- */
 
@@ -419,6 +422,7 @@ enum reason intercept(struct call_impl *ci, enum intercept_stage stage, struct s
 
 enum reason intercept_load(struct call_impl *ci, struct str body);
 enum reason intercept_starting(struct call_impl *ci, struct str body);
+enum reason intercept_overload(struct call_impl *ci, struct str body);
 enum reason intercept_token(struct call_impl *ci, struct str body);
 enum reason intercept_permission(struct call_impl *ci, struct str body);
 enum reason intercept_rate(struct call_impl *ci, struct str body);
@@ -435,6 +439,12 @@ struct fingerprinter *fingerprinter_free(struct fingerprinter *f);
 /* First 16 bytes of SHA-256 over @body without its top-level field @skip_tag. */
 void fingerprint(struct fingerprinter *f, struct str body, uint32_t skip_tag,
                  uint8_t ret_print[static 16]);
+
+/* ---- trace.c ---- */
+
+/* Begins the call's span: in the trace that the caller names in traceparent, b3 or grpc-trace-bin,
+ * or in a new one. */
+void call_trace_begin(struct call_impl *ci);
 
 /* ---- runner.c ---- */
 

@@ -26,6 +26,7 @@ static void ids(struct obs_event *e, struct call_impl *ci)
         uuid_format(ci->pub.principal.user_id, uuid);
         obs_event_str(e, "user", (struct str){.p = uuid, .n = UUID_TEXT_LEN});
     }
+    text(e, "x_request_id", call_metadata(&ci->pub, STR("x-request-id")));
     if (!uuid_is_nil(ci->pub.request_id)) {
         uuid_format(ci->pub.request_id, uuid);
         obs_event_str(e, "request_id", (struct str){.p = uuid, .n = UUID_TEXT_LEN});

@@ -37,6 +37,10 @@ static_assert((int)RPC_AUTH_STAFF == (int)FAREGATE__V1__AUTH__AUTH_STAFF,
               "numbers of options.proto");
 static_assert((int)RPC_AUTH_SERVICE == (int)FAREGATE__V1__AUTH__AUTH_SERVICE,
               "numbers of options.proto");
+static_assert((int)RPC_CRITICALITY_LOW == (int)FAREGATE__V1__CRITICALITY__CRITICALITY_LOW,
+              "numbers of options.proto");
+static_assert((int)RPC_CRITICALITY_HIGH == (int)FAREGATE__V1__CRITICALITY__CRITICALITY_HIGH,
+              "numbers of options.proto");
 static_assert((int)ROLE_TRAVELLER == (int)FAREGATE__V1__ROLE__ROLE_TRAVELLER,
               "numbers of options.proto");
 static_assert((int)ROLE_SERVICE == (int)FAREGATE__V1__ROLE__ROLE_SERVICE,
@@ -163,6 +167,8 @@ static void standard_policy(struct building *b, struct rpc_method *m)
         .deadline_max_ms = is_endless ? 0 : b->limits->deadline_max_ms,
         .request_bytes_max = at_most(request_bytes_max, b->limits->message_bytes_max),
         .reply_bytes_max = b->limits->reply_bytes_max,
+        /* A busy server must not look like a dead one. */
+        .criticality = m->service == &health_service ? RPC_CRITICALITY_HIGH : RPC_CRITICALITY_LOW,
     };
     if (m->service != &channelz_service)
         return;
@@ -180,6 +186,22 @@ static uint32_t role_bits(const Faregate__V1__MethodPolicy *p)
     if (p->auth == FAREGATE__V1__AUTH__AUTH_SERVICE)
         roles = 1u << ROLE_SERVICE;
     return roles;
+}
+
+static enum rpc_criticality criticality_of(const Faregate__V1__MethodPolicy *p)
+{
+    return p->criticality == FAREGATE__V1__CRITICALITY__CRITICALITY_UNSPECIFIED
+               ? RPC_CRITICALITY_NORMAL
+               : (enum rpc_criticality)p->criticality;
+}
+
+/* 0: none, which only streams have. */
+static uint32_t deadline_default_ms(const Faregate__V1__MethodPolicy *p,
+                                    const struct server_limits *limits, uint32_t max_ms)
+{
+    if (p->timeout_ms_default > 0)
+        return max_ms > 0 ? at_most(p->timeout_ms_default, max_ms) : p->timeout_ms_default;
+    return max_ms > 0 ? at_most(limits->deadline_default_ms, max_ms) : 0;
 }
 
 static int method_policy(struct building *b, const Google__Protobuf__MethodDescriptorProto *proto,
@@ -209,11 +231,11 @@ static int method_policy(struct building *b, const Google__Protobuf__MethodDescr
                                GOOGLE__PROTOBUF__METHOD_OPTIONS__IDEMPOTENCY_LEVEL__NO_SIDE_EFFECTS,
         .no_compression = p->no_compress,
         .roles = role_bits(p),
-        .deadline_default_ms =
-            deadline_max_ms == 0 ? 0 : at_most(limits->deadline_default_ms, deadline_max_ms),
+        .deadline_default_ms = deadline_default_ms(p, limits, deadline_max_ms),
         .deadline_max_ms = deadline_max_ms,
         .request_bytes_max = at_most(p->request_bytes_max, limits->message_bytes_max),
-        .reply_bytes_max = limits->reply_bytes_max,
+        .reply_bytes_max = at_most(p->reply_bytes_max, limits->reply_bytes_max),
+        .criticality = criticality_of(p),
         .rate_per_minute_max = p->rate_per_minute_max,
         .in_flight_max = p->in_flight_max,
     };

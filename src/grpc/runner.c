@@ -433,7 +433,7 @@ void call_finish(struct call_impl *ci)
         list_remove(&ci->node);
         server->calls_in_flight--;
         if (!ci->is_internal)
-            server->in_flight[ci->pub.method - server->registry->methods]--;
+            overload_ended(ci);
     }
     if (ci->stream) {
         if (ci->unacked > 0)

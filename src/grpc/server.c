@@ -21,6 +21,7 @@ const struct server_limits server_limits_default = {
     .calls_max = 10000,
     .stream_queue_bytes_max = 256 << 10,
     .metadata_bytes_max = 8 << 10,
+    .loop_lag_max_ms = 100,
     .te_required = 0,
     .load_report_ms_min = 30000,
     .drain_grace_ms = 25000,
@@ -132,8 +133,9 @@ int server_new_with(struct server **ret_server, struct loop *loop,
     server->wake_later.data = server;
     wheel_init(&server->wheel, loop);
     wheel_timer_init(&server->drain_timer, on_grace_over);
-    server->in_flight = calloc(registry->method_count + 1, sizeof server->in_flight[0]);
-    if (!server->in_flight || rate_table_new(&server->rates) < 0 ||
+    overload_init(server);
+    server->loads = calloc(registry->method_count + 1, sizeof server->loads[0]);
+    if (!server->loads || rate_table_new(&server->rates) < 0 ||
         compressor_new(&server->compressor) < 0 || fingerprinter_new(&server->fingerprinter) < 0 ||
         load_new(&server->load) < 0 || health_new(&server->health, loop) < 0) {
         server->registry = NULL; /* still the caller's */
@@ -185,7 +187,7 @@ struct server *server_free(struct server *server)
     compressor_free(server->compressor);
     rate_table_free(server->rates);
     registry_free(server->registry);
-    free(server->in_flight);
+    free(server->loads);
     free(server);
     return NULL;
 }

@@ -29,19 +29,31 @@ void call_set_status(struct call_impl *ci, enum status_code code, const char *me
     ci->message = message;
 }
 
+/* gRFC A6: when a client should come back. Where it says nothing, clients use their own back-off;
+ * -1 stops those that would try again in vain, or twice. */
+static void advise(struct call_impl *ci, enum reason reason)
+{
+    const struct reason_info *info = reason_info(reason);
+    bool is_retried = info->code == STATUS_UNAVAILABLE || info->code == STATUS_RESOURCE_EXHAUSTED;
+    if (reason == REASON_OVERLOADED || reason == REASON_DATABASE_UNAVAILABLE)
+        call_fail_pushback(&ci->pub, OVERLOAD_PUSHBACK_MS);
+    else if (reason == REASON_SHUTTING_DOWN)
+        call_fail_pushback(&ci->pub, 0); /* another server is not shutting down */
+    else if (reason == REASON_OUTCOME_UNKNOWN)
+        call_fail_pushback(&ci->pub,
+                           ci->pub.method->policy.is_idempotent ? UNKNOWN_PUSHBACK_MS : -1);
+    else if (is_retried && !info->retryable)
+        call_fail_pushback(&ci->pub, -1);
+}
+
 void call_set_reason(struct call_impl *ci, enum reason reason)
 {
     CHECK(reason != REASON_NONE);
     ci->reason = reason;
     ci->code = reason_info(reason)->code;
     ci->message = NULL;
-    if (ci->has_pushback)
-        return;
-    if (reason == REASON_OVERLOADED || reason == REASON_DATABASE_UNAVAILABLE)
-        call_fail_pushback(&ci->pub, OVERLOAD_PUSHBACK_MS);
-    else if (reason == REASON_OUTCOME_UNKNOWN)
-        call_fail_pushback(&ci->pub,
-                           ci->pub.method->policy.is_idempotent ? UNKNOWN_PUSHBACK_MS : -1);
+    if (!ci->has_pushback)
+        advise(ci, reason);
 }
 
 void call_fail_pushback(struct call *c, int32_t pushback_ms)
@@ -287,12 +299,21 @@ static void put(struct block *b, struct str name, struct str value)
     b->headers[b->count++] = h;
 }
 
-static void put_pushback(struct call_impl *ci, struct block *b)
+static void put_number(struct call_impl *ci, struct block *b, struct str name, int32_t value)
 {
     char *text = arena_try(&ci->pub.arena, 16);
-    int bytes = text ? snprintf(text, 16, "%d", ci->pushback_ms) : 0;
+    int bytes = text ? snprintf(text, 16, "%d", value) : 0;
     if (bytes > 0)
-        put(b, STR("grpc-retry-pushback-ms"), (struct str){.p = text, .n = (size_t)bytes});
+        put(b, name, (struct str){.p = text, .n = (size_t)bytes});
+}
+
+/* Clients read the first. Envoy's rate_limited_retry_back_off reads the second, in whole seconds
+ * and only in headers: a Trailers-Only answer has it there. */
+static void put_pushback(struct call_impl *ci, struct block *b)
+{
+    put_number(ci, b, STR("grpc-retry-pushback-ms"), ci->pushback_ms);
+    if (ci->pushback_ms > 0 && !ci->headers_sent)
+        put_number(ci, b, STR("retry-after"), (ci->pushback_ms + 999) / 1000);
 }
 
 /* Reasons are Faregate's words: who calls a service of somebody else would not know the domain. */

@@ -58,8 +58,8 @@ static const char *state_name(uint32_t state)
     return state < 4 ? names[state] : "?";
 }
 
-/* Ready: at least one worker serves, and the database answers all that do. ?verbose lists the
- * parts. */
+/* Ready: at least one worker serves in time, and the database answers all that do. ?verbose lists
+ * the parts. */
 static void answer_ready(struct admin *a, bool verbose, struct answer *out)
 {
     unsigned ready = 0, without_database = 0;
@@ -67,7 +67,7 @@ static void answer_ready(struct admin *a, bool verbose, struct answer *out)
         struct process_slot *slot = &a->context->shared->slots[i];
         if (atomic_load(&slot->state) != PROCESS_READY)
             continue;
-        ready++;
+        ready += !atomic_load(&slot->lagging);
         without_database += !atomic_load(&slot->database_up);
     }
     bool yes =
@@ -78,9 +78,10 @@ static void answer_ready(struct admin *a, bool verbose, struct answer *out)
         struct process_slot *slot = &a->context->shared->slots[i];
         if (i >= a->context->worker_count && i != SLOT_JOBS)
             continue;
-        buf_printf(&out->body, "%s %u: pid %d, %s, database %s, restarts %u\n",
+        buf_printf(&out->body, "%s %u: pid %d, %s%s, database %s, restarts %u\n",
                    i == SLOT_JOBS ? "jobs" : "worker", i, atomic_load(&slot->pid),
                    state_name(atomic_load(&slot->state)),
+                   atomic_load(&slot->lagging) ? ", lagging" : "",
                    atomic_load(&slot->database_up) ? "up" : "down", atomic_load(&slot->restarts));
     }
 }

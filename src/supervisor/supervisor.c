@@ -157,6 +157,7 @@ static void start_child(struct child *child)
         return;
     atomic_store(&slot->state, PROCESS_STARTING);
     atomic_store(&slot->database_up, 0);
+    atomic_store(&slot->lagging, 0);
     child->started_ns = clock_mono_ns(&clock_system);
     pid_t pid = fork();
     if (pid == 0)
@@ -251,6 +252,7 @@ static void child_died(struct supervisor *s, struct child *child, int status)
     atomic_store(&slot->pid, 0);
     atomic_store(&slot->state, PROCESS_DOWN);
     atomic_store(&slot->database_up, 0);
+    atomic_store(&slot->lagging, 0);
     if (child->slot < WORKERS_MAX)
         __atomic_store_n(&s->context.shared->conns_by_worker[child->slot], 0, __ATOMIC_RELAXED);
     if (s->draining) {

@@ -26,6 +26,7 @@ struct process_slot {
     _Atomic int32_t pid;
     _Atomic uint32_t state;
     _Atomic uint32_t database_up;
+    _Atomic uint32_t lagging; /* its loop is later than loop_lag_max_ms */
     _Atomic uint32_t restarts;
 };
 

@@ -102,12 +102,22 @@ static void on_listen_anyway(struct ev_loop *ev, ev_timer *timer, int events)
     start_listening(w);
 }
 
+/* Also called while nothing has changed: health tells its watchers of changes only. */
+static void tell_ready(struct worker *w)
+{
+    bool is_lagging = server_is_lagging(w->server);
+    atomic_store(&w->slot->lagging, is_lagging);
+    health_set_ready(server_health(w->server),
+                     db_is_up(w->db) && w->loaded && !w->draining && !is_lagging);
+}
+
 static void serve(struct worker *w)
 {
     if (w->index == SLOT_JOBS)
         w->jobs = jobs_start(w->server, &w->app);
     server_set_starting(w->server, false);
-    health_set_ready(server_health(w->server), db_is_up(w->db));
+    tell_ready(w);
+    server_watch_lag(w->server);
     start_listening(w);
     atomic_store(&w->slot->state, PROCESS_READY);
 }
@@ -154,7 +164,7 @@ static void on_db_state(void *arg, int state)
     }
     bool up = db_is_up(w->db);
     atomic_store(&w->slot->database_up, up);
-    health_set_ready(server_health(w->server), up && w->loaded && !w->draining);
+    tell_ready(w);
     if (up && !w->loaded)
         load(w);
 }
@@ -316,6 +326,7 @@ static struct published published[] = {
     {"db_reconnects_total", "Connections to the database made again.", true, -1},
     {"db_queue", "Requests waiting for a lane.", false, -1},
     {"db_connections_up", "Connections to the database.", false, -1},
+    {"loop_lag_microseconds", "How late the event loop ran what was due.", false, -1},
 };
 
 static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
@@ -327,11 +338,19 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     const struct h2_stats *h2 = w->h2 ? h2_server_stats(w->h2) : &none;
     const struct db_stats *db = db_stats(w->db);
     const uint64_t values[] = {
-        h2->conns_open,     h2->conns_accepted, server_calls_in_flight(w->server),
-        db->units,          db->members,        db->errors,
-        db->solo_fallbacks, db->reconnects,     db->queue_now,
+        h2->conns_open,
+        h2->conns_accepted,
+        server_calls_in_flight(w->server),
+        db->units,
+        db->members,
+        db->errors,
+        db->solo_fallbacks,
+        db->reconnects,
+        db->queue_now,
         db->connections_up,
+        (uint64_t)(server_lag_ns(w->server) / NS_PER_US),
     };
+    tell_ready(w);
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
         obs_set(w->obs, published[i].index, values[i]);
     h2_metrics_publish(w->obs, h2, &w->h2_seen);
@@ -344,6 +363,7 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
 
 void worker_metrics(struct obs_region *region)
 {
+    server_metrics(region);
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
         published[i].index =
             obs_metric(region, published[i].name, published[i].help, published[i].counter);

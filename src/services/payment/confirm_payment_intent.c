@@ -29,5 +29,4 @@ static const struct step_def steps[] = {
 const struct rpc_handler payment_confirm_payment_intent = {
     .method = "ConfirmPaymentIntent",
     RPC_STEPS(steps, struct pay),
-    .sheds_last = true,
 };

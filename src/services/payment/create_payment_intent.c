@@ -72,5 +72,4 @@ static const struct step_def steps[] = {
 const struct rpc_handler payment_create_payment_intent = {
     .method = "CreatePaymentIntent",
     RPC_STEPS(steps, struct pay),
-    .sheds_last = true,
 };

@@ -130,5 +130,4 @@ static const struct step_def steps[] = {
 const struct rpc_handler payment_create_refund = {
     .method = "CreateRefund",
     RPC_STEPS(steps, struct create_refund),
-    .sheds_last = true,
 };

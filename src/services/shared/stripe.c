@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "services/shared/provider_internal.h"
 
+#define TRACE_HEADERS_MAX 16   /* one of each name, and then some */
 #define DEADLINE_MARGIN_MS 400 /* left to the caller for writing down what the answer was */
 
 /* The operation that the call waits for; it waits for HTTP itself, so that the answer is read in
@@ -99,13 +100,25 @@ static void question_of(struct stripe_question *q, enum stripe_operation operati
         q->currency[i] = (char)(currency.p[i] | 0x20);
 }
 
+/* "Name: value" of what tracing carries on. Returns how many. */
+static size_t trace_headers(struct call *c, const char *ret_headers[static TRACE_HEADERS_MAX])
+{
+    size_t count = 0;
+    unsigned at = 0;
+    struct str name, value;
+    while (count < TRACE_HEADERS_MAX && call_trace_next(c, &at, &name, &value))
+        ret_headers[count++] =
+            arena_printf(&c->arena, "%.*s: %.*s", (int)name.n, name.p, (int)value.n, value.p);
+    return count;
+}
+
 /* @form empty: GET. @operation names the key. */
 static void ask(struct provider *p, struct call *c, const struct stripe_question *question,
                 const char *path, struct str form, const char *operation,
                 struct provider_answer *ret)
 {
     struct ask *ask = arena_alloc(&c->arena, sizeof *ask);
-    const char *headers[2] = {p->authorization};
+    const char *headers[2 + TRACE_HEADERS_MAX] = {p->authorization};
     struct http_request request = {
         .method = form.n > 0 ? HTTP_POST : HTTP_GET,
         .url = arena_printf(&c->arena, "%s%s", p->url, path),
@@ -119,6 +132,7 @@ static void ask(struct provider *p, struct call *c, const struct stripe_question
         headers[request.headers_count++] =
             arena_printf(&c->arena, "Idempotency-Key: %s-%s-%u", question->reference, operation,
                          question->try_count);
+    request.headers_count += trace_headers(c, headers + request.headers_count);
     ask->question = *question;
     ask->answer = ret;
     op_scope_init(&ask->http_scope, &c->arena, on_response);

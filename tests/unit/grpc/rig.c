@@ -29,6 +29,7 @@ static int64_t rig_wall(const struct clock *clock)
 static void complete_policy(struct rpc_method *method)
 {
     struct rpc_policy *policy = &method->policy;
+    policy->criticality = policy->criticality ? policy->criticality : RPC_CRITICALITY_NORMAL;
     policy->auth = policy->auth ? policy->auth : RPC_AUTH_PUBLIC;
     policy->request_bytes_max = policy->request_bytes_max ? policy->request_bytes_max : 65536;
     policy->reply_bytes_max = policy->reply_bytes_max ? policy->reply_bytes_max : 65536;

@@ -27,8 +27,6 @@ static enum step say(struct call *c)
 static const struct step_def say_steps[] = {STEP(say)};
 static const struct rpc_handler say_handler = {
     .method = "Say", .steps = say_steps, .step_count = 1};
-static const struct rpc_handler last_handler = {
-    .method = "Last", .steps = say_steps, .step_count = 1, .sheds_last = true};
 
 static enum step park(struct call *c)
 {
@@ -68,7 +66,14 @@ static void begin_with(const struct server_limits *limits)
         {.path = STR("/test.Echo/Absent"), TYPES},
         {.path = STR("/test.Echo/Park"), .handler = &park_handler, TYPES},
         {.path = STR("/test.Echo/One"), .handler = &park_handler, TYPES, .policy.in_flight_max = 1},
-        {.path = STR("/test.Echo/Last"), .handler = &last_handler, TYPES},
+        {.path = STR("/test.Echo/Last"),
+         .handler = &say_handler,
+         TYPES,
+         .policy.criticality = RPC_CRITICALITY_HIGH},
+        {.path = STR("/test.Echo/Search"),
+         .handler = &say_handler,
+         TYPES,
+         .policy.criticality = RPC_CRITICALITY_LOW},
     };
     runs = 0;
     rig_start(methods, sizeof methods / sizeof methods[0], limits);

@@ -61,6 +61,7 @@ TEST(log, writes_one_line_with_what_matters_and_no_secret)
     client_header(c, "user-agent", "test \"quoted\"");
     client_header(c, "grpc-timeout", "2S");
     client_header(c, "grpc-previous-rpc-attempts", "1");
+    client_header(c, "x-request-id", "r-17");
     client_header(c, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     client_head_end(c);
     client_message(c, "\n\1x", 3);
@@ -77,6 +78,8 @@ TEST(log, writes_one_line_with_what_matters_and_no_secret)
     ASSERT_HAS(line, "\"user\":\"07000000-0000-0000-0000-000000000000\"");
     ASSERT_HAS(line, "\"timeout_ms\":2000");
     ASSERT_HAS(line, "\"previous_attempts\":1");
+    ASSERT_HAS(line, "\"x_request_id\":\"r-17\"");
+    ASSERT_INT_EQ(rig.server->counts[COUNT_RETRIED], 1);
     ASSERT_HAS(line, "\"request_bytes\":3");
     ASSERT_HAS(line, "\"steps\":\"find_seats=0\"");
     ASSERT_HAS(line, "\"flight\":\"FG100\"");

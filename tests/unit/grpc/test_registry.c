@@ -88,6 +88,52 @@ TEST(registry, reads_the_policy_of_a_method)
     registry_free(r);
 }
 
+/* 1.3: what carries tokens or money is never compressed beside text that a caller chose (CRIME).
+ * 3.4: search is refused first, money and health last. Read from every method of the .proto files.
+ */
+TEST(registry, reads_compression_and_criticality_of_every_method)
+{
+    static const struct {
+        const char *path;
+        enum rpc_criticality level;
+    } levels[] = {
+        {"/grpc.health.v1.Health/Check", RPC_CRITICALITY_HIGH},
+        {"/grpc.health.v1.Health/Watch", RPC_CRITICALITY_HIGH},
+        {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", RPC_CRITICALITY_LOW},
+        {"/faregate.v1.AuthService/CreateSession", RPC_CRITICALITY_NORMAL},
+        {"/faregate.v1.PaymentService/ConfirmPaymentIntent", RPC_CRITICALITY_HIGH},
+        {"/faregate.v1.PaymentService/GetPaymentIntent", RPC_CRITICALITY_NORMAL},
+    };
+    static const struct rpc_handler payment[] = {
+        HANDLER("CreatePaymentIntent"), HANDLER("ConfirmPaymentIntent"),
+        HANDLER("GetPaymentIntent"),    HANDLER("CreateRefund"),
+        HANDLER("GetRefund"),
+    };
+    static const struct rpc_handler *const payments[] = {&payment[0], &payment[1], &payment[2],
+                                                         &payment[3], &payment[4], NULL};
+    const struct rpc_service auth_service = {.descriptor = &faregate__v1__auth_service__descriptor,
+                                             .full_name = "faregate.v1.AuthService",
+                                             .handlers = whole};
+    const struct rpc_service payment_service = {.descriptor =
+                                                    &faregate__v1__payment_service__descriptor,
+                                                .full_name = "faregate.v1.PaymentService",
+                                                .handlers = payments};
+    const struct rpc_service *const both[] = {&auth_service, &payment_service, NULL};
+    struct registry *r;
+    ASSERT_INT_EQ(registry_new(&r, both, &server_limits_default, NULL, error, sizeof error), 0);
+    for (size_t i = 0; i < r->method_count; i++) {
+        bool is_ours = str_starts(r->methods[i].full_name, STR("faregate."));
+        if (is_ours && !r->methods[i].policy.no_compression)
+            FAIL(r->methods[i].full_name.p);
+        ASSERT_INT_IN(r->methods[i].policy.criticality, RPC_CRITICALITY_LOW, RPC_CRITICALITY_HIGH);
+        ASSERT_TRUE(r->methods[i].policy.reply_bytes_max > 0);
+    }
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        ASSERT_INT_EQ(registry_find(r, str_of(levels[i].path))->policy.criticality,
+                      levels[i].level);
+    registry_free(r);
+}
+
 TEST(registry, knows_where_the_request_id_is)
 {
     struct registry *r;

@@ -2,6 +2,7 @@
  * Sizes are chosen so that the queue limit of 2000 bytes is passed by the fifth message. */
 #include <grpc/health/v1/health.pb-c.h>
 
+#include "grpc/compress.h"
 #include "rig.h"
 #include "support/test.h"
 
@@ -216,5 +217,103 @@ TEST(stream, keeps_the_window_closed_for_what_no_step_takes)
     client_close(c, true);
     ASSERT_INT_EQ(c->consumed, 80);
     client_free(c);
+    finish();
+}
+
+/* 1.3: every message is compressed by itself, may be sent plain in a compressed stream, and is cut
+ * into frames anywhere. */
+TEST(stream, reads_compressed_messages_one_by_one)
+{
+    static const uint8_t plain[] = "\n\x1e"
+                                   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    uint8_t packed[100];
+    struct buf wire = {0};
+    struct compressor *z;
+    size_t bytes;
+    begin();
+    ASSERT_INT_EQ(compressor_new(&z), 0);
+    for (int i = 0; i < 3; i++) {
+        bool is_plain = i == 1;
+        ASSERT_INT_EQ(compressor_deflate(z, plain, 32, packed, sizeof packed, &bytes), 0);
+        frame_prefix(buf_reserve(&wire, FRAME_PREFIX_BYTES), !is_plain, is_plain ? 32 : bytes);
+        buf_commit(&wire, FRAME_PREFIX_BYTES);
+        buf_append(&wire, is_plain ? plain : packed, is_plain ? 32 : bytes);
+    }
+    compressor_free(z);
+    struct client *c = client_new();
+    client_head(c, "/test.S/Echoes");
+    client_header(c, "grpc-encoding", "gzip");
+    client_head_end(c);
+    for (size_t at = 0; at < buf_len(&wire); at += 7)
+        client_data(c, wire.p + at, buf_len(&wire) - at < 7 ? buf_len(&wire) - at : 7);
+    client_end(c);
+    rig_turn();
+    client_take(c);
+    ASSERT_INT_EQ(step_runs[1], 3);
+    ASSERT_INT_EQ(buf_len(&c->body), 3 * 37); /* not offered, so not compressed back */
+    ASSERT_STR_EQ(client_field(c, "grpc-encoding"), "");
+    ASSERT_STR_EQ(client_field(c, "grpc-accept-encoding"), "gzip");
+    buf_deinit(&wire);
+    expect_end(c, STATUS_OK);
+    finish();
+}
+
+/* 1.3: offered, and worth it: small messages go plain in a stream that announced gzip. */
+TEST(stream, compresses_long_messages_and_leaves_short_ones)
+{
+    static const char longer[] =
+        "\n\xc8\x01"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    static char text[4099] = "\n\x80\x20";
+    begin();
+    memset(text + 3, 'b', 4096);
+    struct client *c = client_new();
+    client_head(c, "/test.S/Echoes");
+    client_header(c, "grpc-accept-encoding", "identity,gzip");
+    client_head_end(c);
+    client_message(c, longer, 203);
+    rig_turn();
+    client_message(c, text, sizeof text);
+    rig_turn();
+    ASSERT_STR_EQ(client_field(c, "grpc-encoding"), "gzip");
+    client_take(c);
+    ASSERT_INT_EQ(c->body.p[0], 203 > COMPRESS_BYTES_MIN);
+    ASSERT_TRUE(buf_len(&c->body) < 208 + 200);
+    client_end(c);
+    rig_turn();
+    expect_end(c, STATUS_OK);
+    finish();
+}
+
+/* 1.4: the deadline of a stream that has sent, by what is still unsent: a status where it can
+ * arrive, RST_STREAM(CANCEL) where it would wait behind what nobody reads. */
+TEST(stream, ends_at_its_deadline_with_a_status_or_a_reset)
+{
+    begin();
+    send_count = 12;
+    struct client *c = client_new();
+    client_head(c, "/test.S/Pours");
+    client_header(c, "grpc-timeout", "50m");
+    client_head_end(c);
+    client_message(c, "", 0);
+    client_end(c);
+    ASSERT_INT_EQ(c->head_count, 1);
+    rig_advance(52);
+    ASSERT_TRUE(c->is_reset);
+    ASSERT_INT_EQ(c->reset_code, H2_CANCEL);
+    client_free(c);
+    c = client_new();
+    client_head(c, "/test.S/Echoes");
+    client_header(c, "grpc-timeout", "50m");
+    client_head_end(c);
+    client_message(c, "\n\1a", 3);
+    rig_turn();
+    client_take(c);
+    rig_advance(52);
+    ASSERT_FALSE(c->is_reset);
+    ASSERT_FALSE(c->trailers_only);
+    expect_end(c, STATUS_DEADLINE_EXCEEDED);
     finish();
 }

@@ -239,7 +239,7 @@ const ProtobufCMessageDescriptor faregate__v1__field_rules__descriptor =
   (ProtobufCMessageInit) faregate__v1__field_rules__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor faregate__v1__method_policy__field_descriptors[8] =
+static const ProtobufCFieldDescriptor faregate__v1__method_policy__field_descriptors[11] =
 {
   {
     "auth",
@@ -337,21 +337,60 @@ static const ProtobufCFieldDescriptor faregate__v1__method_policy__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "reply_bytes_max",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Faregate__V1__MethodPolicy, reply_bytes_max),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "timeout_ms_default",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Faregate__V1__MethodPolicy, timeout_ms_default),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "criticality",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Faregate__V1__MethodPolicy, criticality),
+    &faregate__v1__criticality__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned faregate__v1__method_policy__field_indices_by_name[] = {
   0,   /* field[0] = auth */
+  10,   /* field[10] = criticality */
   2,   /* field[2] = idempotent */
   5,   /* field[5] = in_flight_max */
   6,   /* field[6] = no_compress */
   7,   /* field[7] = rate_per_minute_max */
+  8,   /* field[8] = reply_bytes_max */
   3,   /* field[3] = request_bytes_max */
   4,   /* field[4] = roles */
+  9,   /* field[9] = timeout_ms_default */
   1,   /* field[1] = timeout_ms_max */
 };
 static const ProtobufCIntRange faregate__v1__method_policy__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor faregate__v1__method_policy__descriptor =
 {
@@ -361,7 +400,7 @@ const ProtobufCMessageDescriptor faregate__v1__method_policy__descriptor =
   "Faregate__V1__MethodPolicy",
   "faregate.v1",
   sizeof(Faregate__V1__MethodPolicy),
-  8,
+  11,
   faregate__v1__method_policy__field_descriptors,
   faregate__v1__method_policy__field_indices_by_name,
   1,  faregate__v1__method_policy__number_ranges,
@@ -492,5 +531,37 @@ const ProtobufCEnumDescriptor faregate__v1__role__descriptor =
   faregate__v1__role__enum_values_by_name,
   1,
   faregate__v1__role__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue faregate__v1__criticality__enum_values_by_number[4] =
+{
+  { "CRITICALITY_UNSPECIFIED", "FAREGATE__V1__CRITICALITY__CRITICALITY_UNSPECIFIED", 0 },
+  { "CRITICALITY_LOW", "FAREGATE__V1__CRITICALITY__CRITICALITY_LOW", 1 },
+  { "CRITICALITY_NORMAL", "FAREGATE__V1__CRITICALITY__CRITICALITY_NORMAL", 2 },
+  { "CRITICALITY_HIGH", "FAREGATE__V1__CRITICALITY__CRITICALITY_HIGH", 3 },
+};
+static const ProtobufCIntRange faregate__v1__criticality__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex faregate__v1__criticality__enum_values_by_name[4] =
+{
+  { "CRITICALITY_HIGH", 3 },
+  { "CRITICALITY_LOW", 1 },
+  { "CRITICALITY_NORMAL", 2 },
+  { "CRITICALITY_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor faregate__v1__criticality__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "faregate.v1.Criticality",
+  "Criticality",
+  "Faregate__V1__Criticality",
+  "faregate.v1",
+  4,
+  faregate__v1__criticality__enum_values_by_number,
+  4,
+  faregate__v1__criticality__enum_values_by_name,
+  1,
+  faregate__v1__criticality__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

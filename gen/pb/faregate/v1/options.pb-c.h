@@ -148,6 +148,28 @@ typedef enum _Faregate__V1__Role {
   FAREGATE__V1__ROLE__ROLE_SERVICE = 7
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FAREGATE__V1__ROLE)
 } Faregate__V1__Role;
+/*
+ * Who is refused first when the server has more to do than it can.
+ */
+typedef enum _Faregate__V1__Criticality {
+  /*
+   * Not stated: as CRITICALITY_NORMAL.
+   */
+  FAREGATE__V1__CRITICALITY__CRITICALITY_UNSPECIFIED = 0,
+  /*
+   * Refused first: what a person can simply ask again, such as a search.
+   */
+  FAREGATE__V1__CRITICALITY__CRITICALITY_LOW = 1,
+  /*
+   * What most methods are.
+   */
+  FAREGATE__V1__CRITICALITY__CRITICALITY_NORMAL = 2,
+  /*
+   * Refused last: money under way.
+   */
+  FAREGATE__V1__CRITICALITY__CRITICALITY_HIGH = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FAREGATE__V1__CRITICALITY)
+} Faregate__V1__Criticality;
 
 /* --- messages --- */
 
@@ -240,10 +262,23 @@ struct  Faregate__V1__MethodPolicy
    * Calls a minute for one user, or for one network when public. 0: the server's default.
    */
   uint32_t rate_per_minute_max;
+  /*
+   * Largest reply message in bytes before compression. 0: the server's default.
+   */
+  uint32_t reply_bytes_max;
+  /*
+   * Deadline of a call that brings none, in milliseconds. 0: the server's default, at most
+   * `timeout_ms_max`.
+   */
+  uint32_t timeout_ms_default;
+  /*
+   * Whether it is refused before or after others under overload.
+   */
+  Faregate__V1__Criticality criticality;
 };
 #define FAREGATE__V1__METHOD_POLICY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&faregate__v1__method_policy__descriptor) \
-    , FAREGATE__V1__AUTH__AUTH_UNSPECIFIED, 0, 0, 0, 0,NULL, 0, 0, 0 }
+    , FAREGATE__V1__AUTH__AUTH_UNSPECIFIED, 0, 0, 0, 0,NULL, 0, 0, 0, 0, 0, FAREGATE__V1__CRITICALITY__CRITICALITY_UNSPECIFIED }
 
 
 /* Faregate__V1__FieldRules methods */
@@ -301,6 +336,7 @@ typedef void (*Faregate__V1__MethodPolicy_Closure)
 extern const ProtobufCEnumDescriptor    faregate__v1__format__descriptor;
 extern const ProtobufCEnumDescriptor    faregate__v1__auth__descriptor;
 extern const ProtobufCEnumDescriptor    faregate__v1__role__descriptor;
+extern const ProtobufCEnumDescriptor    faregate__v1__criticality__descriptor;
 extern const ProtobufCMessageDescriptor faregate__v1__field_rules__descriptor;
 extern const ProtobufCMessageDescriptor faregate__v1__method_policy__descriptor;
 
