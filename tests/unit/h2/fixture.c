@@ -155,6 +155,12 @@ int64_t fx_deadline_ns(void)
     return clock_mono_ns(&clock_system) + 5 * NS_PER_S;
 }
 
+struct h2_stream *fx_stream(unsigned index)
+{
+    FX_UNTIL(NULL, fx.streams[index]);
+    return fx.streams[index];
+}
+
 bool fx_run(struct h2client *client, int64_t until_ns)
 {
     if (client)

@@ -52,6 +52,8 @@ extern const uint8_t fx_request[6];
         ASSERT_TRUE(condition);                                                                    \
     } while (0)
 int64_t fx_deadline_ns(void);
+/* fx.streams[@index], waited for: its request may still be on its way. */
+struct h2_stream *fx_stream(unsigned index);
 bool fx_run(struct h2client *client, int64_t until_ns);
 const char *fx_log(void);
 void fx_on_drained(void *ctx);

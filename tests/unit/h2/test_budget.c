@@ -114,7 +114,7 @@ TEST(h2_budget, lets_window_updates_follow_data)
         fx_client(&(struct h2client_options){.table_bytes = -1, .keep_window_shut = true});
     struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
     FX_UNTIL(c, fx.opened == 1);
-    fx_reply(fx.streams[0], large, sizeof large);
+    fx_reply(fx_stream(0), large, sizeof large);
     while (!r->closed && !h2client_is_closed(c)) {
         h2client_open_window(c, r, 20000);
         h2client_run(c, 1);

@@ -108,19 +108,19 @@ TEST(h2_calls, can_be_answered_later_and_in_pieces)
     struct h2client *c = fx_client(NULL);
     struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
     h2client_run(c, 10);
-    fx_head(fx.streams[0]);
+    fx_head(fx_stream(0));
     h2client_run(c, 10);
     ASSERT_HAS((char *)r->head.p, "200");
     for (int i = 0; i < 5; i++) {
-        h2_write(fx.streams[0], (const uint8_t *)"piece", 5, NULL, NULL);
-        h2_write(fx.streams[0], (const uint8_t *)"!", 1, fx_on_sent, NULL);
-        h2_write(fx.streams[0], (const uint8_t *)"?", 1, fx_on_sent, NULL);
+        h2_write(fx_stream(0), (const uint8_t *)"piece", 5, NULL, NULL);
+        h2_write(fx_stream(0), (const uint8_t *)"!", 1, fx_on_sent, NULL);
+        h2_write(fx_stream(0), (const uint8_t *)"?", 1, fx_on_sent, NULL);
         h2client_run(c, 10);
     }
     ASSERT_INT_EQ(buf_len(&r->body), 35);
     ASSERT_INT_EQ(fx.sent, 10);
     ASSERT_FALSE(r->closed);
-    fx_trailers(fx.streams[0]);
+    fx_trailers(fx_stream(0));
     ASSERT_TRUE(h2client_wait(c, r));
     ASSERT_STR_EQ((char *)r->trailers.p, "grpc-status: 0\n");
     h2client_free(c);
@@ -134,9 +134,9 @@ TEST(h2_calls, can_be_reset_by_the_server)
     struct h2client *c = fx_client(NULL);
     struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
     h2client_run(c, 10);
-    fx_head(fx.streams[0]);
-    h2_write(fx.streams[0], (const uint8_t *)"never", 5, fx_on_sent, NULL);
-    h2_reset(fx.streams[0], H2_CANCEL);
+    fx_head(fx_stream(0));
+    h2_write(fx_stream(0), (const uint8_t *)"never", 5, fx_on_sent, NULL);
+    h2_reset(fx_stream(0), H2_CANCEL);
     ASSERT_INT_EQ(fx.closed, 0); /* not from inside */
     ASSERT_TRUE(h2client_wait(c, r));
     ASSERT_INT_EQ(r->error_code, H2_CANCEL);

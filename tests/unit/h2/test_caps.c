@@ -154,7 +154,7 @@ TEST(h2_caps, stops_reading_the_largest_when_the_worker_holds_too_much)
     struct h2client *fat = fx_client(NULL), *thin = fx_client(NULL);
     h2client_post(fat, "/a.B/C", NULL, "x", 1, true);
     FX_UNTIL(fat, fx.opened == 1);
-    struct h2_stream *s = fx.streams[0];
+    struct h2_stream *s = fx_stream(0);
     struct h2client_reply *r = h2client_post(thin, "/a.B/C", NULL, "x", 1, true);
     FX_UNTIL(thin, fx.opened == 2);
     h2_keep(s, 2 << 20);
@@ -243,7 +243,7 @@ TEST(h2_caps, refuses_streams_behind_the_last_goaway)
     FX_UNTIL(NULL, !wire_read(fd, &in, 1, fx_pump, NULL) && (text.end = text.start = 0) == 0 &&
                        strstr(wire_frames(&in, &text), "RST:3:0:4"));
     ASSERT_INT_EQ(stats()->streams_refused[H2_REFUSAL_DRAIN], 1);
-    fx_reply(fx.streams[0], "x", 1);
+    fx_reply(fx_stream(0), "x", 1);
     FX_UNTIL(NULL, wire_read(fd, &in, 1, fx_pump, NULL));
     ASSERT_INT_EQ(fx.opened, 1);
     close(fd);

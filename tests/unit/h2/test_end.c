@@ -47,8 +47,8 @@ TEST(h2_end, an_answer_after_the_loss_is_harmless)
     h2client_post(c, "/a.B/C", NULL, "x", 1, false);
     h2client_run(c, 20);
     h2_server_close(fx.server);
-    fx_reply(fx.streams[0], "x", 1);
-    h2_reset(fx.streams[0], H2_CANCEL);
+    fx_reply(fx_stream(0), "x", 1);
+    h2_reset(fx_stream(0), H2_CANCEL);
     fx_pump_ms(20);
     ASSERT_HAS(fx_log(), "close:1:8 "); /* ours, not the peer's */
     ASSERT_INT_EQ(fx.sent, 1);
@@ -75,8 +75,8 @@ TEST(h2_end, drain_lets_calls_finish)
     ASSERT_HAS(h2client_log(idle), "GOAWAY:2147483647:0 PING ");
     ASSERT_TRUE(h2client_is_closed(idle));
     ASSERT_FALSE(fx.drained);
-    fx_reply(fx.streams[0], "x", 1);
-    fx_reply(fx.streams[1], "x", 1);
+    fx_reply(fx_stream(0), "x", 1);
+    fx_reply(fx_stream(1), "x", 1);
     ASSERT_TRUE(h2client_wait(c, second));
     ASSERT_INT_EQ(first->error_code, 0);
     ASSERT_STR_EQ((char *)first->trailers.p, "grpc-status: 0\n");

@@ -20,7 +20,7 @@ TEST(h2_flow, waits_for_the_clients_window)
     struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
     h2client_run(c, 50);
     ASSERT_INT_EQ(buf_len(&r->body), 65535);
-    ASSERT_INT_EQ(fx.streams[0]->queued_bytes, sizeof large - 65535);
+    ASSERT_INT_EQ(fx_stream(0)->queued_bytes, sizeof large - 65535);
     ASSERT_INT_EQ(fx.sent, 0);
     h2client_open_window(c, r, 100000);
     h2client_run(c, 50);
@@ -41,10 +41,10 @@ TEST(h2_flow, needs_no_window_for_trailers_alone)
         fx_client(&(struct h2client_options){.table_bytes = -1, .keep_window_shut = true});
     struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
     h2client_run(c, 20);
-    h2_write(fx.streams[0], large, 65535, NULL, NULL); /* to the last byte of both windows */
+    h2_write(fx_stream(0), large, 65535, NULL, NULL); /* to the last byte of both windows */
     h2client_run(c, 20);
     ASSERT_INT_EQ(buf_len(&r->body), 65535);
-    fx_trailers(fx.streams[0]);
+    fx_trailers(fx_stream(0));
     ASSERT_TRUE(h2client_wait(c, r));
     ASSERT_STR_EQ((char *)r->trailers.p, "grpc-status: 0\n");
     h2client_free(c);
@@ -85,7 +85,7 @@ TEST(h2_flow, holds_back_a_client_until_the_bytes_are_consumed)
     struct h2client *c = fx_client(NULL);
     struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, large, sizeof large, false);
     h2client_run(c, 100);
-    struct h2_stream *s = fx.streams[0];
+    struct h2_stream *s = fx_stream(0);
     struct buf *got = s->user;
     ASSERT_INT_EQ(buf_len(got), h2_limits_default.stream_window_bytes);
     fx.keep_window = false;

@@ -148,7 +148,7 @@ static void stream_over_the_limit(bool acknowledge)
     ASSERT_FALSE(closed);
     ASSERT_INT_EQ(fx.opened, 2);
     /* The first two were not hurt. */
-    fx_reply(fx.streams[0], "x", 1);
+    fx_reply(fx_stream(0), "x", 1);
     ASSERT_HAS(fx_frames(fd, &text, &closed), "DATA:1:0:1");
     buf_deinit(&text);
     close(fd);
