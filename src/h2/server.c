@@ -136,14 +136,15 @@ void h2_server_shook_hands(struct h2_conn *c)
     hold_listeners(c->server);
 }
 
-/* Makes room before the hard limit is reached: who waits for nothing goes first. */
+/* Makes room for one more before the hard limit is reached: who waits for nothing goes first, and
+ * never the one that comes. */
 static void close_idlest(struct h2_server *server)
 {
     const struct h2_limits *limits = &server->limits;
     uint64_t soft_max =
         limits->conns_soft_max ? limits->conns_soft_max : (uint64_t)limits->conns_max * 9 / 10;
     struct list *node = list_first(&server->idle);
-    if (server->stats->conns_open <= soft_max || !node)
+    if (server->stats->conns_open < soft_max || !node)
         return;
     struct h2_conn *c = list_entry(node, struct h2_conn, idle);
     list_remove(&c->idle);
@@ -157,11 +158,11 @@ static void on_accept(void *ctx, int fd)
 {
     struct h2_listener *listener = ctx;
     struct h2_server *server = listener->server;
+    close_idlest(server);
     h2_conn_new(listener, fd);
     publish_conns(server);
     if (!ev_is_active(&server->tick))
         ev_timer_again(server->loop->ev, &server->tick);
-    close_idlest(server);
     hold_listeners(server);
 }
 

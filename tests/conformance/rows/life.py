@@ -306,15 +306,20 @@ def _(t):
     t.same("the exit status", server.process.wait(15), 0)
 
 
-@row("life", "1.6/conns-max", "one connection more than --conns-max=3", "it waits; served when another closes",
-     slow=True)
+@row("life", "1.6/conns-max", "one connection more than --conns-max=3, each of which has a call",
+     "it waits; served when another closes", slow=True)
 def _(t):
     server = t.server("--set=conns-max=3")
-    held = [answered(t, t.conn(server)) for _ in range(3)]
+    held = []
+    for _ in range(3):  # idle ones would be closed to make room: conns-soft
+        held.append(t.client(server))
+        answer = held[-1].open(grpc.DUPLEX)
+        held[-1].send(answer, grpc.message(grpc.output_request(1)))
+        held[-1].messages(answer, 1)
     late = t.conn(server)
     late.read(0.5)
     t.check(not late.find(SETTINGS) and not late.find(HEADERS), "served above the limit")
-    held[0].close()
+    held[0].conn.close()
     t.alive(late)
 
 

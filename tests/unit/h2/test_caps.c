@@ -44,6 +44,25 @@ TEST(h2_caps, closes_the_connection_idle_for_longest_above_the_soft_limit)
     fx_stop();
 }
 
+TEST(h2_caps, never_closes_the_connection_that_comes_because_the_others_are_busy)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.conns_soft_max = 2;
+    fx_start(&limits);
+    fx.on_end = do_nothing;
+    struct h2client *busy[4];
+    for (unsigned i = 0; i < 4; i++) {
+        busy[i] = fx_client(NULL);
+        h2client_post(busy[i], "/a.B/C", NULL, "x", 1, false);
+        FX_UNTIL(busy[i], fx.opened == i + 1);
+    }
+    ASSERT_INT_EQ(stats()->conns_closed[H2_CLOSE_CONNS], 0);
+    for (int i = 0; i < 4; i++)
+        h2client_free(busy[i]);
+    FX_UNTIL(NULL, stats()->conns_open == 0);
+    fx_stop();
+}
+
 TEST(h2_caps, closes_silent_connections_first_come_first_above_the_soft_limit)
 {
     struct h2_limits limits = h2_limits_default;
