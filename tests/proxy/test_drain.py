@@ -104,14 +104,15 @@ def test_a_killed_worker_fails_no_read(world, dev):
     """Its connections break with calls on them; Envoy asks again, and what only reads is none the wiser."""
     with dev.sibling(workers=2) as server, dev.sibling() as other, Envoy([server, other]) as envoy, \
             Load(world, [envoy], 8, change=False, pause_s=0) as load:
-        for _ in range(10):
-            victim = server.pids()["worker 0"]
+        for i in range(20):
+            name = f"worker {i % 2}"  # in turn: Envoy's connections are now with the other one
+            victim = server.pids()[name]
             os.kill(victim, signal.SIGKILL)
-            until(lambda: server.pids()["worker 0"] not in (victim, 0, -1) and server.http("/readyz")[0] == 200, 10,
+            until(lambda: server.pids()[name] not in (victim, 0, -1) and server.http("/readyz")[0] == 200, 10,
                   "another worker serves")
             load.wait(50)
-            broken = sum(envoy.stat(f"cluster.{name}.upstream_cx_destroy_remote_with_active_rq")
-                         for name in ("faregate", "faregate-auth"))
+            broken = sum(envoy.stat(f"cluster.{cluster}.upstream_cx_destroy_remote_with_active_rq")
+                         for cluster in ("faregate", "faregate-auth"))
             if broken > 0:
                 break
         load.running = False
