@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "io/gate.h"
 #include "io/listen.h"
 
 enum kind { KIND_TEXT, KIND_U32, KIND_PERMILLE, KIND_BOOL };
@@ -197,6 +198,21 @@ bool config_flag_at(struct config *c, size_t index, struct config_flag *ret_flag
     return false;
 }
 
+static void help_listeners(FILE *out)
+{
+    fprintf(out, "\nBehind an address of --listen or --listen-tls, each after a comma:\n\n");
+    for (const struct gate_option *o = gate_options; o->name; o++)
+        fprintf(out, "  %s=%s%s\n      %s\n", o->name, o->value,
+                o->for_tls ? "  (--listen-tls only)" : "", o->help);
+    fprintf(out,
+            "\nNETWORKS are CIDR and unix, joined by +; SOURCES also identities. Who speaks for "
+            "others is judged by the\naddress behind the PROXY header. Example:\n"
+            "  --listen=127.0.0.1:50051,proxy=127.0.0.0/8,unix:/run/faregate.sock,mode=0660,"
+            "forwarded=unix\n"
+            "  --listen-tls=*:50052,client-cert=optional,client-ca=/etc/mesh/ca.pem,"
+            "forwarded=spiffe://mesh/envoy\n");
+}
+
 void config_help(FILE *out, enum command command)
 {
     if (command == COMMAND_HELP) {
@@ -222,6 +238,8 @@ void config_help(FILE *out, enum command command)
                 o->kind == KIND_U32 && o->unit[0] ? ", " : "", o->kind == KIND_U32 ? o->unit : "",
                 value);
     }
+    if (command == COMMAND_SERVE)
+        help_listeners(out);
 }
 
 static int parse_flag(struct config *c, int argc, char **argv, int *i)
@@ -292,13 +310,23 @@ int config_parse(int argc, char **argv, struct config *ret_config)
 /* Every address of a comma-separated list must be a unix socket or loopback. */
 static bool is_local_only(const char *addresses)
 {
-    char one[128];
-    for (struct str rest = str_of(addresses); rest.n > 0;) {
-        struct str address = str_cut(&rest, ',');
-        snprintf(one, sizeof one, "%.*s", (int)address.n, address.p);
-        if (!listen_is_local(one))
+    struct listen_spec spec;
+    char error[256];
+    for (struct str rest = str_of(addresses); rest.n > 0;)
+        if (listen_spec_next(&rest, false, &spec, error, sizeof error) < 0 ||
+            !listen_is_local(spec.address))
             return false;
-    }
+    return true;
+}
+
+/* Also what would only be seen when the listener is opened. */
+static bool listeners_understood(const char *addresses, bool is_tls, char *error,
+                                 size_t error_bytes)
+{
+    struct listen_spec spec;
+    for (struct str rest = str_of(addresses); rest.n > 0;)
+        if (listen_spec_next(&rest, is_tls, &spec, error, error_bytes) < 0)
+            return false;
     return true;
 }
 
@@ -320,6 +348,9 @@ static bool services_known(const char *list)
 int config_check(const struct config *c, char *error, size_t error_bytes)
 {
     bool serves = c->command == COMMAND_SERVE;
+    if (serves && (!listeners_understood(c->listen, false, error, error_bytes) ||
+                   !listeners_understood(c->listen_tls, true, error, error_bytes)))
+        return -EINVAL;
     if (REFUSE_IF(
             serves && !c->insecure_any && !is_local_only(c->listen),
             "--listen=%s is cleartext beyond this machine; use --listen-tls, or say --insecure-any",

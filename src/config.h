@@ -33,14 +33,18 @@ struct config {
     /* Where */
     const char *listen; /* h2c, comma-separated; empty: none */
     const char *listen_tls;
-    const char *admin; /* HTTP/1.1: metrics, health, JWKS */
-    const char *tls_certificate;
-    const char *tls_key;
-    bool insecure_any;    /* cleartext on addresses that are not loopback */
-    const char *database; /* libpq connection string */
-    const char *data;     /* dev: everything it keeps */
-    uint32_t port;        /* dev: h2c; TLS is on the next one */
-    uint32_t admin_port;  /* dev */
+    const char *admin;           /* HTTP/1.1: metrics, health, JWKS */
+    const char *tls_certificate; /* files, comma-separated; the first is the default */
+    const char *tls_key;         /* in the same order */
+    bool tls_only_1_3;
+    const char *service_identities;
+    uint32_t tls_ticket_seconds; /* 0: no tickets */
+    uint32_t tls_watch_ms;       /* 0: files are read again on SIGHUP only */
+    bool insecure_any;           /* cleartext on addresses that are not loopback */
+    const char *database;        /* libpq connection string */
+    const char *data;            /* dev: everything it keeps */
+    uint32_t port;               /* dev: h2c; TLS is on the next one */
+    uint32_t admin_port;         /* dev */
 
     /* What */
     uint32_t workers;     /* 0: the CPUs this process may use */

@@ -141,7 +141,16 @@ bool call_draining(const struct call *c)
 struct str call_peer(const struct call *c)
 {
     const struct call_impl *ci = call_impl_of_const(c);
+    if (ci->client.n > 0)
+        return ci->client;
     return ci->stream ? h2_stream_peer(ci->stream) : ci->peer;
+}
+
+struct str call_identity(const struct call *c, enum peer_proof *ret_proof)
+{
+    const struct call_impl *ci = call_impl_of_const(c);
+    *ret_proof = ci->proof;
+    return ci->identity;
 }
 
 int64_t call_deadline_ns(const struct call *c)

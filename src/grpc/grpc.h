@@ -16,6 +16,7 @@
 #include "base/uuid.h"
 #include "io/loop.h"
 #include "io/op.h"
+#include "io/peer.h"
 
 struct call;
 struct h2_server;
@@ -225,7 +226,11 @@ bool call_trace_next(struct call *c, unsigned *at, struct str *ret_name, struct 
 
 /* ---- around the call ---- */
 
+/* The client's address: the socket's, or what a PROXY header or a believed forwarder says. */
 struct str call_peer(const struct call *c);
+/* The service that the client proved to be ("spiffe://...", "dns:...", "unix:uid=..."), and how;
+ * empty: nobody known. Not the user of a token: that is c->principal. */
+struct str call_identity(const struct call *c, enum peer_proof *ret_proof);
 int64_t call_deadline_ns(const struct call *c);
 int64_t call_wall_ns(const struct call *c);
 /* The object main registered for services (their caches, keys, reference data): see services/app.h.
@@ -283,6 +288,9 @@ struct server *server_free(struct server *server);
 struct h2_handler;
 extern const struct h2_handler server_h2_handler;
 
+/* @list, comma-separated, outlives the server: whoever proves one of these identities and sends no
+ * token is a principal with ROLE_SERVICE. 0, -EINVAL: not an identity, or -ENOSPC. */
+int server_set_service_identities(struct server *server, const char *list);
 struct health *server_health(struct server *server);
 /* What channelz shows: the connections of this worker, and its number. Before: nothing. */
 void server_set_connections(struct server *server, const struct h2_server *h2, unsigned worker);
@@ -312,4 +320,6 @@ int64_t server_lag_ns(const struct server *server);
 bool server_is_lagging(const struct server *server);
 /* Drain: health says NOT_SERVING, parked streams are woken, new calls are refused by h2. */
 void server_drain(struct server *server);
+/* One event for each call in flight, the oldest first and some dozens at most (SIGQUIT). */
+void server_log_calls(struct server *server);
 unsigned server_calls_in_flight(const struct server *server);

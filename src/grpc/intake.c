@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "grpc/compress.h"
+#include "grpc/forwarded.h"
 #include "grpc/internal.h"
 
 static void on_open(struct h2_stream *s, void *ctx)
@@ -94,6 +95,7 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
     if (!ci || ci->headers_done)
         return;
     ci->headers_done = true;
+    forwarded_apply(ci);
     call_trace_begin(ci);
     const struct rpc_method *method = registry_find(server->registry, ci->path);
     ci->pub.method = method;
@@ -322,7 +324,8 @@ static void on_writable(struct h2_stream *s, void *ctx)
 /* The client went away behind a COMMIT that was sent: the event needs what h2 is about to free. */
 static void keep_head(struct call_impl *ci)
 {
-    struct str *kept[] = {&ci->path, &ci->authority, &ci->user_agent, &ci->peer};
+    struct str *kept[] = {&ci->path,   &ci->authority, &ci->user_agent, &ci->peer,
+                          &ci->client, &ci->identity,  &ci->via};
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         char *copy = arena_try(&ci->head_arena, kept[i]->n + 1);
         if (copy && kept[i]->n > 0)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "grpc/forwarded.h"
 #include "grpc/internal.h"
 #include "grpc/timeout.h"
 
@@ -146,7 +147,7 @@ void intake_on_header(struct h2_stream *s, struct str name, struct str value, vo
     } else if (str_eq(name, STR("authorization"))) {
         if (value.n > 7 && strncasecmp(value.p, "Bearer ", 7) == 0)
             ci->token = (struct str){.p = value.p + 7, .n = value.n - 7};
-    } else {
+    } else if (!forwarded_see(ci, name, value)) {
         if (str_eq(name, STR("traceparent")))
             ci->traceparent = value;
         else if (str_eq(name, STR("user-agent")))

@@ -11,6 +11,7 @@ const struct interceptor interceptors_default[] = {
     {"load", INTERCEPT_HEADERS, intercept_load},
     {"starting", INTERCEPT_HEADERS, intercept_starting},
     {"overload", INTERCEPT_HEADERS, intercept_overload},
+    {"identity", INTERCEPT_HEADERS, intercept_identity},
     {"token", INTERCEPT_HEADERS, intercept_token},
     {"permission", INTERCEPT_HEADERS, intercept_permission},
     {"rate", INTERCEPT_HEADERS, intercept_rate},

@@ -1,7 +1,7 @@
 /* Who is calling, and may they: the bearer token and the roles of the method's policy.
  * The table in intercept.c runs these. What must stay true: a method that is not public never runs
- * without a principal that the hook vouched for; permission is judged before anything about the
- * resource is known. */
+ * without a principal that the hook or a verified identity vouched for; permission is judged before
+ * anything about the resource is known. */
 #include "grpc/internal.h"
 
 enum reason intercept_token(struct call_impl *ci, struct str body)
@@ -10,8 +10,8 @@ enum reason intercept_token(struct call_impl *ci, struct str body)
     struct server *server = ci->pub.server;
     if (ci->pub.method->policy.auth == RPC_AUTH_PUBLIC)
         return REASON_NONE;
-    if (ci->token.n == 0)
-        return REASON_TOKEN_MISSING;
+    if (ci->token.n == 0) /* who proved to be a service needs none */
+        return ci->pub.principal.known ? REASON_NONE : REASON_TOKEN_MISSING;
     if (!server->hooks.authenticate)
         return REASON_TOKEN_INVALID;
     struct principal principal = {0};

@@ -214,7 +214,13 @@ struct call_impl {
     struct str token; /* after "Bearer " */
     struct str traceparent;
     struct str user_agent;
-    struct str peer;     /* once the stream is gone */
+    struct str peer; /* once the stream is gone */
+    /* What proxies said, and what became of it (forwarded.c). */
+    struct str forwarded_for, forwarded_cert, external_address;
+    struct str client;   /* empty: the connection's peer */
+    struct str via;      /* the proxy whose PROXY header named the peer */
+    struct str identity; /* proved; the connection's, or in the head arena */
+    enum peer_proof proof;
     int64_t timeout_ns;  /* -1: none was sent */
     int64_t granted_ns;  /* what the call has, all told; -1: no end */
     int64_t expected_ns; /* how long a trusted proxy waits; 0: it did not say */
@@ -306,6 +312,7 @@ static inline const struct call_impl *call_impl_of_const(const struct call *c)
 /* ---- the server ---- */
 
 struct rate_table;
+struct identity_table;
 struct fingerprinter;
 struct compressor;
 struct load;
@@ -326,6 +333,7 @@ struct server {
     struct obs *obs; /* may be NULL: tests */
     struct wheel wheel;
     struct rate_table *rates;
+    struct identity_table *identities; /* NULL: none */
     struct fingerprinter *fingerprinter;
     struct compressor *compressor;
     struct list calls; /* in flight */
@@ -384,7 +392,6 @@ int metadata_add(struct call_impl *ci, struct str name, struct str value);
  * would contradict). Returns how many. */
 size_t sent_fields_put(const struct sent_fields *sent, bool has_own_details,
                        struct h2_header *ret_headers, size_t *bytes_left);
-
 /* ---- intake_headers.c ---- */
 
 void intake_on_header(struct h2_stream *s, struct str name, struct str value, void *ctx);
@@ -423,6 +430,7 @@ enum reason intercept(struct call_impl *ci, enum intercept_stage stage, struct s
 enum reason intercept_load(struct call_impl *ci, struct str body);
 enum reason intercept_starting(struct call_impl *ci, struct str body);
 enum reason intercept_overload(struct call_impl *ci, struct str body);
+enum reason intercept_identity(struct call_impl *ci, struct str body);
 enum reason intercept_token(struct call_impl *ci, struct str body);
 enum reason intercept_permission(struct call_impl *ci, struct str body);
 enum reason intercept_rate(struct call_impl *ci, struct str body);

@@ -1,10 +1,14 @@
 /* The one event of a call. The runner writes it when the call has ended.
  * What must stay true: no secrets and no message contents; names that peers choose appear as
  * values, never as keys. */
+#include <unistd.h>
+
 #include "grpc/internal.h"
 
 /* Peers may send kilobytes; the log takes the beginning. */
 #define TEXT_BYTES_MAX 256
+/* A dump must fit into the log's buffer. */
+#define CALLS_LOGGED_MAX 50
 
 static void text(struct obs_event *e, const char *key, struct str value)
 {
@@ -91,6 +95,11 @@ void call_log(struct call_impl *ci)
         text(&e, "detail", str_of(ci->detail));
     obs_event_int(&e, "duration_us", (now_ns - ci->started_ns) / NS_PER_US);
     text(&e, "peer", call_peer(&ci->pub));
+    text(&e, "via", ci->client.n > 0 && ci->stream ? h2_stream_peer(ci->stream) : ci->via);
+    if (ci->identity.n > 0) {
+        text(&e, "identity", ci->identity);
+        text(&e, "proof", str_of(peer_proof_name(ci->proof)));
+    }
     text(&e, "authority", ci->authority);
     text(&e, "user_agent", ci->user_agent);
     ids(&e, ci);
@@ -110,4 +119,39 @@ void call_log(struct call_impl *ci)
     for (unsigned i = 0; i < ci->note_count; i++)
         text(&e, ci->notes[i].key, str_of(ci->notes[i].value));
     obs_event_end(&e);
+}
+
+/* Where a call in flight stands: what an operator wants to know of a process that hangs. */
+static void log_in_flight(struct call_impl *ci)
+{
+    static const char *const phases[] = {"headers", "receiving", "running", "committing", "ended"};
+    struct server *server = ci->pub.server;
+    int64_t now_ns = server->loop->now_ns;
+    struct obs_event e = obs_event_begin(server->obs, "call_in_flight", server_wall_ns(server));
+    if (ci->pub.method)
+        text(&e, "method", ci->pub.method->full_name);
+    text(&e, "phase", str_of(phases[ci->phase]));
+    if (ci->handler && ci->phase == CALL_RUNNING && ci->step < ci->handler->step_count)
+        text(&e, "step", str_of(ci->handler->steps[ci->step].name));
+    obs_event_int(&e, "age_ms", (now_ns - ci->started_ns) / NS_PER_MS);
+    obs_event_int(&e, "parked", ci->parked);
+    obs_event_int(&e, "operations", ci->pub.scope.pending);
+    text(&e, "peer", call_peer(&ci->pub));
+    ids(&e, ci);
+    obs_event_end(&e);
+}
+
+void server_log_calls(struct server *server)
+{
+    unsigned left = CALLS_LOGGED_MAX;
+    struct obs_event e = obs_event_begin(server->obs, "state_calls", server_wall_ns(server));
+    obs_event_int(&e, "pid", getpid());
+    obs_event_int(&e, "calls", server->calls_in_flight);
+    obs_event_int(&e, "draining", server->draining);
+    obs_event_end(&e);
+    list_for_each(node, &server->calls) {
+        if (left-- == 0)
+            break;
+        log_in_flight(list_entry(node, struct call_impl, node));
+    }
 }

@@ -186,6 +186,7 @@ struct server *server_free(struct server *server)
     fingerprinter_free(server->fingerprinter);
     compressor_free(server->compressor);
     rate_table_free(server->rates);
+    free(server->identities);
     registry_free(server->registry);
     free(server->loads);
     free(server);

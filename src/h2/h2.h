@@ -179,7 +179,8 @@ const char *h2_refusal_name(enum h2_refusal cause);
 
 extern const struct h2_limits h2_limits_default;
 
-struct tls_context; /* io/tls.h */
+struct gate; /* io/gate.h */
+struct peer; /* io/peer.h */
 
 /* Counters the worker publishes; plain integers of this thread. */
 struct h2_stats {
@@ -197,10 +198,10 @@ int h2_server_new(struct h2_server **ret_server, struct loop *loop, const struct
                   const struct h2_handler *handler, void *ctx);
 struct h2_server *h2_server_free(struct h2_server *server);
 
-/* Accepts on @fd (listening, non-blocking, shared with other workers); @tls NULL for cleartext with
- * prior knowledge. Even spread: a worker that has more connections than its fair share pauses; see
- * accept_weight. */
-int h2_server_listen(struct h2_server *server, int fd, struct tls_context *tls);
+/* Accepts on @fd (listening, non-blocking, shared with other workers); @gate NULL for cleartext
+ * with prior knowledge. Even spread: a worker that has more connections than its fair share pauses;
+ * see accept_weight. */
+int h2_server_listen(struct h2_server *server, int fd, const struct gate *gate);
 
 /* A shared array of open connections per worker (in shared memory) and our slot in it, for even
  * spread. May be NULL. */
@@ -214,6 +215,9 @@ void h2_server_drain(struct h2_server *server, void (*on_drained)(void *ctx));
 void h2_server_close(struct h2_server *server);
 
 const struct h2_stats *h2_server_stats(const struct h2_server *server);
+/* The transport's own, all connections together: io/conn.h. */
+struct conn_stats;
+const struct conn_stats *h2_server_conn_stats(const struct h2_server *server);
 
 /* One connection, or one listener, as channelz (gRFC A14) shows it. Ids are of this worker, never
  * used twice, and shared by both kinds. Times are the loop's monotonic clock; 0: never. */
@@ -283,6 +287,8 @@ void h2_keep(struct h2_stream *s, size_t bytes);
  * stream. */
 struct str h2_stream_peer(const struct h2_stream *s);
 bool h2_stream_is_tls(const struct h2_stream *s);
+/* Who that is and what proves it: io/peer.h. Valid as long as the stream. */
+const struct peer *h2_stream_who(const struct h2_stream *s);
 
 /* The largest header list the client takes (its SETTINGS_MAX_HEADER_LIST_SIZE, counted as RFC 9113
  * section 6.5.2 does): trailers above it would be refused there. UINT32_MAX: it set none. */

@@ -2,6 +2,7 @@
  * /metrics, what the peer of a stream said about itself. Called by the layer above and by main.
  * What must stay true: nothing here changes anything but counters. */
 #include "h2/internal.h"
+#include "io/gate.h"
 
 static void describe_conn(const struct h2_conn *c, struct h2_conn_info *ret_info,
                           char local[static LISTEN_ADDRESS_BYTES])
@@ -55,7 +56,7 @@ void h2_server_each_listener(const struct h2_server *server,
         const struct h2_listener_info info = {.id = l->id,
                                               .local = str_of(local),
                                               .fd = l->fd,
-                                              .is_tls = l->tls != NULL,
+                                              .is_tls = l->gate && l->gate->tls,
                                               .accepted = l->accepted};
         fn(&info, ctx);
     }
@@ -118,4 +119,14 @@ uint32_t h2_stream_peer_header_list_max(const struct h2_stream *s)
 {
     return nghttp2_session_get_remote_settings(s->conn->session,
                                                NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
+}
+
+const struct conn_stats *h2_server_conn_stats(const struct h2_server *server)
+{
+    return &server->conn_stats;
+}
+
+const struct peer *h2_stream_who(const struct h2_stream *s)
+{
+    return conn_who(s->conn->transport);
 }

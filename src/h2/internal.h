@@ -193,7 +193,7 @@ struct h2_listener {
     uint64_t id, accepted;
     int fd; /* the listener's */
     struct listener *listener;
-    struct tls_context *tls;
+    const struct gate *gate; /* NULL: cleartext and nothing else */
 };
 
 struct h2_server {

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "h2/internal.h"
+#include "io/gate.h"
 
 /* Control frames that may wait for a peer that does not read (CVE-2019-9512, -9515). */
 #define OUTBOUND_ACKS_MAX 64
@@ -114,6 +115,11 @@ static uint32_t may_accept_ms(void *ctx)
     return server->stats->conns_open + 1 > share + share / SPREAD_SLACK ? SPREAD_PAUSE_MS : 0;
 }
 
+static bool is_tls(const struct h2_listener *l)
+{
+    return l->gate && l->gate->tls;
+}
+
 static void hold_listeners(struct h2_server *server)
 {
     const struct h2_limits *limits = &server->limits;
@@ -124,7 +130,8 @@ static void hold_listeners(struct h2_server *server)
     server->held = held;
     server->held_tls = held_tls;
     for (unsigned i = 0; i < server->listener_count; i++)
-        listener_hold(server->listeners[i].listener, server->listeners[i].tls ? held_tls : held);
+        listener_hold(server->listeners[i].listener,
+                      is_tls(&server->listeners[i]) ? held_tls : held);
 }
 
 void h2_server_shook_hands(struct h2_conn *c)
@@ -297,17 +304,17 @@ struct h2_server *h2_server_free(struct h2_server *server)
     return NULL;
 }
 
-int h2_server_listen(struct h2_server *server, int fd, struct tls_context *tls)
+int h2_server_listen(struct h2_server *server, int fd, const struct gate *gate)
 {
     CHECK(server->listener_count < H2_LISTENERS_MAX);
     CHECK(!server->draining);
     struct h2_listener *l = &server->listeners[server->listener_count];
-    *l = (struct h2_listener){.server = server, .id = ++server->last_id, .fd = fd, .tls = tls};
+    *l = (struct h2_listener){.server = server, .id = ++server->last_id, .fd = fd, .gate = gate};
     int r = listener_new(&l->listener, server->loop, fd, &accept_handler, l);
     if (r < 0)
         return r;
     server->listener_count++;
-    listener_hold(l->listener, tls ? server->held_tls : server->held);
+    listener_hold(l->listener, is_tls(l) ? server->held_tls : server->held);
     return 0;
 }
 

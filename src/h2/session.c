@@ -353,7 +353,7 @@ void h2_conn_new(struct h2_listener *listener, int fd)
     list_init(&c->dirty);
     list_init(&c->node);
     list_init(&c->idle);
-    if (conn_new(&c->transport, server->loop, fd, listener->tls, &server->conn_limits,
+    if (conn_new(&c->transport, server->loop, fd, listener->gate, &server->conn_limits,
                  &server->conn_stats, &transport_handler, c) < 0) {
         free(c);
         server->stats->conns_refused++;

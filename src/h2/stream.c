@@ -25,6 +25,7 @@ struct stream *h2_stream_new(struct h2_conn *c, int32_t id)
     h2_fields_init(&s->head);
     h2_fields_init(&s->tail);
     s->pub.conn = c;
+    s->pub.trusted = conn_who(c->transport)->is_forwarder;
     s->pub.id = id;
     s->chunks = s->small_chunks;
     s->chunk_cap = STREAM_SMALL_CHUNKS;

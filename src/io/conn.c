@@ -4,12 +4,10 @@
  * the last call and never made from inside ours. */
 #include "io/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -47,7 +45,7 @@ static void end(struct conn *c, int error)
     if (c->state == CONN_CLOSED)
         return;
     if (c->tls && c->state == CONN_HANDSHAKE)
-        c->stats->tls_handshakes_failed++;
+        conn_transport_handshake_over(c, error ? error : -ECONNRESET);
     c->state = CONN_CLOSED;
     c->error = error;
     stop_watching(c);
@@ -249,13 +247,40 @@ static void handshake(struct conn *c)
         end(c, r);
         return;
     }
-    c->stats->tls_handshakes_ok++;
+    conn_transport_handshake_over(c, 0);
+    conn_peer_prove(c);
     ev_timer_stop(c->loop->ev, &c->timeout);
     ev_io_stop(c->loop->ev, &c->writable);
     open_up(c);
     /* The first request may have come with the last message of the handshake. */
     if (c->state == CONN_OPEN && !c->paused)
         read_some(c);
+}
+
+static void watch_handshake(struct conn *c)
+{
+    if (c->ssl || c->state == CONN_PROXIED) {
+        ev_io_start(c->loop->ev, &c->readable);
+        set_timeout(c, c->limits->handshake_timeout_ms);
+    } else {
+        loop_defer(c->loop, &c->task);
+    }
+}
+
+/* The listener wants to hear first whom the proxy in front speaks for. */
+static void take_proxy_header(struct conn *c)
+{
+    int r = conn_peer_proxy(c);
+    if (r == -EAGAIN)
+        return;
+    if (r < 0) {
+        end(c, r);
+        return;
+    }
+    ev_io_stop(c->loop->ev, &c->readable);
+    ev_timer_stop(c->loop->ev, &c->timeout);
+    c->state = CONN_HANDSHAKE;
+    watch_handshake(c);
 }
 
 static void discard(struct conn *c)
@@ -272,6 +297,10 @@ static void on_readable(struct ev_loop *ev, ev_io *w, int events)
     (void)ev;
     (void)events;
     struct conn *c = w->data;
+    if (c->state == CONN_PROXIED) {
+        take_proxy_header(c);
+        return;
+    }
     if (c->state == CONN_HANDSHAKE) {
         handshake(c);
         return;
@@ -346,69 +375,53 @@ static void on_task(struct loop_task *task)
         flush(c);
 }
 
-/* Who is on the other side, once: the answer is wanted for every call's log event. */
-static void learn_peer(struct conn *c)
+/* 0, -EPERM, or -ENOMEM. */
+static int come_in(struct conn *c)
 {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } a = {0};
-    socklen_t bytes = sizeof a;
-    char host[INET6_ADDRSTRLEN] = "?";
-    int n;
-    if (getpeername(c->fd, &a.any, &bytes) < 0)
-        a.any.sa_family = AF_UNSPEC;
-    if (a.any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &a.v4.sin_addr, host, sizeof host);
-        n = snprintf(c->peer, sizeof c->peer, "%s:%u", host, ntohs(a.v4.sin_port));
-    } else if (a.any.sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &a.v6.sin6_addr, host, sizeof host);
-        n = snprintf(c->peer, sizeof c->peer, "[%s]:%u", host, ntohs(a.v6.sin6_port));
-    } else {
-        n = snprintf(c->peer, sizeof c->peer, "%s", a.any.sa_family == AF_UNIX ? "unix:" : "?");
-    }
-    c->peer_bytes = (size_t)n;
-    if (a.any.sa_family != AF_UNIX) {
-        int on = 1;
+    int on = 1;
+    int r = conn_peer_learn(c);
+    if (r < 0)
+        return r;
+    if (c->source.kind == ENDPOINT_IP)
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
+    c->tls = c->gate->tls != NULL;
+    c->ssl = c->tls ? tls_accept(c->gate->tls, c->fd) : NULL;
+    return c->tls && !c->ssl ? -ENOMEM : 0;
 }
 
-int conn_new(struct conn **ret_conn, struct loop *loop, int fd, struct tls_context *tls,
+int conn_new(struct conn **ret_conn, struct loop *loop, int fd, const struct gate *gate,
              const struct conn_limits *limits, struct conn_stats *stats,
              const struct conn_handler *handler, void *ctx)
 {
+    static const struct gate open_gate;
     CHECK(limits->write_high_water_bytes > 0);
     struct conn *c = calloc(1, sizeof *c);
-    struct ssl_st *ssl = c && tls ? tls_accept(tls, fd) : NULL;
-    if (!c || (tls && !ssl)) {
+    if (!c) {
         close(fd);
-        free(c);
         return -ENOMEM;
     }
     c->loop = loop;
+    c->gate = gate ? gate : &open_gate;
     c->handler = handler;
     c->ctx = ctx;
     c->limits = limits;
     c->stats = stats;
-    c->ssl = ssl;
-    c->tls = tls != NULL;
     c->fd = fd;
-    c->state = CONN_HANDSHAKE;
-    learn_peer(c);
+    c->state = c->gate->wants_proxy ? CONN_PROXIED : CONN_HANDSHAKE;
+    int r = come_in(c);
+    if (r < 0) {
+        conn_transport_deinit(c);
+        conn_peer_deinit(c);
+        free(c);
+        return r;
+    }
     ev_io_init(&c->readable, on_readable, fd, EV_READ);
     ev_io_init(&c->writable, on_writable, fd, EV_WRITE);
     ev_timer_init(&c->timeout, on_timeout, 0., 0.);
     ev_timer_init(&c->more, on_more, 0., 0.);
     c->readable.data = c->writable.data = c->timeout.data = c->more.data = c;
     loop_task_init(&c->task, on_task);
-    if (ssl) {
-        ev_io_start(loop->ev, &c->readable);
-        set_timeout(c, limits->handshake_timeout_ms);
-    } else {
-        loop_defer(loop, &c->task);
-    }
+    watch_handshake(c);
     *ret_conn = c;
     return 0;
 }
@@ -423,6 +436,7 @@ struct conn *conn_free(struct conn *c)
     buf_deinit(&c->out);
     buf_deinit(&c->rest);
     note_unsent(c);
+    conn_peer_deinit(c);
     free(c);
     return NULL;
 }
@@ -437,7 +451,7 @@ void conn_close(struct conn *c, bool flush_first)
 {
     if (c->state == CONN_CLOSED)
         return;
-    if (!flush_first || c->state == CONN_HANDSHAKE) {
+    if (!flush_first || c->state == CONN_PROXIED || c->state == CONN_HANDSHAKE) {
         end(c, 0);
         return;
     }
@@ -460,11 +474,6 @@ void conn_pause(struct conn *c, bool paused)
         update_reading(c);
 }
 
-struct str conn_peer(const struct conn *c)
-{
-    return (struct str){.p = c->peer, .n = c->peer_bytes};
-}
-
 size_t conn_unsent_bytes(const struct conn *c)
 {
     return buf_len(&c->out);
@@ -483,9 +492,4 @@ uint64_t conn_bytes_read(const struct conn *c)
 uint64_t conn_bytes_written(const struct conn *c)
 {
     return c->bytes_written;
-}
-
-bool conn_is_tls(const struct conn *c)
-{
-    return c->tls;
 }

@@ -10,9 +10,11 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "io/loop.h"
+#include "io/peer.h"
+#include "io/tls.h"
 
 struct conn;
-struct tls_context;
+struct gate;
 
 struct conn_handler {
     /* The transport is up (after the TLS handshake). */
@@ -33,16 +35,23 @@ struct conn_limits {
     uint32_t write_high_water_bytes; /* on_write_ready is not asked for more than this */
 };
 
+#define CONN_PEER_BYTES 64
+
 /* Sums over connections, for whoever publishes them. */
 struct conn_stats {
     uint64_t bytes_read, bytes_written, reads, writes;
     uint64_t tls_handshakes_ok, tls_handshakes_failed;
     uint64_t unsent_bytes; /* now: what sockets did not take yet */
+    uint64_t tls_results[TLS_RESULT_COUNT];
+    uint64_t tls_resumed; /* of tls_results[TLS_SUCCESS] */
+    enum tls_result tls_last_failure;
+    char tls_last_failure_peer[CONN_PEER_BYTES];
 };
 
-/* Takes over @fd (non-blocking, a connected stream socket), also when it fails. @tls may be NULL.
+/* Takes over @fd (non-blocking, a connected stream socket), also when it fails. @gate, what its
+ * listener asks of it, outlives it; NULL: nothing. -EPERM: the gate does not let it in.
  * @limits and @stats outlive the connection. on_open follows from the loop. */
-int conn_new(struct conn **ret_conn, struct loop *loop, int fd, struct tls_context *tls,
+int conn_new(struct conn **ret_conn, struct loop *loop, int fd, const struct gate *gate,
              const struct conn_limits *limits, struct conn_stats *stats,
              const struct conn_handler *handler, void *ctx);
 
@@ -59,7 +68,10 @@ void conn_close(struct conn *conn, bool flush_first);
 /* Stops and starts reading (back-pressure). */
 void conn_pause(struct conn *conn, bool paused);
 
+/* conn_who(conn)->address */
 struct str conn_peer(const struct conn *conn);
+/* Valid as long as the connection; an address and an identity may still change until on_open. */
+const struct peer *conn_who(const struct conn *conn);
 /* Bytes that the socket has not taken yet. */
 size_t conn_unsent_bytes(const struct conn *conn);
 /* The socket; -1 once it is closed. For asking about it, not for reading. */

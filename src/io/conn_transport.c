@@ -6,10 +6,12 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "io/conn_internal.h"
+#include "io/tls_internal.h"
 
 /* What OpenSSL's @result means as an errno; 0 is the orderly end. */
 static int tls_error(struct conn *c, int result, bool *wants_other, int other)
@@ -27,6 +29,8 @@ static int tls_error(struct conn *c, int result, bool *wants_other, int other)
         return 0;
     if (kind == SSL_ERROR_SYSCALL)
         return saved_errno ? -saved_errno : -ECONNRESET;
+    if (c->state == CONN_HANDSHAKE)
+        c->tls_failure = tls_failure(c->ssl, ERR_peek_error());
     bool cut = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
     ERR_clear_error();
     return cut ? -ECONNRESET : -EPROTO;
@@ -44,6 +48,25 @@ int conn_transport_handshake(struct conn *c)
     if (!wants_write)
         ev_io_stop(c->loop->ev, &c->writable);
     return r == 0 ? -ECONNRESET : r;
+}
+
+void conn_transport_handshake_over(struct conn *c, int error)
+{
+    struct conn_stats *stats = c->stats;
+    if (error == 0) {
+        stats->tls_handshakes_ok++;
+        stats->tls_results[TLS_SUCCESS]++;
+        stats->tls_resumed += SSL_session_reused(c->ssl) == 1;
+        return;
+    }
+    enum tls_result result = error == -ETIMEDOUT                       ? TLS_HANDSHAKE_TIMEOUT
+                             : c->tls_failure                          ? c->tls_failure
+                             : error == -ECONNRESET || error == -EPIPE ? TLS_PEER_CONNECTION_CLOSED
+                                                                       : TLS_UNKNOWN_FAILURE;
+    stats->tls_handshakes_failed++;
+    stats->tls_results[result]++;
+    stats->tls_last_failure = result;
+    snprintf(stats->tls_last_failure_peer, sizeof stats->tls_last_failure_peer, "%s", c->peer);
 }
 
 static ssize_t tls_read(struct conn *c, uint8_t *p, size_t bytes)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -75,7 +76,7 @@ static void remove_stale(const union address *address, socklen_t bytes)
     close(fd);
 }
 
-static int open_socket(const union address *address, socklen_t bytes, int backlog)
+static int open_socket(const union address *address, socklen_t bytes, uint32_t mode, int backlog)
 {
     int family = address->any.sa_family;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -88,7 +89,12 @@ static int open_socket(const union address *address, socklen_t bytes, int backlo
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(fd, &address->any, bytes) < 0 || listen(fd, backlog) < 0) {
+    /* The file gets the mode of the unbound socket less the umask; the rest is added behind it. */
+    bool has_mode = family == AF_UNIX && mode;
+    if (has_mode)
+        fchmod(fd, mode);
+    if (bind(fd, &address->any, bytes) < 0 || listen(fd, backlog) < 0 ||
+        (has_mode && chmod(address->un.sun_path, mode) < 0)) {
         int error = -errno;
         close(fd);
         return error;
@@ -96,17 +102,41 @@ static int open_socket(const union address *address, socklen_t bytes, int backlo
     return fd;
 }
 
+static int open_passed(struct str name, const char *address, int *ret_fd, char *error,
+                       size_t error_bytes)
+{
+    int fd = listen_passed(name);
+    if (fd < 0) {
+        snprintf(error, error_bytes, "cannot listen on %s: %s", address,
+                 fd == -ENOENT ? "no such socket was passed to this process"
+                               : "it is no listening stream socket");
+        return fd;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
 int listen_open(const char *address, int backlog, int *ret_fd, char *error, size_t error_bytes)
+{
+    return listen_open_mode(address, 0, backlog, ret_fd, error, error_bytes);
+}
+
+int listen_open_mode(const char *address, uint32_t mode, int backlog, int *ret_fd, char *error,
+                     size_t error_bytes)
 {
     union address parsed;
     socklen_t bytes;
+    struct str name = str_of(address);
+    if (str_skip(&name, STR("fd:")))
+        return open_passed(name, address, ret_fd, error, error_bytes);
     int r = parse(address, &parsed, &bytes);
     if (r < 0) {
         snprintf(error, error_bytes,
-                 "cannot listen on %s: not ADDRESS:PORT, [IPv6]:PORT or unix:PATH", address);
+                 "cannot listen on %s: not ADDRESS:PORT, [IPv6]:PORT, unix:PATH or fd:NAME",
+                 address);
         return r;
     }
-    int fd = open_socket(&parsed, bytes, backlog);
+    int fd = open_socket(&parsed, bytes, mode, backlog);
     if (fd < 0) {
         snprintf(error, error_bytes, "cannot listen on %s: %s", address, strerror(-fd));
         return fd;
@@ -148,10 +178,15 @@ void listen_address(int fd, char ret_text[static LISTEN_ADDRESS_BYTES])
 
 bool listen_is_local(const char *address)
 {
-    union address parsed;
-    socklen_t bytes;
-    if (parse(address, &parsed, &bytes) < 0)
+    union address parsed = {0};
+    socklen_t bytes = sizeof parsed;
+    struct str name = str_of(address);
+    if (str_skip(&name, STR("fd:"))) {
+        if (getsockname(listen_passed(name), &parsed.any, &bytes) < 0)
+            return false;
+    } else if (parse(address, &parsed, &bytes) < 0) {
         return false;
+    }
     if (parsed.any.sa_family == AF_INET)
         return ntohl(parsed.v4.sin_addr.s_addr) >> 24 == 127;
     return parsed.any.sa_family == AF_UNIX || IN6_IS_ADDR_LOOPBACK(&parsed.v6.sin6_addr);

@@ -11,10 +11,21 @@
 #include "io/loop.h"
 
 /* Opens a listening, non-blocking socket at @address: "127.0.0.1:50051", "[::1]:50051", "*:50051"
- * (every IPv4 address), "localhost:50051", "unix:/run/faregate.sock". Numbers only, no DNS. Port 0:
+ * (every IPv4 address), "localhost:50051", "unix:/run/faregate.sock"; or takes the socket that was
+ * passed to this process as "fd:NAME" or "fd:3" (sd_listen_fds(3)). Numbers only, no DNS. Port 0:
  * the kernel chooses (listen_port tells). 0, or negative errno with one line in @error that names
  * the address. */
 int listen_open(const char *address, int backlog, int *ret_fd, char *error, size_t error_bytes);
+
+/* The same; the file of a unix socket has @mode (0: as the umask makes it) from its first moment.
+ */
+int listen_open_mode(const char *address, uint32_t mode, int backlog, int *ret_fd, char *error,
+                     size_t error_bytes);
+
+/* The descriptor that whoever started this process left for it (sd_listen_fds(3): LISTEN_PID,
+ * LISTEN_FDS, LISTEN_FDNAMES), by name or number; it is set to be used by listeners. -ENOENT: there
+ * is none, -EINVAL: it does not listen for streams. */
+int listen_passed(struct str name);
 
 /* The TCP port @fd listens on; 0 for a unix socket. */
 uint16_t listen_port(int fd);
@@ -24,7 +35,8 @@ uint16_t listen_port(int fd);
 #define LISTEN_ADDRESS_BYTES 128
 void listen_address(int fd, char ret_text[static LISTEN_ADDRESS_BYTES]);
 
-/* True when only this machine can reach @address: a loopback address or a unix socket. */
+/* True when only this machine can reach @address: a loopback address or a unix socket, also one
+ * that was passed to this process. */
 bool listen_is_local(const char *address);
 
 struct listener;

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "io/listen.h"
+#include "io/tls.h"
 #include "services/auth/token.h"
 
 #define ADMIN_CONNECTIONS_MAX 64
@@ -33,6 +34,33 @@ struct answer {
     struct buf body;
 };
 
+/* A path as a label's value. */
+static void append_label(struct buf *out, const char *text)
+{
+    for (; *text; text++)
+        buf_printf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+}
+
+/* All TLS listeners serve the same certificates. */
+static void append_certificates(struct admin *a, struct buf *out)
+{
+    struct tls_certificate_info info[TLS_CERTIFICATES_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; count == 0 && i < a->context->listener_count; i++)
+        if (a->context->listeners[i].gate.tls)
+            count = tls_context_certificates(a->context->listeners[i].gate.tls, info);
+    if (count == 0)
+        return;
+    buf_printf(out, "# HELP faregate_tls_certificate_expire_time_seconds When the certificate "
+                    "ends, Unix time.\n"
+                    "# TYPE faregate_tls_certificate_expire_time_seconds gauge\n");
+    for (unsigned i = 0; i < count; i++) {
+        buf_printf(out, "faregate_tls_certificate_expire_time_seconds{file=\"");
+        append_label(out, info[i].file);
+        buf_printf(out, "\"} %lld\n", (long long)info[i].not_after_unix_s);
+    }
+}
+
 static void answer_metrics(struct admin *a, struct answer *out)
 {
     out->type = "text/plain; version=0.0.4; charset=utf-8";
@@ -50,6 +78,7 @@ static void answer_metrics(struct admin *a, struct answer *out)
             buf_printf(&out->body, "faregate_process_restarts_total{process=\"jobs\"} %u\n",
                        atomic_load(&slot->restarts));
     }
+    append_certificates(a, &out->body);
 }
 
 static const char *state_name(uint32_t state)

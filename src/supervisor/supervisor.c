@@ -4,7 +4,6 @@
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +19,8 @@
 #include "io/listen.h"
 #include "io/loop.h"
 #include "supervisor/admin.h"
+#include "supervisor/keeper.h"
+#include "supervisor/state.h"
 #include "supervisor/worker.h"
 
 #define RESTART_DELAY_MIN_MS 50
@@ -41,6 +42,7 @@ struct supervisor {
     struct supervisor_context context;
     struct loop loop;
     struct admin *admin;
+    struct keeper *keeper;
     struct child children[WORKERS_MAX + 1];
     unsigned child_count;
     ev_io signals; /* a signalfd: libev allows a signal to one loop of a process, and the workers
@@ -75,33 +77,25 @@ static int open_listeners(struct supervisor_context *ctx, const char *addresses,
 {
     struct str rest = str_of(addresses);
     while (rest.n > 0) {
-        struct str one = str_cut(&rest, ',');
-        char error[256];
+        struct listen_spec spec;
+        char error[512];
         if (ctx->listener_count == LISTENERS_MAX) {
             fprintf(stderr, "faregate: more than %d addresses to listen on\n", LISTENERS_MAX);
             return -E2BIG;
         }
         struct listener *l = &ctx->listeners[ctx->listener_count];
-        char address[128];
-        snprintf(address, sizeof address, "%.*s", (int)one.n, one.p);
-        int r = listen_open(address, LISTEN_BACKLOG, &l->fd, error, sizeof error);
+        int r = listen_spec_next(&rest, tls, &spec, error, sizeof error);
+        if (r == 0)
+            r = listen_open_mode(spec.address, spec.gate.socket_mode, LISTEN_BACKLOG, &l->fd, error,
+                                 sizeof error);
         if (r < 0) {
             fprintf(stderr, "faregate: %s\n", error);
             return r;
         }
-        l->tls = tls;
+        *l = (struct listener){.fd = l->fd, .is_tls = tls, .gate = spec.gate};
         ctx->listener_count++;
     }
     return 0;
-}
-
-static int open_log(const char *log)
-{
-    if (strcmp(log, "none") == 0)
-        return -1;
-    if (strcmp(log, "-") == 0)
-        return STDERR_FILENO;
-    return open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 }
 
 static int by_number(const void *a, const void *b)
@@ -131,12 +125,10 @@ static void close_inherited(const struct supervisor_context *ctx, unsigned slot)
 
 static void child_main(struct supervisor *s, unsigned slot)
 {
-    sigset_t none;
-    sigemptyset(&none);
     close_inherited(&s->context, slot);
-    /* Ctrl-C reaches the whole terminal group; only the supervisor decides what it means. */
+    /* Ctrl-C reaches the whole terminal group; only the supervisor decides what it means. The
+     * others stay blocked until the worker has handlers for them. */
     signal(SIGINT, SIG_IGN);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_NAME, slot == SLOT_JOBS ? "faregate jobs" : "faregate worker");
     _exit(worker_run(&s->context, slot));
@@ -282,6 +274,22 @@ static void child_died(struct supervisor *s, struct child *child, int status)
     ev_timer_start(s->loop.ev, &child->restart);
 }
 
+/* As the first process of a container we inherit orphans, and nobody else would bury them. What has
+ * a grave of its own (PostgreSQL and the simulator of dev) bears that it was done here. */
+static void reap_orphans(const struct supervisor *s)
+{
+    siginfo_t info;
+    for (;;) {
+        info.si_pid = 0;
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+            return;
+        for (unsigned i = 0; i < s->child_count; i++)
+            if (s->children[i].pid == info.si_pid)
+                return; /* it died just now: its own SIGCHLD is on the way */
+        waitpid(info.si_pid, NULL, 0);
+    }
+}
+
 static void reap(struct supervisor *s)
 {
     for (unsigned i = 0; i < s->child_count;
@@ -290,6 +298,40 @@ static void reap(struct supervisor *s)
         int status;
         if (child->pid > 0 && waitpid(child->pid, &status, WNOHANG) == child->pid)
             child_died(s, child, status);
+    }
+    if (getpid() == 1)
+        reap_orphans(s);
+}
+
+/* Children inherited what was read and checked here, or read it themselves when told. */
+static void on_reloaded(void *ctx)
+{
+    signal_children(ctx, SIGHUP);
+}
+
+static void on_signal(struct supervisor *s, uint32_t signo)
+{
+    switch (signo) {
+    case SIGCHLD:
+        reap(s);
+        return;
+    case SIGHUP:
+        /* On a terminal it says that the terminal is gone. */
+        if (s->context.config->command == COMMAND_DEV)
+            begin_drain(s);
+        else
+            keeper_reload(s->keeper);
+        return;
+    case SIGUSR1:
+        state_reopen_log(s->context.config->log, s->context.log_fd);
+        signal_children(s, SIGUSR1);
+        return;
+    case SIGQUIT:
+        state_dump(&s->context, s->draining);
+        signal_children(s, SIGQUIT);
+        return;
+    default:
+        begin_drain(s);
     }
 }
 
@@ -300,10 +342,7 @@ static void on_signals(struct ev_loop *ev, ev_io *w, int events)
     struct supervisor *s = w->data;
     struct signalfd_siginfo info;
     while (read(w->fd, &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo == SIGCHLD)
-            reap(s);
-        else
-            begin_drain(s);
+        on_signal(s, info.ssi_signo);
     }
 }
 
@@ -322,11 +361,11 @@ static void on_poll(struct ev_loop *ev, ev_timer *w, int events)
 
 static int watch_signals(struct supervisor *s)
 {
+    static const int watched[] = {SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR1, SIGQUIT};
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGCHLD);
+    for (unsigned i = 0; i < sizeof watched / sizeof watched[0]; i++)
+        sigaddset(&set, watched[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
@@ -354,7 +393,7 @@ static int prepare(struct supervisor *s, const struct config *config)
     struct supervisor_context *ctx = &s->context;
     bool serves = config->command != COMMAND_JOBS;
     ctx->config = config;
-    ctx->log_fd = open_log(config->log);
+    ctx->log_fd = state_open_log(config->log);
     ctx->cpu_count = cpus_allowed();
     ctx->worker_count = !serves ? 0 : config->workers ? config->workers : ctx->cpu_count;
     ctx->shared =
@@ -370,7 +409,13 @@ static int prepare(struct supervisor *s, const struct config *config)
         return -EINVAL;
     if (loop_init(&s->loop, &clock_system) < 0)
         return -ENOMEM;
-    char error[256];
+    worker_metrics(ctx->region);
+    CHECK(obs_open(&ctx->obs, ctx->region, SLOT_SUPERVISOR, ctx->log_fd) == 0);
+    char error[512];
+    if (keeper_new(&s->keeper, ctx, &s->loop, on_reloaded, s, error, sizeof error) < 0) {
+        fprintf(stderr, "faregate: %s\n", error);
+        return -EINVAL;
+    }
     if (config->admin[0] &&
         admin_new(&s->admin, &s->loop, ctx, config->admin, error, sizeof error) < 0) {
         fprintf(stderr, "faregate: %s\n", error);
@@ -397,11 +442,13 @@ int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), voi
             start_child(&s->children[i]);
         loop_run(&s->loop);
         admin_free(s->admin);
+        keeper_free(s->keeper);
         close(s->signals.fd);
         loop_deinit(&s->loop);
     }
     close_listeners(s);
     int status = s->exit_status;
+    obs_close(s->context.obs);
     if (s->context.region)
         obs_region_free(s->context.region);
     free(s);

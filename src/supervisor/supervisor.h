@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "io/gate.h"
 #include "obs/obs.h"
 
 #define WORKERS_MAX 64
@@ -37,7 +38,8 @@ struct shared_page {
 
 struct listener {
     int fd;
-    bool tls;
+    bool is_tls;
+    struct gate gate; /* its TLS context is the keeper's; a child's own copy after the fork */
 };
 
 /* What a child needs from its parent. */
@@ -50,6 +52,7 @@ struct supervisor_context {
     unsigned worker_count;
     unsigned cpu_count;
     int log_fd;
+    struct obs *obs; /* the supervisor's own counters and events */
 };
 
 /* Exit status of a child that must not be started again: its start-up found what no restart can

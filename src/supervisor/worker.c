@@ -25,6 +25,8 @@
 #include "services/reference.h"
 #include "services/shared/provider.h"
 #include "supervisor/h2_metrics.h"
+#include "supervisor/state.h"
+#include "supervisor/tls_metrics.h"
 
 #define HASH_THREADS 2
 #define HASH_QUEUE_MAX 64
@@ -51,11 +53,11 @@ struct worker {
     struct server *server;
     struct h2_server *h2;
     struct h2_stats h2_seen;
-    struct tls_context *tls;
     struct jobs *jobs;
-    ev_signal on_term;
+    ev_signal on_term, on_reload, on_reopen, on_dump;
     ev_timer publish, lame_duck, grace, load_retry, settle, listen_anyway;
     unsigned settle_count;
+    struct tls_seen handshakes;
     bool listening, loading, loaded, draining;
     unsigned load_seconds;
 };
@@ -77,8 +79,7 @@ static void start_listening(struct worker *w)
         return;
     w->listening = true;
     for (unsigned i = 0; i < ctx->listener_count; i++)
-        CHECK(h2_server_listen(w->h2, ctx->listeners[i].fd,
-                               ctx->listeners[i].tls ? w->tls : NULL) == 0);
+        CHECK(h2_server_listen(w->h2, ctx->listeners[i].fd, &ctx->listeners[i].gate) == 0);
 }
 
 static bool somebody_serves(const struct supervisor_context *ctx)
@@ -200,11 +201,11 @@ static int build_server(struct worker *w)
                    sizeof error) < 0)
         return refuse(error);
     server_set_starting(w->server, true);
+    if (server_set_service_identities(w->server, c->service_identities) < 0)
+        return refuse(
+            "--service-identities: not spiffe://..., dns:... or unix:uid=..., or too many");
     if (w->index == SLOT_JOBS)
         return 0;
-    const struct tls_config tls = {.certificate_file = c->tls_certificate, .key_file = c->tls_key};
-    if (c->listen_tls[0] && tls_context_new(&w->tls, &tls, error, sizeof error) < 0)
-        return refuse(error);
     CHECK(h2_server_new(&w->h2, &w->loop, &c->h2, &server_h2_handler, w->server) == 0);
     server_set_connections(w->server, w->h2, w->index);
     double cpus = (double)ctx->cpu_count / ctx->worker_count;
@@ -306,6 +307,58 @@ static void on_term(struct ev_loop *ev, ev_signal *signal, int events)
     ev_timer_start(ev, &w->lame_duck);
 }
 
+/* ---- the other signals ---- */
+
+/* The supervisor has read the files already; a file that changed since then is noticed there. */
+static void on_reload(struct ev_loop *ev, ev_signal *signal, int events)
+{
+    (void)ev;
+    (void)events;
+    struct worker *w = signal->data;
+    char error[512];
+    for (unsigned i = 0; i < w->context->listener_count; i++)
+        if (w->context->listeners[i].gate.tls)
+            tls_context_reload(w->context->listeners[i].gate.tls, error, sizeof error);
+}
+
+static void on_reopen(struct ev_loop *ev, ev_signal *signal, int events)
+{
+    (void)ev;
+    (void)events;
+    struct worker *w = signal->data;
+    obs_flush(w->obs);
+    state_reopen_log(w->context->config->log, w->context->log_fd);
+}
+
+static void on_dump(struct ev_loop *ev, ev_signal *signal, int events)
+{
+    (void)ev;
+    (void)events;
+    struct worker *w = signal->data;
+    server_log_calls(w->server);
+    obs_flush(w->obs);
+}
+
+static void watch_signal(struct worker *w, ev_signal *watcher, int signo,
+                         void (*fn)(struct ev_loop *ev, ev_signal *w, int events))
+{
+    ev_signal_init(watcher, fn, signo);
+    watcher->data = w;
+    ev_signal_start(w->loop.ev, watcher);
+}
+
+/* They were blocked since the fork: none was lost, and the helper threads get none. */
+static void watch_signals(struct worker *w)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    watch_signal(w, &w->on_term, SIGTERM, on_term);
+    watch_signal(w, &w->on_reload, SIGHUP, on_reload);
+    watch_signal(w, &w->on_reopen, SIGUSR1, on_reopen);
+    watch_signal(w, &w->on_dump, SIGQUIT, on_dump);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* ---- numbers for /metrics ---- */
 
 struct published {
@@ -354,6 +407,8 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
         obs_set(w->obs, published[i].index, values[i]);
     h2_metrics_publish(w->obs, h2, &w->h2_seen);
+    if (w->h2)
+        tls_metrics_publish(w->obs, h2_server_conn_stats(w->h2), &w->handshakes);
     obs_flush(w->obs);
     server_set_load(w->server, "connections", (double)h2->conns_open,
                     w->context->config->h2.conns_max);
@@ -368,11 +423,11 @@ void worker_metrics(struct obs_region *region)
         published[i].index =
             obs_metric(region, published[i].name, published[i].help, published[i].counter);
     h2_metrics_register(region);
+    tls_metrics_register(region);
 }
 
 static void start_timers(struct worker *w)
 {
-    worker_metrics(w->context->region);
     ev_timer_init(&w->publish, on_publish, PUBLISH_SECONDS, PUBLISH_SECONDS);
     ev_timer_init(&w->lame_duck, on_lame_duck_end, 0., 0.);
     ev_timer_init(&w->grace, on_grace_end, 0., 0.);
@@ -380,12 +435,10 @@ static void start_timers(struct worker *w)
     ev_timer_init(&w->load_retry, on_load_retry, LOAD_RETRY_SECONDS, LOAD_RETRY_SECONDS);
     ev_timer_init(&w->listen_anyway, on_listen_anyway, LISTEN_ANYWAY_SECONDS,
                   LISTEN_ANYWAY_SECONDS);
-    ev_signal_init(&w->on_term, on_term, SIGTERM);
     w->publish.data = w->lame_duck.data = w->grace.data = w->settle.data = w->load_retry.data =
-        w->listen_anyway.data = w->on_term.data = w;
+        w->listen_anyway.data = w;
     ev_timer_start(w->loop.ev, &w->publish);
     ev_timer_start(w->loop.ev, &w->listen_anyway);
-    ev_signal_start(w->loop.ev, &w->on_term);
 }
 
 /* Few write lanes make large batches: more of them than processors only take turns (measured at 64
@@ -416,6 +469,7 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     if (build_app(w) < 0 || build_server(w) < 0)
         return EXIT_FATAL;
     start_timers(w);
+    watch_signals(w);
     db_start(w->db);
     loop_run(&w->loop);
 
@@ -427,7 +481,6 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     work_free(w->app.work);
     tokens_free(w->app.tokens);
     reference_free(w->app.reference);
-    tls_context_free(w->tls);
     obs_flush(w->obs);
     obs_close(w->obs);
     loop_deinit(&w->loop);

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "grpc/health/v1/health.pb-c.h"
 #include "grpc/internal.h"
+#include "io/gate.h"
 #include "io/listen.h"
 #include "io/tls.h"
 
@@ -87,8 +88,8 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     snprintf(address, sizeof address, "127.0.0.1:%s", argv[2]);
-    const struct tls_config config = {.certificate_file = argc == 6 ? argv[4] : NULL,
-                                      .key_file = argc == 6 ? argv[5] : NULL};
+    const struct tls_config config = {.certificate_files = argc == 6 ? argv[4] : NULL,
+                                      .key_files = argc == 6 ? argv[5] : NULL};
     if (listen_open(address, 4096, &fd, error, sizeof error) < 0 ||
         (argc == 6 && tls_context_new(&tls, &config, error, sizeof error) < 0)) {
         fprintf(stderr, "bench_echo: %s\n", error);
@@ -103,7 +104,8 @@ int main(int argc, char **argv)
     struct h2_limits limits = h2_limits_default;
     limits.conns_max = 20000;
     CHECK(h2_server_new(&h2, &loop, &limits, &server_h2_handler, server) == 0);
-    CHECK(h2_server_listen(h2, fd, tls) == 0);
+    const struct gate gate = {.tls = tls};
+    CHECK(h2_server_listen(h2, fd, &gate) == 0);
     ev_signal term;
     ev_timer publish;
     ev_signal_init(&term, on_term, SIGTERM);

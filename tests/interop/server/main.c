@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "grpc/health.h"
 #include "h2/h2.h"
+#include "io/gate.h"
 #include "io/listen.h"
 #include "io/tls.h"
 #include "obs/obs.h"
@@ -33,7 +34,7 @@ struct program {
     struct interop interop;
     struct server *server;
     struct h2_server *h2;
-    struct tls_context *tls;
+    struct gate gate; /* of the TLS listeners */
     ev_signal on_term, on_int;
     ev_timer flush, lame_duck, grace;
     unsigned signals;
@@ -132,24 +133,24 @@ static void build_server(struct program *p)
 
 static void build_tls(struct program *p)
 {
-    const struct tls_config config = {.certificate_file = p->options.certificate_file,
-                                      .key_file = p->options.key_file};
+    const struct tls_config config = {.certificate_files = p->options.certificate_file,
+                                      .key_files = p->options.key_file};
     char error[256];
-    if (access(config.certificate_file, F_OK) < 0 &&
-        tls_make_self_signed(config.certificate_file, config.key_file, error, sizeof error) < 0)
+    if (access(config.certificate_files, F_OK) < 0 &&
+        tls_make_self_signed(config.certificate_files, config.key_files, error, sizeof error) < 0)
         die(error);
-    if (tls_context_new(&p->tls, &config, error, sizeof error) < 0)
+    if (tls_context_new(&p->gate.tls, &config, error, sizeof error) < 0)
         die(error);
 }
 
 /* "h2c 127.0.0.1:40123": the address as it was asked for, with the port that the kernel chose. */
-static void serve(struct program *p, const char *address, const char *word, struct tls_context *tls)
+static void serve(struct program *p, const char *address, const char *word, const struct gate *gate)
 {
     char error[256];
     int fd;
     if (listen_open(address, LISTEN_BACKLOG, &fd, error, sizeof error) < 0)
         die(error);
-    CHECK(h2_server_listen(p->h2, fd, tls) == 0);
+    CHECK(h2_server_listen(p->h2, fd, gate) == 0);
     const char *colon = strrchr(address, ':');
     if (listen_port(fd) == 0)
         printf("%s %s\n", word, address);
@@ -182,14 +183,14 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < p->options.listen_count; i++)
         serve(p, p->options.listen[i], "h2c", NULL);
     for (unsigned i = 0; i < p->options.listen_tls_count; i++)
-        serve(p, p->options.listen_tls[i], "tls", p->tls);
+        serve(p, p->options.listen_tls[i], "tls", &p->gate);
     puts("ready");
     fflush(stdout);
     loop_run(&p->loop);
 
     h2_server_free(p->h2);
     server_free(p->server);
-    tls_context_free(p->tls);
+    tls_context_free(p->gate.tls);
     obs_flush(p->obs);
     obs_close(p->obs);
     obs_region_free(p->region);

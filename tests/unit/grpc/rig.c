@@ -219,6 +219,14 @@ uint32_t h2_stream_peer_header_list_max(const struct h2_stream *s)
     return max > 0 ? max : UINT32_MAX;
 }
 
+struct peer rig_peer = {.address = {.p = "192.0.2.7:4711", .n = 14}, .hops = 1};
+
+const struct peer *h2_stream_who(const struct h2_stream *s)
+{
+    (void)s;
+    return &rig_peer;
+}
+
 bool h2_stream_is_tls(const struct h2_stream *s)
 {
     (void)s;

@@ -39,6 +39,9 @@ extern unsigned rig_conn_count;
 extern unsigned rig_messages[2];
 extern struct h2_listener_info rig_listener;
 
+/* Who every client is. */
+extern struct peer rig_peer;
+
 /* ---- clients ---- */
 
 #define CLIENT_FIELDS_MAX 24

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/conn.h"
+#include "io/gate.h"
 #include "io/tls.h"
 #include "support/test.h"
 
@@ -22,6 +23,7 @@ static unsigned opened, closed, fills;
 static int closed_error;
 static bool echo;
 static int read_result;
+static struct gate gate;
 static size_t take_max;
 
 static void on_open(void *ctx)
@@ -87,9 +89,10 @@ static int start(struct tls_context *tls)
     limits = (struct conn_limits){.handshake_timeout_ms = 1000,
                                   .write_timeout_ms = 1000,
                                   .write_high_water_bytes = 64 * 1024};
+    gate.tls = tls;
     ASSERT_INT_EQ(loop_init(&loop, &clock_system), 0);
     ASSERT_INT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    ASSERT_INT_EQ(conn_new(&conn, &loop, fds[0], tls, &limits, &stats, &handler, NULL), 0);
+    ASSERT_INT_EQ(conn_new(&conn, &loop, fds[0], &gate, &limits, &stats, &handler, NULL), 0);
     ASSERT_INT_EQ(opened, 0); /* never from inside */
     return fds[1];
 }
@@ -114,7 +117,7 @@ TEST(conn, echoes_in_one_write_per_turn)
     ASSERT_INT_EQ(stats.writes, 1);
     ASSERT_INT_EQ(read(fd, text, sizeof text), 11);
     ASSERT_MEM_EQ(text, "hello world", 11);
-    ASSERT_VIEW_EQ(conn_peer(conn), "unix:");
+    ASSERT_TRUE(str_starts(conn_peer(conn), STR("unix:pid=")));
     ASSERT_FALSE(conn_is_tls(conn));
     stop(fd);
 }
@@ -270,6 +273,12 @@ TEST(conn, sends_everything_to_a_slow_peer)
 
 /* ---- TLS ---- */
 
+#define PAIR(certificate_, key_)                                                                   \
+    &(struct tls_config)                                                                           \
+    {                                                                                              \
+        .certificate_files = (certificate_), .key_files = (key_)                                   \
+    }
+
 static char folder[64], certificate[100], key[100];
 
 static struct tls_context *make_tls(void)
@@ -281,8 +290,7 @@ static struct tls_context *make_tls(void)
     snprintf(certificate, sizeof certificate, "%s/cert.pem", folder);
     snprintf(key, sizeof key, "%s/key.pem", folder);
     ASSERT_INT_EQ(tls_make_self_signed(certificate, key, error, sizeof error), 0);
-    ASSERT_INT_EQ(
-        tls_context_new(&tls, &(struct tls_config){certificate, key}, error, sizeof error), 0);
+    ASSERT_INT_EQ(tls_context_new(&tls, PAIR(certificate, key), error, sizeof error), 0);
     return tls;
 }
 
@@ -406,12 +414,6 @@ TEST(tls, refuses_clients_without_h2)
     refuse(NULL, TLS1_2_VERSION, NULL);
 }
 
-TEST(tls, refuses_old_versions_and_weak_ciphers)
-{
-    refuse("\2h2", TLS1_1_VERSION, "ALL");
-    refuse("\2h2", TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA256");
-}
-
 TEST(tls, drops_a_client_that_does_not_shake_hands)
 {
     struct tls_context *tls = make_tls();
@@ -419,9 +421,10 @@ TEST(tls, drops_a_client_that_does_not_shake_hands)
     stop(fd);
     limits.handshake_timeout_ms = 40;
     int fds[2];
+    gate.tls = tls;
     ASSERT_INT_EQ(loop_init(&loop, &clock_system), 0);
     ASSERT_INT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    ASSERT_INT_EQ(conn_new(&conn, &loop, fds[0], tls, &limits, &stats, &handler, NULL), 0);
+    ASSERT_INT_EQ(conn_new(&conn, &loop, fds[0], &gate, &limits, &stats, &handler, NULL), 0);
     ASSERT_INT_EQ(write(fds[1], "\x16\x03\x01", 3), 3);
     pump_ms(20);
     ASSERT_INT_EQ(closed, 0);
@@ -460,22 +463,17 @@ TEST(tls, names_the_bad_file_and_keeps_the_old_one)
     char error[300] = "";
     struct tls_context *tls = make_tls(), *other = NULL;
     ASSERT_INT_EQ(chmod(key, 0644), 0);
-    ASSERT_INT_EQ(
-        tls_context_new(&other, &(struct tls_config){certificate, key}, error, sizeof error),
-        -EPERM);
+    ASSERT_INT_EQ(tls_context_new(&other, PAIR(certificate, key), error, sizeof error), -EPERM);
     ASSERT_HAS(error, key);
     ASSERT_HAS(error, "chmod 600");
     ASSERT_INT_EQ(tls_context_reload(tls, error, sizeof error), -EPERM);
     chmod(key, 0600);
-    ASSERT_INT_EQ(
-        tls_context_new(&other, &(struct tls_config){"/nonexistent/c", key}, error, sizeof error),
-        -EINVAL);
-    ASSERT_HAS(error, "/nonexistent/c");
-    ASSERT_INT_EQ(tls_context_new(&other, &(struct tls_config){certificate, "/nonexistent/k"},
-                                  error, sizeof error),
-                  -ENOENT);
-    ASSERT_INT_EQ(tls_context_new(&other, &(struct tls_config){key, key}, error, sizeof error),
+    ASSERT_INT_EQ(tls_context_new(&other, PAIR("/nonexistent/c", key), error, sizeof error),
                   -EINVAL);
+    ASSERT_HAS(error, "/nonexistent/c");
+    ASSERT_INT_EQ(tls_context_new(&other, PAIR(certificate, "/nonexistent/k"), error, sizeof error),
+                  -ENOENT);
+    ASSERT_INT_EQ(tls_context_new(&other, PAIR(key, key), error, sizeof error), -EINVAL);
     ASSERT_INT_EQ(tls_make_self_signed("/nonexistent/c", "/nonexistent/k", error, sizeof error),
                   -ENOENT);
 

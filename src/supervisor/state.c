@@ -1,0 +1,67 @@
+/* The log file, and the dump of all processes. What must stay true: the number of the log's
+ * descriptor never changes, so nobody has to be told of a rotation but the processes themselves. */
+#include "supervisor/state.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "supervisor/supervisor.h"
+
+int state_open_log(const char *log)
+{
+    if (strcmp(log, "none") == 0)
+        return -1;
+    if (strcmp(log, "-") == 0)
+        return STDERR_FILENO;
+    return open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+}
+
+void state_reopen_log(const char *log, int fd)
+{
+    int fresh = fd > STDERR_FILENO ? state_open_log(log) : -1;
+    if (fresh < 0)
+        return;
+    dup3(fresh, fd, O_CLOEXEC);
+    close(fresh);
+}
+
+static const char *state_word(uint32_t state)
+{
+    static const char *const words[] = {"down", "starting", "ready", "draining"};
+    return state < sizeof words / sizeof words[0] ? words[state] : "?";
+}
+
+static void dump_process(const struct supervisor_context *context, unsigned slot_index)
+{
+    const struct process_slot *slot = &context->shared->slots[slot_index];
+    bool is_jobs = slot_index == SLOT_JOBS;
+    struct obs_event e =
+        obs_event_begin(context->obs, "state_process", clock_wall_ns(&clock_system));
+    obs_event_str(&e, "kind", is_jobs ? STR("jobs") : STR("worker"));
+    if (!is_jobs)
+        obs_event_int(&e, "worker", slot_index);
+    obs_event_int(&e, "pid", atomic_load(&slot->pid));
+    obs_event_str(&e, "state", str_of(state_word(atomic_load(&slot->state))));
+    obs_event_int(&e, "database_up", atomic_load(&slot->database_up));
+    obs_event_int(&e, "restarts", atomic_load(&slot->restarts));
+    if (!is_jobs)
+        obs_event_int(
+            &e, "connections",
+            __atomic_load_n(&context->shared->conns_by_worker[slot_index], __ATOMIC_RELAXED));
+    obs_event_end(&e);
+}
+
+void state_dump(const struct supervisor_context *context, bool draining)
+{
+    struct obs_event e = obs_event_begin(context->obs, "state", clock_wall_ns(&clock_system));
+    obs_event_int(&e, "pid", getpid());
+    obs_event_int(&e, "workers", context->worker_count);
+    obs_event_int(&e, "draining", draining);
+    obs_event_end(&e);
+    for (unsigned i = 0; i < context->worker_count; i++)
+        dump_process(context, i);
+    if (atomic_load(&context->shared->slots[SLOT_JOBS].pid) > 0)
+        dump_process(context, SLOT_JOBS);
+    obs_flush(context->obs);
+}

@@ -1,0 +1,17 @@
+/* What the processes of a server say about themselves besides calls: the log file they share, the
+ * dump of SIGQUIT, sd_notify. Supervisor and workers call it. */
+#pragma once
+
+#include <stdbool.h>
+
+struct supervisor_context;
+
+/* Opens what --log names: a descriptor, -1 for "none" or (errno is set) when it cannot be written.
+ */
+int state_open_log(const char *log);
+/* The same file by its name again, behind the same descriptor (after a rotation). When it cannot
+ * be opened the old one stays. */
+void state_reopen_log(const char *log, int fd);
+
+/* One event for each process, as the shared page has it. */
+void state_dump(const struct supervisor_context *context, bool draining);
