@@ -210,7 +210,7 @@ static void help_listeners(FILE *out)
             "  --listen=127.0.0.1:50051,proxy=127.0.0.0/8,unix:/run/faregate.sock,mode=0660,"
             "forwarded=unix\n"
             "  --listen-tls=*:50052,client-cert=optional,client-ca=/etc/mesh/ca.pem,"
-            "forwarded=spiffe://mesh/envoy\n");
+            "forwarded=spiffe://mesh/envoy,envoy=on\n");
 }
 
 void config_help(FILE *out, enum command command)

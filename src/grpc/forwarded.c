@@ -72,19 +72,19 @@ static void apply_address(struct call_impl *ci, const struct peer *peer)
 {
     struct endpoint client;
     char text[ENDPOINT_TEXT_BYTES];
-    if (endpoint_parse(ci->external_address, &client) < 0 &&
+    if ((!peer->is_envoy || endpoint_parse(ci->external_address, &client) < 0) &&
         endpoint_parse(from_the_right(ci->forwarded_for, peer->hops), &client) < 0)
         return;
     ci->client = copy(ci, text, endpoint_format(&client, text));
 }
 
-static void apply_identity(struct call_impl *ci)
+static void apply_identity(struct call_impl *ci, const struct peer *peer)
 {
     struct xfcc xfcc;
     char text[IDENTITY_BYTES];
     ci->identity = (struct str){0};
     ci->proof = PEER_UNPROVED;
-    if (xfcc_last(ci->forwarded_cert, &xfcc) < 0)
+    if (!peer->is_envoy || xfcc_last(ci->forwarded_cert, &xfcc) < 0)
         return;
     ci->identity = copy(ci, text, xfcc_identity(&xfcc, text, sizeof text));
     if (ci->identity.n > 0)
@@ -101,5 +101,5 @@ void forwarded_apply(struct call_impl *ci)
         return;
     /* A forwarder speaks for others: its own identity is never that of who calls through it. */
     apply_address(ci, peer);
-    apply_identity(ci);
+    apply_identity(ci, peer);
 }

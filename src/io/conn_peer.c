@@ -40,6 +40,7 @@ static void judge(struct conn *c)
 {
     c->who.is_forwarder = gate_believes(c->gate, &c->source, c->who.identity);
     c->who.hops = c->gate->forwarded_hops;
+    c->who.is_envoy = c->gate->forwarders_are_envoys;
 }
 
 static int ask_kernel(struct conn *c)

@@ -55,6 +55,12 @@ static int set_hops(struct gate *gate, struct str value)
     return set_number(value, 1, 32, &gate->forwarded_hops);
 }
 
+static int set_envoy(struct gate *gate, struct str value)
+{
+    gate->forwarders_are_envoys = str_eq(value, STR("on"));
+    return gate->forwarders_are_envoys || str_eq(value, STR("off")) ? 0 : -EINVAL;
+}
+
 static int set_client_cert(struct gate *gate, struct str value)
 {
     if (str_eq(value, STR("optional")))
@@ -124,10 +130,12 @@ const struct gate_option gate_options[] = {
      "a PROXY protocol header (v1, v2) must come first, and only from these networks", set_proxy,
      false},
     {"forwarded", "SOURCES",
-     "x-forwarded-for, x-envoy-external-address and x-forwarded-client-cert are believed from "
-     "these "
-     "networks and identities; else they are dropped",
+     "x-forwarded-for is believed from these networks and identities; else it is dropped",
      set_forwarded, false},
+    {"envoy", "off|on",
+     "those sources are Envoys: x-envoy-external-address and x-forwarded-client-cert count too "
+     "[off]",
+     set_envoy, false},
     {"hops", "N", "the client is the Nth address from the right in x-forwarded-for [1]", set_hops,
      false},
     {"mode", "OCTAL", "mode of a unix socket's file", set_mode, false},

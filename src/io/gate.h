@@ -23,8 +23,10 @@ struct gate {
     bool wants_proxy;           /* a PROXY header must come first, */
     struct networks proxy_from; /* and from nobody else */
 
-    /* Whose x-forwarded-* are believed: networks, or identities of a verified certificate. */
+    /* Whose x-forwarded-for is believed: networks, or identities of a verified certificate. */
     struct networks forwarders;
+    bool forwarders_are_envoys; /* they write x-envoy-external-address and the client's certificate
+                                   themselves; other proxies pass on what anybody sends */
     unsigned forwarder_count;
     struct str forwarder_identities[GATE_IDENTITIES_MAX]; /* point into the option's text */
     uint32_t forwarded_hops; /* the client is that many entries from the right */

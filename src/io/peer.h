@@ -20,7 +20,8 @@ struct peer {
     struct str via;      /* the proxy that said so in its PROXY header; else empty */
     struct str identity; /* empty: unknown */
     enum peer_proof proof;
-    bool is_forwarder; /* what it says of its own clients is believed */
+    bool is_forwarder; /* what it says of its clients' addresses is believed */
+    bool is_envoy;     /* and what it says of their certificates */
     uint32_t hops;     /* how many such forwarders stand in a row */
 };
 

@@ -147,9 +147,10 @@ FORWARDED = [("x-forwarded-for", "6.6.6.6, 203.0.113.7"), ("x-forwarded-client-c
 
 
 def test_forwarded_headers_count_only_where_the_flag_says(world):
-    port = free_port(3)
-    with world.dev.sibling("--listen", f"127.0.0.1:{port},127.0.0.1:{port + 1},forwarded=127.0.0.1,"
-                           f"127.0.0.1:{port + 2},forwarded=127.0.0.1,proxy=127.0.0.1") as server:
+    port = free_port(4)
+    with world.dev.sibling("--listen", f"127.0.0.1:{port},127.0.0.1:{port + 1},forwarded=127.0.0.1,envoy=on,"
+                           f"127.0.0.1:{port + 2},forwarded=127.0.0.1,envoy=on,proxy=127.0.0.1,"
+                           f"127.0.0.1:{port + 3},forwarded=127.0.0.1") as server:
         event = event_of(server, Client(f"127.0.0.1:{port}"), metadata=FORWARDED)
         assert event["peer"].startswith("127.0.0.1:") and "identity" not in event
         event = event_of(server, Client(f"127.0.0.1:{port + 1}"), metadata=FORWARDED)
@@ -158,6 +159,10 @@ def test_forwarded_headers_count_only_where_the_flag_says(world):
         event = event_of(server, Client(f"127.0.0.1:{port + 1}"),
                          metadata=[*FORWARDED, ("x-envoy-external-address", "203.0.113.8")])
         assert event["peer"] == "203.0.113.8"
+        # Other proxies pass on what only Envoy writes itself.
+        event = event_of(server, Client(f"127.0.0.1:{port + 3}"),
+                         metadata=[*FORWARDED, ("x-envoy-external-address", "203.0.113.8")])
+        assert event["peer"] == "203.0.113.7" and "identity" not in event
         # What comes through a TCP proxy is its client's word, whose address is not believed.
         front = Front(port + 2, V1)
         event = event_of(server, Client(front.target), metadata=FORWARDED)
@@ -303,5 +308,5 @@ def test_wrong_listeners_stop_the_start():
                               env={"LISTEN_PID": "1", "LISTEN_FDS": "1"})
     assert status == 2 and "no such socket" in text
     help_text = subprocess.run([binary(), "serve", "--help"], capture_output=True, text=True, timeout=10).stdout
-    for option in ("proxy=NETWORKS", "forwarded=SOURCES", "hops=N", "mode=OCTAL", "uids=", "client-ca=FILE"):
+    for option in ("proxy=NETWORKS", "forwarded=SOURCES", "envoy=off|on", "hops=N", "mode=OCTAL", "uids=", "client-ca=FILE"):
         assert option in help_text

@@ -181,7 +181,7 @@ TEST(forwarded, is_ignored_and_hidden_from_strangers)
 TEST(forwarded, names_the_client_when_the_peer_is_believed)
 {
     begin();
-    rig_peer.is_forwarder = true;
+    rig_peer.is_forwarder = rig_peer.is_envoy = true;
     ASSERT_STR_EQ(peer_after("x-forwarded-for", "203.0.113.1"), "203.0.113.1");
     ASSERT_STR_EQ(seen.xff, "");
     ASSERT_STR_EQ(peer_after("x-forwarded-for", "6.6.6.6, 203.0.113.1"), "203.0.113.1");
@@ -203,7 +203,7 @@ TEST(forwarded, names_the_client_when_the_peer_is_believed)
 TEST(forwarded, names_the_service_behind_a_proxy_never_the_proxy)
 {
     begin();
-    rig_peer.is_forwarder = true;
+    rig_peer.is_forwarder = rig_peer.is_envoy = true;
     rig_peer.identity = STR("spiffe://td/envoy");
     rig_peer.proof = PEER_CERTIFICATE;
     call("/t.T/Public", "x-forwarded-client-cert", "URI=spiffe://td/web", NULL, NULL);
@@ -220,6 +220,22 @@ TEST(forwarded, names_the_service_behind_a_proxy_never_the_proxy)
     call("/t.T/Public", "x-forwarded-client-cert", "URI=spiffe://td/web", NULL, NULL);
     ASSERT_STR_EQ(seen.identity, "spiffe://td/envoy");
     ASSERT_INT_EQ(seen.proof, PEER_CERTIFICATE);
+    end();
+}
+
+/* nginx and HAProxy pass these two on from whoever sent them. */
+TEST(forwarded, believes_what_only_envoy_writes_from_envoys_only)
+{
+    begin();
+    rig_peer.is_forwarder = true;
+    rig_peer.identity = STR("dns:nginx.example");
+    rig_peer.proof = PEER_CERTIFICATE;
+    ASSERT_STR_EQ(peer_after("x-forwarded-for", "203.0.113.1"), "203.0.113.1");
+    ASSERT_STR_EQ(peer_after("x-envoy-external-address", "203.0.113.2"), "192.0.2.7:4711");
+    call("/t.T/Public", "x-forwarded-client-cert", "URI=spiffe://td/web", NULL, NULL);
+    ASSERT_STR_EQ(seen.identity, "");
+    ASSERT_INT_EQ(seen.proof, PEER_UNPROVED);
+    ASSERT_STR_EQ(seen.xfcc, "");
     end();
 }
 

@@ -16,8 +16,9 @@ static int next(const char *text, bool is_tls, struct listen_spec *ret_spec)
 
 TEST(gate, reads_addresses_with_options_behind_them)
 {
-    struct str list = STR("127.0.0.1:1,proxy=10.0.0.0/8+unix,hops=2,unix:/a=b,mode=0660,uids=0+7,"
-                          "[::1]:2,forwarded=127.0.0.0/8+spiffe://td/envoy+dns:proxy.example");
+    struct str list =
+        STR("127.0.0.1:1,proxy=10.0.0.0/8+unix,hops=2,unix:/a=b,mode=0660,uids=0+7,"
+            "[::1]:2,forwarded=127.0.0.0/8+spiffe://td/envoy+dns:proxy.example,envoy=on");
     struct listen_spec spec;
     ASSERT_INT_EQ(listen_spec_next(&list, false, &spec, error, sizeof error), 0);
     ASSERT_STR_EQ(spec.address, "127.0.0.1:1");
@@ -31,10 +32,12 @@ TEST(gate, reads_addresses_with_options_behind_them)
     ASSERT_INT_EQ(spec.gate.socket_mode, 0660);
     ASSERT_INT_EQ(spec.gate.uid_count, 2);
     ASSERT_INT_EQ(spec.gate.uids[1], 7);
+    ASSERT_FALSE(spec.gate.forwarders_are_envoys);
     ASSERT_INT_EQ(spec.gate.forwarded_hops, 1);
     ASSERT_INT_EQ(listen_spec_next(&list, false, &spec, error, sizeof error), 0);
     ASSERT_STR_EQ(spec.address, "[::1]:2");
     ASSERT_INT_EQ(spec.gate.forwarder_count, 2);
+    ASSERT_TRUE(spec.gate.forwarders_are_envoys);
     ASSERT_INT_EQ(list.n, 0);
     ASSERT_INT_EQ(next("*:1,client-cert=required,client-ca=/ca.pem,client-crl=/crl,client-depth=3",
                        true, &spec),
@@ -62,6 +65,7 @@ TEST(gate, refuses_what_it_does_not_understand)
         {"*:1,proxy=10.0.0.0/", "wants proxy="},
         {"*:1,proxy=example.org", "wants proxy="},
         {"*:1,forwarded=example.org", "wants forwarded="},
+        {"*:1,envoy=yes", "wants envoy=off|on"},
         {"*:1,hops=0", "wants hops="},
         {"*:1,mode=9", "wants mode="},
         {"*:1,mode=rw-", "wants mode="},
