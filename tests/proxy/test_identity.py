@@ -64,7 +64,7 @@ def test_proxy_protocol(world, dev, kind):
 
 def test_certificates_are_passed_on(world, dev, tmp_path):
     """A client's certificate ends at Envoy; who it is comes in x-forwarded-client-cert, which no client can bring."""
-    with listening(dev, "forwarded=127.0.0.1") as server, Envoy([server]) as proxy:
+    with listening(dev, "forwarded=127.0.0.1,envoy=on") as server, Envoy([server]) as proxy:
         agency = secure(proxy, *certificate(tmp_path, proxy.files, "agency"), agent="agency")
         assert agency.SearchPlaces(query="london").places
         assert told(server, "agency")["identity"] == "spiffe://faregate.example/agency"

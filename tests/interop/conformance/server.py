@@ -30,7 +30,11 @@ def flags(request, folder):
         yield "--listen=127.0.0.1:0"
         return
     yield "--listen-tls=127.0.0.1:0"
-    for name, pem in (("certificate", request.server_creds.cert), ("key", request.server_creds.key)):
+    pems = {"certificate": request.server_creds.cert, "key": request.server_creds.key,
+            "client-ca": request.client_tls_cert}
+    for name, pem in pems.items():
+        if not pem:
+            continue
         file = folder / name
         file.touch(0o600)
         file.write_bytes(pem)

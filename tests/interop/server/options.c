@@ -17,19 +17,21 @@ static const char usage[] =
     "  --listen-tls=ADDRESS     TLS; repeatable (127.0.0.1:0)\n"
     "  --tls-certificate=FILE   PEM; made with the key where it is missing (interop.crt)\n"
     "  --tls-key=FILE           PEM (interop.key)\n"
+    "  --tls-client-ca=FILE     PEM; clients must show a certificate of it (none is asked for)\n"
     "  --message-bytes-max=N    the largest request (4194304)\n"
     "  --lame-duck-ms=N         on SIGTERM, go on accepting for so long (0)\n"
     "  --drain-grace-ms=N       then wait for calls in flight for so long (25000)\n"
     "  --set=NAME=VALUE         a limit by the name of Faregate's flag; repeatable\n"
     "  --log                    one JSON event a call on standard error\n";
 
-enum { LISTEN = 1, LISTEN_TLS, CERTIFICATE, KEY, MESSAGE_BYTES, LAME_DUCK, GRACE, SET, LOG, HELP };
+enum { LISTEN = 1, LISTEN_TLS, CERTIFICATE, KEY, CLIENT_CA, MESSAGE_BYTES, LAME_DUCK, GRACE, SET, LOG, HELP };
 
 static const struct option flags[] = {
     {"listen", required_argument, NULL, LISTEN},
     {"listen-tls", required_argument, NULL, LISTEN_TLS},
     {"tls-certificate", required_argument, NULL, CERTIFICATE},
     {"tls-key", required_argument, NULL, KEY},
+    {"tls-client-ca", required_argument, NULL, CLIENT_CA},
     {"message-bytes-max", required_argument, NULL, MESSAGE_BYTES},
     {"lame-duck-ms", required_argument, NULL, LAME_DUCK},
     {"drain-grace-ms", required_argument, NULL, GRACE},
@@ -74,6 +76,9 @@ static void take(struct options *o, int flag, const char *value)
         break;
     case KEY:
         o->key_file = value;
+        break;
+    case CLIENT_CA:
+        o->client_ca_file = value;
         break;
     case MESSAGE_BYTES:
         o->message_bytes_max = number(value);

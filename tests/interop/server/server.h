@@ -27,6 +27,7 @@ struct options {
     unsigned listen_tls_count;
     const char *certificate_file; /* PEM; made where there is none */
     const char *key_file;
+    const char *client_ca_file; /* PEM: clients need a certificate of it; NULL: none is asked for */
     uint32_t message_bytes_max; /* requests */
     uint32_t lame_duck_ms;      /* on SIGTERM: how long to go on accepting */
     uint32_t drain_grace_ms;
