@@ -13,12 +13,13 @@
 #include "domain/prng.h"
 
 /* How the city pairs are shared out: of every thousand, those up to here are taken for ... */
-#define FAR_UNTIL_PERMILLE 200      /* each hub's far hubs */
-#define SPOKES_UNTIL_PERMILLE 400   /* each hub's best spokes, round by round */
-#define TRUNK_UNTIL_PERMILLE 600    /* hub to hub */
-#define COVERAGE_UNTIL_PERMILLE 800 /* airports that nobody serves yet; the rest by gravity alone  \
-                                     */
-#define FAR_HUBS 4                  /* far hubs that each hub reaches at least */
+#define FAR_UNTIL_PERMILLE 200    /* each hub's far hubs */
+#define SPOKES_UNTIL_PERMILLE 400 /* each hub's best spokes, round by round */
+#define TRUNK_UNTIL_PERMILLE 600  /* hub to hub */
+#define COVERAGE_UNTIL_PERMILLE                                                                    \
+    800            /* airports that nobody serves yet; the rest by gravity alone                   \
+                    */
+#define FAR_HUBS 4 /* far hubs that each hub reaches at least */
 #define FAR_KM 4500
 
 struct choice {

@@ -316,7 +316,7 @@ struct http *http_free(struct http *http)
     if (!http)
         return NULL;
     CHECK(http->pending == 0);
-    list_for_each (node, &http->idle)
+    list_for_each(node, &http->idle)
         exchange_free(list_entry(node, struct exchange, node));
     curl_multi_cleanup(http->multi);
     ev_timer_stop(http->loop->ev, &http->timer);

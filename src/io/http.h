@@ -24,11 +24,11 @@ enum http_method { HTTP_GET, HTTP_POST };
 
 struct http_request {
     enum http_method method;
-    const char *url;             /* http or https; redirects are not followed, proxies not asked */
-    const char *const *headers;  /* "Name: value" */
+    const char *url;            /* http or https; redirects are not followed, proxies not asked */
+    const char *const *headers; /* "Name: value" */
     size_t headers_count;
-    struct str body;             /* of a POST */
-    uint32_t timeout_ms;         /* for all of it; at least 1 */
+    struct str body;     /* of a POST */
+    uint32_t timeout_ms; /* for all of it; at least 1 */
     /* The peer knows a repeated request when it sees one (GET, idempotency key). Only such requests
      * travel on a connection that was used before: when that turns out dead, libcurl sends the
      * request again, unasked. */

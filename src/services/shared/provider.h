@@ -36,8 +36,8 @@ struct provider_answer {
     struct str redirect_url;     /* ACTION_REQUIRED */
     struct str card_fingerprint; /* as the provider gives it; hash it before storing */
     struct str card_brand, card_last4;
-    int64_t amount_minor;        /* what the provider says it moved: compared with ours before it is
-                                    believed */
+    int64_t amount_minor; /* what the provider says it moved: compared with ours before it is
+                             believed */
     struct str currency;
 };
 

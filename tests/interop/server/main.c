@@ -135,9 +135,8 @@ static void build_tls(struct program *p)
 {
     const struct tls_config config = {.certificate_files = p->options.certificate_file,
                                       .key_files = p->options.key_file,
-                                      .client_auth = p->options.client_ca_file
-                                                         ? TLS_CLIENT_REQUIRED
-                                                         : TLS_CLIENT_OFF,
+                                      .client_auth = p->options.client_ca_file ? TLS_CLIENT_REQUIRED
+                                                                               : TLS_CLIENT_OFF,
                                       .client_ca_file = p->options.client_ca_file};
     char error[256];
     if (access(config.certificate_files, F_OK) < 0 &&

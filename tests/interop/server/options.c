@@ -24,7 +24,19 @@ static const char usage[] =
     "  --set=NAME=VALUE         a limit by the name of Faregate's flag; repeatable\n"
     "  --log                    one JSON event a call on standard error\n";
 
-enum { LISTEN = 1, LISTEN_TLS, CERTIFICATE, KEY, CLIENT_CA, MESSAGE_BYTES, LAME_DUCK, GRACE, SET, LOG, HELP };
+enum {
+    LISTEN = 1,
+    LISTEN_TLS,
+    CERTIFICATE,
+    KEY,
+    CLIENT_CA,
+    MESSAGE_BYTES,
+    LAME_DUCK,
+    GRACE,
+    SET,
+    LOG,
+    HELP
+};
 
 static const struct option flags[] = {
     {"listen", required_argument, NULL, LISTEN},
