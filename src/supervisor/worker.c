@@ -319,6 +319,8 @@ static void on_reload(struct ev_loop *ev, ev_signal *signal, int events)
     for (unsigned i = 0; i < w->context->listener_count; i++)
         if (w->context->listeners[i].gate.tls)
             tls_context_reload(w->context->listeners[i].gate.tls, error, sizeof error);
+    if (tokens_reload(w->app.tokens, w->context->config->keys, error, sizeof error) < 0)
+        fprintf(stderr, "faregate: the keys for tokens stay as they were: %s\n", error);
 }
 
 static void on_reopen(struct ev_loop *ev, ev_signal *signal, int events)

@@ -2,15 +2,20 @@
 
 import base64
 import json
+import os
 import re
+import shutil
+import signal
 import time
 
 import grpc
 import pytest
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from kit.client import Refusal, new_id, refused
+from kit.instance import until
 from kit.world import PASSWORD
 
 
@@ -39,6 +44,40 @@ def test_methods_need_a_token(world, ann):
 
 def test_public_methods_do_not_look_at_the_token(world):
     assert world.dev.client("nonsense").SearchPlaces(query="london").places
+
+
+def add_key(folder):
+    pem = Ed25519PrivateKey.generate().private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                                     serialization.NoEncryption())
+    with open(os.open(folder / f"{int(time.time()) - 5}.pem", os.O_WRONLY | os.O_CREAT, 0o600), "wb") as f:
+        f.write(pem)
+
+
+def test_keys_change_without_a_restart(world, tmp_path):
+    keys = tmp_path / "keys"
+    shutil.copytree(f"{world.dev.data}/keys", keys)
+    first, = keys.iterdir()
+    with world.dev.sibling(keys=keys, workers=2) as server:
+        old = world.traveller(server=server)
+        add_key(keys)
+        server.process.send_signal(signal.SIGHUP)
+        header = until(lambda: (h := world.traveller(server=server).token.split(".")[0]) != old.token.split(".")[0] and h,
+                       10, "the new key signs")
+        assert old.GetUser(name="users/me").email
+        first.unlink()
+        server.process.send_signal(signal.SIGHUP)
+
+        def is_refused():
+            client = server.client(old.token)
+            try:
+                client.GetUser(name="users/me")
+            except grpc.RpcError as error:
+                return Refusal(error).reason == "TOKEN_INVALID"
+            finally:
+                client.close()
+            return False
+        until(lambda: all(is_refused() for _ in range(4)), 10, "tokens of the old one are refused by every worker")
+        assert world.traveller(server=server).token.split(".")[0] == header
 
 
 def test_access_tokens_expire(world):

@@ -56,6 +56,21 @@ int tokens_new_with(struct tokens **ret_tokens, const char *dir, const struct to
     return 0;
 }
 
+int tokens_reload(struct tokens *t, const char *dir, char *error, size_t error_bytes)
+{
+    struct tokens fresh = {.key_count = 0};
+    int result = token_keys_load(&fresh, dir, error, error_bytes);
+    if (result < 0) {
+        token_keys_free(&fresh);
+        return result;
+    }
+    token_keys_free(t);
+    t->key_count = fresh.key_count;
+    memcpy(t->keys, fresh.keys, sizeof t->keys);
+    token_cache_clear(t);
+    return 0;
+}
+
 struct tokens *tokens_free(struct tokens *tokens)
 {
     if (!tokens)

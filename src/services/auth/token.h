@@ -40,11 +40,14 @@ int tokens_new(struct tokens **ret_tokens, const char *dir, uint32_t life_s, cha
                size_t error_bytes);
 int tokens_new_with(struct tokens **ret_tokens, const char *dir, const struct tokens_limits *limits,
                     char *error, size_t error_bytes);
+/* Reads DIR again (SIGHUP): tokens of a key that is gone are refused from now on. When anything in
+ * it is bad the old keys stay: negative errno and one line in @error. */
+int tokens_reload(struct tokens *tokens, const char *dir, char *error, size_t error_bytes);
 struct tokens *tokens_free(struct tokens *tokens);
 
 /* Makes @dir (mode 0700) and a key in it (0600), signing at once, unless there is one already. */
 int tokens_make_key(const char *dir, char *error, size_t error_bytes);
-/* Adds a key that signs from @from_s. To rotate: add one that is due in some minutes, restart the
+/* Adds a key that signs from @from_s. To rotate: add one that is due in some minutes, SIGHUP the
  * servers before it is, remove the old file once its last token has expired. */
 int tokens_add_key(const char *dir, int64_t from_s, char *error, size_t error_bytes);
 

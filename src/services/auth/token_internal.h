@@ -58,6 +58,8 @@ const struct token_key *token_key_of_header(const struct tokens *t, struct str t
 /* token_cache.c */
 int token_cache_init(struct tokens *t);
 void token_cache_deinit(struct tokens *t);
+/* Verdicts of keys that may be gone. */
+void token_cache_clear(struct tokens *t);
 const struct principal *token_cache_find(const struct tokens *t, struct str token);
 void token_cache_add(struct tokens *t, struct str token, const struct principal *principal);
 bool token_is_revoked(const struct tokens *t, struct uuid session_id, int64_t wall_ns);

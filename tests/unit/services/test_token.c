@@ -1,5 +1,6 @@
 /* Access tokens: what is signed verifies, and nothing else does; the cache and the ended sessions;
  * keys on disk. */
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -345,6 +346,30 @@ TEST(token, the_newest_due_key_signs_and_all_are_published)
         ASSERT_HAS(json, tokens_key(tokens, i)->x);
     }
     buf_deinit(&out);
+    teardown();
+}
+
+TEST(token, keys_are_read_again_all_or_none)
+{
+    char path[128], error[256];
+    setup();
+    struct str old = sign(1);
+    ASSERT_INT_EQ(verify(old, NOW_NS), REASON_NONE); /* and in the cache */
+    make_key(NOW_S - 500);
+    snprintf(path, sizeof path, "%s/%lld.pem", dir, (long long)NOW_S - 500);
+    ASSERT_INT_EQ(chmod(path, 0644), 0);
+    ASSERT_INT_EQ(tokens_reload(tokens, dir, error, sizeof error), -EPERM);
+    ASSERT_HAS(error, "chmod 600");
+    ASSERT_TRUE(str_eq(old, sign(1)));
+    ASSERT_INT_EQ(chmod(path, 0600), 0);
+    ASSERT_INT_EQ(tokens_reload(tokens, dir, error, sizeof error), 0);
+    ASSERT_FALSE(str_eq(old, sign(1)));
+    ASSERT_INT_EQ(verify(old, NOW_NS), REASON_NONE);
+    snprintf(path, sizeof path, "%s/%lld.pem", dir, (long long)NOW_S - 1000);
+    ASSERT_INT_EQ(unlink(path), 0);
+    ASSERT_INT_EQ(tokens_reload(tokens, dir, error, sizeof error), 0);
+    ASSERT_INT_EQ(verify(old, NOW_NS), REASON_TOKEN_INVALID);
+    ASSERT_INT_EQ(verify(sign(1), NOW_NS), REASON_NONE);
     teardown();
 }
 
