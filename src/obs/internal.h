@@ -3,6 +3,8 @@
  * may see a histogram between two increments, never a torn number. */
 #pragma once
 
+#include <pthread.h>
+
 #include "obs/obs.h"
 
 #define STATUS_COUNT 17
@@ -53,6 +55,7 @@ struct metric_name {
 };
 
 struct obs_region {
+    pthread_mutex_t names_lock; /* of the counts and names; robust */
     int method_count;
     int step_count;
     int metric_count;

@@ -29,8 +29,8 @@ struct obs_region; /* the shared segment, made once before fork */
 extern const uint32_t obs_latency_bounds_us[];
 #define OBS_LATENCY_BUCKETS 42
 
-/* Makes the segment (anonymous shared mmap). Methods, steps and metrics are registered before fork,
- * so that every process agrees on the indices. */
+/* Makes the segment (anonymous shared mmap), before fork. Any process may register methods, steps
+ * and metrics at any time: all agree on the indices. */
 int obs_region_new(struct obs_region **ret_region);
 struct obs_region *obs_region_free(struct obs_region *region);
 

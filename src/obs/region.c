@@ -1,7 +1,8 @@
-/* The shared segment: made by the supervisor, filled with names before fork, then opened slot by
- * slot. Called by main and the supervisor. What must stay true: after fork nobody registers
- * anything. */
+/* The shared segment: made by the supervisor before it forks, then opened slot by slot. Called by
+ * main, the supervisor and, for names, by everybody. What must stay true: a name keeps its index
+ * and is whole before it is counted, whoever dies in between. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,38 @@
 
 #include "base/check.h"
 #include "obs/internal.h"
+
+static void init_lock(struct obs_region *region)
+{
+    pthread_mutexattr_t attr;
+    CHECK(pthread_mutexattr_init(&attr) == 0);
+    CHECK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0);
+    CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
+    CHECK(pthread_mutex_init(&region->names_lock, &attr) == 0);
+    pthread_mutexattr_destroy(&attr);
+}
+
+/* Workers start side by side and register the same names. */
+static void lock_names(struct obs_region *region)
+{
+    int r = pthread_mutex_lock(&region->names_lock);
+    if (r == EOWNERDEAD) /* what it had begun was not counted */
+        r = pthread_mutex_consistent(&region->names_lock);
+    CHECK(r == 0);
+}
+
+static int unlock_names(struct obs_region *region, int index)
+{
+    CHECK(pthread_mutex_unlock(&region->names_lock) == 0);
+    return index;
+}
+
+static int count_one(int *count)
+{
+    int index = *count;
+    __atomic_store_n(count, index + 1, __ATOMIC_RELEASE);
+    return index;
+}
 
 int obs_region_new(struct obs_region **ret_region)
 {
@@ -20,6 +53,7 @@ int obs_region_new(struct obs_region **ret_region)
     if (region == MAP_FAILED)
         return -errno;
     madvise(region, sizeof *region, MADV_DONTDUMP);
+    init_lock(region);
     region->log_dropped =
         obs_metric(region, "log_dropped_total", "Log events lost to a full log", true);
     *ret_region = region;
@@ -36,15 +70,16 @@ struct obs_region *obs_region_free(struct obs_region *region)
 int obs_method(struct obs_region *region, const char *full_name)
 {
     CHECK(strlen(full_name) < METHOD_NAME_BYTES);
-    for (int i = 0; i < region->method_count; i++) {
+    lock_names(region);
+    int index = region->method_count;
+    for (int i = 0; i < index; i++) {
         if (strcmp(region->methods[i], full_name) == 0)
-            return i;
+            return unlock_names(region, i);
     }
-    if (region->method_count == OBS_METHODS_MAX)
-        return -ENOSPC;
-    int index = region->method_count++;
+    if (index == OBS_METHODS_MAX)
+        return unlock_names(region, -ENOSPC);
     snprintf(region->methods[index], METHOD_NAME_BYTES, "%s", full_name);
-    return index;
+    return unlock_names(region, count_one(&region->method_count));
 }
 
 int obs_step(struct obs_region *region, int method, const char *step)
@@ -52,33 +87,35 @@ int obs_step(struct obs_region *region, int method, const char *step)
     CHECK(method >= 0);
     CHECK(method < region->method_count);
     CHECK(strlen(step) < STEP_NAME_BYTES);
-    for (int i = 0; i < region->step_count; i++) {
+    lock_names(region);
+    int index = region->step_count;
+    for (int i = 0; i < index; i++) {
         if (region->steps[i].method == method && strcmp(region->steps[i].name, step) == 0)
-            return i;
+            return unlock_names(region, i);
     }
-    if (region->step_count == OBS_STEPS_MAX)
-        return -ENOSPC;
-    int index = region->step_count++;
+    if (index == OBS_STEPS_MAX)
+        return unlock_names(region, -ENOSPC);
     region->steps[index].method = method;
     snprintf(region->steps[index].name, STEP_NAME_BYTES, "%s", step);
-    return index;
+    return unlock_names(region, count_one(&region->step_count));
 }
 
 int obs_metric(struct obs_region *region, const char *name, const char *help, bool counter)
 {
     CHECK(strlen(name) < METRIC_NAME_BYTES);
-    for (int i = 0; i < region->metric_count; i++) {
+    lock_names(region);
+    int index = region->metric_count;
+    for (int i = 0; i < index; i++) {
         if (strcmp(region->metrics[i].name, name) == 0)
-            return i;
+            return unlock_names(region, i);
     }
-    if (region->metric_count == OBS_GAUGES_MAX)
-        return -ENOSPC;
-    int index = region->metric_count++;
+    if (index == OBS_GAUGES_MAX)
+        return unlock_names(region, -ENOSPC);
     struct metric_name *metric = &region->metrics[index];
     metric->counter = counter;
     snprintf(metric->name, METRIC_NAME_BYTES, "%s", name);
     snprintf(metric->help, METRIC_HELP_BYTES, "%s", help);
-    return index;
+    return unlock_names(region, count_one(&region->metric_count));
 }
 
 /* What a pipe or socket takes in one piece when poll calls it writable; a file takes everything. */

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "obs/obs.h"
+#include "obs/internal.h"
 #include "support/test.h"
 
 static char *render(struct obs_region *region)
@@ -55,6 +55,40 @@ TEST(obs, gives_equal_names_equal_indices_and_ends_with_enospc)
         ASSERT_INT_EQ(obs_metric(region, name, "help", false), i);
     }
     ASSERT_INT_EQ(obs_metric(region, "one_more", "help", false), -ENOSPC);
+    obs_region_free(region);
+}
+
+#define NAMERS 4
+#define NAMES 100
+
+/* All names, each process from another place on. */
+static void register_names(struct obs_region *region, int first)
+{
+    char name[32];
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "a.S/M%d", (first + i) % NAMES);
+        obs_step(region, obs_method(region, name), "step");
+    }
+}
+
+TEST(obs, gives_a_name_one_index_however_many_register_it_at_once)
+{
+    struct obs_region *region = new_region();
+    pid_t pids[NAMERS];
+    for (int n = 0; n < NAMERS; n++) {
+        pids[n] = fork();
+        if (pids[n] == 0) {
+            for (int again = 0; again < 50; again++)
+                register_names(region, n * NAMES / NAMERS);
+            pthread_mutex_lock(&region->names_lock); /* and dies with it */
+            _exit(0);
+        }
+    }
+    for (int n = 0; n < NAMERS; n++)
+        waitpid(pids[n], NULL, 0);
+    ASSERT_INT_EQ(region->method_count, NAMES);
+    ASSERT_INT_EQ(region->step_count, NAMES);
+    ASSERT_INT_EQ(obs_method(region, "a.S/one_more"), NAMES);
     obs_region_free(region);
 }
 
