@@ -34,8 +34,11 @@ static void see_content_type(struct call_impl *ci, struct str value)
         ci->faults |= FAULT_SUBTYPE;
 }
 
+/* Of several the last counts, but one that we lack is not made good by another. */
 static void see_encoding(struct call_impl *ci, struct str value)
 {
+    if (ci->encoding == ENCODING_OTHER)
+        return;
     if (str_eq(value, STR("identity")))
         ci->encoding = ENCODING_IDENTITY;
     else if (str_eq(value, STR("gzip")))

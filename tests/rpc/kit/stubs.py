@@ -36,6 +36,8 @@ import grpc  # noqa: E402
 
 google.__path__ = [*google.__path__, str(OUT / "google")]
 grpc.__path__.append(str(OUT / "grpc"))
+for _name in ("health", "reflection", "channelz"):
+    sys.modules.pop(f"grpc.{_name}", None)  # grpcio gives these names to packages of its own where they are installed
 
 from faregate.v1 import (  # noqa: E402,F401
     auth_service_pb2 as auth,

@@ -209,6 +209,19 @@ TEST(order, lists_encodings_without_the_one_that_was_used)
     finish();
 }
 
+/* Row 17: a proxy may add a field; what the request says it uses still has to be supported. */
+TEST(order, an_encoding_we_lack_is_not_made_good_by_another)
+{
+    begin(0);
+    struct client *c = client_new();
+    struct call_impl *ci = c->stream.user;
+    client_header(c, "grpc-encoding", "snappy");
+    client_header(c, "grpc-encoding", "gzip");
+    ASSERT_INT_EQ(ci->encoding, ENCODING_OTHER);
+    client_free(c);
+    finish();
+}
+
 /* Row 4: :authority wins over host, which stands in for it. */
 TEST(order, takes_host_where_there_is_no_authority)
 {
