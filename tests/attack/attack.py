@@ -260,8 +260,9 @@ def judge(attack, naked, m):
         wrong.append(f"{m['conns']:.0f} connections are left")
     if m["bytes"] != 0:
         wrong.append(f"{m['bytes']:.0f} bytes are left")
-    if m["cpu_s"] > 1.25 * naked["cpu_s"] + 0.3:
-        wrong.append(f"cost more than without a defence: {m['cpu_s']:.2f} s")
+    allowed = 1.25 * naked["cpu_s"] + 0.3 + sum(m["counted"].values()) * attack.each_ms / 1000
+    if m["cpu_s"] > allowed:
+        wrong.append(f"cost {m['cpu_s']:.2f} s where {allowed:.2f} s are allowed")
     if attack.why and not any(m["counted"].get(label, 0) > 0 for label in attack.why.split("|")):
         wrong.append(f"nothing was counted as {attack.why}: { {k: v for k, v in m['counted'].items() if v} }")
     if attack.answered and not any(kind == wire.HEADERS and flags & wire.END_STREAM and stream == 1

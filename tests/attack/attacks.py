@@ -22,12 +22,14 @@ def repeated(one):
 
 class Attack:
     def __init__(self, why, body=b"", hello=HELLO, conns=4, reads=True, every_s=0.0, receive_bytes=None, loop=True,
-                 answered=False):
+                 answered=False, each_ms=0.15):
         self.why = why  # the label of the close, or the refusal, that the defended server counts; None: none is due
         self.hello, self.body, self.conns, self.reads = hello, body, conns, reads
         self.every_s = every_s  # a byte at a time, so often; 0: as fast as it goes
         self.receive_bytes = receive_bytes
         self.answered = answered  # a whole answer is due to the first stream
+        # What each end that the defence makes may cost: without it the attacker is stuck in its first connections.
+        self.each_ms = each_ms
         self.loop = loop  # the body is sent again and again; else once, and the connection is held
 
 
@@ -79,7 +81,8 @@ ATTACKS = {
         frame(HEADERS, END_HEADERS | END_STREAM, i, hpack_bomb()) for i in range(1, 80, 2))),
     "60 KB headers": Attack(None, large_headers(), answered=True),
     "zero window": Attack("bytes|worker_bytes|conn_bytes|write_timeout", reflection(100, 10),
-                          PREFACE + settings(window=0) + frame(SETTINGS, ACK), conns=20, loop=False),
+                          PREFACE + settings(window=0) + frame(SETTINGS, ACK), conns=20, loop=False,
+                          each_ms=8),  # 4 MB of answers are made before a connection has too many
     "slow reader": Attack("bytes|worker_bytes|conn_bytes|write_timeout", reflection(100, 10),
                           PREFACE + settings(window=WINDOW_MAX) + frame(SETTINGS, ACK) + window(0, WINDOW_MAX - 65535),
                           conns=20, reads=False, receive_bytes=4096, loop=False),
