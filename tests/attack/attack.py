@@ -260,7 +260,8 @@ def judge(attack, naked, m):
         wrong.append(f"{m['conns']:.0f} connections are left")
     if m["bytes"] != 0:
         wrong.append(f"{m['bytes']:.0f} bytes are left")
-    allowed = 1.25 * naked["cpu_s"] + 0.3 + sum(m["counted"].values()) * attack.each_ms / 1000
+    ends = sum(n for label, n in m["counted"].items() if label != "streams")
+    allowed = 1.25 * naked["cpu_s"] + 0.3 + ends * attack.each_ms / 1000
     if m["cpu_s"] > allowed:
         wrong.append(f"cost {m['cpu_s']:.2f} s where {allowed:.2f} s are allowed")
     if attack.why and not any(m["counted"].get(label, 0) > 0 for label in attack.why.split("|")):
