@@ -46,10 +46,10 @@ def test_public_methods_do_not_look_at_the_token(world):
     assert world.dev.client("nonsense").SearchPlaces(query="london").places
 
 
-def add_key(folder):
+def add_key(folder, from_s):
     pem = Ed25519PrivateKey.generate().private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                                      serialization.NoEncryption())
-    with open(os.open(folder / f"{int(time.time()) - 5}.pem", os.O_WRONLY | os.O_CREAT, 0o600), "wb") as f:
+    with open(os.open(folder / f"{from_s}.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
         f.write(pem)
 
 
@@ -59,7 +59,7 @@ def test_keys_change_without_a_restart(world, tmp_path):
     first, = keys.iterdir()
     with world.dev.sibling(keys=keys, workers=2) as server:
         old = world.traveller(server=server)
-        add_key(keys)
+        add_key(keys, int(first.stem) + 1)
         server.process.send_signal(signal.SIGHUP)
         header = until(lambda: (h := world.traveller(server=server).token.split(".")[0]) != old.token.split(".")[0] and h,
                        10, "the new key signs")
