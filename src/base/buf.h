@@ -23,6 +23,7 @@ static inline size_t buf_len(const struct buf *b)
     return b->end - b->start;
 }
 
+/* The slow half of buf_reserve: moves or grows what is there. Never NULL: out of memory aborts. */
 uint8_t *buf_make_room(struct buf *b, size_t bytes);
 
 /* Room for @bytes more; write there, then buf_commit. Never NULL: out of memory aborts. */

@@ -49,7 +49,7 @@ int obs_metric(struct obs_region *region, const char *name, const char *help, bo
 
 /* This process's slot. @slot 0..OBS_WORKERS_MAX-1; its counters go on where a dead predecessor left
  * them, its gauges start at zero. @log_fd: where events go (-1: nowhere); whole lines only,
- * gathered until the caller's flush at the end of a loop turn. */
+ * gathered until obs_flush or OBS_LOG_BYTES_MAX, whichever comes first. */
 int obs_open(struct obs **ret_obs, struct obs_region *region, unsigned slot, int log_fd);
 struct obs *obs_close(struct obs *obs);
 struct obs_region *obs_region_of(struct obs *obs);
