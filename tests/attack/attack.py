@@ -3,11 +3,11 @@
 import collections
 import json
 import os
+import pathlib
 import re
 import resource
 import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +16,10 @@ import urllib.request
 
 import wire
 from attacks import ATTACKS
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "rpc"))
+
+from kit.ports import free_port  # noqa: E402
 
 SECONDS = 1.5
 NO_LIMIT = 4294967295
@@ -31,20 +35,6 @@ RSS_LEFT_MAX_MB = 48  # afterwards: pools
 SERVER_CPU, CLIENT_CPU = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
 
 
-def free_port(first):
-    for port in range(first, first + 800, 2):
-        with socket.socket() as a, socket.socket() as b:
-            a.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            b.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                a.bind(("127.0.0.1", port))
-                b.bind(("127.0.0.1", port + 1))
-                return port
-            except OSError:
-                continue
-    raise SystemExit("no free port")
-
-
 def urgent(pid):
     """Other work on the machine must not decide; where we may not say so, it does."""
     try:
@@ -57,7 +47,7 @@ class Server:
     """faregate serve without a database: the standard services answer."""
 
     def __init__(self, home, name, flags):
-        self.port = free_port(21000)
+        self.port = free_port()
         self.errors = open(os.path.join(home, name + ".log"), "w")
         clean = {k: v for k, v in os.environ.items() if not k.startswith("FAREGATE_")}
         self.process = subprocess.Popen(

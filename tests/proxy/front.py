@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "rpc"))
 
 from kit.client import Client  # noqa: E402
-from kit.instance import free_port, until  # noqa: E402
+from kit.instance import until  # noqa: E402
+from kit.ports import free_port  # noqa: E402
 
 BUILD = ROOT / "build" / "proxy"
 DESCRIPTORS = ROOT / "gen" / "descriptor_set.pb"

@@ -11,7 +11,8 @@ import pytest
 
 from front import Envoy, HAProxy, Nginx
 from kit.client import Refusal
-from kit.instance import free_port, until
+from kit.instance import until
+from kit.ports import free_port
 
 
 class Load:

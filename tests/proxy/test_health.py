@@ -7,7 +7,8 @@ import pytest
 
 from front import Envoy, HAProxy, Nginx
 from kit.client import refused
-from kit.instance import Cluster, Serve, binary, free_port, until
+from kit.instance import Cluster, Serve, binary, until
+from kit.ports import free_port
 
 
 @pytest.fixture(params=[Envoy, HAProxy], ids=["envoy", "haproxy"])

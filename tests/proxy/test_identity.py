@@ -5,7 +5,8 @@ import pytest
 
 from front import Envoy, HAProxy, Nginx
 from kit import stubs, wire
-from kit.instance import free_port, until
+from kit.instance import until
+from kit.ports import free_port
 from test_edge import certificate, secure
 
 CLIENT = "127.0.0.7"

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from front import Envoy
 from kit.client import refused
-from kit.instance import free_port, until
+from kit.instance import until
+from kit.ports import free_port
 
 
 def encode(data):

@@ -3,7 +3,8 @@
 import pytest
 
 from kit.client import new_id, refused
-from kit.instance import Serve, free_port
+from kit.instance import Serve
+from kit.ports import free_port
 from kit.world import minor
 
 PAID_AT_ONCE = ["pm_card_visa", "pm_card_amex", "pm_sandbox_slow_500"]

@@ -15,7 +15,8 @@ import grpc
 import pytest
 
 from kit.client import OPTIONS, Client, new_id, refused
-from kit.instance import binary, free_port, until
+from kit.instance import binary, until
+from kit.ports import free_port
 from kit.pki import DAY, Authority, replace
 from test_tls import call, handshakes
 

@@ -17,7 +17,8 @@ import pytest
 from kit import stubs, wire
 from kit.client import Client, refused
 from kit.health import NOT_SERVING, SERVING, SERVICE_UNKNOWN, Watcher, check
-from kit.instance import free_port, until
+from kit.instance import until
+from kit.ports import free_port
 from xds.data.orca.v3 import orca_load_report_pb2
 from xds.service.orca.v3 import orca_pb2
 

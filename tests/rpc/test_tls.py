@@ -14,7 +14,8 @@ import pytest
 
 from kit import stubs
 from kit.client import OPTIONS, Client
-from kit.instance import free_port, until
+from kit.instance import until
+from kit.ports import free_port
 from kit.pki import DAY, Authority, replace
 
 

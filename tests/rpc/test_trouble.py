@@ -14,7 +14,8 @@ import pytest
 
 from kit.client import Client, Refusal, refused
 from kit.health import NOT_SERVING, SERVING, Watcher, check
-from kit.instance import Cluster, Serve, binary, free_port, until
+from kit.instance import Cluster, Serve, binary, until
+from kit.ports import free_port
 from kit.world import World, adult
 
 import itertools

@@ -88,17 +88,23 @@ static void clean_up(void)
     nftw(pg.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A port that nobody has: the kernel's choice, given back a moment before the server takes it. */
+/* A port that nobody has, below those that the kernel gives to outgoing connections
+ * (ip_local_port_range), one of which could take it before the server does. */
 static unsigned free_port(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(fd, (struct sockaddr *)&address, bytes) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
-        die("no free port");
-    close(fd);
-    return ntohs(address.sin_port);
+    for (unsigned i = 0; i < 1000; i++) {
+        unsigned port = 10000 + ((unsigned)getpid() * 31 + i * 977) % 20000; /* neighbours differ */
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons((uint16_t)port),
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+            close(fd);
+            return port;
+        }
+    }
+    die("no free port");
+    return 0;
 }
 
 static void make_cluster(void)

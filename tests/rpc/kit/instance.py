@@ -9,13 +9,13 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
 from kit import stubs
 from kit.client import Client
+from kit.ports import free_port
 
 ROOT = stubs.ROOT
 
@@ -25,26 +25,6 @@ def binary():
         map(str, ROOT.glob("build/*/faregate")), key=os.path.getmtime)
     assert found, "no faregate binary: set FAREGATE"
     return found[-1]
-
-
-def free_port(run=2):
-    """The first of @run ports in a row that nobody has."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            if port + run > 65535:
-                continue
-            others = [socket.socket() for _ in range(run - 1)]
-            try:
-                for i, other in enumerate(others, 1):
-                    other.bind(("127.0.0.1", port + i))
-                return port
-            except OSError:
-                continue
-            finally:
-                for other in others:
-                    other.close()
 
 
 def until(what, seconds, message, every=0.02):
