@@ -59,19 +59,24 @@ static int32_t stream_id_of(const struct h2_inbound *in)
 }
 
 /* nghttp2 ignores DATA and HEADERS on a stream that is gone, because they may have crossed our
- * RST_STREAM; behind the client's own end nothing can have (RFC 9113 section 5.1). What it has not
- * seen yet it judges itself. */
+ * RST_STREAM; behind the client's own end nothing can have (RFC 9113 section 5.1). Behind its
+ * END_STREAM nghttp2 judges itself while the stream lives; its RST_STREAM may still wait in the
+ * same read, and what follows is as wrong as it would be in the next. */
 static bool judge_ended(struct h2_conn *c, uint8_t type, uint8_t flags)
 {
     struct h2_inbound *in = &c->in;
     int32_t id = stream_id_of(in);
-    if (type != NGHTTP2_RST_STREAM && id == in->ended_stream_id && id > 0 &&
-        id <= c->last_headers_id && !h2_find_stream(c, id)) {
+    bool is_reset = type == NGHTTP2_RST_STREAM;
+    if (!is_reset && id == in->ended_stream_id && id > 0 &&
+        (in->ended_by_reset || (id <= c->last_headers_id && !h2_find_stream(c, id)))) {
         h2_conn_fail(c, H2_CLOSE_PROTOCOL, NGHTTP2_STREAM_CLOSED, "stream_ended_before");
         return false;
     }
-    if (type == NGHTTP2_RST_STREAM || flags & NGHTTP2_FLAG_END_STREAM)
+    if (is_reset || flags & NGHTTP2_FLAG_END_STREAM) {
         in->ended_stream_id = id;
+        /* Of a stream never opened it is an error of its own, which nghttp2 sees. */
+        in->ended_by_reset = is_reset && id <= in->last_stream_id;
+    }
     return true;
 }
 

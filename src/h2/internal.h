@@ -102,6 +102,7 @@ struct h2_inbound {
     uint32_t payload_left; /* of the frame under way; at first: of the preface */
     int32_t last_stream_id;
     int32_t ended_stream_id; /* the last that the client ended, with END_STREAM or RST_STREAM */
+    bool ended_by_reset;
     int64_t block_since_ns;
     uint32_t window_credit; /* WINDOW_UPDATE frames that our DATA has earned */
     double control_left;

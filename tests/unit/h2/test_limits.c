@@ -82,6 +82,38 @@ TEST(h2_limits, ends_connections_that_send_data_on_a_closed_stream)
     after_a_call(0, 5, "GOAWAY:0:0:27");
 }
 
+/* RST_STREAM, and more of the same stream behind it in one read. */
+static void after_a_reset(const char *frames, size_t bytes)
+{
+    fx_start(NULL);
+    int fd = fx_wire();
+    struct buf text = {0};
+    bool closed;
+    fx_send(fd, 1, 4, 5, fx_request, sizeof fx_request);
+    fx_frames(fd, &text, &closed);
+    wire_send(fd, frames, bytes, fx_pump, NULL);
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "GOAWAY:0:0:27");
+    ASSERT_TRUE(closed);
+    buf_deinit(&text);
+    close(fd);
+    FX_UNTIL(NULL, h2_server_stats(fx.server)->conns_closed[H2_CLOSE_PROTOCOL] == 1);
+    fx_stop();
+}
+
+#define RESET_5 "\0\0\4\3\0\0\0\0\5\0\0\0\10"
+
+TEST(h2_limits, ends_connections_that_send_data_behind_their_reset)
+{
+    static const char frames[] = RESET_5 "\0\0\1\0\1\0\0\0\5x";
+    after_a_reset(frames, sizeof frames - 1);
+}
+
+TEST(h2_limits, ends_connections_that_send_headers_behind_their_reset)
+{
+    static const char frames[] = RESET_5 "\0\0\6\1\5\0\0\0\5\x83\x86\x84\x41\1x";
+    after_a_reset(frames, sizeof frames - 1);
+}
+
 TEST(h2_limits, ends_connections_that_prioritise_stream_0)
 {
     after_a_call(2, 0, "GOAWAY:0:0:28");
