@@ -53,7 +53,7 @@ static enum h2_refusal refusal_of(const struct h2_conn *c)
         return H2_REFUSAL_STREAMS;
     if (h2_conn_is_fat(c))
         return H2_REFUSAL_WORKER_BYTES;
-    if (h2_conn_bytes(c) > limits->conn_buffered_bytes_max)
+    if (!h2_conn_has_room(c))
         return H2_REFUSAL_CONN_BYTES;
     return H2_REFUSAL_COUNT;
 }
@@ -150,6 +150,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     }
     s->unconsumed_bytes += bytes;
     h2_hold(c, bytes, 0);
+    /* Its own window holds the stream back. The connection's is open again at once, or a few
+     * streams that nobody reads would stop all others; as long as there is room for what waits. */
+    if (h2_conn_has_room(c))
+        c->consumed_bytes += bytes;
+    else
+        c->withheld_bytes += bytes;
     c->server->handler->on_data(&s->pub, p, bytes, c->server->ctx);
     return 0;
 }

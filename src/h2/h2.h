@@ -127,11 +127,11 @@ struct h2_limits {
     uint32_t control_rate_per_s;
 
     /* Bytes held: received and not consumed, queued and not sent; a worker's with what its calls
-     * have allocated. Above a connection's: its new
-     * streams get REFUSED_STREAM. Above a worker's: so do those of the connections that hold more
-     * than the average, and these are not read; the others go on. A quarter above a worker's,
-     * because of what streams that are open still wanted to say, the connection that holds most is
-     * closed. */
+     * have allocated. Above a connection's: its new streams get REFUSED_STREAM, and its receive
+     * window opens only as bytes are consumed. Above a worker's: so do those of the connections
+     * that hold more than the average, and these are not read; the others go on. A quarter above a
+     * worker's, because of what streams that are open still wanted to say, the connection that
+     * holds most is closed. */
     uint32_t conn_buffered_bytes_max;
     uint32_t buffered_bytes_max;
 };
@@ -275,7 +275,8 @@ void h2_note_message(struct h2_stream *s, bool was_sent);
 /* RST_STREAM. on_close follows, not before this returns. */
 void h2_reset(struct h2_stream *s, enum h2_error code);
 
-/* Gives @bytes of receive window back (stream and connection). */
+/* Gives @bytes of the stream's receive window back. The connection's was open again when they came,
+ * unless it held conn_buffered_bytes_max. */
 void h2_consume(struct h2_stream *s, size_t bytes);
 
 /* What the layer above keeps of this stream's body after it gave the window back (an unfinished

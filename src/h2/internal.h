@@ -132,6 +132,7 @@ struct h2_conn {
     size_t queued_bytes;     /* body, all streams */
     size_t held_bytes;       /* queued, unconsumed or kept, all streams */
     size_t consumed_bytes;   /* connection window given back, nghttp2 not told yet */
+    size_t withheld_bytes;   /* connection window of bytes that came while there was no room */
     uint64_t streams_started, streams_succeeded, streams_failed, keepalives_sent;
     uint64_t messages_sent, messages_received;
     int64_t last_stream_ns, last_message_sent_ns, last_message_received_ns;
@@ -254,6 +255,19 @@ static inline bool h2_conn_is_fat(const struct h2_conn *c)
     size_t total = h2_server_bytes(c->server);
     return total > c->server->limits.buffered_bytes_max &&
            h2_conn_bytes(c) > total / c->server->stats->conns_open;
+}
+
+static inline bool h2_conn_has_room(const struct h2_conn *c)
+{
+    return h2_conn_bytes(c) <= c->server->limits.conn_buffered_bytes_max;
+}
+
+/* @bytes of body are dealt with. What was not withheld was given back as it came. */
+static inline void h2_give_back(struct h2_conn *c, size_t bytes)
+{
+    size_t n = bytes < c->withheld_bytes ? bytes : c->withheld_bytes;
+    c->withheld_bytes -= n;
+    c->consumed_bytes += n;
 }
 
 static inline void h2_hold(struct h2_conn *c, size_t more, size_t less)

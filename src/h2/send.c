@@ -134,7 +134,7 @@ void h2_consume(struct h2_stream *pub, size_t bytes)
     CHECK(bytes <= s->unconsumed_bytes);
     s->unconsumed_bytes -= bytes;
     h2_hold(c, 0, bytes);
-    c->consumed_bytes += bytes;
+    h2_give_back(c, bytes);
     /* Told in lumps: nghttp2 sends WINDOW_UPDATE at half a window, so a quarter kept back never
      * stalls a sender. A stream that has ended needs no window any more. */
     if (!pub->request_ended) {

@@ -212,6 +212,8 @@ static int apply(struct h2_conn *c)
         if (r < 0)
             return r;
     }
+    if (h2_conn_has_room(c))
+        h2_give_back(c, c->withheld_bytes);
     if (c->consumed_bytes >= c->server->limits.conn_window_bytes / 4) {
         int r = nghttp2_session_consume_connection(c->session, c->consumed_bytes);
         c->consumed_bytes = 0;

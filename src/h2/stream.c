@@ -106,7 +106,7 @@ void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer)
     else
         c->streams_failed++;
     drop_chunks(s);
-    c->consumed_bytes += s->unconsumed_bytes;
+    h2_give_back(c, s->unconsumed_bytes);
     h2_hold(c, 0, s->unconsumed_bytes + s->kept_bytes);
     s->unconsumed_bytes = s->kept_bytes = 0;
     server->handler->on_close(&s->pub, error_code, by_peer, server->ctx);

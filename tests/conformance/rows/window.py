@@ -166,6 +166,26 @@ def _(t):
     t.alive(t.conn())
 
 
+@row("frames", "6.9/7a", "four streams of such messages, each to the end of its window; a call behind them",
+     "the call is answered: windows of streams bound them, not the connection's")
+def _(t):
+    c = t.conn(credit=False, pairs=((INITIAL_WINDOW, 0),))
+    c.greeted()
+    client = grpc.Client(c)
+    one = grpc.message(grpc.output_request(100000, body=b"x" * 10000))
+    for _ in range(4):
+        answer = client.open(grpc.DUPLEX)
+        while c.room(answer.stream) >= len(one):
+            c.frame(DATA, 0, answer.stream, one)
+        while c.read(0.05):
+            pass
+        c.frame(DATA, 0, answer.stream, one[:c.room(answer.stream)])
+    answer = client.open(grpc.UNARY)
+    c.send(more(answer.stream, 65535))
+    client.send(answer, grpc.message(grpc.simple_request(5, body=b"x" * 50000)), end=True)
+    t.status(client.finish(answer), grpc.OK)
+
+
 @row("frames", "6.9/8", "2 MiB to a method whose calls end at once (refused bodies)",
      "the connection's window is given back for ended streams: never stalls", "4.2/consume-closed", "9/12")
 def _(t):

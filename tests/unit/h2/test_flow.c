@@ -96,6 +96,63 @@ TEST(h2_flow, holds_back_a_client_until_the_bytes_are_consumed)
     fx_stop();
 }
 
+static void consume_all(unsigned streams)
+{
+    fx.keep_window = false;
+    for (unsigned i = 0; i < streams; i++) {
+        struct buf *got = fx_stream(i)->user;
+        h2_consume(fx_stream(i), buf_len(got));
+    }
+}
+
+/* Four times 256 KiB that nobody consumes are the connection's window. */
+TEST(h2_flow, stalled_streams_do_not_stop_the_others)
+{
+    fx_start(NULL);
+    fx.keep_window = true;
+    struct h2client *c = fx_client(NULL);
+    struct h2client_reply *r[5];
+    for (int i = 0; i < 4; i++)
+        r[i] = h2client_post(c, "/a.B/C", NULL, large, sizeof large, false);
+    FX_UNTIL(c, h2_server_stats(fx.server)->buffered_bytes == 1 << 20);
+    fx.keep_window = false;
+    r[4] = h2client_post(c, "/a.B/C", NULL, large, sizeof large, false);
+    ASSERT_TRUE(h2client_wait(c, r[4]));
+    ASSERT_INT_EQ(buf_len(&r[4]->body), sizeof large);
+    consume_all(4);
+    for (int i = 0; i < 4; i++) {
+        ASSERT_TRUE(h2client_wait(c, r[i]));
+        ASSERT_INT_EQ(buf_len(&r[i]->body), sizeof large);
+    }
+    h2client_free(c);
+    fx_stop();
+}
+
+/* What waits above the connection's budget keeps its window shut, and opens it as it is taken. */
+TEST(h2_flow, stalled_streams_hold_the_budget_and_a_window_at_most)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.conn_buffered_bytes_max = 300 * 1000;
+    fx_start(&limits);
+    fx.keep_window = true;
+    struct h2client *c = fx_client(NULL);
+    struct h2client_reply *r[8];
+    for (int i = 0; i < 8; i++)
+        r[i] = h2client_post(c, "/a.B/C", NULL, large, sizeof large, false);
+    h2client_run(c, 200);
+    size_t held = h2_server_stats(fx.server)->buffered_bytes;
+    ASSERT_TRUE(held > limits.conn_buffered_bytes_max);
+    ASSERT_TRUE(held <=
+                limits.conn_buffered_bytes_max + limits.conn_window_bytes + limits.frame_bytes_max);
+    consume_all(8);
+    for (int i = 0; i < 8; i++) {
+        ASSERT_TRUE(h2client_wait(c, r[i]));
+        ASSERT_INT_EQ(buf_len(&r[i]->body), sizeof large);
+    }
+    h2client_free(c);
+    fx_stop();
+}
+
 static void refuse_all(struct h2_stream *s, bool over_limit)
 {
     (void)over_limit;
