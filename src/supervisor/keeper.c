@@ -43,9 +43,9 @@ static void report(struct keeper *k, const char *event, const char *error)
     obs_flush(obs);
 }
 
-void keeper_reload(struct keeper *k)
+bool keeper_reload(struct keeper *k)
 {
-    const struct supervisor_context *context = k->context;
+    struct supervisor_context *context = k->context;
     char error[512];
     int r = 0;
     k->seen = k->tried = stamp_now(k);
@@ -57,8 +57,11 @@ void keeper_reload(struct keeper *k)
         if (context->listeners[i].gate.tls)
             r = tls_context_reload(context->listeners[i].gate.tls, error, sizeof error);
     report(k, r < 0 ? "tls_reload_failed" : "tls_reloaded", r < 0 ? error : NULL);
-    if (r == 0)
-        k->on_reloaded(k->ctx);
+    if (r < 0)
+        return false;
+    atomic_store(&context->shared->certificates, ++context->certificates);
+    k->on_reloaded(k->ctx);
+    return true;
 }
 
 /* A change is acted upon once two looks in a row see the same: key and certificate are two files,

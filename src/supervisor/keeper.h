@@ -15,5 +15,6 @@ int keeper_new(struct keeper **ret_keeper, struct supervisor_context *context, s
                void (*on_reloaded)(void *ctx), void *ctx, char *error, size_t error_bytes);
 struct keeper *keeper_free(struct keeper *keeper);
 
-/* Reads everything again, changed or not (SIGHUP). */
-void keeper_reload(struct keeper *keeper);
+/* Reads everything again, changed or not (SIGHUP). False: something is bad and the old ones stay;
+ * @on_reloaded was not called. */
+bool keeper_reload(struct keeper *keeper);

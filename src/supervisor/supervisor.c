@@ -319,8 +319,8 @@ static void on_signal(struct supervisor *s, uint32_t signo)
         /* On a terminal it says that the terminal is gone. */
         if (s->context.config->command == COMMAND_DEV)
             begin_drain(s);
-        else
-            keeper_reload(s->keeper);
+        else if (!keeper_reload(s->keeper))
+            signal_children(s, SIGHUP); /* the keys for tokens are another matter */
         return;
     case SIGUSR1:
         state_reopen_log(s->context.config->log, s->context.log_fd);

@@ -34,6 +34,7 @@ struct process_slot {
 struct shared_page {
     uint32_t conns_by_worker[WORKERS_MAX];
     struct process_slot slots[WORKERS_MAX + 1];
+    _Atomic uint32_t certificates; /* how often the keeper has taken new ones */
 };
 
 struct listener {
@@ -52,7 +53,8 @@ struct supervisor_context {
     unsigned worker_count;
     unsigned cpu_count;
     int log_fd;
-    struct obs *obs; /* the supervisor's own counters and events */
+    uint32_t certificates; /* as in the shared page when a child was made */
+    struct obs *obs;       /* the supervisor's own counters and events */
 };
 
 /* Exit status of a child that must not be started again: its start-up found what no restart can

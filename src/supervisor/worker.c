@@ -59,6 +59,7 @@ struct worker {
     unsigned settle_count;
     struct tls_seen handshakes;
     bool listening, loading, loaded, draining;
+    uint32_t certificates; /* of the shared page, when they were read */
     unsigned load_seconds;
 };
 
@@ -309,16 +310,19 @@ static void on_term(struct ev_loop *ev, ev_signal *signal, int events)
 
 /* ---- the other signals ---- */
 
-/* The supervisor has read the files already; a file that changed since then is noticed there. */
+/* Certificates: the supervisor has read them already, or found them bad and they stay; a file that
+ * changed since then is noticed there. */
 static void on_reload(struct ev_loop *ev, ev_signal *signal, int events)
 {
     (void)ev;
     (void)events;
     struct worker *w = signal->data;
     char error[512];
-    for (unsigned i = 0; i < w->context->listener_count; i++)
+    uint32_t certificates = atomic_load(&w->context->shared->certificates);
+    for (unsigned i = 0; i < w->context->listener_count && certificates != w->certificates; i++)
         if (w->context->listeners[i].gate.tls)
             tls_context_reload(w->context->listeners[i].gate.tls, error, sizeof error);
+    w->certificates = certificates;
     if (tokens_reload(w->app.tokens, w->context->config->keys, error, sizeof error) < 0)
         fprintf(stderr, "faregate: the keys for tokens stay as they were: %s\n", error);
 }
@@ -463,6 +467,7 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     w->context = context;
     w->index = slot;
     w->slot = &context->shared->slots[slot];
+    w->certificates = context->certificates;
     CHECK(loop_init(&w->loop, &clock_system) == 0);
     CHECK(obs_open(&w->obs, context->region, slot, context->log_fd) == 0);
     const struct db_limits lanes = lanes_for(context);

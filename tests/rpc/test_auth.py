@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 import shutil
 import signal
@@ -11,11 +10,11 @@ import time
 import grpc
 import pytest
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from kit.client import Refusal, new_id, refused
 from kit.instance import until
+from kit.pki import add_token_key
 from kit.world import PASSWORD
 
 
@@ -46,20 +45,13 @@ def test_public_methods_do_not_look_at_the_token(world):
     assert world.dev.client("nonsense").SearchPlaces(query="london").places
 
 
-def add_key(folder, from_s):
-    pem = Ed25519PrivateKey.generate().private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                                     serialization.NoEncryption())
-    with open(os.open(folder / f"{from_s}.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-        f.write(pem)
-
-
 def test_keys_change_without_a_restart(world, tmp_path):
     keys = tmp_path / "keys"
     shutil.copytree(f"{world.dev.data}/keys", keys)
     first, = keys.iterdir()
     with world.dev.sibling(keys=keys, workers=2) as server:
         old = world.traveller(server=server)
-        add_key(keys, int(first.stem) + 1)
+        add_token_key(keys, int(first.stem) + 1)
         server.process.send_signal(signal.SIGHUP)
         header = until(lambda: (h := world.traveller(server=server).token.split(".")[0]) != old.token.split(".")[0] and h,
                        10, "the new key signs")

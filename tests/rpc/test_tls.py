@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import ssl
@@ -16,7 +17,7 @@ from kit import stubs
 from kit.client import OPTIONS, Client
 from kit.instance import until
 from kit.ports import free_port
-from kit.pki import DAY, Authority, replace
+from kit.pki import DAY, Authority, add_token_key, replace
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +26,12 @@ def authority():
 
 
 @contextlib.contextmanager
-def serving(world, *certificates, flags=(), workers=1):
+def serving(world, *certificates, flags=(), workers=1, **more):
     """A server with TLS on .tls_at, certificates from (certificate file, key file) pairs."""
     port = free_port()
     server = world.dev.sibling(
         "--listen-tls", f"127.0.0.1:{port}", "--tls-certificate", ",".join(c for c, _ in certificates),
-        "--tls-key", ",".join(k for _, k in certificates), *flags, workers=workers)
+        "--tls-key", ",".join(k for _, k in certificates), *flags, workers=workers, **more)
     server.tls_port, server.tls_at = port, f"localhost:{port}"
     with server:
         all_serve(server, workers)
@@ -217,6 +218,22 @@ def test_reload_costs_no_call(world, authority, tmp_path):
         third.write(tmp_path, "served")
         until(lambda: all(served(server) == der(third) for _ in range(6)), 10, "the third one is served")
         load.stop()
+
+
+def test_keys_for_tokens_are_read_while_a_certificate_is_bad(world, authority, tmp_path):
+    keys = tmp_path / "keys"
+    shutil.copytree(f"{world.dev.data}/keys", keys)
+    first, = keys.iterdir()
+    files = authority.leaf("localhost").write(tmp_path, "served")
+    with serving(world, files, flags=["--tls-watch-ms=0"], workers=2, keys=keys) as server:
+        before = world.traveller(server=server).token.split(".")[0], served(server)
+        replace(files[0], b"nonsense")
+        add_token_key(keys, int(first.stem) + 1)
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: all(world.traveller(server=server).token.split(".")[0] != before[0] for _ in range(3)), 10,
+              "every worker signs with the new key")
+        assert server.metrics()["faregate_tls_reload_failures_total"] == 1
+        assert all(served(server) == before[1] for _ in range(4))
 
 
 # ---- signals

@@ -1,4 +1,5 @@
-"""A certification authority for tests: leaves with any names and ends, lists of revoked ones, as PEM files."""
+"""A certification authority for tests: leaves with any names and ends, lists of revoked ones, as PEM files; keys for
+tokens."""
 
 import datetime
 import os
@@ -6,7 +7,7 @@ import pathlib
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
 DAY = datetime.timedelta(days=1)
@@ -18,6 +19,14 @@ def replace(path, data):
     fresh.touch(mode=0o600)
     fresh.write_bytes(data)
     os.replace(fresh, path)
+
+
+def add_token_key(folder, from_s):
+    """A key that signs access tokens from then on."""
+    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    with open(os.open(folder / f"{from_s}.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
+        f.write(pem)
 
 
 class Leaf:
