@@ -1,6 +1,5 @@
-/* Keyed hashes, digests and base64url for everything that services seal.
- * Called at the rate of requests, not of offers. What must stay true: no key or secret outlives the
- * call here. */
+/* Keyed hashes, digests and base64url for everything that services seal: search seals ten offers a
+ * call. What must stay true: no secret but the process's own few keys outlives the call here. */
 #include "services/shared/seal.h"
 
 #include <errno.h>
@@ -11,23 +10,51 @@
 
 #include "base/check.h"
 
-/* Fetching an algorithm takes locks in OpenSSL 3; once per thread is enough. */
-static _Thread_local EVP_MAC *hmac;
+#define KEYS_KEPT 4 /* as many as struct app_keys has */
 
-void seal_mac(const uint8_t key[static SEAL_KEY_BYTES], const struct str *parts, size_t count,
-              uint8_t ret_seal[static SEAL_BYTES])
+/* Setting a key up costs more than hashing an offer with it, so each thread keeps them set up. */
+static _Thread_local struct keyed {
+    EVP_MAC_CTX *ctx; /* NULL: free */
+    uint8_t key[SEAL_KEY_BYTES];
+} kept[KEYS_KEPT];
+static _Thread_local unsigned kept_next;
+
+static void set_up(struct keyed *k, const uint8_t key[static SEAL_KEY_BYTES])
 {
-    if (!hmac)
-        hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    CHECK(hmac);
-    EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
-    CHECK(ctx);
+    if (!k->ctx) {
+        EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+        CHECK(hmac);
+        k->ctx = EVP_MAC_CTX_new(hmac);
+        EVP_MAC_free(hmac);
+        CHECK(k->ctx);
+    }
     char digest[] = "SHA256";
     const OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_construct_end(),
     };
-    CHECK(EVP_MAC_init(ctx, key, SEAL_KEY_BYTES, params) == 1);
+    CHECK(EVP_MAC_init(k->ctx, key, SEAL_KEY_BYTES, params) == 1);
+    memcpy(k->key, key, SEAL_KEY_BYTES);
+}
+
+/* A context at the start of a message under @key. */
+static EVP_MAC_CTX *keyed_for(const uint8_t key[static SEAL_KEY_BYTES])
+{
+    for (unsigned i = 0; i < KEYS_KEPT; i++) {
+        if (kept[i].ctx && memcmp(kept[i].key, key, SEAL_KEY_BYTES) == 0) {
+            CHECK(EVP_MAC_init(kept[i].ctx, NULL, 0, NULL) == 1);
+            return kept[i].ctx;
+        }
+    }
+    struct keyed *k = &kept[kept_next++ % KEYS_KEPT];
+    set_up(k, key);
+    return k->ctx;
+}
+
+void seal_mac(const uint8_t key[static SEAL_KEY_BYTES], const struct str *parts, size_t count,
+              uint8_t ret_seal[static SEAL_BYTES])
+{
+    EVP_MAC_CTX *ctx = keyed_for(key);
     for (size_t i = 0; i < count; i++) {
         uint64_t n = parts[i].n;
         uint8_t length[8];
@@ -40,7 +67,6 @@ void seal_mac(const uint8_t key[static SEAL_KEY_BYTES], const struct str *parts,
     size_t bytes = 0;
     CHECK(EVP_MAC_final(ctx, ret_seal, &bytes, SEAL_BYTES) == 1);
     CHECK(bytes == SEAL_BYTES);
-    EVP_MAC_CTX_free(ctx);
 }
 
 void seal_sha256(struct str data, uint8_t ret_digest[static 32])
@@ -69,18 +95,20 @@ void base64url_encode(const void *p, size_t bytes, char *ret_text)
 {
     const uint8_t *in = p;
     char *out = ret_text;
-    uint32_t held = 0;
-    unsigned bits = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        held = (held << 8) | in[i];
-        bits += 8;
-        while (bits >= 6) {
-            bits -= 6;
-            *out++ = alphabet[(held >> bits) & 63];
-        }
+    for (; bytes >= 3; bytes -= 3, in += 3, out += 4) {
+        uint32_t held = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
+        out[0] = alphabet[held >> 18];
+        out[1] = alphabet[(held >> 12) & 63];
+        out[2] = alphabet[(held >> 6) & 63];
+        out[3] = alphabet[held & 63];
     }
-    if (bits > 0)
-        *out++ = alphabet[(held << (6 - bits)) & 63];
+    if (bytes > 0) {
+        uint32_t held = (uint32_t)in[0] << 16 | (bytes > 1 ? (uint32_t)in[1] << 8 : 0);
+        *out++ = alphabet[held >> 18];
+        *out++ = alphabet[(held >> 12) & 63];
+        if (bytes > 1)
+            *out++ = alphabet[(held >> 6) & 63];
+    }
     *out = '\0';
 }
 
