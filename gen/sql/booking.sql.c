@@ -362,6 +362,44 @@ void booking_get(struct call *c, struct booking_get_row *ret,
     db_submit(&c->scope, &booking_get_statement, values, ret);
 }
 
+static const struct db_param owner_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+};
+
+static const struct db_column owner_columns[] = {
+    {.name = "user_id", .type = DB_UUID,
+     .offset = offsetof(struct booking_owner_row, user_id)},
+};
+
+const struct db_statement booking_owner_statement = {
+    .name = "booking_owner",
+    .sql_one =
+        "SELECT user_id FROM booking WHERE booking_id = $1::uuid",
+    .sql_many =
+        "SELECT r.n::int4, b.user_id FROM unnest($1::uuid[]) WITH ORDINALITY r(booking_id, n) JOIN booking b USING (booking_id)",
+    .params = owner_params,
+    .param_count = 1,
+    .columns = owner_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct booking_owner_row),
+    .found_offset = offsetof(struct booking_owner_row, found),
+    .cardinality = DB_MAYBE,
+    .is_read = true,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 64,
+};
+
+void booking_owner(struct call *c, struct booking_owner_row *ret,
+    struct uuid booking_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+    };
+    db_submit(&c->scope, &booking_owner_statement, values, ret);
+}
+
 static const struct db_param tickets_params[] = {
     {.name = "booking_id", .type = DB_UUID},
 };
@@ -381,7 +419,10 @@ const struct db_statement booking_tickets_statement = {
     .name = "booking_tickets",
     .sql_one =
         "SELECT number, passenger, coupons, issue_time FROM ticket WHERE booking_id = $1::uuid ORDER BY passenger, number",
-    .sql_many = NULL,
+    .sql_many =
+        "SELECT r.n::int4, t.number, t.passenger, t.coupons, t.issue_time\n"
+        "  FROM unnest($1::uuid[]) WITH ORDINALITY r(booking_id, n) JOIN ticket t USING (booking_id)\n"
+        " ORDER BY t.passenger, t.number",
     .params = tickets_params,
     .param_count = 1,
     .columns = tickets_columns,
@@ -392,7 +433,7 @@ const struct db_statement booking_tickets_statement = {
     .rows_max = 18,
     .key_param = -1,
     .distinct_param = -1,
-    .batch_max = 1,
+    .batch_max = 64,
 };
 
 _Static_assert(sizeof(struct booking_tickets_rows) == sizeof(struct db_rows), "the twin of db_rows");
@@ -427,7 +468,13 @@ const struct db_statement booking_seats_statement = {
         "  JOIN seat_assignment s ON s.flight_id = f.flight_id AND s.booking_id = b.booking_id\n"
         " WHERE b.booking_id = $1::uuid AND b.has_assigned_seats AND s.expire_time > now()\n"
         " ORDER BY 1, 2",
-    .sql_many = NULL,
+    .sql_many =
+        "SELECT r.n::int4, f.i::int4 AS segment, s.passenger, s.seat\n"
+        "  FROM unnest($1::uuid[]) WITH ORDINALITY r(booking_id, n) JOIN booking b USING (booking_id)\n"
+        " CROSS JOIN LATERAL unnest(b.flight_ids) WITH ORDINALITY AS f(flight_id, i)\n"
+        "  JOIN seat_assignment s ON s.flight_id = f.flight_id AND s.booking_id = b.booking_id\n"
+        " WHERE b.has_assigned_seats AND s.expire_time > now()\n"
+        " ORDER BY 2, 3",
     .params = seats_params,
     .param_count = 1,
     .columns = seats_columns,
@@ -438,7 +485,7 @@ const struct db_statement booking_seats_statement = {
     .rows_max = 216,
     .key_param = -1,
     .distinct_param = -1,
-    .batch_max = 1,
+    .batch_max = 64,
 };
 
 _Static_assert(sizeof(struct booking_seats_rows) == sizeof(struct db_rows), "the twin of db_rows");
@@ -455,7 +502,7 @@ void booking_seats(struct call *c, struct booking_seats_rows *ret,
 static const struct db_param list_params[] = {
     {.name = "user_id", .type = DB_UUID},
     {.name = "before", .type = DB_UUID},
-    {.name = "states", .type = DB_TEXT, .is_array = true},
+    {.name = "states", .type = DB_TEXT, .is_nullable = true},
     {.name = "row_count", .type = DB_INT4},
 };
 
@@ -509,10 +556,25 @@ const struct db_statement booking_list_statement = {
         "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
         "  FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id\n"
         " WHERE b.user_id = $1::uuid AND b.booking_id < $2::uuid\n"
-        "   AND (cardinality($3::text[]) = 0\n"
-        "        OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END = ANY ($3::text[]))\n"
+        "   AND ($3::text IS NULL\n"
+        "        OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END\n"
+        "           = ANY (string_to_array($3::text, ',')))\n"
         " ORDER BY b.booking_id DESC LIMIT $4::int4",
-    .sql_many = NULL,
+    .sql_many =
+        "SELECT r.n::int4, x.*\n"
+        "  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int4[]) WITH ORDINALITY r(user_id, before, states, row_count, n)\n"
+        " CROSS JOIN LATERAL (\n"
+        "       SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "              coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot,\n"
+        "              b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
+        "              b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
+        "         FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id\n"
+        "        WHERE b.user_id = r.user_id AND b.booking_id < r.before\n"
+        "          AND (r.states IS NULL\n"
+        "               OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END\n"
+        "                  = ANY (string_to_array(r.states, ',')))\n"
+        "        ORDER BY b.booking_id DESC LIMIT r.row_count) x\n"
+        " ORDER BY x.booking_id DESC",
     .params = list_params,
     .param_count = 4,
     .columns = list_columns,
@@ -523,7 +585,7 @@ const struct db_statement booking_list_statement = {
     .rows_max = 101,
     .key_param = -1,
     .distinct_param = -1,
-    .batch_max = 1,
+    .batch_max = 32,
 };
 
 _Static_assert(sizeof(struct booking_list_rows) == sizeof(struct db_rows), "the twin of db_rows");
@@ -531,13 +593,13 @@ _Static_assert(sizeof(struct booking_list_rows) == sizeof(struct db_rows), "the 
 void booking_list(struct call *c, struct booking_list_rows *ret,
     struct uuid user_id,
     struct uuid before,
-    const struct str *states, size_t states_count,
+    struct str states,
     int32_t row_count)
 {
     const struct db_value values[] = {
         {.u = user_id},
         {.u = before},
-        {.array = states, .array_count = (uint32_t)states_count},
+        {.s = states, .is_null = !states.p},
         {.i = row_count},
     };
     db_submit(&c->scope, &booking_list_statement, values, ret);
@@ -575,7 +637,15 @@ const struct db_statement booking_events_statement = {
         "  FROM booking_event e\n"
         "  LEFT JOIN booking_event p ON p.booking_id = e.booking_id AND p.sequence = e.sequence - 1\n"
         " WHERE e.booking_id = $1::uuid AND e.sequence > $2::int4 ORDER BY e.sequence LIMIT $3::int4",
-    .sql_many = NULL,
+    .sql_many =
+        "SELECT r.n::int4, x.*\n"
+        "  FROM unnest($1::uuid[], $2::int4[], $3::int4[]) WITH ORDINALITY r(booking_id, after, row_count, n)\n"
+        " CROSS JOIN LATERAL (\n"
+        "       SELECT e.sequence, e.type, p.state AS before, e.state, e.actor, e.reason, e.occur_time\n"
+        "         FROM booking_event e\n"
+        "         LEFT JOIN booking_event p ON p.booking_id = e.booking_id AND p.sequence = e.sequence - 1\n"
+        "        WHERE e.booking_id = r.booking_id AND e.sequence > r.after ORDER BY e.sequence LIMIT r.row_count) x\n"
+        " ORDER BY x.sequence",
     .params = events_params,
     .param_count = 3,
     .columns = events_columns,
@@ -586,7 +656,7 @@ const struct db_statement booking_events_statement = {
     .rows_max = 201,
     .key_param = -1,
     .distinct_param = -1,
-    .batch_max = 1,
+    .batch_max = 32,
 };
 
 _Static_assert(sizeof(struct booking_events_rows) == sizeof(struct db_rows), "the twin of db_rows");
@@ -910,6 +980,7 @@ const struct db_statement *const booking_statements[] = {
     &booking_hold_statement,
     &booking_claim_seats_statement,
     &booking_get_statement,
+    &booking_owner_statement,
     &booking_tickets_statement,
     &booking_seats_statement,
     &booking_list_statement,

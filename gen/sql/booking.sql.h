@@ -93,6 +93,15 @@ struct booking_get_row {
 void booking_get(struct call *c, struct booking_get_row *ret,
     struct uuid booking_id);
 
+struct booking_owner_row {
+    bool found;
+    struct uuid user_id;
+};
+
+/* Whose booking it is: all that its history must know of it. */
+void booking_owner(struct call *c, struct booking_owner_row *ret,
+    struct uuid booking_id);
+
 struct booking_tickets_row {
     struct str number;
     int16_t passenger;
@@ -154,12 +163,12 @@ struct booking_list_rows {
     bool truncated;
 };
 
-/* Newest first: booking ids are ordered by time.
+/* Newest first: booking ids are ordered by time. @states are parted by commas; none: all.
  * Scans: booking, payment_intent */
 void booking_list(struct call *c, struct booking_list_rows *ret,
     struct uuid user_id,
     struct uuid before,
-    const struct str *states, size_t states_count,
+    struct str states,
     int32_t row_count);
 
 struct booking_events_row {
@@ -250,6 +259,7 @@ void booking_cancel(struct call *c, struct booking_cancel_row *ret,
 extern const struct db_statement booking_hold_statement;
 extern const struct db_statement booking_claim_seats_statement;
 extern const struct db_statement booking_get_statement;
+extern const struct db_statement booking_owner_statement;
 extern const struct db_statement booking_tickets_statement;
 extern const struct db_statement booking_seats_statement;
 extern const struct db_statement booking_list_statement;

@@ -172,47 +172,100 @@ SELECT r.n::int4, b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b
   FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking b USING (booking_id)
   LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id;
 
+-- name: owner(booking_id uuid) -> maybe (user_id uuid)
+-- read
+-- batched: max 64
+-- Whose booking it is: all that its history must know of it.
+-- one:
+SELECT user_id FROM booking WHERE booking_id = @booking_id;
+-- many:
+SELECT r.n::int4, b.user_id FROM unnest(@booking_id) WITH ORDINALITY r(booking_id, n) JOIN booking b USING (booking_id);
+
 -- name: tickets(booking_id uuid) -> many (number text, passenger int2, coupons text, issue_time timestamptz)
 -- read
+-- batched: max 64
 -- max: 18 rows
+-- one:
 SELECT number, passenger, coupons, issue_time FROM ticket WHERE booking_id = @booking_id ORDER BY passenger, number;
+-- many:
+SELECT r.n::int4, t.number, t.passenger, t.coupons, t.issue_time
+  FROM unnest(@booking_id) WITH ORDINALITY r(booking_id, n) JOIN ticket t USING (booking_id)
+ ORDER BY t.passenger, t.number;
 
 -- name: seats(booking_id uuid) -> many (segment int4, passenger int2, seat text)
 -- read
+-- batched: max 64
 -- max: 216 rows
 -- Spans: booking_id, flight_id
+-- one:
 SELECT f.i::int4 AS segment, s.passenger, s.seat
   FROM booking b CROSS JOIN LATERAL unnest(b.flight_ids) WITH ORDINALITY AS f(flight_id, i)
   JOIN seat_assignment s ON s.flight_id = f.flight_id AND s.booking_id = b.booking_id
  WHERE b.booking_id = @booking_id AND b.has_assigned_seats AND s.expire_time > now()
  ORDER BY 1, 2;
+-- many:
+SELECT r.n::int4, f.i::int4 AS segment, s.passenger, s.seat
+  FROM unnest(@booking_id) WITH ORDINALITY r(booking_id, n) JOIN booking b USING (booking_id)
+ CROSS JOIN LATERAL unnest(b.flight_ids) WITH ORDINALITY AS f(flight_id, i)
+  JOIN seat_assignment s ON s.flight_id = f.flight_id AND s.booking_id = b.booking_id
+ WHERE b.has_assigned_seats AND s.expire_time > now()
+ ORDER BY 2, 3;
 
--- name: list(user_id uuid, before uuid, states text[], row_count int4) -> many (booking_id uuid, user_id uuid, locator text,
+-- name: list(user_id uuid, before uuid, states text?, row_count int4) -> many (booking_id uuid, user_id uuid, locator text,
 --       state text, state_reason text?, total_minor int8, currency text, authorised_minor int8, captured_minor int8,
 --       refunded_minor int8, snapshot bytea, passengers bytea, intent_id uuid?, create_time timestamptz,
 --       update_time timestamptz, due_time timestamptz, lapsed bool, event_count int4)
 -- read
+-- batched: max 32
 -- max: 101 rows
--- Newest first: booking ids are ordered by time.
+-- Newest first: booking ids are ordered by time. @states are parted by commas; none: all.
 -- Scans: booking, payment_intent
+-- one:
 SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
        coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot, b.passengers,
        b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
        b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
   FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id
  WHERE b.user_id = @user_id AND b.booking_id < @before
-   AND (cardinality(@states) = 0
-        OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END = ANY (@states))
+   AND (@states IS NULL
+        OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END
+           = ANY (string_to_array(@states, ',')))
  ORDER BY b.booking_id DESC LIMIT @row_count;
+-- many:
+SELECT r.n::int4, x.*
+  FROM unnest(@user_id, @before, @states, @row_count) WITH ORDINALITY r(user_id, before, states, row_count, n)
+ CROSS JOIN LATERAL (
+       SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
+              coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot,
+              b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
+              b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
+         FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id
+        WHERE b.user_id = r.user_id AND b.booking_id < r.before
+          AND (r.states IS NULL
+               OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END
+                  = ANY (string_to_array(r.states, ',')))
+        ORDER BY b.booking_id DESC LIMIT r.row_count) x
+ ORDER BY x.booking_id DESC;
 
 -- name: events(booking_id uuid, after int4, row_count int4) -> many (sequence int4, type text, before text?, state text,
 --       actor text, reason text?, occur_time timestamptz)
 -- read
+-- batched: max 32
 -- max: 201 rows
+-- one:
 SELECT e.sequence, e.type, p.state AS before, e.state, e.actor, e.reason, e.occur_time
   FROM booking_event e
   LEFT JOIN booking_event p ON p.booking_id = e.booking_id AND p.sequence = e.sequence - 1
  WHERE e.booking_id = @booking_id AND e.sequence > @after ORDER BY e.sequence LIMIT @row_count;
+-- many:
+SELECT r.n::int4, x.*
+  FROM unnest(@booking_id, @after, @row_count) WITH ORDINALITY r(booking_id, after, row_count, n)
+ CROSS JOIN LATERAL (
+       SELECT e.sequence, e.type, p.state AS before, e.state, e.actor, e.reason, e.occur_time
+         FROM booking_event e
+         LEFT JOIN booking_event p ON p.booking_id = e.booking_id AND p.sequence = e.sequence - 1
+        WHERE e.booking_id = r.booking_id AND e.sequence > r.after ORDER BY e.sequence LIMIT r.row_count) x
+ ORDER BY x.sequence;
 
 -- name: quote(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, event_count int4,
 --       refund_minor int8, penalty_minor int8, quote_seconds int4, etag_count int4?)

@@ -11,7 +11,7 @@
 struct list_events {
     struct uuid booking_id;
     uint32_t page_size;
-    struct booking_get_row booking;
+    struct booking_owner_row booking;
     struct booking_events_rows rows;
 };
 
@@ -25,7 +25,7 @@ static enum step read_rows(struct call *c)
         !page_token_open(c, req->page_token, sizeof after, &after, &found))
         return STEP_DONE;
     s->page_size = page_size(req->page_size, PAGE_STANDARD, PAGE_MAX);
-    booking_get(c, &s->booking, s->booking_id);
+    booking_owner(c, &s->booking, s->booking_id);
     booking_events(c, &s->rows, s->booking_id, found ? after : 0, (int32_t)s->page_size + 1);
     return STEP_NEXT;
 }

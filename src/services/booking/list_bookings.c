@@ -21,6 +21,17 @@ static const char *const state_names[] = {
     "CANCELLED", "EXPIRED", "FAILED", "COMPLETED",  "ATTENTION",
 };
 
+/* "HELD,CONFIRMED"; no text: all. */
+static struct str states_asked(struct call *c, const Faregate__V1__ListBookingsRequest *req)
+{
+    struct str list = {0};
+    for (size_t i = 0; i < req->n_states; i++)
+        list =
+            str_of(i == 0 ? state_names[req->states[i]]
+                          : arena_printf(&c->arena, "%s,%s", list.p, state_names[req->states[i]]));
+    return list;
+}
+
 static enum step read_rows(struct call *c)
 {
     struct list_bookings *s = c->state;
@@ -32,10 +43,7 @@ static enum step read_rows(struct call *c)
     if (!found)
         before = BOOKING_ID_MAX;
     s->page_size = page_size(req->page_size, PAGE_STANDARD, PAGE_MAX);
-    struct str *states = arena_array(&c->arena, req->n_states + 1, sizeof *states);
-    for (size_t i = 0; i < req->n_states; i++)
-        states[i] = str_of(state_names[req->states[i]]);
-    booking_list(c, &s->rows, c->principal.user_id, before, states, req->n_states,
+    booking_list(c, &s->rows, c->principal.user_id, before, states_asked(c, req),
                  (int32_t)s->page_size + 1);
     return STEP_NEXT;
 }

@@ -69,9 +69,11 @@ static void make_world(void)
     let_lapse(3);
 }
 
-static const char *const covered[] = {"booking_hold",        "booking_get",
-                                      "flight_find_flights", "flight_count_seats",
-                                      "flight_read_flight",  "flight_read_seats"};
+static const char *const covered[] = {
+    "booking_hold",       "booking_get",        "booking_owner",     "booking_tickets",
+    "booking_seats",      "booking_list",       "booking_events",    "flight_find_flights",
+    "flight_count_seats", "flight_read_flight", "flight_read_seats",
+};
 
 TEST(forms, of_reads_answer_the_same)
 {
@@ -102,6 +104,40 @@ TEST(forms, of_reads_answer_the_same)
     ask_set(&ask, 6, "flight_ids", t_id('f', 99));
     ask_set(&ask, 6, "cabin", "1");
     expect_same(&ask, 7);
+    t_do(0, "DELETE FROM seat_assignment");
+    do_expire();
+    t_end();
+}
+
+TEST(forms, of_lists_answer_the_same)
+{
+    static const char *const statements[] = {"booking_owner", "booking_tickets", "booking_seats"};
+    make_world();
+    t_do(0, t_format("UPDATE booking SET has_assigned_seats = true WHERE booking_id = '%s'",
+                     t_id('b', 2)));
+    struct ask ask;
+    for (size_t k = 0; k < sizeof statements / sizeof statements[0]; k++) {
+        ask_begin(&ask, statements[k]);
+        for (unsigned i = 0; i < 5; i++)
+            ask_set(&ask, i, "booking_id", t_id('b', i == 4 ? 2 : i + 1));
+        expect_same(&ask, 1);
+    }
+    ask_begin(&ask, "booking_list");
+    for (unsigned i = 0; i < 6; i++) {
+        ask_set(&ask, i, "user_id", t_id('u', i == 5 ? 99 : 1));
+        ask_set(&ask, i, "before", i == 1 ? t_id('b', 3) : "ffffffff-ffff-ffff-ffff-ffffffffffff");
+        ask_set(&ask, i, "states", i == 2 ? "HELD" : i == 3 ? "CONFIRMED,EXPIRED" : NULL);
+        ask_int(&ask, i, "row_count", i == 4 ? 1 : 10);
+    }
+    expect_same(&ask, 3 + 2 + 1 + 2 + 1);
+
+    ask_begin(&ask, "booking_events");
+    for (unsigned i = 0; i < 5; i++) {
+        ask_set(&ask, i, "booking_id", t_id('b', i == 4 ? 99 : i == 3 ? 2 : 1));
+        ask_int(&ask, i, "after", i == 1 ? 1 : 0);
+        ask_int(&ask, i, "row_count", i == 2 ? 1 : 10);
+    }
+    expect_same(&ask, 6);
     t_do(0, "DELETE FROM seat_assignment");
     do_expire();
     t_end();

@@ -1,0 +1,52 @@
+"""Reads that share statements: everybody gets their own rows, however many ask at once."""
+
+import concurrent.futures
+
+from kit.instance import until
+
+CALLERS = 24
+
+
+def pages(method, size, **fields):
+    """All items of a list, walked by pages of @size."""
+    found, token = [], ""
+    while True:
+        page = method(page_size=size, page_token=token, **fields)
+        items = list(page.bookings if hasattr(page, "bookings") else page.events)
+        assert len(items) <= size
+        found += items
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+def history(client):
+    """What the lists say of a traveller, as bytes."""
+    bookings = pages(client.ListBookings, 2)
+    held = pages(client.ListBookings, 2, states=["HELD"])
+    ended = pages(client.ListBookings, 2, states=["CANCELLED", "EXPIRED"])
+    events = [e for b in bookings for e in pages(client.ListBookingEvents, 1, parent=b.name)]
+    whole = [client.GetBooking(name=b.name) for b in bookings]
+    return [[m.SerializeToString(deterministic=True) for m in part] for part in (bookings, held, ended, events, whole)]
+
+
+def test_histories_read_at_once(world):
+    users = [world.traveller() for _ in range(6)]
+    for number, user in enumerate(users):
+        made = [world.hold(user) for _ in range(number % 3 + 1)]
+        user.ConfirmCancellation(name=user.CreateCancellation(parent=made[0].name).name)
+    alone = [history(user) for user in users]
+    for number, (bookings, held, ended, events, _) in enumerate(alone):
+        assert (len(bookings), len(held), len(ended)) == (number % 3 + 1, number % 3, 1)
+        assert len(events) > len(bookings)
+
+    def shared():
+        seen = world.dev.metrics()
+        return seen["faregate_db_members_total"] - seen["faregate_db_statements_total"]
+
+    before = shared()
+    clients = [users[i % len(users)].again() for i in range(CALLERS)]
+    with concurrent.futures.ThreadPoolExecutor(CALLERS) as pool:
+        for _ in range(3):
+            assert list(pool.map(history, clients)) == [alone[i % len(users)] for i in range(CALLERS)]
+    until(lambda: shared() > before, 5, "statements were shared")
