@@ -1,7 +1,6 @@
 /* What the files of this folder share: the method table, the private half of a call, the server
  * object. Only grpc/ and its tests include it. The registry and the guard (rules) are built next to
- * the runner and meet it here: struct rpc_method is filled once by registry_new and read-only
- * afterwards. */
+ * the runner and meet it here: struct rpc_method is filled by registry_new, then read-only. */
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
@@ -95,6 +94,10 @@ struct registry {
 int registry_new(struct registry **ret_registry, const struct rpc_service *const *services,
                  const struct server_limits *limits, struct obs *obs, char *error,
                  size_t error_bytes);
+/* The same from another descriptor set than the program's own. */
+int registry_new_of(struct registry **ret_registry, struct str set,
+                    const struct rpc_service *const *services, const struct server_limits *limits,
+                    struct obs *obs, char *error, size_t error_bytes);
 struct registry *registry_free(struct registry *registry);
 /* (Re)builds the hash and the list of services from @methods. What it replaces, and @methods, is
  * freed by free. */
@@ -377,8 +380,7 @@ int64_t server_wall_ns(struct server *server);
 struct call_impl *call_new(struct server *server);
 /* Back to the pool: ended, and h2 has let go of the stream. */
 void call_release(struct call_impl *ci);
-/* Formats into the call's arena; NULL when the budget is spent (never aborts: used while failing).
- */
+/* Formats into the call's arena; NULL when the budget is spent (used while failing). */
 char *call_format(struct call_impl *ci, const char *format, va_list args);
 
 /* ---- metadata.c ---- */

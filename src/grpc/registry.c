@@ -349,8 +349,16 @@ int registry_new(struct registry **ret_registry, const struct rpc_service *const
                  const struct server_limits *limits, struct obs *obs, char *error,
                  size_t error_bytes)
 {
+    return registry_new_of(ret_registry, descriptors_embedded(), services, limits, obs, error,
+                           error_bytes);
+}
+
+int registry_new_of(struct registry **ret_registry, struct str set,
+                    const struct rpc_service *const *services, const struct server_limits *limits,
+                    struct obs *obs, char *error, size_t error_bytes)
+{
     struct building b = {.limits = limits, .obs = obs, .error = error, .error_bytes = error_bytes};
-    int rc = descriptors_new(&b.d, descriptors_embedded(), error, error_bytes);
+    int rc = descriptors_new(&b.d, set, error, error_bytes);
     if (rc < 0)
         return rc;
     struct registry *r = calloc(1, sizeof *r);

@@ -1,6 +1,7 @@
 /* Table 1.1 in its exact order: every row by itself, and every pair of rows that one request can
  * break at once, where the upper one must be the answer. */
 #include <grpc/health/v1/health.pb-c.h>
+#include <stdio.h>
 
 #include "rig.h"
 #include "support/test.h"
@@ -181,7 +182,9 @@ TEST(order, serves_calls_without_te_and_counts_them)
     struct obs_region *region;
     struct buf metrics = {0};
     ASSERT_INT_EQ(obs_region_new(&region), 0);
-    ASSERT_INT_EQ(obs_open(&rig_obs, region, 0, -1), 0);
+    FILE *log = tmpfile();
+    ASSERT_NOT_NULL(log);
+    ASSERT_INT_EQ(obs_open(&rig_obs, region, 0, fileno(log)), 0);
     const struct row no_te = {"", "te", NULL, "", 0, ""};
     begin(0);
     for (int i = 0; i < 3; i++) {
@@ -196,6 +199,17 @@ TEST(order, serves_calls_without_te_and_counts_them)
     buf_deinit(&metrics);
     finish();
     rig_obs = obs_close(rig_obs);
+    char line[1000];
+    unsigned told = 0;
+    rewind(log);
+    while (fgets(line, sizeof line, log)) {
+        if (strstr(line, "\"event\":\"te_missing\"")) {
+            told++;
+            ASSERT_HAS(line, "\"peer\":");
+        }
+    }
+    ASSERT_INT_EQ(told, 1);
+    fclose(log);
     obs_region_free(region);
 }
 

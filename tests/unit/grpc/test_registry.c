@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <faregate/v1/auth_service.pb-c.h>
 #include <faregate/v1/payment_service.pb-c.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "grpc/descriptors.h"
 #include "grpc/internal.h"
 #include "grpc/rules.h"
 #include "support/test.h"
@@ -86,6 +89,42 @@ TEST(registry, reads_the_policy_of_a_method)
     ASSERT_INT_EQ(p->roles, 0);
     ASSERT_TRUE(p->deadline_default_ms > 0 && p->deadline_default_ms <= p->deadline_max_ms);
     registry_free(r);
+}
+
+/* No method of ours states timeout_ms_default (tag 0x50): in a copy of the descriptor set GetUser's
+ * timeout_ms_max of 5000 (tag 0x10) becomes one. */
+TEST(registry, grants_the_policys_own_deadline_to_calls_that_bring_none)
+{
+    static const struct rpc_service service = {.descriptor =
+                                                   &faregate__v1__auth_service__descriptor,
+                                               .full_name = "faregate.v1.AuthService",
+                                               .handlers = whole};
+    static const struct rpc_service *const services[] = {&service, NULL};
+    static const uint32_t longest_ms[] = {60000, 4000};
+    struct str embedded = descriptors_embedded();
+    char *set = malloc(embedded.n);
+    memcpy(set, embedded.p, embedded.n);
+    char *method = memmem(set, embedded.n, "\n\x07GetUser\x12", 10);
+    ASSERT_NOT_NULL(method);
+    char *tag = memmem(method, 200, "\x10\x88\x27", 3);
+    ASSERT_NOT_NULL(tag);
+    *tag = 0x50;
+    for (int i = 0; i < 2; i++) {
+        struct server_limits limits = server_limits_default;
+        struct registry *r;
+        limits.deadline_max_ms = longest_ms[i];
+        ASSERT_INT_EQ(registry_new_of(&r, (struct str){.p = set, .n = embedded.n}, services,
+                                      &limits, NULL, error, sizeof error),
+                      0);
+        const struct rpc_policy *p =
+            &registry_find(r, STR("/faregate.v1.AuthService/GetUser"))->policy;
+        ASSERT_INT_EQ(p->deadline_max_ms, longest_ms[i]);
+        ASSERT_INT_EQ(p->deadline_default_ms, i == 0 ? 5000 : 4000);
+        p = &registry_find(r, STR("/faregate.v1.AuthService/CreateUser"))->policy;
+        ASSERT_INT_EQ(p->deadline_default_ms, i == 0 ? limits.deadline_default_ms : 4000);
+        registry_free(r);
+    }
+    free(set);
 }
 
 /* 1.3: what carries tokens or money is never compressed beside text that a caller chose (CRIME).

@@ -220,6 +220,33 @@ TEST(stream, keeps_the_window_closed_for_what_no_step_takes)
     finish();
 }
 
+/* Whoever else waits is heard before the next streams go on. */
+TEST(stream, goes_on_with_so_many_streams_a_turn)
+{
+    struct client *c[100];
+    begin();
+    for (int i = 0; i < 100; i++) {
+        c[i] = client_new();
+        client_head(c[i], "/test.S/Echoes");
+        client_head_end(c[i]);
+    }
+    ASSERT_INT_EQ(step_runs[0], 100); /* each has found nothing yet */
+    for (int i = 0; i < 100; i++)
+        client_data(c[i], "\0\0\0\0\3\n\1a", 8);
+    ASSERT_INT_EQ(step_runs[1], 0);
+    rig_turn();
+    ASSERT_INT_EQ(step_runs[1], 64);
+    rig_turn();
+    ASSERT_INT_EQ(step_runs[1], 100);
+    for (int i = 0; i < 100; i++)
+        client_end(c[i]);
+    rig_turn();
+    rig_turn();
+    for (int i = 0; i < 100; i++)
+        expect_end(c[i], STATUS_OK);
+    finish();
+}
+
 /* 1.3: every message is compressed by itself, may be sent plain in a compressed stream, and is cut
  * into frames anywhere. */
 TEST(stream, reads_compressed_messages_one_by_one)
