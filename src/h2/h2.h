@@ -190,6 +190,8 @@ struct h2_stats {
     uint64_t conns_closed[H2_CLOSE_COUNT];
     uint64_t streams_refused[H2_REFUSAL_COUNT];
     uint64_t keepalives_sent;
+    /* Times listeners paused: at conns_max, all of them; at handshakes_max, those with TLS. */
+    uint64_t accepts_held_conns, accepts_held_handshakes;
     uint64_t reads_held;     /* times a connection was not read for a while: resets, bytes, turns */
     uint64_t buffered_bytes; /* now */
 };

@@ -127,6 +127,8 @@ static void hold_listeners(struct h2_server *server)
     bool held_tls = held || server->handshakes >= limits->handshakes_max;
     if (held == server->held && held_tls == server->held_tls)
         return;
+    server->stats->accepts_held_conns += held && !server->held;
+    server->stats->accepts_held_handshakes += held_tls && !server->held_tls && !held;
     server->held = held;
     server->held_tls = held_tls;
     for (unsigned i = 0; i < server->listener_count; i++)

@@ -7,7 +7,7 @@
 
 /* Indices, set once before the fork. */
 static int closed_metrics[H2_CLOSE_COUNT], refused_metrics[H2_REFUSAL_COUNT], keepalives_metric,
-    held_metric, bytes_metric;
+    held_metric, bytes_metric, held_conns_metric, held_handshakes_metric;
 
 static int register_cause(struct obs_region *region, const char *family, const char *cause,
                           const char *help)
@@ -29,6 +29,9 @@ void h2_metrics_register(struct obs_region *region)
         obs_metric(region, "keepalives_sent_total", "PINGs sent to silent clients", true);
     held_metric =
         obs_metric(region, "reads_held_total", "Times a connection was not read for a while", true);
+    const char *help = "Times listeners paused because a limit was reached, by cause";
+    held_conns_metric = register_cause(region, "accepts_held_total", "conns", help);
+    held_handshakes_metric = register_cause(region, "accepts_held_total", "handshakes", help);
     bytes_metric = obs_metric(region, "buffered_bytes",
                               "Bytes of bodies received or queued and not dealt with", false);
 }
@@ -49,5 +52,8 @@ void h2_metrics_publish(struct obs *obs, const struct h2_stats *stats, struct h2
     add(obs, refused_metrics, stats->streams_refused, seen->streams_refused, H2_REFUSAL_COUNT);
     add(obs, &keepalives_metric, &stats->keepalives_sent, &seen->keepalives_sent, 1);
     add(obs, &held_metric, &stats->reads_held, &seen->reads_held, 1);
+    add(obs, &held_conns_metric, &stats->accepts_held_conns, &seen->accepts_held_conns, 1);
+    add(obs, &held_handshakes_metric, &stats->accepts_held_handshakes,
+        &seen->accepts_held_handshakes, 1);
     obs_set(obs, bytes_metric, stats->buffered_bytes);
 }

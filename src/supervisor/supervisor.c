@@ -274,7 +274,15 @@ static void child_died(struct supervisor *s, struct child *child, int status)
     ev_timer_start(s->loop.ev, &child->restart);
 }
 
-/* As the first process of a container we inherit orphans, and nobody else would bury them. What has
+static bool inherits_orphans(void)
+{
+    int is_subreaper = 0;
+    return getpid() == 1 ||
+           (prctl(PR_GET_CHILD_SUBREAPER, &is_subreaper) == 0 && is_subreaper != 0);
+}
+
+/* As the first process of a container, or made a subreaper by who started us, we inherit orphans,
+ * and nobody else would bury them. What has
  * a grave of its own (PostgreSQL and the simulator of dev) bears that it was done here. */
 static void reap_orphans(const struct supervisor *s)
 {
@@ -299,7 +307,7 @@ static void reap(struct supervisor *s)
         if (child->pid > 0 && waitpid(child->pid, &status, WNOHANG) == child->pid)
             child_died(s, child, status);
     }
-    if (getpid() == 1)
+    if (inherits_orphans())
         reap_orphans(s);
 }
 

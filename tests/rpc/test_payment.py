@@ -5,6 +5,7 @@ import pytest
 from kit.client import new_id, refused
 from kit.instance import Serve
 from kit.ports import free_port
+from kit.recorder import Recorder
 from kit.world import minor
 
 PAID_AT_ONCE = ["pm_card_visa", "pm_card_amex", "pm_sandbox_slow_500"]
@@ -273,6 +274,35 @@ def test_provider_down(world):
         if not booking.payment_intent else \
         ann.ConfirmPaymentIntent(name=booking.payment_intent, payment_method=world.card(), timeout=15)
     world.intent(ann, intent, "CAPTURED")
+    world.same_books()
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+CARRIED = {"tracestate": "vendor=1", "x-request-id": "r-1", "b3": f"{TRACE}-00f067aa0ba902b7-1",
+           "x-b3-traceid": TRACE, "x-cloud-trace-context": "c", "x-datadog-trace-id": "7", "x-ot-span-context": "o"}
+
+
+def test_the_provider_is_told_of_the_trace(world, ann):
+    """Through a proxy that writes down what the provider is sent: the trace goes on, in a span of ours."""
+    with Recorder(world.dev.admin_port + 1) as recorder:
+        with Serve(world.dev.conninfo, world.dev.data, "--provider-timeout-ms=5000", provider_port=recorder.port) as server:
+            booking = world.hold(ann)
+            client = server.client(ann.token)
+            metadata = [("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"), *CARRIED.items(),
+                        ("grpc-trace-bin", b"\0\1\2\3"), ("baggage", "secret=1"), ("x-other", "no")]
+            intent = world.pay(client, booking, metadata=metadata)
+            world.intent(ann, intent, "CAPTURED")
+            client.close()
+    assert recorder.seen and all(path.startswith("/v1/") for path, _ in recorder.seen)
+    asked = [headers for path, headers in recorder.seen if "traceparent" in headers]
+    assert asked, "what the call asked; the completer's questions belong to no call"
+    for headers in asked:
+        version, trace, span, flags = headers["traceparent"].split("-")
+        assert (version, trace, flags) == ("00", TRACE, "01") and span not in ("00f067aa0ba902b7", "0" * 16)
+        assert {name: headers.get(name) for name in CARRIED} == CARRIED
+        assert headers["grpc-trace-bin"] == "AAECAw"
+        assert not {"baggage", "x-other", "grpc-timeout"} & headers.keys()
+        assert ann.token not in str(headers), "nor who the caller is"
     world.same_books()
 
 

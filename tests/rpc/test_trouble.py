@@ -1,7 +1,10 @@
 """Things that break while people are booking: a worker, the database. Afterwards everything is consistent."""
 
+import contextlib
+import ctypes
 import http.client
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -20,6 +23,8 @@ from kit.world import World, adult
 
 import itertools
 import subprocess
+
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Load:
@@ -113,6 +118,65 @@ def test_the_jobs_process_comes_back(world):
     intent = world.pay(ann, booking, "pm_sandbox_charged_then_drop")
     world.intent(ann, intent, "CAPTURED")
     world.same_books()
+
+
+def test_a_late_loop_is_not_ready(world):
+    """A worker that was stopped for a second is a second late: not ready by HTTP and by gRPC, alive, and ready again."""
+    with world.dev.sibling("--loop-lag-max-ms=200") as server:
+        watchers = {name: Watcher(server.target, name) for name in ("readiness", "liveness")}
+        for watcher in watchers.values():
+            until(lambda: watcher.seen == [SERVING], 5, "it serves")
+        worker = server.pids()["worker 0"]
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(worker, signal.SIGCONT)
+        until(lambda: server.http("/readyz")[0] == 503, 2, "not ready")
+        assert ", lagging, database up" in server.http("/readyz?verbose")[1]
+        assert server.http("/healthz")[0] == 200
+        until(lambda: server.http("/readyz")[0] == 200, 5, "ready again by itself")
+        assert "lagging" not in server.http("/readyz?verbose")[1]
+        until(lambda: watchers["readiness"].seen == [SERVING, NOT_SERVING, SERVING], 2, "and so say watchers")
+        assert watchers["liveness"].seen == [SERVING]
+        for watcher in watchers.values():
+            watcher.cancel()
+
+
+def orphan(gate):
+    """In the process that becomes the server: a subreaper, like the first process of a container, with a grandchild
+    whose parent is gone and who ends when @gate is closed."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if os.fork():
+        return
+    if os.fork() == 0:
+        os.closerange(3, gate)
+        os.closerange(gate + 1, 1024)
+        os.read(gate, 1)
+    os._exit(0)
+
+
+def children(pid):
+    """{pid: state} of the processes whose parent it is."""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid:
+                found[int(path.parent.name)] = state
+    return found
+
+
+def test_orphans_are_buried(world):
+    gate, end = os.pipe()
+    with world.dev.sibling(preexec_fn=lambda: orphan(gate)) as server:
+        pids = set(server.pids().values())
+        strangers = children(server.process.pid).keys() - pids
+        assert strangers, "the orphan is the server's child now"
+        os.close(end)
+        until(lambda: children(server.process.pid).keys() <= pids, 5, "it and its parent are buried")
+        worker = server.pids()["worker 0"]
+        os.kill(worker, signal.SIGKILL)  # a child of its own is no orphan: it is started again
+        until(lambda: server.pids()["worker 0"] not in (0, worker), 5, "another worker")
+    os.close(gate)
 
 
 # ---- a database of our own

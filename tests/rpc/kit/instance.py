@@ -186,7 +186,7 @@ class Serve(Server):
     """`faregate serve` with keys, secret and provider key of @data."""
 
     def __init__(self, conninfo, data, *flags, provider_port=1, jobs=False, workers=1, services=None, ready_s=30,
-                 ports=None, keys=None):
+                 ports=None, keys=None, preexec_fn=None):
         self.conninfo = conninfo
         self.port, self.admin_port = ports or (free_port(), free_port())
         self.log = os.path.join(data, f"serve-{self.port}.log")
@@ -198,7 +198,7 @@ class Serve(Server):
         if services:
             argv += ["--services", services]
         with open(self.errors_path, "w") as err:
-            self._start([*argv, *flags], ready_s, stderr=err)
+            self._start([*argv, *flags], ready_s, stderr=err, preexec_fn=preexec_fn)
 
     def __enter__(self):
         return self

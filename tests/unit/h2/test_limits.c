@@ -438,6 +438,7 @@ TEST(h2_limits, stops_accepting_at_the_most_connections_and_goes_on_below)
     int fds[3] = {fx_dial(), fx_dial(), fx_dial()};
     fx_pump_ms(30);
     ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_accepted, 2);
+    ASSERT_INT_EQ(h2_server_stats(fx.server)->accepts_held_conns, 1);
     close(fds[0]);
     fx_pump_ms(30);
     ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_accepted, 3);
