@@ -18,6 +18,8 @@
 const struct app_limits app_limits_default = {
     .hold_seconds = 1200,
     .offer_seconds = 1200,
+    .search_stale_ms = 1000,
+    .search_cache_bytes = 32u << 20,
     .pin_seconds = 600,
     .access_token_seconds = 600,
     .refresh_token_idle_seconds = 14 * 86400,

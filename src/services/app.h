@@ -12,6 +12,7 @@
 
 struct work;            /* io/work.h: helper threads */
 struct reference;       /* services/reference.h: airports, airlines, fares, taxes of this process */
+struct recent;          /* services/shared/recent.h: searches just answered */
 struct tokens;          /* services/auth/token.h: signing keys, verified-token cache, revocations */
 struct provider;        /* services/shared/provider.h */
 struct revocation_poll; /* services/auth/revocations.c */
@@ -32,9 +33,11 @@ int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *erro
 int app_secret_make(const char *secret_file, char *error, size_t error_bytes);
 
 struct app_limits {
-    uint32_t hold_seconds;  /* lease on an unpaid booking's seats */
-    uint32_t offer_seconds; /* life of an offer */
-    uint32_t pin_seconds;   /* hold is safe from expiry while money is in flight */
+    uint32_t hold_seconds;    /* lease on an unpaid booking's seats */
+    uint32_t offer_seconds;   /* life of an offer */
+    uint32_t search_stale_ms; /* a search may be answered with what was read so long ago */
+    uint32_t search_cache_bytes;
+    uint32_t pin_seconds; /* hold is safe from expiry while money is in flight */
     uint32_t access_token_seconds;
     uint32_t refresh_token_idle_seconds;
     uint32_t session_seconds;          /* absolute */
@@ -60,6 +63,7 @@ struct app {
     struct app_limits limits;
     struct work *work;
     struct reference *reference;
+    struct recent *searches; /* NULL: each is read from the database */
     struct tokens *tokens;
     struct provider *provider;
     struct revocation_poll *revocations; /* NULL until auth_revocations_start */

@@ -24,6 +24,7 @@
 #include "services/auth/token.h"
 #include "services/reference.h"
 #include "services/shared/provider.h"
+#include "services/shared/recent.h"
 #include "supervisor/h2_metrics.h"
 #include "supervisor/state.h"
 #include "supervisor/tls_metrics.h"
@@ -182,6 +183,7 @@ static int build_app(struct worker *w)
                      &c->app, error, sizeof error) < 0)
         return refuse(error);
     CHECK(work_new(&w->app.work, &w->loop, HASH_THREADS, HASH_QUEUE_MAX) == 0);
+    w->app.searches = recent_new(c->app.search_stale_ms, c->app.search_cache_bytes);
     return 0;
 }
 
@@ -385,6 +387,10 @@ static struct published published[] = {
     {"db_reconnects_total", "Connections to the database made again.", true, -1},
     {"db_queue", "Requests waiting for a lane.", false, -1},
     {"db_connections_up", "Connections to the database.", false, -1},
+    {"search_hits_total", "Searches answered from memory.", true, -1},
+    {"search_joined_total", "Searches answered with what another one just read.", true, -1},
+    {"search_misses_total", "Searches read from the database, where they might not be.", true, -1},
+    {"search_cache_bytes", "Memory of answers to searches.", false, -1},
     {"loop_lag_microseconds", "How late the event loop ran what was due.", false, -1},
 };
 
@@ -396,18 +402,13 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     static const struct h2_stats none;
     const struct h2_stats *h2 = w->h2 ? h2_server_stats(w->h2) : &none;
     const struct db_stats *db = db_stats(w->db);
+    const struct recent_stats *searches = recent_stats(w->app.searches);
     const uint64_t values[] = {
-        h2->conns_open,
-        h2->conns_accepted,
-        server_calls_in_flight(w->server),
-        db->units,
-        db->members,
-        db->errors,
-        db->solo_fallbacks,
-        db->reconnects,
-        db->queue_now,
-        db->connections_up,
-        (uint64_t)(server_lag_ns(w->server) / NS_PER_US),
+        h2->conns_open,     h2->conns_accepted, server_calls_in_flight(w->server),
+        db->units,          db->members,        db->errors,
+        db->solo_fallbacks, db->reconnects,     db->queue_now,
+        db->connections_up, searches->hits,     searches->joined,
+        searches->misses,   searches->bytes,    (uint64_t)(server_lag_ns(w->server) / NS_PER_US),
     };
     tell_ready(w);
     for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
@@ -488,6 +489,7 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     work_free(w->app.work);
     tokens_free(w->app.tokens);
     reference_free(w->app.reference);
+    recent_free(w->app.searches);
     obs_flush(w->obs);
     obs_close(w->obs);
     loop_deinit(&w->loop);

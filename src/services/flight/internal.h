@@ -10,6 +10,7 @@
 #include "services/app.h"
 #include "services/reference.h"
 #include "services/shared/offer.h"
+#include "services/shared/recent.h"
 
 #define SEARCH_ROUTES_MAX 192 /* index probes of one search */
 #define SEARCH_VIAS_MAX                                                                            \
@@ -55,6 +56,8 @@ struct search_flight {
 };
 
 struct search {
+    struct recent_ask recent;
+    int64_t read_ns; /* before the seats were read */
     const Faregate__V1__SearchOffersRequest *req;
     const struct reference *reference;
     struct passenger_mix party;

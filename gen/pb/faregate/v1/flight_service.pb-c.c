@@ -1445,7 +1445,7 @@ const ProtobufCMessageDescriptor faregate__v1__search_offers_request__descriptor
   (ProtobufCMessageInit) faregate__v1__search_offers_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor faregate__v1__search_offers_response__field_descriptors[2] =
+static const ProtobufCFieldDescriptor faregate__v1__search_offers_response__field_descriptors[3] =
 {
   {
     "offers",
@@ -1471,15 +1471,28 @@ static const ProtobufCFieldDescriptor faregate__v1__search_offers_response__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "read_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Faregate__V1__SearchOffersResponse, read_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned faregate__v1__search_offers_response__field_indices_by_name[] = {
   1,   /* field[1] = next_page_token */
   0,   /* field[0] = offers */
+  2,   /* field[2] = read_time */
 };
 static const ProtobufCIntRange faregate__v1__search_offers_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor faregate__v1__search_offers_response__descriptor =
 {
@@ -1489,7 +1502,7 @@ const ProtobufCMessageDescriptor faregate__v1__search_offers_response__descripto
   "Faregate__V1__SearchOffersResponse",
   "faregate.v1",
   sizeof(Faregate__V1__SearchOffersResponse),
-  2,
+  3,
   faregate__v1__search_offers_response__field_descriptors,
   faregate__v1__search_offers_response__field_indices_by_name,
   1,  faregate__v1__search_offers_response__number_ranges,

@@ -381,10 +381,14 @@ struct  Faregate__V1__SearchOffersResponse
    * Token for the next page; empty: this is the last.
    */
   char *next_page_token;
+  /*
+   * The seats and prices are those of this moment, or a later one.
+   */
+  Google__Protobuf__Timestamp *read_time;
 };
 #define FAREGATE__V1__SEARCH_OFFERS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&faregate__v1__search_offers_response__descriptor) \
-    , 0,NULL, (char *)protobuf_c_empty_string }
+    , 0,NULL, (char *)protobuf_c_empty_string, NULL }
 
 
 /*
