@@ -11,6 +11,7 @@
 
 enum bench_op {
     BENCH_SEARCH,  /* SearchOffers: one way, direct, ten offers */
+    BENCH_EVEN,    /* the same, routes drawn evenly */
     BENCH_FLIGHT,  /* GetFlight */
     BENCH_SEATMAP, /* GetSeatMap */
     BENCH_BOOK,    /* CreateBooking HOLD, flights drawn evenly */

@@ -1,9 +1,9 @@
 /* load: drives a Faregate server with gRPC calls and says how fast it was. tests/bench/run calls
  * it. Commands come on standard input, one a line; each is answered by one line of JSON: sign fresh
  * access tokens for all users collect COUNT FILE    searches until COUNT flights have an offer;
- * their ids go to FILE run OP SECONDS        a closed loop of OP: search flight seatmap book hot
- * pay history mix make OP COUNT         the same, by count What must stay true: the world (offers,
- * unpaid bookings) lives as long as this process. */
+ * their ids go to FILE run OP SECONDS        a closed loop of OP: search search-even flight seatmap
+ * book hot pay history mix make OP COUNT         the same, by count What must stay true: the world
+ * (offers, unpaid bookings) lives as long as this process. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,8 +17,8 @@
 #include "bench/bench.h"
 #include "services/auth/token.h"
 
-static const char *const op_names[] = {"search", "flight",  "seatmap", "book", "hot",
-                                       "pay",    "history", "collect", "mix"};
+static const char *const op_names[] = {"search", "search-even", "flight",  "seatmap", "book",
+                                       "hot",    "pay",         "history", "collect", "mix"};
 
 struct load {
     struct bench_world world;

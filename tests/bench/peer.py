@@ -22,7 +22,8 @@ require (
 replace air => ./air
 """
 # Our operation -> the peer's, with what it takes.
-OPS = {"search": "search", "flight": "flight", "seatmap": "flight", "book": "book", "hot": "book hot=100", "pay": "pay",
+OPS = {"search": "search", "search-even": "search", "search-memory": "search", "search-even-memory": "search",
+       "flight": "flight", "seatmap": "flight", "book": "book", "hot": "book hot=100", "pay": "pay",
        "history": "history", "mix": "mix"}
 
 

@@ -15,6 +15,7 @@
 
 static const char *const paths[BENCH_OPS] = {
     [BENCH_SEARCH] = "/faregate.v1.FlightService/SearchOffers",
+    [BENCH_EVEN] = "/faregate.v1.FlightService/SearchOffers",
     [BENCH_COLLECT] = "/faregate.v1.FlightService/SearchOffers",
     [BENCH_FLIGHT] = "/faregate.v1.FlightService/GetFlight",
     [BENCH_SEATMAP] = "/faregate.v1.FlightService/GetSeatMap",
@@ -81,11 +82,12 @@ static void date_of(int32_t days, Google__Type__Date *ret)
     ret->year = yoe + era * 400 + (ret->month <= 2);
 }
 
-static void make_search(struct bench_call *call, const struct bench_world *w, bool collect)
+static void make_search(struct bench_call *call, const struct bench_world *w)
 {
+    bool collect = call->op == BENCH_COLLECT, even = collect || call->op == BENCH_EVEN;
     double u = (double)(bench_random() >> 11) / 9007199254740992.0;
     struct bench_route *route =
-        &w->routes[collect ? pick(w->route_count) : (size_t)((double)w->route_count * pow(u, 2.2))];
+        &w->routes[even ? pick(w->route_count) : (size_t)((double)w->route_count * pow(u, 2.2))];
     Google__Type__Date date = GOOGLE__TYPE__DATE__INIT;
     date_of(w->first_day + (int32_t)pick(w->day_count), &date);
     Faregate__V1__Slice slice = FAREGATE__V1__SLICE__INIT;
@@ -201,8 +203,9 @@ bool bench_request(struct bench_call *call, struct bench_world *w, enum bench_op
     call->http_status = call->grpc_status = -1;
     switch (call->op) {
     case BENCH_SEARCH:
+    case BENCH_EVEN:
     case BENCH_COLLECT:
-        make_search(call, w, call->op == BENCH_COLLECT);
+        make_search(call, w);
         return true;
     case BENCH_FLIGHT:
     case BENCH_SEATMAP:
@@ -311,7 +314,7 @@ void bench_answer(const struct bench_call *call, struct bench_world *w, struct b
     size_t bytes = call->reply_bytes - FRAME_HEAD;
     if (call->op == BENCH_BOOK) { /* the hot flight's are not paid: that would measure it again */
         learn_booking(call, w);
-    } else if (call->op == BENCH_SEARCH) {
+    } else if (call->op == BENCH_SEARCH || call->op == BENCH_EVEN) {
         const uint8_t *offer;
         size_t offer_bytes;
         result->offers += scan(message, bytes, 1, &offer, &offer_bytes);
