@@ -113,7 +113,12 @@ struct h2_limits {
     /* Of one peer address. Not for unix sockets. A sidecar's or a proxy's connections have one
      * address, hence half of conns_max: no peer alone fills a worker. 0: no limit. */
     uint32_t conns_per_address_max;
-    uint32_t handshakes_max; /* TLS handshakes at once; at the limit TLS listeners pause */
+    /* TLS handshakes at once. At the limit the oldest makes room if it has lasted
+     * handshake_spared_ms (somebody who is silent must not keep others out), else TLS listeners
+     * pause until it has or one ends (in a crowd all get their turn, and none is cut off before it
+     * could end). */
+    uint32_t handshakes_max;
+    uint32_t handshake_spared_ms;
 
     /* Streams that end badly through the client's doing, whoever sends the RST_STREAM
      * (CVE-2023-44487, CVE-2025-8671): the budget starts full and gains one per stream that ends
@@ -155,8 +160,9 @@ struct h2_limits {
     X(BYTES, "bytes")                     /* held most when a worker held too much */              \
     X(IDLE, "idle")                                                                                \
     X(AGE, "age")                                                                                  \
-    X(CONNS, "conns")     /* closed while idle: above conns_soft_max */                            \
-    X(ADDRESS, "address") /* too many from one address */                                          \
+    X(HANDSHAKES, "handshakes") /* made room for another handshake */                              \
+    X(CONNS, "conns")           /* closed while idle: above conns_soft_max */                      \
+    X(ADDRESS, "address")       /* too many from one address */                                    \
     X(DRAIN, "drain")                                                                              \
     X(SHUTDOWN, "shutdown") /* h2_server_close */
 

@@ -115,8 +115,9 @@ enum h2_pause {
 };
 
 struct h2_conn {
-    struct list node; /* in server->conns */
-    struct list idle; /* in server->idle, longest first, while there is no stream */
+    struct list node;    /* in server->conns */
+    struct list idle;    /* in server->idle, longest first, while there is no stream */
+    struct list shaking; /* in server->shaking, oldest first, during the TLS handshake */
     struct h2_server *server;
     uint64_t id, listener_id;
     struct conn *transport;
@@ -155,7 +156,6 @@ struct h2_conn {
     unsigned paused;       /* enum h2_pause bits */
     bool peer_ping_free;   /* we sent HEADERS or DATA since the client's last PING */
     bool keepalive_due;    /* a PING is to be submitted */
-    bool shaking_hands;    /* counted in server->handshakes */
     bool cut_off;          /* closed to make room */
     int32_t refuse_due;    /* a stream that came after the last GOAWAY */
     bool has_cause;        /* what follows is set */
@@ -213,7 +213,8 @@ struct h2_server {
     struct h2_peers *peers;
     size_t held_bytes;   /* sum over connections */
     size_t peak_bytes;   /* of h2_server_bytes, since memory was given back to the system */
-    unsigned handshakes; /* TLS, under way */
+    struct list shaking; /* TLS handshakes under way */
+    unsigned handshakes; /* how many */
     uint64_t last_id;    /* of connections and listeners */
     struct h2_listener listeners[H2_LISTENERS_MAX];
     unsigned listener_count;
@@ -221,6 +222,7 @@ struct h2_server {
     struct stream *free_streams; /* linked through pub.user */
     unsigned free_stream_count;
     ev_timer tick;
+    ev_timer spared; /* the oldest handshake is old enough to make room */
     struct h2_stats *stats;
     struct conn_stats conn_stats;
     uint32_t *conns_by_worker;

@@ -45,7 +45,8 @@ const struct h2_limits h2_limits_default = {
     .conns_max = 10000,
     .conns_soft_max = 0,
     .conns_per_address_max = 5000,
-    .handshakes_max = 256,
+    .handshakes_max = 512,
+    .handshake_spared_ms = 250,
     .reset_burst_max = 200,
     .reset_rate_per_s = 20,
     .control_burst_max = 500,
@@ -120,11 +121,25 @@ static bool is_tls(const struct h2_listener *l)
     return l->gate && l->gate->tls;
 }
 
+static int64_t spared_until_ns(struct h2_server *server)
+{
+    struct h2_conn *oldest = list_entry(list_first(&server->shaking), struct h2_conn, shaking);
+    return oldest->opened_ns + server->limits.handshake_spared_ms * NS_PER_MS;
+}
+
 static void hold_listeners(struct h2_server *server)
 {
     const struct h2_limits *limits = &server->limits;
     bool held = server->stats->conns_open >= limits->conns_max;
-    bool held_tls = held || server->handshakes >= limits->handshakes_max;
+    int64_t spared_ns = 0;
+    if (server->handshakes >= limits->handshakes_max)
+        spared_ns = spared_until_ns(server) - server->loop->now_ns;
+    bool held_tls = held || spared_ns > 0;
+    ev_timer_stop(server->loop->ev, &server->spared);
+    if (!held && held_tls) {
+        ev_timer_set(&server->spared, (double)spared_ns / NS_PER_S, 0.);
+        ev_timer_start(server->loop->ev, &server->spared);
+    }
     if (held == server->held && held_tls == server->held_tls)
         return;
     server->stats->accepts_held_conns += held && !server->held;
@@ -136,13 +151,33 @@ static void hold_listeners(struct h2_server *server)
                       is_tls(&server->listeners[i]) ? held_tls : held);
 }
 
+static void on_spared(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    hold_listeners(w->data);
+}
+
+static void leave_handshakes(struct h2_conn *c)
+{
+    list_remove(&c->shaking);
+    c->server->handshakes--;
+}
+
 void h2_server_shook_hands(struct h2_conn *c)
 {
-    if (!c->shaking_hands)
+    if (list_is_empty(&c->shaking))
         return;
-    c->shaking_hands = false;
-    c->server->handshakes--;
+    leave_handshakes(c);
     hold_listeners(c->server);
+}
+
+/* The newcomer was let in because the oldest has had its time. */
+static void cut_off_oldest_handshake(struct h2_server *server)
+{
+    struct h2_conn *c = list_entry(list_first(&server->shaking), struct h2_conn, shaking);
+    leave_handshakes(c);
+    h2_conn_abort(c, H2_CLOSE_HANDSHAKES);
 }
 
 /* Makes room for one more before the hard limit is reached: who waits for nothing goes first, and
@@ -169,6 +204,8 @@ static void on_accept(void *ctx, int fd)
     struct h2_server *server = listener->server;
     close_idlest(server);
     h2_conn_new(listener, fd);
+    if (server->handshakes > server->limits.handshakes_max)
+        cut_off_oldest_handshake(server);
     publish_conns(server);
     if (!ev_is_active(&server->tick))
         ev_timer_again(server->loop->ev, &server->tick);
@@ -265,11 +302,13 @@ int h2_server_new(struct h2_server **ret_server, struct loop *loop, const struct
     set_options(server);
     list_init(&server->conns);
     list_init(&server->idle);
+    list_init(&server->shaking);
     server->peers = h2_peers_new();
     loop_task_init(&server->drained, on_drained);
     loop_task_init(&server->relief, on_relief);
     ev_timer_init(&server->tick, on_tick, 0., tick_s(limits));
-    server->tick.data = server;
+    ev_timer_init(&server->spared, on_spared, 0., 0.);
+    server->tick.data = server->spared.data = server;
     *ret_server = server;
     return 0;
 }
@@ -294,6 +333,7 @@ struct h2_server *h2_server_free(struct h2_server *server)
     }
     publish_conns(server);
     ev_timer_stop(server->loop->ev, &server->tick);
+    ev_timer_stop(server->loop->ev, &server->spared);
     loop_task_cancel(&server->drained);
     loop_task_cancel(&server->relief);
     h2_stream_pool_deinit(server);

@@ -355,6 +355,7 @@ void h2_conn_new(struct h2_listener *listener, int fd)
     list_init(&c->dirty);
     list_init(&c->node);
     list_init(&c->idle);
+    list_init(&c->shaking);
     if (conn_new(&c->transport, server->loop, fd, listener->gate, &server->conn_limits,
                  &server->conn_stats, &transport_handler, c) < 0) {
         free(c);
@@ -366,8 +367,10 @@ void h2_conn_new(struct h2_listener *listener, int fd)
     listener->accepted++;
     list_append(&server->conns, &c->node);
     list_append(&server->idle, &c->idle);
-    c->shaking_hands = conn_is_tls(c->transport);
-    server->handshakes += c->shaking_hands;
+    if (conn_is_tls(c->transport)) {
+        list_append(&server->shaking, &c->shaking);
+        server->handshakes++;
+    }
     server->stats->conns_accepted++;
     server->stats->conns_open++;
 }

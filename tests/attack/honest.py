@@ -1,4 +1,5 @@
-"""An honest client, in a process of its own: calls at a steady rate on two connections, and how they fared.
+"""An honest client, in a process of its own: calls at a steady rate on two connections, and how they fared. With TLS
+each connection is made anew after some calls, because newcomers are whom an attack on handshakes hurts.
 
 Paced, not as fast as it can: the machine's other work must not decide. A call that was not answered within a second is
 lost, whatever happens to it later. Prints one JSON line per window asked for on standard input (seconds as text).
@@ -6,6 +7,7 @@ lost, whatever happens to it later. Prints one JSON line per window asked for on
 
 import json
 import select
+import ssl
 import sys
 import time
 
@@ -13,31 +15,63 @@ import wire
 
 RATE = 250  # calls a second
 LOST_S = 1.0
+CALLS_PER_TLS = 50
 
 
 class Connection:
-    def __init__(self, port):
-        self.port, self.sock = port, None
+    def __init__(self, port, tls):
+        self.port, self.tls, self.sock = port, tls, None
         self.pending, self.buf = {}, bytearray()
 
     def open(self):
-        self.sock = wire.dial(self.port)
-        self.sock.sendall(wire.HELLO)
+        self.sock, self.early = wire.dial(self.port), None
         self.next_id, self.pending, self.buf = 1, {}, bytearray()
+        if self.tls:
+            self.sock.setblocking(False)
+            self.sock, self.early = self.tls.wrap_socket(self.sock, do_handshake_on_connect=False), bytearray()
+        self.send(wire.HELLO)
+        self.shake_hands()
 
-    def call(self, now):
+    def shake_hands(self):
+        """Calls go on meanwhile: they wait in self.early."""
+        if self.early is None:
+            return
+        try:
+            self.sock.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        self.sock.settimeout(5)
+        early, self.early = self.early, None
+        self.send(early)
+
+    def send(self, data):
+        if self.early is None:
+            self.sock.sendall(data)
+        else:
+            self.early += data
+
+    def call(self, due):
+        """One that should have been made at @due: what comes of waiting for a connection is counted."""
+        if self.tls and self.sock and self.next_id > 2 * CALLS_PER_TLS and not self.pending:
+            self.sock.close()
+            self.sock = None
         if self.sock is None:
             self.open()
         i, self.next_id = self.next_id, self.next_id + 2
-        self.pending[i] = now
+        self.pending[i] = due
         data = wire.frame(wire.HEADERS, wire.END_HEADERS, i, wire.CHECK)
         data += wire.frame(wire.DATA, wire.END_STREAM, i, wire.EMPTY_MESSAGE)
         if i % 1001 == 0:
             data += wire.window(0, 30000)
-        self.sock.sendall(data)
+        self.send(data)
 
     def read(self, done):
+        if self.early is not None:
+            self.shake_hands()
+            return
         got = self.sock.recv(65536)
+        while self.tls and self.sock.pending():  # select does not see these
+            got += self.sock.recv(65536)
         if not got:
             self.sock.close()
             self.sock = None
@@ -59,7 +93,7 @@ def window(conns, seconds):
     while (now := time.monotonic()) - began < seconds + LOST_S:
         while sent < (now - began) * RATE and now - began < seconds:
             try:
-                conns[sent % len(conns)].call(now)
+                conns[sent % len(conns)].call(began + sent / RATE)
             except OSError:
                 conns[sent % len(conns)].sock = None
             sent += 1
@@ -76,12 +110,21 @@ def window(conns, seconds):
     for c in conns:
         c.pending.clear()
     done = sorted(d for d in done if d < LOST_S)
+    sent = max(sent, int(seconds * RATE))  # what it did not come to, waiting for a connection, is lost too
     return {"sent": sent, "done": len(done), "p50_ms": round(done[len(done) // 2] * 1e3, 2) if done else None,
             "p99_ms": round(done[len(done) * 99 // 100] * 1e3, 2) if done else None}
 
 
+def tls_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
 def main():
-    conns = [Connection(int(sys.argv[1])) for _ in range(2)]
+    tls = tls_context() if sys.argv[2:] == ["tls"] else None
+    conns = [Connection(int(sys.argv[1]), tls) for _ in range(2)]
     for c in conns:
         c.open()
     print("ready", flush=True)

@@ -240,25 +240,36 @@ def test_keys_for_tokens_are_read_while_a_certificate_is_bad(world, authority, t
 
 
 def test_so_many_handshakes_at_once_and_the_rest_wait(world, authority, tmp_path):
-    """At --handshakes-max TLS listeners pause: who comes waits in the kernel's queue, and is served as one ends."""
+    """At --handshakes-max TLS listeners pause: who comes waits in the kernel's queue until one ends, or the oldest has
+    had --handshake-spared-ms."""
     files = authority.leaf("localhost").write(tmp_path, "served")
-    with serving(world, files, flags=["--handshakes-max=2", "--handshake-timeout-ms=1500"]) as server:
-        connect(server)[0].close()
-        silent = [socket.create_connection(("127.0.0.1", server.tls_port)) for _ in range(2)]
-        until(lambda: server.metrics()['faregate_accepts_held_total{cause="handshakes"}'] >= 1, 5, "it is counted")
+    with serving(world, files, flags=["--handshakes-max=2", "--handshake-spared-ms=1000"]) as server:
+        def counted(family, cause, count):
+            until(lambda: server.metrics()[f'faregate_{family}_total{{cause="{cause}"}}'] >= count, 3, f"{cause} counted")
+
+        def silent():
+            return socket.create_connection(("127.0.0.1", server.tls_port))
+
+        first, second = silent(), silent()
+        counted("accepts_held", "handshakes", 1)
         done = []
         late = threading.Thread(target=lambda: done.append(connect(server)[0]), daemon=True)
         late.start()
         assert server.client().SearchPlaces(query="london").places  # in clear, as ever
-        late.join(0.4)
+        late.join(0.3)
         assert not done, "a third handshake has to wait"
-        silent[0].close()
-        late.join(1)
+        first.close()
+        late.join(0.5)
         assert done and done[0].selected_alpn_protocol() == "h2", "it goes on once one of the others has gone"
-        # The other one's time runs out; then nobody is left but the client.
-        until(lambda: silent[1].recv(1) == b"", 5, "who says nothing is closed")
-        until(lambda: server.metrics()['faregate_connections_closed_total{cause="handshake"}'] == 2, 2, "and counted")
-        connect(server)[0].close()
+        third = silent()
+        connect(server)[0].close()  # full again: the second has to make room
+        second.settimeout(1)
+        assert second.recv(1) == b""
+        counted("connections_closed", "handshakes", 1)
+        third.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            third.recv(1)  # one was enough
+        third.close()
         done[0].close()
 
 
