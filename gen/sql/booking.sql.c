@@ -852,7 +852,6 @@ static const struct db_param cancel_params[] = {
     {.name = "booking_id", .type = DB_UUID},
     {.name = "cancellation_id", .type = DB_UUID},
     {.name = "refund_id", .type = DB_UUID},
-    {.name = "transfer_id", .type = DB_UUID},
 };
 
 static const struct db_column cancel_columns[] = {
@@ -933,9 +932,8 @@ const struct db_statement booking_cancel_statement = {
         "    SELECT booking_id, $6::uuid, intent_id, 'RESERVED', refund_minor, currency, 'CANCELLATION', now()\n"
         "      FROM g WHERE refund_minor > 0\n"
         "), m AS (\n"
-        "    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)\n"
-        "    SELECT booking_id, $7::uuid, 'PENALTY', 'unearned_revenue', 'penalty_revenue', penalty_minor, currency,\n"
-        "           $5::uuid\n"
+        "    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)\n"
+        "    SELECT booking_id, $5::uuid, 'PENALTY', 'unearned_revenue', 'penalty_revenue', penalty_minor, currency\n"
         "      FROM g WHERE penalty_minor > 0\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
@@ -943,7 +941,7 @@ const struct db_statement booking_cancel_statement = {
         "  FROM v",
     .sql_many = NULL,
     .params = cancel_params,
-    .param_count = 7,
+    .param_count = 6,
     .columns = cancel_columns,
     .column_count = 2,
     .row_bytes = sizeof(struct booking_cancel_row),
@@ -961,8 +959,7 @@ void booking_cancel(struct call *c, struct booking_cancel_row *ret,
     struct str fingerprint,
     struct uuid booking_id,
     struct uuid cancellation_id,
-    struct uuid refund_id,
-    struct uuid transfer_id)
+    struct uuid refund_id)
 {
     const struct db_value values[] = {
         {.u = principal},
@@ -971,7 +968,6 @@ void booking_cancel(struct call *c, struct booking_cancel_row *ret,
         {.u = booking_id},
         {.u = cancellation_id},
         {.u = refund_id},
-        {.u = transfer_id},
     };
     db_submit(&c->scope, &booking_cancel_statement, values, ret);
 }

@@ -253,8 +253,7 @@ void booking_cancel(struct call *c, struct booking_cancel_row *ret,
     struct str fingerprint,
     struct uuid booking_id,
     struct uuid cancellation_id,
-    struct uuid refund_id,
-    struct uuid transfer_id);
+    struct uuid refund_id);
 
 extern const struct db_statement booking_hold_statement;
 extern const struct db_statement booking_claim_seats_statement;

@@ -70,6 +70,57 @@ void jobs_expire(struct call *c, struct jobs_expire_row *ret,
     db_submit(&c->scope, &jobs_expire_statement, values, ret);
 }
 
+static const struct db_param release_watches_params[] = {
+    {.name = "row_count", .type = DB_INT4},
+    {.name = "patience_seconds", .type = DB_INT4},
+};
+
+static const struct db_column release_watches_columns[] = {
+    {.name = "released", .type = DB_INT4,
+     .offset = offsetof(struct jobs_release_watches_row, released)},
+};
+
+const struct db_statement jobs_release_watches_statement = {
+    .name = "jobs_release_watches",
+    .sql_one =
+        "WITH w AS MATERIALIZED (\n"
+        "    SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch\n"
+        "     WHERE due_time <= now() ORDER BY due_time LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
+        "), u AS (\n"
+        "    UPDATE payment_attempt a SET due_time = now()\n"
+        "      FROM (SELECT x.* FROM w, unnest(w.booking_ids, w.attempt_ids) AS x(booking_id, attempt_id) ORDER BY 1) x\n"
+        "     WHERE a.booking_id = x.booking_id AND a.attempt_id = x.attempt_id AND a.due_time IS NULL\n"
+        "       AND a.state IN ('SENT', 'AUTHORIZED') AND a.update_time <= now() - $2::int4 * interval '1 second'\n"
+        "    RETURNING 1\n"
+        "), x AS (\n"
+        "    DELETE FROM payment_watch p USING w WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id\n"
+        ")\n"
+        "SELECT count(*)::int4 AS released FROM u",
+    .sql_many = NULL,
+    .params = release_watches_params,
+    .param_count = 2,
+    .columns = release_watches_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct jobs_release_watches_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
+    int32_t row_count,
+    int32_t patience_seconds)
+{
+    const struct db_value values[] = {
+        {.i = row_count},
+        {.i = patience_seconds},
+    };
+    db_submit(&c->scope, &jobs_release_watches_statement, values, ret);
+}
+
 static const struct db_param due_attempts_params[] = {
     {.name = "provider", .type = DB_TEXT},
     {.name = "row_count", .type = DB_INT4},
@@ -279,10 +330,9 @@ const struct db_statement jobs_prune_velocity_statement = {
     .name = "jobs_prune_velocity",
     .sql_one =
         "WITH d AS MATERIALIZED (\n"
-        "    SELECT key, window_start FROM velocity WHERE window_start < now() - interval '2 hours'\n"
-        "     LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
+        "    SELECT key FROM velocity WHERE hour < now() - interval '2 hours' LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
         "), x AS (\n"
-        "    DELETE FROM velocity v USING d WHERE v.key = d.key AND v.window_start = d.window_start RETURNING 1\n"
+        "    DELETE FROM velocity v USING d WHERE v.key = d.key RETURNING 1\n"
         ")\n"
         "SELECT count(*)::int4 AS pruned FROM x",
     .sql_many = NULL,
@@ -355,6 +405,7 @@ void jobs_expire_quotes(struct call *c, struct jobs_expire_quotes_row *ret,
 
 const struct db_statement *const jobs_statements[] = {
     &jobs_expire_statement,
+    &jobs_release_watches_statement,
     &jobs_due_attempts_statement,
     &jobs_due_refunds_statement,
     &jobs_prune_claims_statement,

@@ -22,6 +22,16 @@ void jobs_expire(struct call *c, struct jobs_expire_row *ret,
     int64_t after,
     int32_t row_count);
 
+struct jobs_release_watches_row {
+    int32_t released;
+};
+
+/* Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch.
+ * Scans: payment_attempt, payment_watch */
+void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
+    int32_t row_count,
+    int32_t patience_seconds);
+
 struct jobs_due_attempts_row {
     struct uuid booking_id;
     struct uuid attempt_id;
@@ -90,7 +100,7 @@ struct jobs_prune_velocity_row {
     int32_t pruned;
 };
 
-/* Windows older than the longest rule looks back.
+/* Who has not tried for longer than the rules look back.
  * Scans: velocity */
 void jobs_prune_velocity(struct call *c, struct jobs_prune_velocity_row *ret,
     int32_t row_count);
@@ -105,6 +115,7 @@ void jobs_expire_quotes(struct call *c, struct jobs_expire_quotes_row *ret,
     int32_t row_count);
 
 extern const struct db_statement jobs_expire_statement;
+extern const struct db_statement jobs_release_watches_statement;
 extern const struct db_statement jobs_due_attempts_statement;
 extern const struct db_statement jobs_due_refunds_statement;
 extern const struct db_statement jobs_prune_claims_statement;

@@ -15,8 +15,8 @@ static const struct db_param start_params[] = {
     {.name = "etag_time", .type = DB_TIMESTAMPTZ, .is_nullable = true},
     {.name = "provider", .type = DB_TEXT},
     {.name = "method_token", .type = DB_TEXT},
-    {.name = "user_key", .type = DB_TEXT},
-    {.name = "card_key", .type = DB_TEXT},
+    {.name = "user_key", .type = DB_UUID},
+    {.name = "card_key", .type = DB_UUID},
     {.name = "user_max", .type = DB_INT4},
     {.name = "card_max", .type = DB_INT4},
     {.name = "booking_max", .type = DB_INT4},
@@ -46,95 +46,108 @@ const struct db_statement payment_start_statement = {
     .name = "payment_start",
     .sql_one = NULL,
     .sql_many =
-        "WITH r AS MATERIALIZED (\n"
-        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int2[], $4::uuid[], $5::bytea[], $6::uuid[], $7::bool[], $8::uuid[],\n"
-        "                         $9::int8[], $10::text[], $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::text[], $16::int4[],\n"
-        "                         $17::int4[], $18::int4[], $19::int4[], $20::int4[])\n"
-        "        WITH ORDINALITY AS r(booking_id, principal, method, request_id, fingerprint, intent_id, is_new, attempt_id,\n"
-        "                             amount_minor, currency, etag_time, provider, method_token, user_key, card_key, user_max,\n"
-        "                             card_max, booking_max, due_seconds, pin_seconds, n)\n"
-        "), b AS MATERIALIZED (\n"
-        "    SELECT k.booking_id, k.user_id, k.state, k.total_minor, k.captured_minor, k.currency, k.event_count,\n"
-        "           k.intent_id, k.flight_ids, k.has_assigned_seats, k.payment_required_time <= now() AS lapsed\n"
-        "      FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)\n"
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT r.n, k.booking_id, k.user_id, k.state, k.total_minor - k.captured_minor AS owed_minor, k.currency, k.event_count,\n"
+        "           k.intent_id, CASE WHEN k.has_assigned_seats THEN k.flight_ids END AS seat_flights,\n"
+        "           k.payment_required_time <= now() AS lapsed\n"
+        "      FROM unnest($1::uuid[]) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)\n"
         "     ORDER BY k.booking_id FOR UPDATE OF k\n"
         "), i AS MATERIALIZED (\n"
-        "    SELECT p.booking_id, p.intent_id, p.state, p.amount_minor, p.currency, p.create_time, p.update_time\n"
-        "      FROM payment_intent p JOIN b USING (booking_id) FOR UPDATE OF p\n"
+        "    SELECT b.n, p.intent_id, p.state, p.amount_minor, p.currency, p.create_time, p.update_time\n"
+        "      FROM b JOIN payment_intent p USING (booking_id)\n"
+        "     WHERE b.intent_id IS NOT NULL OR NOT ($7::bool[])[b.n]\n"
+        "       FOR UPDATE OF p\n"
+        "), c AS MATERIALIZED (\n"
+        "    SELECT date_trunc('hour', now()) AS hour,\n"
+        "           1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600 AS rest\n"
         "), v AS MATERIALIZED (\n"
-        "    SELECT r.n, r.principal, r.method, r.request_id, r.intent_id, r.fingerprint,\n"
-        "           coalesce(r.amount_minor, i.amount_minor) AS amount_minor, coalesce(r.currency, i.currency) AS currency,\n"
+        "    SELECT b.n, b.booking_id, b.event_count, b.seat_flights,\n"
+        "           coalesce(($9::int8[])[b.n], i.amount_minor) AS amount_minor, coalesce(($10::text[])[b.n], i.currency) AS currency,\n"
         "           coalesce(i.create_time, now()) AS create_time,\n"
         "           CASE\n"
-        "               WHEN b.user_id IS DISTINCT FROM r.principal THEN 'NOT_FOUND'\n"
-        "               WHEN NOT r.is_new AND i.intent_id IS NULL THEN 'NOT_FOUND'\n"
+        "               WHEN b.user_id IS DISTINCT FROM ($2::uuid[])[b.n] THEN 'NOT_FOUND'\n"
+        "               WHEN NOT ($7::bool[])[b.n] AND i.intent_id IS NULL THEN 'NOT_FOUND'\n"
         "               WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'\n"
         "               WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.lapsed THEN 'HOLD_EXPIRED'\n"
         "               WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'\n"
-        "               WHEN coalesce(r.currency, i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'\n"
-        "               WHEN coalesce(r.amount_minor, i.amount_minor) <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'\n"
-        "               WHEN i.update_time <> r.etag_time THEN 'ETAG_MISMATCH'\n"
-        "               WHEN NOT r.is_new AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'\n"
-        "               WHEN r.is_new AND b.intent_id IS NOT NULL AND b.intent_id NOT IN (SELECT intent_id FROM i)\n"
-        "                   THEN 'PAYMENT_IN_PROGRESS'\n"
-        "               WHEN r.is_new AND r.booking_id IN (SELECT booking_id FROM i WHERE state NOT IN ('CANCELLED', 'EXPIRED'))\n"
+        "               WHEN coalesce(($10::text[])[b.n], i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'\n"
+        "               WHEN coalesce(($9::int8[])[b.n], i.amount_minor) <> b.owed_minor THEN 'AMOUNT_MISMATCH'\n"
+        "               WHEN i.update_time <> ($11::timestamptz[])[b.n] THEN 'ETAG_MISMATCH'\n"
+        "               WHEN NOT ($7::bool[])[b.n] AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'\n"
+        "               WHEN ($7::bool[])[b.n] AND b.intent_id IS NOT NULL\n"
+        "                    AND NOT EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.intent_id = b.intent_id) THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN ($7::bool[])[b.n] AND EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.state NOT IN ('CANCELLED', 'EXPIRED'))\n"
         "                   THEN 'PAYMENT_STATE'\n"
-        "               WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'\n"
-        "               WHEN (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = r.booking_id\n"
-        "                        AND a.state <> 'NOT_RECEIVED') >= r.booking_max THEN 'RISK_VELOCITY'\n"
-        "               WHEN (SELECT coalesce(sum(hits), 0) FROM velocity x WHERE x.key = r.user_key\n"
-        "                        AND x.window_start > now() - interval '1 hour') >= r.user_max THEN 'RISK_VELOCITY'\n"
-        "               WHEN (SELECT coalesce(sum(hits), 0) FROM velocity x WHERE x.key = r.card_key\n"
-        "                        AND x.window_start > now() - interval '1 hour') >= r.card_max THEN 'RISK_VELOCITY'\n"
+        "               WHEN row_number() OVER (PARTITION BY b.booking_id ORDER BY b.n) > 1 THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = b.booking_id\n"
+        "                        AND a.state <> 'NOT_RECEIVED') >= ($18::int4[])[b.n] THEN 'RISK_VELOCITY'\n"
+        "               WHEN EXISTS (SELECT FROM (VALUES (($14::uuid[])[b.n], ($16::int4[])[b.n]), (($15::uuid[])[b.n], ($17::int4[])[b.n]))\n"
+        "                                        AS l(key, most) LEFT JOIN velocity x USING (key)\n"
+        "                             WHERE CASE c.hour - x.hour WHEN interval '0' THEN x.hits + ceil(x.hits_before * c.rest)\n"
+        "                                                        WHEN interval '1 hour' THEN ceil(x.hits * c.rest)\n"
+        "                                                        ELSE 0 END >= l.most)\n"
+        "                   THEN 'RISK_VELOCITY'\n"
         "           END AS refusal\n"
-        "      FROM r LEFT JOIN b USING (booking_id)\n"
-        "      LEFT JOIN i ON NOT r.is_new AND i.booking_id = r.booking_id AND i.intent_id = r.intent_id\n"
+        "      FROM c, b LEFT JOIN i ON i.n = b.n AND i.intent_id = ($6::uuid[])[b.n]\n"
         "), k AS (\n"
         "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
-        "    SELECT principal, method, request_id, fingerprint, CASE WHEN refusal IS NULL THEN intent_id END, refusal\n"
+        "    SELECT ($2::uuid[])[n], ($3::int2[])[n], ($4::uuid[])[n], ($5::bytea[])[n],\n"
+        "           CASE WHEN refusal IS NULL THEN ($6::uuid[])[n] END, refusal\n"
         "      FROM v\n"
         "     WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS', 'ETAG_MISMATCH')\n"
-        "     ORDER BY principal, method, request_id\n"
+        "     ORDER BY 1, 2, 3\n"
         "        ON CONFLICT DO NOTHING\n"
-        "    RETURNING principal, method, request_id, resource\n"
+        "    RETURNING request_id\n"
         "), g AS MATERIALIZED (\n"
-        "    SELECT r.*, v.amount_minor AS pay_minor, v.currency AS pay_currency, b.event_count, b.flight_ids, b.has_assigned_seats\n"
-        "      FROM k JOIN v USING (principal, method, request_id) JOIN r USING (n) JOIN b USING (booking_id)\n"
-        "     WHERE k.resource = v.intent_id AND v.refusal IS NULL\n"
+        "    SELECT n, booking_id, event_count, seat_flights, amount_minor, currency\n"
+        "      FROM v\n"
+        "     WHERE refusal IS NULL AND (($4::uuid[])[n] IN (SELECT request_id FROM k)) IS TRUE\n"
         "), u AS (\n"
-        "    UPDATE booking SET state = 'CONFIRMING', pin_time = now() + g.pin_seconds * interval '1 second', update_time = now(),\n"
-        "                       event_count = booking.event_count + 1, intent_id = g.intent_id, state_reason = NULL\n"
+        "    UPDATE booking SET state = 'CONFIRMING', pin_time = now() + ($20::int4[])[g.n] * interval '1 second',\n"
+        "                       update_time = now(), event_count = booking.event_count + 1, intent_id = ($6::uuid[])[g.n],\n"
+        "                       state_reason = NULL\n"
         "      FROM g WHERE booking.booking_id = g.booking_id\n"
         "), e AS (\n"
         "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
-        "    SELECT booking_id, event_count + 1, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || principal FROM g\n"
+        "    SELECT booking_id, event_count + 1, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || ($2::uuid[])[n] FROM g\n"
         "), p AS (\n"
         "    INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency)\n"
-        "    SELECT booking_id, intent_id, principal, 'PROCESSING', pay_minor, pay_currency FROM g WHERE is_new\n"
+        "    SELECT booking_id, ($6::uuid[])[n], ($2::uuid[])[n], 'PROCESSING', amount_minor, currency FROM g WHERE ($7::bool[])[n]\n"
         "), q AS (\n"
         "    UPDATE payment_intent SET state = 'PROCESSING', update_time = now()\n"
-        "      FROM g WHERE NOT g.is_new AND payment_intent.booking_id = g.booking_id AND payment_intent.intent_id = g.intent_id\n"
+        "      FROM g WHERE NOT ($7::bool[])[g.n] AND payment_intent.booking_id = g.booking_id\n"
+        "       AND payment_intent.intent_id = ($6::uuid[])[g.n]\n"
         "), a AS (\n"
-        "    INSERT INTO payment_attempt (booking_id, attempt_id, intent_id, state, provider, method_token, amount_minor, currency,\n"
-        "                                 due_time)\n"
-        "    SELECT booking_id, attempt_id, intent_id, 'SENT', provider, method_token, pay_minor, pay_currency,\n"
-        "           now() + due_seconds * interval '1 second'\n"
+        "    INSERT INTO payment_attempt (booking_id, attempt_id, intent_id, state, provider, method_token, amount_minor, currency)\n"
+        "    SELECT booking_id, ($8::uuid[])[n], ($6::uuid[])[n], 'SENT', ($12::text[])[n], ($13::text[])[n], amount_minor, currency\n"
         "      FROM g\n"
+        "), o AS (\n"
+        "    INSERT INTO payment_watch (booking_id, due_time, booking_ids, attempt_ids)\n"
+        "    SELECT (array_agg(booking_id))[1], now() + max(($19::int4[])[n]) * interval '1 second', array_agg(booking_id),\n"
+        "           array_agg(($8::uuid[])[n])\n"
+        "      FROM g HAVING count(*) > 0\n"
         "), z AS (\n"
         "    UPDATE seat_assignment q SET expire_time = 'infinity'\n"
-        "      FROM g, unnest(g.flight_ids) AS x(flight_id)\n"
-        "     WHERE g.has_assigned_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id\n"
+        "     WHERE q.flight_id = ANY (ARRAY(SELECT unnest(seat_flights) FROM g))\n"
+        "       AND q.booking_id = ANY (ARRAY(SELECT booking_id FROM g WHERE seat_flights IS NOT NULL))\n"
         "), h AS (\n"
-        "    INSERT INTO velocity (key, window_start, hits)\n"
-        "    SELECT t.key, date_trunc('minute', now()), count(*)::int4\n"
-        "      FROM (SELECT user_key AS key FROM g UNION ALL SELECT card_key FROM g) t\n"
+        "    INSERT INTO velocity (key, hour, hits)\n"
+        "    SELECT t.key, date_trunc('hour', now()), count(*)::int4\n"
+        "      FROM (SELECT ($14::uuid[])[n] AS key FROM g UNION ALL SELECT ($15::uuid[])[n] FROM g) t\n"
         "     GROUP BY t.key ORDER BY t.key\n"
-        "        ON CONFLICT (key, window_start) DO UPDATE SET hits = velocity.hits + excluded.hits\n"
+        "        ON CONFLICT (key) DO UPDATE\n"
+        "           SET hour = excluded.hour,\n"
+        "               hits = excluded.hits + CASE WHEN velocity.hour = excluded.hour THEN velocity.hits ELSE 0 END,\n"
+        "               hits_before = CASE excluded.hour - velocity.hour WHEN interval '0' THEN velocity.hits_before\n"
+        "                                                                WHEN interval '1 hour' THEN velocity.hits ELSE 0 END\n"
         ")\n"
-        "SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,\n"
-        "       v.refusal, v.amount_minor, v.currency, v.create_time, now() AS update_time\n"
-        "  FROM v LEFT JOIN k USING (principal, method, request_id)\n"
-        " ORDER BY v.n",
+        "SELECT n::int4, ($4::uuid[])[n] IN (SELECT request_id FROM k) AS claimed, refusal, amount_minor, currency, create_time,\n"
+        "       now() AS update_time\n"
+        "  FROM v\n"
+        "UNION ALL\n"
+        "SELECT n::int4, false, 'NOT_FOUND', NULL, NULL, now(), now()\n"
+        "  FROM generate_series(1, cardinality($1::uuid[])) n WHERE n NOT IN (SELECT n FROM v)\n"
+        " ORDER BY n",
     .params = start_params,
     .param_count = 20,
     .columns = start_columns,
@@ -162,8 +175,8 @@ void payment_start(struct call *c, struct payment_start_row *ret,
     const int64_t *etag_time,
     struct str provider,
     struct str method_token,
-    struct str user_key,
-    struct str card_key,
+    struct uuid user_key,
+    struct uuid card_key,
     int32_t user_max,
     int32_t card_max,
     int32_t booking_max,
@@ -184,8 +197,8 @@ void payment_start(struct call *c, struct payment_start_row *ret,
         {.i = etag_time ? *etag_time : (int64_t){0}, .is_null = !etag_time},
         {.s = provider},
         {.s = method_token},
-        {.s = user_key},
-        {.s = card_key},
+        {.u = user_key},
+        {.u = card_key},
         {.i = user_max},
         {.i = card_max},
         {.i = booking_max},
@@ -201,6 +214,8 @@ static const struct db_param authorised_params[] = {
     {.name = "provider_reference", .type = DB_TEXT},
     {.name = "card_fingerprint", .type = DB_BYTEA, .is_nullable = true},
     {.name = "card", .type = DB_TEXT, .is_nullable = true},
+    {.name = "is_captured", .type = DB_BOOL},
+    {.name = "refund_id", .type = DB_UUID},
     {.name = "capture_seconds", .type = DB_INT4},
 };
 
@@ -215,65 +230,77 @@ const struct db_statement payment_authorised_statement = {
     .name = "payment_authorised",
     .sql_one = NULL,
     .sql_many =
-        "WITH r AS MATERIALIZED (\n"
-        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::int4[])\n"
-        "        WITH ORDINALITY AS r(booking_id, attempt_id, provider_reference, card_fingerprint, card, capture_seconds, n)\n"
-        "), b AS MATERIALIZED (\n"
-        "    SELECT k.booking_id, k.state, k.seats, k.party, k.flight_ids, k.cabins, k.event_count\n"
-        "      FROM booking k JOIN r USING (booking_id)\n"
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT r.n, k.booking_id, k.state, k.state = 'CONFIRMING' AS sells,\n"
+        "           ($6::bool[])[r.n] AND k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS refunds,\n"
+        "           k.seats, k.party, k.flight_ids, k.cabins, k.event_count\n"
+        "      FROM unnest($1::uuid[]) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)\n"
         "     ORDER BY k.booking_id FOR UPDATE OF k\n"
-        "), a AS MATERIALIZED (\n"
-        "    SELECT r.n, a.booking_id, a.attempt_id, a.intent_id, a.amount_minor\n"
-        "      FROM payment_attempt a JOIN r USING (booking_id, attempt_id)\n"
-        "      JOIN b USING (booking_id)\n"
-        "     WHERE a.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')\n"
-        "       FOR UPDATE OF a\n"
-        "), g AS MATERIALIZED (\n"
-        "    SELECT r.*, a.intent_id, a.amount_minor, b.seats, b.party, b.flight_ids, b.cabins, b.event_count\n"
-        "      FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id\n"
-        "     WHERE b.state = 'CONFIRMING'\n"
+        "), a AS (\n"
+        "    UPDATE payment_attempt x\n"
+        "       SET state = CASE WHEN ($6::bool[])[b.n] THEN 'CAPTURED' ELSE 'AUTHORIZED' END, update_time = now(),\n"
+        "           provider_reference = ($3::text[])[b.n], card_fingerprint = ($4::bytea[])[b.n], card = ($5::text[])[b.n],\n"
+        "           due_time = CASE WHEN NOT (($6::bool[])[b.n] OR b.sells) THEN now() END\n"
+        "      FROM b\n"
+        "     WHERE x.booking_id = b.booking_id AND x.attempt_id = ($2::uuid[])[b.n] AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')\n"
+        "    RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.seats, b.party, b.flight_ids, b.cabins, b.event_count,\n"
+        "              x.attempt_id, x.intent_id, x.amount_minor, x.currency, ($6::bool[])[b.n] AS is_captured\n"
         "), s AS MATERIALIZED (\n"
-        "    SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats\n"
-        "      FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2\n"
-        "), l AS MATERIALIZED (\n"
-        "    SELECT i.flight_id, i.cabin, i.held, i.sold, s.seats FROM inventory i JOIN s USING (flight_id, cabin)\n"
-        "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
+        "    SELECT x.flight_id, x.cabin, sum(a.seats)::int4 AS seats\n"
+        "      FROM a, unnest(a.flight_ids, a.cabins) AS x(flight_id, cabin) WHERE a.sells GROUP BY 1, 2 ORDER BY 1, 2\n"
         "), u AS (\n"
-        "    UPDATE inventory i SET held = l.held - l.seats, sold = l.sold + l.seats\n"
-        "      FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin\n"
+        "    UPDATE inventory i SET held = i.held - s.seats, sold = i.sold + s.seats\n"
+        "      FROM s WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin\n"
+        "), c AS MATERIALIZED (\n"
+        "    SELECT n, booking_id, sells, refunds, CASE WHEN is_captured THEN amount_minor ELSE 0 END AS captured_minor\n"
+        "      FROM a WHERE sells OR is_captured\n"
         "), w AS (\n"
-        "    UPDATE booking SET state = 'CONFIRMED', update_time = now(), pin_time = NULL, event_count = booking.event_count + 1\n"
-        "      FROM g WHERE booking.booking_id = g.booking_id\n"
+        "    UPDATE booking\n"
+        "       SET state = CASE WHEN c.sells THEN 'CONFIRMED' ELSE booking.state END, update_time = now(),\n"
+        "           pin_time = CASE WHEN c.sells THEN NULL ELSE booking.pin_time END,\n"
+        "           captured_minor = booking.captured_minor + c.captured_minor,\n"
+        "           event_count = booking.event_count + (c.sells OR c.refunds)::int4\n"
+        "      FROM c WHERE booking.booking_id = c.booking_id\n"
         "), e AS (\n"
-        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
-        "    SELECT booking_id, event_count + 1, 'BOOKING_CONFIRMED', 'CONFIRMED', 'system' FROM g\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)\n"
+        "    SELECT booking_id, event_count + 1, CASE WHEN sells THEN 'BOOKING_CONFIRMED' ELSE 'REFUND_STARTED' END,\n"
+        "           CASE WHEN sells THEN 'CONFIRMED' ELSE state END, 'system', CASE WHEN refunds THEN 'LATE_PAYMENT' END\n"
+        "      FROM a WHERE sells OR refunds\n"
         "), t AS (\n"
         "    INSERT INTO ticket (booking_id, number, passenger, coupons)\n"
-        "    SELECT g.booking_id, m.ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p,\n"
-        "           repeat('O', cardinality(g.flight_ids))\n"
-        "      FROM g JOIN flight f ON f.flight_id = g.flight_ids[1] JOIN airline m ON m.iata = f.carrier,\n"
-        "           generate_series(0, g.party - 1) p\n"
-        "), d AS (\n"
-        "    UPDATE payment_attempt SET state = 'AUTHORIZED', provider_reference = c.provider_reference,\n"
-        "                               card_fingerprint = c.card_fingerprint, card = c.card, update_time = now(),\n"
-        "                               due_time = CASE WHEN c.confirmed THEN now() + c.capture_seconds * interval '1 second' ELSE now() END\n"
-        "      FROM (SELECT a.booking_id, a.attempt_id, r.provider_reference, r.card_fingerprint, r.card, r.capture_seconds,\n"
-        "                   g.n IS NOT NULL AS confirmed\n"
-        "              FROM a JOIN r USING (n) LEFT JOIN g USING (n)) c\n"
-        "     WHERE payment_attempt.booking_id = c.booking_id AND payment_attempt.attempt_id = c.attempt_id\n"
+        "    SELECT a.booking_id, m.ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p,\n"
+        "           repeat('O', cardinality(a.flight_ids))\n"
+        "      FROM a JOIN flight f ON f.flight_id = a.flight_ids[1] JOIN airline m ON m.iata = f.carrier,\n"
+        "           generate_series(0, a.party - 1) p\n"
+        "     WHERE a.sells\n"
         "), i AS (\n"
-        "    UPDATE payment_intent SET state = 'AUTHORIZED', authorised_minor = c.amount_minor, update_time = now(),\n"
-        "                              provider_reference = c.provider_reference, decline_code = NULL\n"
-        "      FROM (SELECT a.booking_id, a.intent_id, a.amount_minor, r.provider_reference FROM a JOIN r USING (n)) c\n"
-        "     WHERE payment_intent.booking_id = c.booking_id AND payment_intent.intent_id = c.intent_id\n"
-        "       AND payment_intent.state IN ('PROCESSING', 'REQUIRES_ACTION')\n"
+        "    UPDATE payment_intent p\n"
+        "       SET state = CASE WHEN d.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, authorised_minor = d.amount_minor,\n"
+        "           captured_minor = CASE WHEN d.is_captured THEN d.amount_minor ELSE 0 END, update_time = now(),\n"
+        "           refund_reserved_minor = CASE WHEN d.refunds THEN d.amount_minor ELSE 0 END,\n"
+        "           provider_reference = ($3::text[])[d.n], decline_code = NULL\n"
+        "      FROM (SELECT n, booking_id, intent_id, amount_minor, is_captured, refunds FROM a OFFSET 0) d\n"
+        "     WHERE p.booking_id = d.booking_id AND p.intent_id = d.intent_id\n"
+        "       AND (d.is_captured OR p.state IN ('PROCESSING', 'REQUIRES_ACTION'))\n"
+        "), l AS (\n"
+        "    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)\n"
+        "    SELECT booking_id, attempt_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency\n"
+        "      FROM a WHERE is_captured\n"
+        "), f AS (\n"
+        "    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)\n"
+        "    SELECT booking_id, ($7::uuid[])[n], intent_id, 'RESERVED', amount_minor, currency, 'LATE_PAYMENT', now()\n"
+        "      FROM a WHERE refunds\n"
+        "), o AS (\n"
+        "    INSERT INTO payment_watch (booking_id, due_time, booking_ids, attempt_ids)\n"
+        "    SELECT (array_agg(booking_id))[1], now() + max(($8::int4[])[n]) * interval '1 second', array_agg(booking_id),\n"
+        "           array_agg(attempt_id)\n"
+        "      FROM a WHERE sells AND NOT is_captured HAVING count(*) > 0\n"
         ")\n"
-        "SELECT r.n::int4, CASE WHEN g.n IS NOT NULL THEN 'DONE' WHEN a.n IS NOT NULL THEN 'LATE' ELSE 'STALE' END AS outcome,\n"
-        "       now() AS update_time\n"
-        "  FROM r LEFT JOIN a USING (n) LEFT JOIN g USING (n)\n"
-        " ORDER BY r.n",
+        "SELECT n::int4, CASE WHEN n IN (SELECT n FROM a WHERE sells) THEN 'DONE' WHEN n IN (SELECT n FROM a) THEN 'LATE'\n"
+        "                     ELSE 'STALE' END AS outcome, now() AS update_time\n"
+        "  FROM generate_series(1, cardinality($1::uuid[])) n",
     .params = authorised_params,
-    .param_count = 6,
+    .param_count = 8,
     .columns = authorised_columns,
     .column_count = 2,
     .row_bytes = sizeof(struct payment_authorised_row),
@@ -291,6 +318,8 @@ void payment_authorised(struct call *c, struct payment_authorised_row *ret,
     struct str provider_reference,
     struct str card_fingerprint,
     struct str card,
+    bool is_captured,
+    struct uuid refund_id,
     int32_t capture_seconds)
 {
     const struct db_value values[] = {
@@ -299,6 +328,8 @@ void payment_authorised(struct call *c, struct payment_authorised_row *ret,
         {.s = provider_reference},
         {.s = card_fingerprint, .is_null = !card_fingerprint.p},
         {.s = card, .is_null = !card.p},
+        {.b = is_captured},
+        {.u = refund_id},
         {.i = capture_seconds},
     };
     db_submit(&c->scope, &payment_authorised_statement, values, ret);
@@ -307,7 +338,6 @@ void payment_authorised(struct call *c, struct payment_authorised_row *ret,
 static const struct db_param captured_params[] = {
     {.name = "booking_id", .type = DB_UUID},
     {.name = "attempt_id", .type = DB_UUID},
-    {.name = "transfer_id", .type = DB_UUID},
     {.name = "refund_id", .type = DB_UUID},
 };
 
@@ -322,41 +352,36 @@ const struct db_statement payment_captured_statement = {
     .name = "payment_captured",
     .sql_one = NULL,
     .sql_many =
-        "WITH r AS MATERIALIZED (\n"
-        "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])\n"
-        "        WITH ORDINALITY AS r(booking_id, attempt_id, transfer_id, refund_id, n)\n"
-        "), b AS MATERIALIZED (\n"
-        "    SELECT k.booking_id, k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS dead, k.state, k.event_count\n"
-        "      FROM booking k JOIN r USING (booking_id) ORDER BY k.booking_id FOR UPDATE OF k\n"
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT r.n, k.booking_id, k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS dead, k.state, k.event_count\n"
+        "      FROM unnest($1::uuid[]) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)\n"
+        "     ORDER BY k.booking_id FOR UPDATE OF k\n"
         "), a AS (\n"
         "    UPDATE payment_attempt x SET state = 'CAPTURED', due_time = NULL, update_time = now()\n"
-        "      FROM r JOIN b USING (booking_id)\n"
-        "     WHERE x.booking_id = r.booking_id AND x.attempt_id = r.attempt_id AND x.state = 'AUTHORIZED'\n"
-        "    RETURNING x.booking_id, x.attempt_id, x.intent_id, x.amount_minor, x.currency, r.transfer_id, r.refund_id, b.dead, b.state,\n"
-        "              b.event_count\n"
+        "      FROM b\n"
+        "     WHERE x.booking_id = b.booking_id AND x.attempt_id = ($2::uuid[])[b.n] AND x.state = 'AUTHORIZED'\n"
+        "    RETURNING b.n, x.booking_id, x.attempt_id, x.intent_id, x.amount_minor, x.currency, b.dead, b.state, b.event_count\n"
         "), i AS (\n"
         "    UPDATE payment_intent p SET state = 'CAPTURED', captured_minor = a.amount_minor, update_time = now(),\n"
         "                                refund_reserved_minor = CASE WHEN a.dead THEN a.amount_minor ELSE 0 END\n"
         "      FROM a WHERE p.booking_id = a.booking_id AND p.intent_id = a.intent_id\n"
         "), w AS (\n"
         "    UPDATE booking SET captured_minor = booking.captured_minor + a.amount_minor, update_time = now(),\n"
-        "                       event_count = booking.event_count + CASE WHEN a.dead THEN 1 ELSE 0 END\n"
+        "                       event_count = booking.event_count + a.dead::int4\n"
         "      FROM a WHERE booking.booking_id = a.booking_id\n"
         "), t AS (\n"
-        "    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)\n"
-        "    SELECT booking_id, transfer_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency, attempt_id\n"
-        "      FROM a\n"
+        "    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)\n"
+        "    SELECT booking_id, attempt_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency FROM a\n"
         "), f AS (\n"
         "    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)\n"
-        "    SELECT booking_id, refund_id, intent_id, 'RESERVED', amount_minor, currency, 'LATE_PAYMENT', now() FROM a WHERE dead\n"
+        "    SELECT booking_id, ($3::uuid[])[n], intent_id, 'RESERVED', amount_minor, currency, 'LATE_PAYMENT', now() FROM a WHERE dead\n"
         "), e AS (\n"
         "    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)\n"
         "    SELECT booking_id, event_count + 1, 'REFUND_STARTED', state, 'system', 'LATE_PAYMENT' FROM a WHERE dead\n"
         ")\n"
-        "SELECT r.n::int4, a.attempt_id IS NOT NULL AS done, now() AS update_time\n"
-        "  FROM r LEFT JOIN a USING (booking_id, attempt_id) ORDER BY r.n",
+        "SELECT n::int4, n IN (SELECT n FROM a) AS done, now() AS update_time FROM generate_series(1, cardinality($1::uuid[])) n",
     .params = captured_params,
-    .param_count = 4,
+    .param_count = 3,
     .columns = captured_columns,
     .column_count = 2,
     .row_bytes = sizeof(struct payment_captured_row),
@@ -371,13 +396,11 @@ const struct db_statement payment_captured_statement = {
 void payment_captured(struct call *c, struct payment_captured_row *ret,
     struct uuid booking_id,
     struct uuid attempt_id,
-    struct uuid transfer_id,
     struct uuid refund_id)
 {
     const struct db_value values[] = {
         {.u = booking_id},
         {.u = attempt_id},
-        {.u = transfer_id},
         {.u = refund_id},
     };
     db_submit(&c->scope, &payment_captured_statement, values, ret);
@@ -1127,7 +1150,6 @@ static const struct db_param refund_succeeded_params[] = {
     {.name = "booking_id", .type = DB_UUID},
     {.name = "refund_id", .type = DB_UUID},
     {.name = "provider_reference", .type = DB_TEXT},
-    {.name = "transfer_id", .type = DB_UUID},
 };
 
 static const struct db_column refund_succeeded_columns[] = {
@@ -1164,18 +1186,18 @@ const struct db_statement payment_refund_succeeded_statement = {
         "      FROM u WHERE cancellation.booking_id = $1::uuid AND cancellation.refund_id = $2::uuid\n"
         "       AND cancellation.state = 'CONFIRMING'\n"
         "), t AS (\n"
-        "    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)\n"
-        "    SELECT $1::uuid, $4::uuid, 'REFUND',\n"
+        "    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)\n"
+        "    SELECT $1::uuid, $2::uuid, 'REFUND',\n"
         "           CASE WHEN u.cause IN ('GOODWILL', 'OVERCHARGE') AND EXISTS (SELECT FROM ledger_transfer o\n"
         "                         WHERE o.booking_id = $1::uuid AND o.kind = 'PENALTY') THEN 'penalty_revenue'\n"
         "                ELSE 'unearned_revenue' END,\n"
-        "           'provider_clearing', u.amount_minor, u.currency, $2::uuid\n"
+        "           'provider_clearing', u.amount_minor, u.currency\n"
         "      FROM u\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM u) AS done",
     .sql_many = NULL,
     .params = refund_succeeded_params,
-    .param_count = 4,
+    .param_count = 3,
     .columns = refund_succeeded_columns,
     .column_count = 1,
     .row_bytes = sizeof(struct payment_refund_succeeded_row),
@@ -1190,14 +1212,12 @@ const struct db_statement payment_refund_succeeded_statement = {
 void payment_refund_succeeded(struct call *c, struct payment_refund_succeeded_row *ret,
     struct uuid booking_id,
     struct uuid refund_id,
-    struct str provider_reference,
-    struct uuid transfer_id)
+    struct str provider_reference)
 {
     const struct db_value values[] = {
         {.u = booking_id},
         {.u = refund_id},
         {.s = provider_reference},
-        {.u = transfer_id},
     };
     db_submit(&c->scope, &payment_refund_succeeded_statement, values, ret);
 }

@@ -28,6 +28,8 @@ struct payment_start_row {
  * The handler asks for a record of the same request before such a refusal stands.
  * Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
  * Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time.
+ * The lock on a HELD booking is what keeps its live intents and attempts from becoming two (M6).
+ * Who dies after this is found by payment_watch: a row for all the attempts of a batch, so that none needs an index entry.
  * Spans: booking_id, flight_id, key, principal */
 void payment_start(struct call *c, struct payment_start_row *ret,
     struct uuid booking_id,
@@ -43,8 +45,8 @@ void payment_start(struct call *c, struct payment_start_row *ret,
     const int64_t *etag_time,
     struct str provider,
     struct str method_token,
-    struct str user_key,
-    struct str card_key,
+    struct uuid user_key,
+    struct uuid card_key,
     int32_t user_max,
     int32_t card_max,
     int32_t booking_max,
@@ -58,7 +60,10 @@ struct payment_authorised_row {
 
 /* The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
  * DONE; LATE: the booking is dead, the money must go back (the completer reverses it); STALE: somebody else was faster.
- * The attempt is locked as well: its state must be read as it is after the wait for the booking, not as it was before.
+ * @is_captured: the provider took the money in the same message. It is booked at once, as captured would: totals and the
+ * transfer; for a dead booking all of it is reserved to go back, as @refund_id.
+ * Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
+ * statement's snapshot has them cannot break a check.
  * Spans: booking_id, flight_id */
 void payment_authorised(struct call *c, struct payment_authorised_row *ret,
     struct uuid booking_id,
@@ -66,6 +71,8 @@ void payment_authorised(struct call *c, struct payment_authorised_row *ret,
     struct str provider_reference,
     struct str card_fingerprint,
     struct str card,
+    bool is_captured,
+    struct uuid refund_id,
     int32_t capture_seconds);
 
 struct payment_captured_row {
@@ -78,7 +85,6 @@ struct payment_captured_row {
 void payment_captured(struct call *c, struct payment_captured_row *ret,
     struct uuid booking_id,
     struct uuid attempt_id,
-    struct uuid transfer_id,
     struct uuid refund_id);
 
 struct payment_failed_row {
@@ -260,8 +266,7 @@ struct payment_refund_succeeded_row {
 void payment_refund_succeeded(struct call *c, struct payment_refund_succeeded_row *ret,
     struct uuid booking_id,
     struct uuid refund_id,
-    struct str provider_reference,
-    struct uuid transfer_id);
+    struct str provider_reference);
 
 struct payment_refund_failed_row {
     bool done;

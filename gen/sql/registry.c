@@ -38,6 +38,7 @@ const struct db_statement *const sql_statements[] = {
     &flight_read_flight_statement,
     &flight_read_seats_statement,
     &jobs_expire_statement,
+    &jobs_release_watches_statement,
     &jobs_due_attempts_statement,
     &jobs_due_refunds_statement,
     &jobs_prune_claims_statement,

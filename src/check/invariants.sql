@@ -95,7 +95,7 @@ SELECT format('booking %s is %s since %s', booking_id, state, update_time)
    AND NOT EXISTS (SELECT FROM attention_item a WHERE a.booking_id = b.booking_id AND a.resolve_time IS NULL)
 
 -- check: M1 every transfer moves a positive amount between two accounts
-SELECT format('transfer %s of booking %s: %s %s from %s to %s', transfer_id, booking_id, amount_minor, currency, credit, debit)
+SELECT format('transfer %s %s of booking %s: %s %s from %s to %s', kind, cause, booking_id, amount_minor, currency, credit, debit)
   FROM ledger_transfer WHERE amount_minor <= 0 OR debit = credit
 
 -- check: M2 the trial balance is zero, the clearing account is what was captured less what was refunded, and nothing is owed
@@ -158,7 +158,7 @@ SELECT format('booking %s: %s live intents', booking_id, count(*)) FROM payment_
 SELECT format('reference %s: %s attempts', provider_reference, count(*)) FROM payment_attempt
  WHERE provider_reference IS NOT NULL GROUP BY provider, provider_reference HAVING count(*) > 1
 UNION ALL
-SELECT format('attempt %s is %s: %s CAPTURE transfers of %s', a.attempt_id, a.state, count(l.transfer_id), coalesce(sum(l.amount_minor), 0))
+SELECT format('attempt %s is %s: %s CAPTURE transfers of %s', a.attempt_id, a.state, count(l.cause), coalesce(sum(l.amount_minor), 0))
   FROM payment_attempt a
   LEFT JOIN ledger_transfer l ON l.booking_id = a.booking_id AND l.cause = a.attempt_id AND l.kind = 'CAPTURE'
  GROUP BY a.booking_id, a.attempt_id
@@ -169,6 +169,13 @@ SELECT format('refund %s is %s: transfers of %s', r.refund_id, r.state, coalesce
   LEFT JOIN ledger_transfer l ON l.booking_id = r.booking_id AND l.cause = r.refund_id AND l.kind = 'REFUND'
  GROUP BY r.booking_id, r.refund_id
 HAVING coalesce(sum(l.amount_minor), 0) <> CASE WHEN r.state = 'SUCCEEDED' THEN r.amount_minor ELSE 0 END
+
+-- check: M8 an attempt that may still move money is looked at some time
+SELECT format('attempt %s is %s, nobody will look at it', a.attempt_id, a.state)
+  FROM payment_attempt a JOIN booking b USING (booking_id)
+ WHERE a.due_time IS NULL
+   AND (a.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') OR a.state = 'AUTHORIZED' AND b.state = 'CONFIRMED')
+   AND NOT EXISTS (SELECT FROM payment_watch w WHERE a.attempt_id = ANY (w.attempt_ids))
 
 -- check: M10 one currency from booking to refund
 SELECT format('intent %s: %s, booking %s', i.intent_id, i.currency, b.currency)

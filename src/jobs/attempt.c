@@ -41,10 +41,8 @@ static enum step ask(struct call *c)
 static void submit_captured(struct call *c)
 {
     struct attempt *s = c->state;
-    const struct app *app = app_of(c);
     const struct jobs_item *item = item_of(c);
-    payment_captured(c, &s->captured, item->booking_id, item->id, uuid_v7(app->clock),
-                     uuid_v7(app->clock));
+    payment_captured(c, &s->captured, item->booking_id, item->id, uuid_v7(app_of(c)->clock));
 }
 
 static void submit_failed(struct call *c, struct str outcome, struct str code)
@@ -161,14 +159,9 @@ static enum step act(struct call *c)
 {
     struct attempt *s = c->state;
     if (s->plan == PLAN_SETTLE) {
-        if (str_eq(s->authorised.outcome, STR("STALE")))
+        if (str_eq(s->authorised.outcome, STR("STALE")) || s->answer.outcome == PROVIDER_CAPTURED)
             return STEP_NEXT;
-        bool late = str_eq(s->authorised.outcome, STR("LATE"));
-        s->plan = s->answer.outcome == PROVIDER_CAPTURED ? PLAN_TAKEN
-                  : late                                 ? PLAN_VOID
-                                                         : PLAN_CAPTURE;
-        if (s->plan == PLAN_TAKEN)
-            submit_captured(c);
+        s->plan = str_eq(s->authorised.outcome, STR("LATE")) ? PLAN_VOID : PLAN_CAPTURE;
     }
     if (s->plan == PLAN_CAPTURE)
         provider_capture(c, &s->payment, &s->acted);

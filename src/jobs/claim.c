@@ -4,9 +4,19 @@
  * process dies. */
 #include "jobs/internal.h"
 
+#define WATCH_ROWS 64 /* of up to a batch of attempts each */
+
 struct attempts {
+    struct jobs_release_watches_row watched;
     struct jobs_due_attempts_rows due;
 };
+
+static enum step release_watches(struct call *c)
+{
+    struct attempts *s = c->state;
+    jobs_release_watches(c, &s->watched, WATCH_ROWS, checkout_patience_s(app_of(c)));
+    return STEP_NEXT;
+}
 
 static enum step claim_attempts(struct call *c)
 {
@@ -47,6 +57,7 @@ static enum step start_attempts(struct call *c)
 }
 
 static const struct step_def attempts_steps[] = {
+    STEP(release_watches),
     STEP(claim_attempts),
     STEP(start_attempts),
 };

@@ -35,6 +35,23 @@ WITH d AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock;
 
+-- name: release_watches(row_count int4, patience_seconds int4) -> one (released int4)
+-- Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch.
+-- Scans: payment_attempt, payment_watch
+WITH w AS MATERIALIZED (
+    SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch
+     WHERE due_time <= now() ORDER BY due_time LIMIT @row_count FOR UPDATE SKIP LOCKED
+), u AS (
+    UPDATE payment_attempt a SET due_time = now()
+      FROM (SELECT x.* FROM w, unnest(w.booking_ids, w.attempt_ids) AS x(booking_id, attempt_id) ORDER BY 1) x
+     WHERE a.booking_id = x.booking_id AND a.attempt_id = x.attempt_id AND a.due_time IS NULL
+       AND a.state IN ('SENT', 'AUTHORIZED') AND a.update_time <= now() - @patience_seconds * interval '1 second'
+    RETURNING 1
+), x AS (
+    DELETE FROM payment_watch p USING w WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id
+)
+SELECT count(*)::int4 AS released FROM u;
+
 -- name: due_attempts(provider text, row_count int4, lease_seconds int4) -> many (booking_id uuid, attempt_id uuid,
 --       intent_id uuid, state text, booking_state text, provider_reference text?, amount_minor int8, currency text,
 --       inquiry_count int4, age_seconds int8, pin_passed bool)
@@ -95,13 +112,12 @@ WITH d AS MATERIALIZED (
 SELECT count(*)::int4 AS pruned FROM x;
 
 -- name: prune_velocity(row_count int4) -> one (pruned int4)
--- Windows older than the longest rule looks back.
+-- Who has not tried for longer than the rules look back.
 -- Scans: velocity
 WITH d AS MATERIALIZED (
-    SELECT key, window_start FROM velocity WHERE window_start < now() - interval '2 hours'
-     LIMIT @row_count FOR UPDATE SKIP LOCKED
+    SELECT key FROM velocity WHERE hour < now() - interval '2 hours' LIMIT @row_count FOR UPDATE SKIP LOCKED
 ), x AS (
-    DELETE FROM velocity v USING d WHERE v.key = d.key AND v.window_start = d.window_start RETURNING 1
+    DELETE FROM velocity v USING d WHERE v.key = d.key RETURNING 1
 )
 SELECT count(*)::int4 AS pruned FROM x;
 

@@ -1,5 +1,6 @@
 -- Money: what is owed (intent), each try at a provider (attempt), what goes back (refund), and the double-entry ledger.
 
+-- M6, one live intent per booking: made only behind the lock on its booking. `faregate check` proves it.
 CREATE TABLE payment_intent (           -- distributed by booking_id
     booking_id          uuid NOT NULL,
     intent_id           uuid NOT NULL,
@@ -18,16 +19,14 @@ CREATE TABLE payment_intent (           -- distributed by booking_id
     provider_reference  text,
     create_time         timestamptz NOT NULL DEFAULT now(),
     update_time         timestamptz NOT NULL DEFAULT now(),
-    -- For the index alone: it sees a change only when an intent dies, so that paying is a HOT update.
-    is_live             boolean NOT NULL GENERATED ALWAYS AS (state NOT IN ('CANCELLED', 'EXPIRED')) STORED,
     CONSTRAINT payment_intent_pk PRIMARY KEY (booking_id, intent_id),
     CONSTRAINT payment_intent_refund_ck CHECK (refund_reserved_minor <= captured_minor
         AND refunded_minor <= refund_reserved_minor)
 ) WITH (fillfactor = 70);
--- M6: one live intent per booking.
-CREATE UNIQUE INDEX payment_intent_live_uq ON payment_intent (booking_id) WHERE is_live;
 
 -- The row is committed before any byte leaves for the provider; its id is the provider's idempotency key.
+-- M6, while one attempt may have moved money there is no second one: it is made only with the step of its booking, locked,
+-- from HELD to CONFIRMING, and the way back is open only to an attempt that ended without money.
 CREATE TABLE payment_attempt (          -- distributed by booking_id
     booking_id          uuid NOT NULL,
     attempt_id          uuid NOT NULL,
@@ -46,15 +45,23 @@ CREATE TABLE payment_attempt (          -- distributed by booking_id
     card_fingerprint    bytea,                  -- keyed hash
     card                text,                   -- what may be shown of it: brand and last four digits
     inquiry_count       int4 NOT NULL DEFAULT 0,
-    due_time            timestamptz,            -- when the completer looks at it next; NULL: nothing to do
+    -- When the completer looks at it next; NULL: nothing to do, or a call is at it and payment_watch knows, so that
+    -- the usual attempt is in no index but its key's, and every update of it HOT.
+    due_time            timestamptz,
     create_time         timestamptz NOT NULL DEFAULT now(),
     update_time         timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT payment_attempt_pk PRIMARY KEY (booking_id, attempt_id)
 ) WITH (fillfactor = 70);
--- M6: while one attempt may have moved money there is no second one.
-CREATE UNIQUE INDEX payment_attempt_live_uq ON payment_attempt (booking_id, intent_id)
-    WHERE state IN ('CREATED', 'SENT', 'ACTION_REQUIRED', 'UNKNOWN', 'AUTHORIZED', 'CAPTURED', 'REVERSING');
 CREATE INDEX payment_attempt_due_ix ON payment_attempt (due_time) WHERE due_time IS NOT NULL;
+
+-- The attempts that one statement left to its calls: if these have not gone on with them by then, the completer does.
+CREATE TABLE payment_watch (            -- distributed by booking_id
+    booking_id          uuid NOT NULL,          -- the first of those
+    due_time            timestamptz NOT NULL,
+    booking_ids         uuid[] NOT NULL,
+    attempt_ids         uuid[] NOT NULL,
+    CONSTRAINT payment_watch_pk PRIMARY KEY (due_time, booking_id)
+);
 
 CREATE TABLE refund (                   -- distributed by booking_id
     booking_id          uuid NOT NULL,
@@ -81,28 +88,26 @@ CREATE INDEX refund_due_ix ON refund (due_time) WHERE due_time IS NOT NULL;
 -- to zero. Corrections are new rows.
 CREATE TABLE ledger_transfer (          -- distributed by booking_id
     booking_id   uuid NOT NULL,
-    transfer_id  uuid NOT NULL,
+    cause        uuid NOT NULL,                 -- the attempt or refund: one transfer of a kind for each
     kind         text NOT NULL,                 -- CAPTURE, REFUND, PENALTY, ...
     debit        text NOT NULL,                 -- account, e.g. provider_clearing
     credit       text NOT NULL,                 -- account, e.g. unearned_revenue
     amount_minor int8 NOT NULL CONSTRAINT ledger_transfer_amount_ck CHECK (amount_minor > 0),
     currency     text NOT NULL,
-    cause        uuid NOT NULL,                 -- the attempt or refund: one transfer of a kind for each
     create_time  timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT ledger_transfer_pk PRIMARY KEY (booking_id, transfer_id),
+    CONSTRAINT ledger_transfer_pk PRIMARY KEY (booking_id, cause, kind),
     CONSTRAINT ledger_transfer_accounts_ck CHECK (debit <> credit)
 );
-CREATE UNIQUE INDEX ledger_transfer_cause_uq ON ledger_transfer (booking_id, cause, kind);
 
--- Sliding windows for the risk rules: hits of a key (user, card, booking) in one window.
+-- For the risk rules: how often a user or card tried to pay in its latest hour on the clock, and in the one before.
 CREATE TABLE velocity (                 -- distributed by key
-    key          text NOT NULL,
-    window_start timestamptz NOT NULL,
+    key          uuid NOT NULL CONSTRAINT velocity_pk PRIMARY KEY, -- a user's id, or a keyed hash of a card
+    hour         timestamptz NOT NULL,
     hits         int4 NOT NULL,
-    CONSTRAINT velocity_pk PRIMARY KEY (key, window_start)
+    hits_before  int4 NOT NULL DEFAULT 0
 ) WITH (fillfactor = 60);
 
 -- What retention walks: appended in time order, so a few pages of summary find what is old.
 CREATE INDEX idempotency_create_ix ON idempotency USING brin (create_time);
-CREATE INDEX velocity_window_ix ON velocity USING brin (window_start);
+CREATE INDEX velocity_hour_ix ON velocity USING brin (hour);
 CREATE INDEX cancellation_due_ix ON cancellation (expire_time) WHERE state = 'QUOTED';

@@ -319,8 +319,8 @@ SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund
   FROM cancellation c JOIN booking b USING (booking_id)
  WHERE c.booking_id = @booking_id AND c.cancellation_id = @cancellation_id;
 
--- name: cancel(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, refund_id uuid,
---       transfer_id uuid) -> one (claimed bool, refusal text?)
+-- name: cancel(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, refund_id uuid)
+--       -> one (claimed bool, refusal text?)
 -- Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
 -- provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
 -- The quote and the intent are locked as well: they are read as they are after the wait for the booking. Seats, here and
@@ -393,9 +393,8 @@ WITH b AS MATERIALIZED (
     SELECT booking_id, @refund_id, intent_id, 'RESERVED', refund_minor, currency, 'CANCELLATION', now()
       FROM g WHERE refund_minor > 0
 ), m AS (
-    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)
-    SELECT booking_id, @transfer_id, 'PENALTY', 'unearned_revenue', 'penalty_revenue', penalty_minor, currency,
-           @cancellation_id
+    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)
+    SELECT booking_id, @cancellation_id, 'PENALTY', 'unearned_revenue', 'penalty_revenue', penalty_minor, currency
       FROM g WHERE penalty_minor > 0
 )
 SELECT EXISTS (SELECT FROM k) AS claimed,

@@ -21,7 +21,7 @@ static enum step cancel(struct call *c)
     if (!name_take(c, "name", req->name, "bookings/{uuid}/cancellations/{uuid}", s->ids))
         return STEP_DONE;
     booking_cancel(c, &s->cancel, c->principal.user_id, c->request_id, idempotency_fingerprint(c),
-                   s->ids[0], s->ids[1], uuid_v7(app->clock), uuid_v7(app->clock));
+                   s->ids[0], s->ids[1], uuid_v7(app->clock));
     return STEP_NEXT;
 }
 

@@ -3,7 +3,7 @@
 
 -- name: start(booking_id uuid, principal uuid, method int2, request_id uuid, fingerprint bytea, intent_id uuid,
 --       is_new bool, attempt_id uuid, amount_minor int8?, currency text?, etag_time timestamptz?, provider text,
---       method_token text, user_key text, card_key text, user_max int4, card_max int4, booking_max int4, due_seconds int4,
+--       method_token text, user_key uuid, card_key uuid, user_max int4, card_max int4, booking_max int4, due_seconds int4,
 --       pin_seconds int4)
 --       -> one (claimed bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz,
 --               update_time timestamptz)
@@ -15,206 +15,233 @@
 -- The handler asks for a record of the same request before such a refusal stands.
 -- Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
 -- Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time.
+-- The lock on a HELD booking is what keeps its live intents and attempts from becoming two (M6).
+-- Who dies after this is found by payment_watch: a row for all the attempts of a batch, so that none needs an index entry.
 -- Spans: booking_id, flight_id, key, principal
 -- many:
-WITH r AS MATERIALIZED (
-    SELECT * FROM unnest(@booking_id, @principal, @method, @request_id, @fingerprint, @intent_id, @is_new, @attempt_id,
-                         @amount_minor, @currency, @etag_time, @provider, @method_token, @user_key, @card_key, @user_max,
-                         @card_max, @booking_max, @due_seconds, @pin_seconds)
-        WITH ORDINALITY AS r(booking_id, principal, method, request_id, fingerprint, intent_id, is_new, attempt_id,
-                             amount_minor, currency, etag_time, provider, method_token, user_key, card_key, user_max,
-                             card_max, booking_max, due_seconds, pin_seconds, n)
-), b AS MATERIALIZED (
-    SELECT k.booking_id, k.user_id, k.state, k.total_minor, k.captured_minor, k.currency, k.event_count,
-           k.intent_id, k.flight_ids, k.has_assigned_seats, k.payment_required_time <= now() AS lapsed
-      FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)
+WITH b AS MATERIALIZED (
+    SELECT r.n, k.booking_id, k.user_id, k.state, k.total_minor - k.captured_minor AS owed_minor, k.currency, k.event_count,
+           k.intent_id, CASE WHEN k.has_assigned_seats THEN k.flight_ids END AS seat_flights,
+           k.payment_required_time <= now() AS lapsed
+      FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), i AS MATERIALIZED (
-    SELECT p.booking_id, p.intent_id, p.state, p.amount_minor, p.currency, p.create_time, p.update_time
-      FROM payment_intent p JOIN b USING (booking_id) FOR UPDATE OF p
+    -- A booking without an intent has none that matters to who brings a new one.
+    SELECT b.n, p.intent_id, p.state, p.amount_minor, p.currency, p.create_time, p.update_time
+      FROM b JOIN payment_intent p USING (booking_id)
+     WHERE b.intent_id IS NOT NULL OR NOT (@is_new)[b.n]
+       FOR UPDATE OF p
+), c AS MATERIALIZED (
+    SELECT date_trunc('hour', now()) AS hour,
+           1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600 AS rest
 ), v AS MATERIALIZED (
-    SELECT r.n, r.principal, r.method, r.request_id, r.intent_id, r.fingerprint,
-           coalesce(r.amount_minor, i.amount_minor) AS amount_minor, coalesce(r.currency, i.currency) AS currency,
+    SELECT b.n, b.booking_id, b.event_count, b.seat_flights,
+           coalesce((@amount_minor)[b.n], i.amount_minor) AS amount_minor, coalesce((@currency)[b.n], i.currency) AS currency,
            coalesce(i.create_time, now()) AS create_time,
            CASE
-               WHEN b.user_id IS DISTINCT FROM r.principal THEN 'NOT_FOUND'
-               WHEN NOT r.is_new AND i.intent_id IS NULL THEN 'NOT_FOUND'
+               WHEN b.user_id IS DISTINCT FROM (@principal)[b.n] THEN 'NOT_FOUND'
+               WHEN NOT (@is_new)[b.n] AND i.intent_id IS NULL THEN 'NOT_FOUND'
                WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'
                WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.lapsed THEN 'HOLD_EXPIRED'
                WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'
-               WHEN coalesce(r.currency, i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'
-               WHEN coalesce(r.amount_minor, i.amount_minor) <> b.total_minor - b.captured_minor THEN 'AMOUNT_MISMATCH'
-               WHEN i.update_time <> r.etag_time THEN 'ETAG_MISMATCH'
-               WHEN NOT r.is_new AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'
+               WHEN coalesce((@currency)[b.n], i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'
+               WHEN coalesce((@amount_minor)[b.n], i.amount_minor) <> b.owed_minor THEN 'AMOUNT_MISMATCH'
+               WHEN i.update_time <> (@etag_time)[b.n] THEN 'ETAG_MISMATCH'
+               WHEN NOT (@is_new)[b.n] AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'
                -- The booking names an intent that was made during the wait, too late to be seen here.
-               WHEN r.is_new AND b.intent_id IS NOT NULL AND b.intent_id NOT IN (SELECT intent_id FROM i)
-                   THEN 'PAYMENT_IN_PROGRESS'
-               WHEN r.is_new AND r.booking_id IN (SELECT booking_id FROM i WHERE state NOT IN ('CANCELLED', 'EXPIRED'))
+               WHEN (@is_new)[b.n] AND b.intent_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.intent_id = b.intent_id) THEN 'PAYMENT_IN_PROGRESS'
+               WHEN (@is_new)[b.n] AND EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
                -- One attempt of a booking at a time also within this batch.
-               WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
+               WHEN row_number() OVER (PARTITION BY b.booking_id ORDER BY b.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
                -- What never reached the provider tells nothing about the card, and proxies repeat it on their own.
-               WHEN (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = r.booking_id
-                        AND a.state <> 'NOT_RECEIVED') >= r.booking_max THEN 'RISK_VELOCITY'
-               WHEN (SELECT coalesce(sum(hits), 0) FROM velocity x WHERE x.key = r.user_key
-                        AND x.window_start > now() - interval '1 hour') >= r.user_max THEN 'RISK_VELOCITY'
-               WHEN (SELECT coalesce(sum(hits), 0) FROM velocity x WHERE x.key = r.card_key
-                        AND x.window_start > now() - interval '1 hour') >= r.card_max THEN 'RISK_VELOCITY'
+               WHEN (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = b.booking_id
+                        AND a.state <> 'NOT_RECEIVED') >= (@booking_max)[b.n] THEN 'RISK_VELOCITY'
+               -- Of the hour before, the share that a window of one hour still reaches into, rounded up.
+               WHEN EXISTS (SELECT FROM (VALUES ((@user_key)[b.n], (@user_max)[b.n]), ((@card_key)[b.n], (@card_max)[b.n]))
+                                        AS l(key, most) LEFT JOIN velocity x USING (key)
+                             WHERE CASE c.hour - x.hour WHEN interval '0' THEN x.hits + ceil(x.hits_before * c.rest)
+                                                        WHEN interval '1 hour' THEN ceil(x.hits * c.rest)
+                                                        ELSE 0 END >= l.most)
+                   THEN 'RISK_VELOCITY'
            END AS refusal
-      FROM r LEFT JOIN b USING (booking_id)
-      LEFT JOIN i ON NOT r.is_new AND i.booking_id = r.booking_id AND i.intent_id = r.intent_id
+      FROM c, b LEFT JOIN i ON i.n = b.n AND i.intent_id = (@intent_id)[b.n]
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
-    SELECT principal, method, request_id, fingerprint, CASE WHEN refusal IS NULL THEN intent_id END, refusal
+    SELECT (@principal)[n], (@method)[n], (@request_id)[n], (@fingerprint)[n],
+           CASE WHEN refusal IS NULL THEN (@intent_id)[n] END, refusal
       FROM v
      WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS', 'ETAG_MISMATCH')
-     ORDER BY principal, method, request_id
+     ORDER BY 1, 2, 3
         ON CONFLICT DO NOTHING
-    RETURNING principal, method, request_id, resource
+    RETURNING request_id
 ), g AS MATERIALIZED (
-    SELECT r.*, v.amount_minor AS pay_minor, v.currency AS pay_currency, b.event_count, b.flight_ids, b.has_assigned_seats
-      FROM k JOIN v USING (principal, method, request_id) JOIN r USING (n) JOIN b USING (booking_id)
-     WHERE k.resource = v.intent_id AND v.refusal IS NULL
+    SELECT n, booking_id, event_count, seat_flights, amount_minor, currency
+      FROM v
+     WHERE refusal IS NULL AND ((@request_id)[n] IN (SELECT request_id FROM k)) IS TRUE
 ), u AS (
-    UPDATE booking SET state = 'CONFIRMING', pin_time = now() + g.pin_seconds * interval '1 second', update_time = now(),
-                       event_count = booking.event_count + 1, intent_id = g.intent_id, state_reason = NULL
+    UPDATE booking SET state = 'CONFIRMING', pin_time = now() + (@pin_seconds)[g.n] * interval '1 second',
+                       update_time = now(), event_count = booking.event_count + 1, intent_id = (@intent_id)[g.n],
+                       state_reason = NULL
       FROM g WHERE booking.booking_id = g.booking_id
 ), e AS (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor)
-    SELECT booking_id, event_count + 1, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || principal FROM g
+    SELECT booking_id, event_count + 1, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || (@principal)[n] FROM g
 ), p AS (
     INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency)
-    SELECT booking_id, intent_id, principal, 'PROCESSING', pay_minor, pay_currency FROM g WHERE is_new
+    SELECT booking_id, (@intent_id)[n], (@principal)[n], 'PROCESSING', amount_minor, currency FROM g WHERE (@is_new)[n]
 ), q AS (
     UPDATE payment_intent SET state = 'PROCESSING', update_time = now()
-      FROM g WHERE NOT g.is_new AND payment_intent.booking_id = g.booking_id AND payment_intent.intent_id = g.intent_id
+      FROM g WHERE NOT (@is_new)[g.n] AND payment_intent.booking_id = g.booking_id
+       AND payment_intent.intent_id = (@intent_id)[g.n]
 ), a AS (
-    INSERT INTO payment_attempt (booking_id, attempt_id, intent_id, state, provider, method_token, amount_minor, currency,
-                                 due_time)
-    SELECT booking_id, attempt_id, intent_id, 'SENT', provider, method_token, pay_minor, pay_currency,
-           now() + due_seconds * interval '1 second'
+    INSERT INTO payment_attempt (booking_id, attempt_id, intent_id, state, provider, method_token, amount_minor, currency)
+    SELECT booking_id, (@attempt_id)[n], (@intent_id)[n], 'SENT', (@provider)[n], (@method_token)[n], amount_minor, currency
       FROM g
+), o AS (
+    INSERT INTO payment_watch (booking_id, due_time, booking_ids, attempt_ids)
+    SELECT (array_agg(booking_id))[1], now() + max((@due_seconds)[n]) * interval '1 second', array_agg(booking_id),
+           array_agg((@attempt_id)[n])
+      FROM g HAVING count(*) > 0
 ), z AS (
     UPDATE seat_assignment q SET expire_time = 'infinity'
-      FROM g, unnest(g.flight_ids) AS x(flight_id)
-     WHERE g.has_assigned_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
+     WHERE q.flight_id = ANY (ARRAY(SELECT unnest(seat_flights) FROM g))
+       AND q.booking_id = ANY (ARRAY(SELECT booking_id FROM g WHERE seat_flights IS NOT NULL))
 ), h AS (
-    INSERT INTO velocity (key, window_start, hits)
-    SELECT t.key, date_trunc('minute', now()), count(*)::int4
-      FROM (SELECT user_key AS key FROM g UNION ALL SELECT card_key FROM g) t
+    INSERT INTO velocity (key, hour, hits)
+    SELECT t.key, date_trunc('hour', now()), count(*)::int4
+      FROM (SELECT (@user_key)[n] AS key FROM g UNION ALL SELECT (@card_key)[n] FROM g) t
      GROUP BY t.key ORDER BY t.key
-        ON CONFLICT (key, window_start) DO UPDATE SET hits = velocity.hits + excluded.hits
+        ON CONFLICT (key) DO UPDATE
+           SET hour = excluded.hour,
+               hits = excluded.hits + CASE WHEN velocity.hour = excluded.hour THEN velocity.hits ELSE 0 END,
+               hits_before = CASE excluded.hour - velocity.hour WHEN interval '0' THEN velocity.hits_before
+                                                                WHEN interval '1 hour' THEN velocity.hits ELSE 0 END
 )
-SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
-       v.refusal, v.amount_minor, v.currency, v.create_time, now() AS update_time
-  FROM v LEFT JOIN k USING (principal, method, request_id)
- ORDER BY v.n;
+SELECT n::int4, (@request_id)[n] IN (SELECT request_id FROM k) AS claimed, refusal, amount_minor, currency, create_time,
+       now() AS update_time
+  FROM v
+UNION ALL
+SELECT n::int4, false, 'NOT_FOUND', NULL, NULL, now(), now()
+  FROM generate_series(1, cardinality(@booking_id)) n WHERE n NOT IN (SELECT n FROM v)
+ ORDER BY n;
 
 -- name: authorised(booking_id uuid, attempt_id uuid, provider_reference text, card_fingerprint bytea?, card text?,
---       capture_seconds int4)
---       -> one (outcome text, update_time timestamptz)
+--       is_captured bool, refund_id uuid, capture_seconds int4) -> one (outcome text, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64
 -- The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
 -- DONE; LATE: the booking is dead, the money must go back (the completer reverses it); STALE: somebody else was faster.
--- The attempt is locked as well: its state must be read as it is after the wait for the booking, not as it was before.
+-- @is_captured: the provider took the money in the same message. It is booked at once, as captured would: totals and the
+-- transfer; for a dead booking all of it is reserved to go back, as @refund_id.
+-- Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
+-- statement's snapshot has them cannot break a check.
 -- Spans: booking_id, flight_id
 -- many:
-WITH r AS MATERIALIZED (
-    SELECT * FROM unnest(@booking_id, @attempt_id, @provider_reference, @card_fingerprint, @card, @capture_seconds)
-        WITH ORDINALITY AS r(booking_id, attempt_id, provider_reference, card_fingerprint, card, capture_seconds, n)
-), b AS MATERIALIZED (
-    SELECT k.booking_id, k.state, k.seats, k.party, k.flight_ids, k.cabins, k.event_count
-      FROM booking k JOIN r USING (booking_id)
+WITH b AS MATERIALIZED (
+    SELECT r.n, k.booking_id, k.state, k.state = 'CONFIRMING' AS sells,
+           (@is_captured)[r.n] AND k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS refunds,
+           k.seats, k.party, k.flight_ids, k.cabins, k.event_count
+      FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
-), a AS MATERIALIZED (
-    SELECT r.n, a.booking_id, a.attempt_id, a.intent_id, a.amount_minor
-      FROM payment_attempt a JOIN r USING (booking_id, attempt_id)
-      JOIN b USING (booking_id)
-     WHERE a.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
-       FOR UPDATE OF a
-), g AS MATERIALIZED (
-    SELECT r.*, a.intent_id, a.amount_minor, b.seats, b.party, b.flight_ids, b.cabins, b.event_count
-      FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id
-     WHERE b.state = 'CONFIRMING'
+), a AS (
+    -- An update sees the attempt as it is after the wait for its booking, not as it was before.
+    UPDATE payment_attempt x
+       SET state = CASE WHEN (@is_captured)[b.n] THEN 'CAPTURED' ELSE 'AUTHORIZED' END, update_time = now(),
+           provider_reference = (@provider_reference)[b.n], card_fingerprint = (@card_fingerprint)[b.n], card = (@card)[b.n],
+           due_time = CASE WHEN NOT ((@is_captured)[b.n] OR b.sells) THEN now() END
+      FROM b
+     WHERE x.booking_id = b.booking_id AND x.attempt_id = (@attempt_id)[b.n] AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
+    RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.seats, b.party, b.flight_ids, b.cabins, b.event_count,
+              x.attempt_id, x.intent_id, x.amount_minor, x.currency, (@is_captured)[b.n] AS is_captured
 ), s AS MATERIALIZED (
-    SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats
-      FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2
-), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.held, i.sold, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
-     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
+    SELECT x.flight_id, x.cabin, sum(a.seats)::int4 AS seats
+      FROM a, unnest(a.flight_ids, a.cabins) AS x(flight_id, cabin) WHERE a.sells GROUP BY 1, 2 ORDER BY 1, 2
 ), u AS (
-    UPDATE inventory i SET held = l.held - l.seats, sold = l.sold + l.seats
-      FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    UPDATE inventory i SET held = i.held - s.seats, sold = i.sold + s.seats
+      FROM s WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin
+), c AS MATERIALIZED (
+    SELECT n, booking_id, sells, refunds, CASE WHEN is_captured THEN amount_minor ELSE 0 END AS captured_minor
+      FROM a WHERE sells OR is_captured
 ), w AS (
-    UPDATE booking SET state = 'CONFIRMED', update_time = now(), pin_time = NULL, event_count = booking.event_count + 1
-      FROM g WHERE booking.booking_id = g.booking_id
+    UPDATE booking
+       SET state = CASE WHEN c.sells THEN 'CONFIRMED' ELSE booking.state END, update_time = now(),
+           pin_time = CASE WHEN c.sells THEN NULL ELSE booking.pin_time END,
+           captured_minor = booking.captured_minor + c.captured_minor,
+           event_count = booking.event_count + (c.sells OR c.refunds)::int4
+      FROM c WHERE booking.booking_id = c.booking_id
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
-    SELECT booking_id, event_count + 1, 'BOOKING_CONFIRMED', 'CONFIRMED', 'system' FROM g
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
+    SELECT booking_id, event_count + 1, CASE WHEN sells THEN 'BOOKING_CONFIRMED' ELSE 'REFUND_STARTED' END,
+           CASE WHEN sells THEN 'CONFIRMED' ELSE state END, 'system', CASE WHEN refunds THEN 'LATE_PAYMENT' END
+      FROM a WHERE sells OR refunds
 ), t AS (
     INSERT INTO ticket (booking_id, number, passenger, coupons)
-    SELECT g.booking_id, m.ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p,
-           repeat('O', cardinality(g.flight_ids))
-      FROM g JOIN flight f ON f.flight_id = g.flight_ids[1] JOIN airline m ON m.iata = f.carrier,
-           generate_series(0, g.party - 1) p
-), d AS (
-    UPDATE payment_attempt SET state = 'AUTHORIZED', provider_reference = c.provider_reference,
-                               card_fingerprint = c.card_fingerprint, card = c.card, update_time = now(),
-                               due_time = CASE WHEN c.confirmed THEN now() + c.capture_seconds * interval '1 second' ELSE now() END
-      FROM (SELECT a.booking_id, a.attempt_id, r.provider_reference, r.card_fingerprint, r.card, r.capture_seconds,
-                   g.n IS NOT NULL AS confirmed
-              FROM a JOIN r USING (n) LEFT JOIN g USING (n)) c
-     WHERE payment_attempt.booking_id = c.booking_id AND payment_attempt.attempt_id = c.attempt_id
+    SELECT a.booking_id, m.ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p,
+           repeat('O', cardinality(a.flight_ids))
+      FROM a JOIN flight f ON f.flight_id = a.flight_ids[1] JOIN airline m ON m.iata = f.carrier,
+           generate_series(0, a.party - 1) p
+     WHERE a.sells
 ), i AS (
-    UPDATE payment_intent SET state = 'AUTHORIZED', authorised_minor = c.amount_minor, update_time = now(),
-                              provider_reference = c.provider_reference, decline_code = NULL
-      FROM (SELECT a.booking_id, a.intent_id, a.amount_minor, r.provider_reference FROM a JOIN r USING (n)) c
-     WHERE payment_intent.booking_id = c.booking_id AND payment_intent.intent_id = c.intent_id
-       AND payment_intent.state IN ('PROCESSING', 'REQUIRES_ACTION')
+    UPDATE payment_intent p
+       SET state = CASE WHEN d.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, authorised_minor = d.amount_minor,
+           captured_minor = CASE WHEN d.is_captured THEN d.amount_minor ELSE 0 END, update_time = now(),
+           refund_reserved_minor = CASE WHEN d.refunds THEN d.amount_minor ELSE 0 END,
+           provider_reference = (@provider_reference)[d.n], decline_code = NULL
+      FROM (SELECT n, booking_id, intent_id, amount_minor, is_captured, refunds FROM a OFFSET 0) d
+     WHERE p.booking_id = d.booking_id AND p.intent_id = d.intent_id
+       AND (d.is_captured OR p.state IN ('PROCESSING', 'REQUIRES_ACTION'))
+), l AS (
+    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)
+    SELECT booking_id, attempt_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency
+      FROM a WHERE is_captured
+), f AS (
+    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)
+    SELECT booking_id, (@refund_id)[n], intent_id, 'RESERVED', amount_minor, currency, 'LATE_PAYMENT', now()
+      FROM a WHERE refunds
+), o AS (
+    INSERT INTO payment_watch (booking_id, due_time, booking_ids, attempt_ids)
+    SELECT (array_agg(booking_id))[1], now() + max((@capture_seconds)[n]) * interval '1 second', array_agg(booking_id),
+           array_agg(attempt_id)
+      FROM a WHERE sells AND NOT is_captured HAVING count(*) > 0
 )
-SELECT r.n::int4, CASE WHEN g.n IS NOT NULL THEN 'DONE' WHEN a.n IS NOT NULL THEN 'LATE' ELSE 'STALE' END AS outcome,
-       now() AS update_time
-  FROM r LEFT JOIN a USING (n) LEFT JOIN g USING (n)
- ORDER BY r.n;
+SELECT n::int4, CASE WHEN n IN (SELECT n FROM a WHERE sells) THEN 'DONE' WHEN n IN (SELECT n FROM a) THEN 'LATE'
+                     ELSE 'STALE' END AS outcome, now() AS update_time
+  FROM generate_series(1, cardinality(@booking_id)) n;
 
--- name: captured(booking_id uuid, attempt_id uuid, transfer_id uuid, refund_id uuid) -> one (done bool, update_time timestamptz)
+-- name: captured(booking_id uuid, attempt_id uuid, refund_id uuid) -> one (done bool, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64
 -- Money taken: totals, and one transfer from the provider's clearing account to unearned revenue. Once per attempt.
 -- If the booking has died meanwhile, all of it is reserved to go back at once: @refund_id.
 -- many:
-WITH r AS MATERIALIZED (
-    SELECT * FROM unnest(@booking_id, @attempt_id, @transfer_id, @refund_id)
-        WITH ORDINALITY AS r(booking_id, attempt_id, transfer_id, refund_id, n)
-), b AS MATERIALIZED (
-    SELECT k.booking_id, k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS dead, k.state, k.event_count
-      FROM booking k JOIN r USING (booking_id) ORDER BY k.booking_id FOR UPDATE OF k
+WITH b AS MATERIALIZED (
+    SELECT r.n, k.booking_id, k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS dead, k.state, k.event_count
+      FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)
+     ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS (
     UPDATE payment_attempt x SET state = 'CAPTURED', due_time = NULL, update_time = now()
-      FROM r JOIN b USING (booking_id)
-     WHERE x.booking_id = r.booking_id AND x.attempt_id = r.attempt_id AND x.state = 'AUTHORIZED'
-    RETURNING x.booking_id, x.attempt_id, x.intent_id, x.amount_minor, x.currency, r.transfer_id, r.refund_id, b.dead, b.state,
-              b.event_count
+      FROM b
+     WHERE x.booking_id = b.booking_id AND x.attempt_id = (@attempt_id)[b.n] AND x.state = 'AUTHORIZED'
+    RETURNING b.n, x.booking_id, x.attempt_id, x.intent_id, x.amount_minor, x.currency, b.dead, b.state, b.event_count
 ), i AS (
     UPDATE payment_intent p SET state = 'CAPTURED', captured_minor = a.amount_minor, update_time = now(),
                                 refund_reserved_minor = CASE WHEN a.dead THEN a.amount_minor ELSE 0 END
       FROM a WHERE p.booking_id = a.booking_id AND p.intent_id = a.intent_id
 ), w AS (
     UPDATE booking SET captured_minor = booking.captured_minor + a.amount_minor, update_time = now(),
-                       event_count = booking.event_count + CASE WHEN a.dead THEN 1 ELSE 0 END
+                       event_count = booking.event_count + a.dead::int4
       FROM a WHERE booking.booking_id = a.booking_id
 ), t AS (
-    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)
-    SELECT booking_id, transfer_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency, attempt_id
-      FROM a
+    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)
+    SELECT booking_id, attempt_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency FROM a
 ), f AS (
     INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)
-    SELECT booking_id, refund_id, intent_id, 'RESERVED', amount_minor, currency, 'LATE_PAYMENT', now() FROM a WHERE dead
+    SELECT booking_id, (@refund_id)[n], intent_id, 'RESERVED', amount_minor, currency, 'LATE_PAYMENT', now() FROM a WHERE dead
 ), e AS (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
     SELECT booking_id, event_count + 1, 'REFUND_STARTED', state, 'system', 'LATE_PAYMENT' FROM a WHERE dead
 )
-SELECT r.n::int4, a.attempt_id IS NOT NULL AS done, now() AS update_time
-  FROM r LEFT JOIN a USING (booking_id, attempt_id) ORDER BY r.n;
+SELECT n::int4, n IN (SELECT n FROM a) AS done, now() AS update_time FROM generate_series(1, cardinality(@booking_id)) n;
 
 -- name: failed(booking_id uuid, attempt_id uuid, outcome text, error_code text?, decline_code text?,
 --       provider_reference text?, due_seconds int4?, cancel_intent bool, principal uuid, method int2, unclaim uuid?)
@@ -507,7 +534,7 @@ WITH b AS MATERIALIZED (
 )
 SELECT EXISTS (SELECT FROM u) AS done;
 
--- name: refund_succeeded(booking_id uuid, refund_id uuid, provider_reference text, transfer_id uuid) -> one (done bool)
+-- name: refund_succeeded(booking_id uuid, refund_id uuid, provider_reference text) -> one (done bool)
 -- key: booking_id
 -- The money is back with the customer. A cancellation that waited for it is applied and its booking CANCELLED.
 -- What is given back beyond a penalty that was kept comes out of the penalty.
@@ -537,12 +564,12 @@ WITH b AS MATERIALIZED (
       FROM u WHERE cancellation.booking_id = @booking_id AND cancellation.refund_id = @refund_id
        AND cancellation.state = 'CONFIRMING'
 ), t AS (
-    INSERT INTO ledger_transfer (booking_id, transfer_id, kind, debit, credit, amount_minor, currency, cause)
-    SELECT @booking_id, @transfer_id, 'REFUND',
+    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)
+    SELECT @booking_id, @refund_id, 'REFUND',
            CASE WHEN u.cause IN ('GOODWILL', 'OVERCHARGE') AND EXISTS (SELECT FROM ledger_transfer o
                          WHERE o.booking_id = @booking_id AND o.kind = 'PENALTY') THEN 'penalty_revenue'
                 ELSE 'unearned_revenue' END,
-           'provider_clearing', u.amount_minor, u.currency, @refund_id
+           'provider_clearing', u.amount_minor, u.currency
       FROM u
 )
 SELECT EXISTS (SELECT FROM u) AS done;

@@ -9,33 +9,19 @@
 #define PATIENCE_MARGIN_S 5
 #define UNKNOWN_FIRST_S 2 /* the first inquiry after an outcome that is not known */
 
-static struct str mac_text(struct call *c, const char *prefix, const struct str *parts,
-                           size_t count)
-{
-    uint8_t seal[SEAL_BYTES];
-    char text[BASE64URL_LEN(SEAL_BYTES) + 1];
-    seal_mac(app_of(c)->keys.fingerprint, parts, count, seal);
-    base64url_encode(seal, sizeof seal, text);
-    return str_of(arena_printf(&c->arena, "%s%s", prefix, text));
-}
-
 /* Names like pm_card_visa are shared by everybody who tests: no card, so they are counted per user.
  * With two underscores and something behind them they are one (see src/sandbox/README.md). */
-static struct str card_key(struct call *c, struct str token)
+static struct uuid card_key(struct call *c, struct str token)
 {
-    struct uuid user = {{0}};
+    struct uuid user = {{0}}, key;
+    uint8_t seal[SEAL_BYTES];
     bool is_name = str_starts(token, STR("pm_card_")) || str_starts(token, STR("pm_sandbox_"));
     if (is_name && !memmem(token.p, token.n, "__", 2))
         user = c->principal.user_id;
     const struct str parts[] = {STR("payment method"), token, str_bytes(user.b, sizeof user.b)};
-    return mac_text(c, "card:", parts, 3);
-}
-
-static struct str user_key(struct call *c)
-{
-    char id[UUID_TEXT_LEN + 1];
-    uuid_format(c->principal.user_id, id);
-    return str_of(arena_printf(&c->arena, "user:%s", id));
+    seal_mac(app_of(c)->keys.fingerprint, parts, 3, seal);
+    memcpy(key.b, seal, sizeof key.b);
+    return key;
 }
 
 int32_t checkout_patience_s(const struct app *app)
@@ -75,14 +61,15 @@ enum step checkout_start(struct call *c)
     if (s->is_off)
         return STEP_NEXT;
     s->attempt_id = uuid_v7(app->clock);
-    payment_start(
-        c, &s->start, s->booking_id, c->principal.user_id, (int16_t)s->method, c->request_id,
-        idempotency_fingerprint(c), s->intent_id, s->is_new, s->attempt_id,
-        s->has_amount ? &s->amount_minor : NULL, s->has_amount ? s->currency : (struct str){0},
-        s->has_etag ? &s->etag_us : NULL, str_of(provider_name(app)), s->method_token, user_key(c),
-        card_key(c, s->method_token), (int32_t)app->limits.pay_attempts_user_max,
-        (int32_t)app->limits.pay_attempts_card_max, (int32_t)app->limits.pay_attempts_booking_max,
-        checkout_patience_s(app), (int32_t)app->limits.pin_seconds);
+    payment_start(c, &s->start, s->booking_id, c->principal.user_id, (int16_t)s->method,
+                  c->request_id, idempotency_fingerprint(c), s->intent_id, s->is_new, s->attempt_id,
+                  s->has_amount ? &s->amount_minor : NULL,
+                  s->has_amount ? s->currency : (struct str){0}, s->has_etag ? &s->etag_us : NULL,
+                  str_of(provider_name(app)), s->method_token, c->principal.user_id,
+                  card_key(c, s->method_token), (int32_t)app->limits.pay_attempts_user_max,
+                  (int32_t)app->limits.pay_attempts_card_max,
+                  (int32_t)app->limits.pay_attempts_booking_max, checkout_patience_s(app),
+                  (int32_t)app->limits.pin_seconds);
     return STEP_NEXT;
 }
 
@@ -127,7 +114,8 @@ void checkout_submit_authorised(struct call *c, struct payment_authorised_row *r
         fingerprint = str_bytes(seal, sizeof seal);
     }
     payment_authorised(c, ret, booking_id, attempt_id, answer->reference, fingerprint,
-                       checkout_card(&c->arena, answer), checkout_patience_s(app_of(c)));
+                       checkout_card(&c->arena, answer), answer->outcome == PROVIDER_CAPTURED,
+                       uuid_v7(app_of(c)->clock), checkout_patience_s(app_of(c)));
 }
 
 /* No money moved. Only an attempt that never left may be forgotten together with its request. */
@@ -154,6 +142,7 @@ enum step checkout_settle(struct call *c)
     call_note(c, "provider", "%s", provider_outcome_name(s->answer.outcome));
     switch (s->answer.outcome) {
     case PROVIDER_AUTHORIZED:
+    case PROVIDER_CAPTURED:
         if (checkout_agrees(&s->answer, s->start.amount_minor, s->start.currency))
             checkout_submit_authorised(c, &s->authorised, s->booking_id, s->attempt_id, &s->answer);
         else
@@ -183,7 +172,7 @@ static bool is_sold(const struct checkout *s)
 enum step checkout_capture(struct call *c)
 {
     struct checkout *s = c->state;
-    if (!is_sold(s))
+    if (!is_sold(s) || s->answer.outcome == PROVIDER_CAPTURED)
         return STEP_NEXT;
     struct provider_payment payment = payment_of(s);
     provider_capture(c, &payment, &s->capture);
@@ -193,13 +182,11 @@ enum step checkout_capture(struct call *c)
 enum step checkout_record(struct call *c)
 {
     struct checkout *s = c->state;
-    const struct app *app = app_of(c);
-    if (!is_sold(s))
+    if (!is_sold(s) || s->answer.outcome == PROVIDER_CAPTURED)
         return STEP_NEXT;
     if (s->capture.outcome == PROVIDER_CAPTURED &&
         checkout_agrees(&s->capture, s->start.amount_minor, s->start.currency))
-        payment_captured(c, &s->captured, s->booking_id, s->attempt_id, uuid_v7(app->clock),
-                         uuid_v7(app->clock));
+        payment_captured(c, &s->captured, s->booking_id, s->attempt_id, uuid_v7(app_of(c)->clock));
     else
         submit_wait(c, s, STR("UNKNOWN")); /* stays AUTHORIZED: the customer has the seats, the
                                               completer takes the money */
@@ -223,12 +210,14 @@ static bool view_sold(const struct checkout *s, struct payment_view *v)
     v->authorised_minor = v->amount_minor;
     v->update_us = s->authorised.update_time;
     v->inquiry_us = 0;
-    if (s->capture.outcome != PROVIDER_CAPTURED)
+    bool at_once = s->answer.outcome == PROVIDER_CAPTURED;
+    if (!at_once && s->capture.outcome != PROVIDER_CAPTURED)
         return s->wait.done;
     v->state = v->attempt_state = STR("CAPTURED");
     v->captured_minor = v->amount_minor;
-    v->update_us = s->captured.update_time;
-    return s->captured.done;
+    if (!at_once)
+        v->update_us = s->captured.update_time;
+    return at_once || s->captured.done;
 }
 
 bool checkout_view(struct call *c, const struct checkout *s, struct payment_view *ret_view)
@@ -284,7 +273,7 @@ void checkout_settle_refund(struct call *c, union checkout_refund_rows *ret, str
     bool agrees = checkout_agrees(answer, refund->amount_minor, refund->currency);
     if (answer->outcome == PROVIDER_REFUND_SUCCEEDED && agrees) {
         payment_refund_succeeded(c, &ret->succeeded, booking_id, refund->refund_id,
-                                 answer->reference, uuid_v7(app->clock));
+                                 answer->reference);
         return;
     }
     if (answer->outcome == PROVIDER_REFUND_FAILED) {

@@ -5,7 +5,7 @@
  *   checkout_start      the attempt is written down and committed; the booking is pinned
  *   checkout_authorise  the provider is asked to reserve the money
  *   checkout_settle     what it said becomes a state; "yes" sells the seats: the point of no return
- *   checkout_capture    the reserved money is taken
+ *   checkout_capture    the reserved money is taken, unless the provider took it with its yes
  *   checkout_record     and booked
  *
  * Where there is nothing to do a step does nothing. The call may end between any two of them: the

@@ -60,7 +60,8 @@ struct provider_refund {
     uint32_t try_count; /* a new key after the provider has been found not to know the refund */
 };
 
-/* Each asks one thing of the provider for the call; the answer is there in the next step. */
+/* Each asks one thing of the provider for the call; the answer is there in the next step. A
+ * provider that does not part the two answers provider_authorise with CAPTURED. */
 void provider_authorise(struct call *c, const struct provider_payment *payment,
                         struct provider_answer *ret);
 void provider_capture(struct call *c, const struct provider_payment *payment,

@@ -153,7 +153,8 @@ class World:
 
     def hurry(self, booking):
         """What the completer would look at in minutes or hours, it looks at now."""
-        which = f"booking_id = '{booking.name.removeprefix('bookings/')}' AND due_time IS NOT NULL"
+        which = (f"booking_id = '{booking.name.removeprefix('bookings/')}' AND "
+                 "(due_time IS NOT NULL OR state IN ('SENT', 'AUTHORIZED'))")
         for table in ("payment_attempt", "refund"):
             self.dev.sql(f"UPDATE {table} SET due_time = now(), create_time = create_time - interval '2 hours' WHERE {which}")
 

@@ -425,14 +425,24 @@ static void take_param(struct pending *p, const struct db_param *param, const st
         p->amount_minor = v->i;
 }
 
-/* Writing down that money moved follows an answer that says so, of this amount. */
-static void check_belief(const struct db_statement *statement)
+static bool flag_of(const struct db_statement *statement, const struct db_value *values,
+                    const char *name)
 {
-    static const struct {
+    for (uint16_t i = 0; i < statement->param_count; i++)
+        if (strcmp(statement->params[i].name, name) == 0)
+            return values[i].b;
+    return false;
+}
+
+/* Writing down that money moved follows an answer that says so, of this amount. */
+static void check_belief(const struct db_statement *statement, const struct db_value *values)
+{
+    const struct {
         const char *statement;
         enum provider_outcome answer;
     } beliefs[] = {
-        {"payment_authorised", PROVIDER_AUTHORIZED},
+        {"payment_authorised",
+         flag_of(statement, values, "is_captured") ? PROVIDER_CAPTURED : PROVIDER_AUTHORIZED},
         {"payment_captured", PROVIDER_CAPTURED},
         {"payment_refund_succeeded", PROVIDER_REFUND_SUCCEEDED},
     };
@@ -446,7 +456,7 @@ void db_submit(struct op_scope *scope, const struct db_statement *statement,
                const struct db_value *values, void *ret)
 {
     struct pending *p = world_add(WAIT_STATEMENT, scope, complete);
-    check_belief(statement);
+    check_belief(statement, values);
     p->statement = statement;
     p->ret = ret;
     p->in_tx = scope->want_tx;

@@ -49,8 +49,8 @@ void fill_start(struct ask *ask, unsigned member, unsigned booking, bool is_new)
     ask_set(ask, member, "etag_time", NULL);
     ask_set(ask, member, "provider", "instant");
     ask_set(ask, member, "method_token", "pm_card_visa");
-    ask_set(ask, member, "user_key", "user:1");
-    ask_set(ask, member, "card_key", "card:1");
+    ask_set(ask, member, "user_key", t_id('u', 1));
+    ask_set(ask, member, "card_key", t_id('v', 1));
     ask_int(ask, member, "user_max", 1000);
     ask_int(ask, member, "card_max", 1000);
     ask_int(ask, member, "booking_max", 5);
@@ -67,6 +67,8 @@ void fill_authorised(struct ask *ask, unsigned member, unsigned booking)
     ask_set(ask, member, "provider_reference", t_format("pi_%u", booking));
     ask_set(ask, member, "card_fingerprint", NULL);
     ask_set(ask, member, "card", "visa 4242");
+    ask_set(ask, member, "is_captured", "f");
+    ask_set(ask, member, "refund_id", t_id('l', booking));
     ask_int(ask, member, "capture_seconds", 15);
 }
 
@@ -76,7 +78,6 @@ void fill_captured(struct ask *ask, unsigned member, unsigned booking)
         ask_begin(ask, "payment_captured");
     ask_set(ask, member, "booking_id", t_id('b', booking));
     ask_set(ask, member, "attempt_id", t_id('a', booking));
-    ask_set(ask, member, "transfer_id", t_id('t', booking));
     ask_set(ask, member, "refund_id", t_id('l', booking));
 }
 
@@ -137,7 +138,6 @@ void fill_cancel(struct ask *ask, unsigned booking, unsigned quote)
     ask_set(ask, 0, "booking_id", t_id('b', booking));
     ask_set(ask, 0, "cancellation_id", t_id('c', quote));
     ask_set(ask, 0, "refund_id", t_id('m', quote));
-    ask_set(ask, 0, "transfer_id", t_id('p', quote));
 }
 
 void fill_refund(struct ask *ask, unsigned booking, unsigned refund, long long amount_minor)

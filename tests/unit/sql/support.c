@@ -323,7 +323,7 @@ void t_end(void)
 char *t_dump(void)
 {
     static const char times[] = "'{create_time,update_time,occur_time,issue_time,expire_time,"
-                                "payment_required_time,pin_time,due_time,sent_time,window_start,"
+                                "payment_required_time,pin_time,due_time,sent_time,hour,"
                                 "number}'::text[]";
     struct buf b = {0};
     char *names = strdup(t_sql(tables)), *rest = NULL;

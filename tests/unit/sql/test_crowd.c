@@ -63,10 +63,10 @@ static void ask_of_bookings(struct ask *ask, unsigned kind)
         ask_set(ask, i, "attempt_id", *attempt ? attempt : t_id('a', 0));
         if (kind == 1)
             ask_set(ask, i, "provider_reference", t_format("pi_%s", attempt));
-        if (kind == 2) {
-            ask_set(ask, i, "transfer_id", t_id('t', ++crowd.serial));
-            ask_set(ask, i, "refund_id", t_id('l', crowd.serial));
-        }
+        if (kind == 1)
+            ask_set(ask, i, "is_captured", any(2) ? "t" : "f");
+        if (kind < 3)
+            ask_set(ask, i, "refund_id", t_id('l', ++crowd.serial));
     }
 }
 

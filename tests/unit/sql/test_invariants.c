@@ -47,17 +47,16 @@ static const struct corruption cases[] = {
     {"B10", NULL,
      "UPDATE booking SET update_time = now() - interval '2 days' WHERE booking_id = " B("3"), NULL},
     {"M1", "ALTER TABLE ledger_transfer DROP CONSTRAINT ledger_transfer_accounts_ck",
-     "INSERT INTO ledger_transfer VALUES (" B("1") ", " ANY_ID ", 'X', 'x', 'x', 1, 'USD', " ANY_ID
-                                                   ")",
+     "INSERT INTO ledger_transfer VALUES (" B("1") ", " ANY_ID ", 'X', 'x', 'x', 1, 'USD')",
      "ALTER TABLE ledger_transfer ADD CONSTRAINT ledger_transfer_accounts_ck CHECK (debit <> "
      "credit)"},
     {"M2", NULL,
-     "INSERT INTO ledger_transfer VALUES (" B(
-         "1") ", " ANY_ID ", 'X', 'provider_clearing', 'x', 1, 'USD', " ANY_ID ")",
+     "INSERT INTO ledger_transfer VALUES (" B("1") ", " ANY_ID
+                                                   ", 'X', 'provider_clearing', 'x', 1, 'USD')",
      NULL},
     {"M2", NULL,
-     "INSERT INTO ledger_transfer VALUES (" B(
-         "1") ", " ANY_ID ", 'X', 'penalty_revenue', 'x', 9999, 'USD', " ANY_ID ")",
+     "INSERT INTO ledger_transfer VALUES (" B("1") ", " ANY_ID
+                                                   ", 'X', 'penalty_revenue', 'x', 9999, 'USD')",
      NULL},
     {"M3", NULL, "UPDATE payment_intent SET refund_reserved_minor = 1 WHERE booking_id = " B("1"),
      NULL},
@@ -65,10 +64,11 @@ static const struct corruption cases[] = {
      "UPDATE booking SET captured_minor = captured_minor + 1 WHERE booking_id = " B("1"), NULL},
     {"M5", NULL,
      "UPDATE booking SET update_time = now() - interval '1 hour' WHERE booking_id = " B("4"), NULL},
-    {"M6", "DROP INDEX payment_intent_live_uq",
+    {"M6", NULL,
      "INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency) "
      "VALUES (" B("1") ", " ANY_ID ", " ANY_ID ", 'PROCESSING', 1, 'USD')",
-     "CREATE UNIQUE INDEX payment_intent_live_uq ON payment_intent (booking_id) WHERE is_live"},
+     NULL},
+    {"M8", NULL, "DELETE FROM payment_watch", NULL},
     {"M7", NULL, "UPDATE payment_attempt SET provider_reference = 'pi_1'", NULL},
     {"M7", NULL,
      "WITH a AS (UPDATE ledger_transfer SET cause = " ANY_ID

@@ -184,8 +184,65 @@ TEST(pay, every_answer_may_come_twice)
     t_end();
 }
 
-/* The booking died although an attempt of it was out (a person's doing): the money goes back. */
-TEST(pay, late_money_goes_back)
+/* A provider that takes the money with its yes: one statement leaves what two would have. */
+TEST(pay, a_sale_in_one_message_is_as_good_as_two)
+{
+    char *dumps[2];
+    for (int at_once = 0; at_once < 2; at_once++) {
+        t_begin(1, 9);
+        ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+        ASSERT_STR_EQ(do_start(1), "");
+        struct ask ask;
+        fill_authorised(&ask, 0, 1);
+        if (at_once)
+            ask_set(&ask, 0, "is_captured", "t");
+        ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "outcome"), "DONE");
+        if (!at_once)
+            ASSERT_STR_EQ(do_captured(1), "t");
+        ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "outcome"), "STALE");
+        ASSERT_STR_EQ(do_captured(1), "f");
+        t_do(0, "TRUNCATE payment_watch");
+        dumps[at_once] = t_dump();
+        t_end();
+    }
+    ASSERT_STR_EQ(dumps[1], dumps[0]);
+    free(dumps[0]);
+    free(dumps[1]);
+}
+
+static const char *release_watches(int patience_s)
+{
+    struct ask ask;
+    ask_begin(&ask, "jobs_release_watches");
+    ask_int(&ask, 0, "row_count", 10);
+    ask_int(&ask, 0, "patience_seconds", patience_s);
+    return t_only(ask_run(t_session(0), &ask), "released");
+}
+
+/* Whose call died falls due; whose call went on does not. */
+TEST(pay, an_attempt_left_alone_falls_due)
+{
+    t_begin(1, 9);
+    for (unsigned i = 1; i <= 3; i++) {
+        ASSERT_STR_EQ(do_hold(i, t_id('f', 1), 1), "");
+        ASSERT_STR_EQ(do_start(i), "");
+    }
+    ASSERT_STR_EQ(do_authorised(2), "DONE"); /* and then its call dies as well */
+    ASSERT_STR_EQ(do_authorised(3), "DONE");
+    ASSERT_STR_EQ(do_captured(3), "t");
+    ASSERT_STR_EQ(release_watches(15), "0");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM payment_watch"), "5");
+    t_do(0, "UPDATE payment_watch SET due_time = due_time - interval '15 seconds'");
+    t_do(0, "UPDATE payment_attempt SET update_time = update_time - interval '15 seconds'");
+    ASSERT_STR_EQ(release_watches(15), "2");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM payment_watch"), "0");
+    ASSERT_STR_EQ(t_sql("SELECT string_agg(state, ' ' ORDER BY state) FROM payment_attempt "
+                        "WHERE due_time <= now()"),
+                  "AUTHORIZED SENT");
+    t_end();
+}
+
+static void kill_booking(void)
 {
     t_begin(1, 9);
     ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
@@ -196,12 +253,33 @@ TEST(pay, late_money_goes_back)
          t_format(
              "INSERT INTO booking_event VALUES ('%s', 3, 'BOOKING_EXPIRED', 'EXPIRED', 'system')",
              t_id('b', 1)));
+}
+
+/* The booking died although an attempt of it was out (a person's doing): the money goes back. */
+TEST(pay, late_money_goes_back)
+{
+    kill_booking();
     ASSERT_STR_EQ(do_authorised(1), "LATE");
     ASSERT_STR_EQ(t_sql("SELECT count(*) FROM ticket"), "0");
     ASSERT_STR_EQ(t_sql("SELECT due_time <= now() FROM payment_attempt"), "t");
     ASSERT_STR_EQ(do_captured(1), "t");
     ASSERT_STR_EQ(t_sql("SELECT state || amount_minor || cause FROM refund"),
                   "RESERVED10000LATE_PAYMENT");
+    ASSERT_STR_EQ(do_captured(1), "f");
+    t_end();
+}
+
+TEST(pay, late_money_taken_at_once_goes_back_too)
+{
+    kill_booking();
+    struct ask ask;
+    fill_authorised(&ask, 0, 1);
+    ask_set(&ask, 0, "is_captured", "t");
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "outcome"), "LATE");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM ticket"), "0");
+    ASSERT_STR_EQ(t_sql("SELECT state || amount_minor || cause FROM refund"),
+                  "RESERVED10000LATE_PAYMENT");
+    ASSERT_STR_EQ(t_sql("SELECT state FROM payment_attempt WHERE due_time IS NULL"), "CAPTURED");
     ASSERT_STR_EQ(do_captured(1), "f");
     t_end();
 }
@@ -244,6 +322,7 @@ TEST(pay, a_batch_of_answers_is_as_good_as_one_by_one)
         for (int k = 0; k < 2 && many; k++)
             PQclear(ask_run(t_session(0), &asks[k]));
         ASSERT_STR_EQ(seats_of(2), "0 8");
+        t_do(0, "TRUNCATE payment_watch"); /* a row for each statement */
         dumps[many] = t_dump();
         t_end();
     }
@@ -262,7 +341,6 @@ static const char *refund_done(const char *statement, unsigned booking, const ch
     ask_set(&ask, 0, "refund_id", refund);
     if (strcmp(statement, "payment_refund_succeeded") == 0) {
         ask_set(&ask, 0, "provider_reference", t_format("re_%.8s", refund));
-        ask_set(&ask, 0, "transfer_id", refund);
     } else {
         ask_set(&ask, 0, "error_code", "refused");
         ask_set(&ask, 0, "item_id", refund);
