@@ -8,9 +8,13 @@
 #include "base/check.h"
 #include "grpc/compress.h"
 #include "grpc/internal.h"
+#include "grpc/pb_pack.h"
 
 /* A handler that ignores call_send's false is stopped here: this many times the limit. */
 #define STREAM_OVERRUN 4
+
+#define PACKED_ONCE_BYTES_MAX (64 * 1024) /* on the stack, of which only what is used is touched   \
+                                           */
 
 /* Clients of grpc-go refuse header lists over this; proxies have such limits too. */
 #define HEADER_LIST_BYTES_MAX 8192
@@ -109,15 +113,20 @@ void call_send_headers(struct call *c)
 
 /* ---- packing ---- */
 
-/* The framed message in the arena; .p NULL when the budget does not allow it. */
+/* The framed message in the arena; .p NULL when the budget does not allow it. What is larger than
+ * PACKED_ONCE_BYTES_MAX is packed by protobuf-c, which looks at everything twice. */
 static struct str pack_framed(struct call_impl *ci, const ProtobufCMessage *message)
 {
-    size_t bytes = message ? protobuf_c_message_get_packed_size(message) : 0;
+    uint8_t scratch[PACKED_ONCE_BYTES_MAX], *end = scratch + sizeof scratch;
+    const uint8_t *packed = message ? pb_pack_before(message, scratch, end) : end;
+    size_t bytes = packed ? (size_t)(end - packed) : protobuf_c_message_get_packed_size(message);
     uint8_t *p = arena_try(&ci->pub.arena, FRAME_PREFIX_BYTES + bytes);
     if (!p)
         return (struct str){0};
     frame_prefix(p, false, bytes);
-    if (bytes > 0)
+    if (packed)
+        memcpy(p + FRAME_PREFIX_BYTES, packed, bytes);
+    else
         CHECK(protobuf_c_message_pack(message, p + FRAME_PREFIX_BYTES) == bytes);
     return (struct str){.p = (const char *)p, .n = FRAME_PREFIX_BYTES + bytes};
 }
