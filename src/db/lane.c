@@ -13,7 +13,7 @@
 #include "db/internal.h"
 
 #define BLOCKED_MAX 32   /* keys that a batch must not overtake; more end the gathering */
-#define READ_SHARE_MIN 8 /* a read batch is not split over idle lanes below this */
+#define READ_SHARE_MIN 32 /* a read batch is not split over idle lanes below this */
 
 /* ---- queues ---- */
 
