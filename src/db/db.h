@@ -136,3 +136,6 @@ struct db *db_free(struct db *db);
 bool db_is_up(const struct db *db);
 const char *db_error(const struct db *db);
 const struct db_stats *db_stats(const struct db *db);
+/* How long a statement that comes now would wait for a connection, from how fast those before it
+ * come back; @is_read: if it only reads. @db is opaque, as grpc has it. 0: not at all. */
+int64_t db_wait_ns(const void *db, bool is_read);

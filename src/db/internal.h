@@ -96,6 +96,9 @@ struct db_queue_set {
     struct db_queue *queues; /* one per plan */
     uint32_t count;
     int64_t down_since_ns; /* 0: at least one lane is up */
+    int64_t progress_ns;   /* when it began to wait, or a unit came back */
+    int64_t paced_ns;      /* in which @paced_members came back while others waited */
+    uint32_t paced_members;
 };
 
 struct db_reply {
@@ -205,6 +208,7 @@ struct db_tx {
     struct op_error commit_error;
     struct loop_task commit_task; /* a commit that needs no server */
     int64_t deadline_ns;
+    int64_t opened_ns;
 };
 
 struct db_lease {
@@ -355,6 +359,9 @@ void db_setup_done(struct db_conn *conn, struct db_unit *unit);
 /* lane.c */
 void db_lane_submit(struct db *db, struct db_member *m);
 void db_lane_leave(struct db_member *m);
+
+/* wait.c: a unit of so many has come back. */
+void db_wait_learn(struct db_queue_set *set, unsigned members, int64_t now_ns);
 void db_lanes_pump(struct db *db);
 void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit);
 void db_lane_lost(struct db_lane *lane, struct list *units);

@@ -58,6 +58,8 @@ static uint64_t hash_slot(const struct db_member *m, int param)
 
 static void count(struct db_queue_set *set, struct db *db, int by)
 {
+    if (set->count == 0)
+        set->progress_ns = db->loop->now_ns;
     set->count = (uint32_t)((int)set->count + by);
     db->stats.queue_now = (uint64_t)((int64_t)db->stats.queue_now + by);
 }
@@ -361,6 +363,7 @@ void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit)
     struct db *db = lane->conn.db;
     const struct db_failure *f = &unit->failure;
     leave_lane(lane, unit);
+    db_wait_learn(lane->set, unit->count, db->loop->now_ns);
     db_wake(db);
     if (!f->set) {
         deliver(unit);

@@ -76,6 +76,7 @@ void db_tx_submit(struct db *db, struct op_scope *scope, struct db_member *m)
     struct db_tx *tx = scope->lease;
     if (!tx) {
         tx = tx_new(db, scope);
+        tx->opened_ns = db->loop->now_ns;
         list_append(&db->tx_waiting, &tx->node);
     }
     m->tx = tx;

@@ -14,6 +14,9 @@ static const struct {
     [COUNT_SHED_METHOD] = {"calls_shed_method_total",
                            "Calls refused because too many of their method were in flight."},
     [COUNT_SHED_LAG] = {"calls_shed_lag_total", "Calls refused because the loop was late."},
+    [COUNT_SHED_QUEUE] =
+        {"calls_shed_queue_total",
+         "Calls refused because they would have waited too long for the database."},
     [COUNT_SHED_DEADLINE] = {"calls_shed_deadline_total",
                              "Calls refused under load because their deadline was too near."},
 };

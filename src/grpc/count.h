@@ -10,6 +10,7 @@ enum server_count {
     COUNT_SHED_CALLS,
     COUNT_SHED_METHOD,
     COUNT_SHED_LAG,
+    COUNT_SHED_QUEUE,
     COUNT_SHED_DEADLINE,
     COUNT_COUNT,
 };

@@ -46,6 +46,7 @@ static const struct limit {
     LIMIT(metadata_bytes_max),
     LIMIT(te_required),
     LIMIT(loop_lag_max_ms),
+    LIMIT(queue_wait_max_ms),
     LIMIT(load_report_ms_min),
     LIMIT(drain_grace_ms),
 /* clang-format on */

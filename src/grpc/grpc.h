@@ -258,6 +258,7 @@ struct server_limits {
     uint32_t stream_queue_bytes_max; /* per streaming call, not yet taken by the client */
     uint32_t metadata_bytes_max; /* header list a handler may add to the headers, and to trailers */
     uint32_t loop_lag_max_ms;    /* above: search is refused, and not ready; 0: never */
+    uint32_t queue_wait_max_ms;  /* for the database; above: OVERLOADED; 0: never */
     uint32_t te_required; /* 1: a call without te: trailers is refused; 0: served and counted */
     uint32_t load_report_ms_min; /* ORCA streams: reports come no faster */
     uint32_t drain_grace_ms;
@@ -272,6 +273,8 @@ struct server_hooks {
     enum reason (*authenticate)(void *app, struct str token, int64_t wall_ns,
                                 struct principal *ret_principal);
     const struct op_tx *tx;
+    /* How long what comes now would wait for @db; @is_read: if it only reads. May be NULL. */
+    int64_t (*wait_ns)(const void *db, bool is_read);
     void *db;  /* becomes scope.db */
     void *app; /* call_app */
 };

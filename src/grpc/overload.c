@@ -1,8 +1,8 @@
 /* Whether there is room for one more call, asked before its body is read: calls in flight, of all
- * and of its method; how late the loop is; and, under load, whether the deadline leaves the time
- * that such calls take. The table in intercept.c asks; intake and the runner count. What must stay
- * true: the answer costs a few comparisons; what is refused here has run no code; money is refused
- * last, search first. */
+ * and of its method; how late the loop is; how long it would wait for the database; and, under
+ * load, whether the deadline leaves the time that such calls take. The table in intercept.c asks;
+ * intake and the runner count. What must stay true: the answer costs a few comparisons; what is
+ * refused here has run no code; money is refused last, search first. */
 #include "grpc/internal.h"
 
 #define LAG_SAMPLE_MS 100
@@ -111,6 +111,26 @@ static bool is_hopeless(struct server *server, struct method_load *load, int64_t
     return ++load->too_short % PROBE_EVERY != 0;
 }
 
+/* What would wait longer than a moment is more than the database can do: it is late before it
+ * begins, and those who asked give up and ask again. Search gives way at half the limit and
+ * payments at twice. What only reads does not wait behind what writes. */
+static bool is_queue_long(struct server *server, const struct rpc_policy *policy)
+{
+    if (!server->hooks.wait_ns || server->limits.queue_wait_max_ms == 0)
+        return false;
+    int64_t wait_ns = server->hooks.wait_ns(server->hooks.db, policy->changes_nothing);
+    int64_t max_ns = server->limits.queue_wait_max_ms * NS_PER_MS;
+    switch (policy->criticality) {
+    case RPC_CRITICALITY_LOW:
+        return wait_ns > max_ns / 2;
+    case RPC_CRITICALITY_HIGH:
+        return wait_ns > max_ns * 2;
+    case RPC_CRITICALITY_NORMAL:
+        break;
+    }
+    return wait_ns > max_ns;
+}
+
 static enum reason shed(struct server *server, enum server_count why, enum reason reason)
 {
     server_count(server, why);
@@ -129,6 +149,8 @@ enum reason intercept_overload(struct call_impl *ci, struct str body)
         return shed(server, COUNT_SHED_METHOD, REASON_OVERLOADED);
     if (server->is_lagging && policy->criticality == RPC_CRITICALITY_LOW)
         return shed(server, COUNT_SHED_LAG, REASON_OVERLOADED);
+    if (is_queue_long(server, policy))
+        return shed(server, COUNT_SHED_QUEUE, REASON_OVERLOADED);
     /* The caller would be told this by its own clock before we could say anything else. */
     if (is_hopeless(server, load, ci->granted_ns))
         return shed(server, COUNT_SHED_DEADLINE, REASON_DEADLINE_PASSED);

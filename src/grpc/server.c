@@ -22,6 +22,7 @@ const struct server_limits server_limits_default = {
     .stream_queue_bytes_max = 256 << 10,
     .metadata_bytes_max = 8 << 10,
     .loop_lag_max_ms = 100,
+    .queue_wait_max_ms = 100,
     .te_required = 0,
     .load_report_ms_min = 30000,
     .drain_grace_ms = 25000,

@@ -194,6 +194,7 @@ static int build_server(struct worker *w)
     const struct server_hooks hooks = {
         .authenticate = auth_authenticate,
         .tx = &db_tx,
+        .wait_ns = db_wait_ns,
         .db = w->db,
         .app = &w->app,
     };

@@ -132,6 +132,54 @@ TEST(overload, refuses_search_while_the_loop_is_late)
     finish();
 }
 
+static int64_t wait_ms, read_wait_ms;
+
+static int64_t expected_wait(const void *db, bool is_read)
+{
+    (void)db;
+    return (is_read ? read_wait_ms : wait_ms) * NS_PER_MS;
+}
+
+static void expect_taken(struct client *c)
+{
+    ASSERT_INT_EQ(client_status(c), -1);
+    client_close(c, true);
+    client_free(c);
+}
+
+/* The limit is 100 ms: half of it for search, twice for money. */
+TEST(overload, refuses_what_would_wait_too_long_for_the_database)
+{
+    begin(1000);
+    rig.server->hooks.wait_ns = expected_wait;
+    wait_ms = 50;
+    expect_taken(headers("/test.S/Search", NULL));
+    wait_ms = 51;
+    expect_overloaded(headers("/test.S/Search", NULL));
+    wait_ms = 100;
+    expect_taken(headers("/test.S/Book", NULL));
+    wait_ms = 101;
+    expect_overloaded(headers("/test.S/Book", NULL));
+    wait_ms = 200;
+    expect_taken(headers("/test.S/Pay", NULL));
+    wait_ms = 201;
+    expect_overloaded(headers("/test.S/Pay", NULL));
+    ASSERT_INT_EQ(rig.server->counts[COUNT_SHED_QUEUE], 3);
+    /* What only reads waits for reads alone. */
+    rig.server->registry->methods[0].policy.changes_nothing = true;
+    read_wait_ms = 0;
+    expect_taken(headers("/test.S/Search", NULL));
+    read_wait_ms = 51;
+    wait_ms = 0;
+    expect_overloaded(headers("/test.S/Search", NULL));
+    expect_taken(headers("/test.S/Book", NULL));
+    /* Never, if so told. */
+    rig.server->limits.queue_wait_max_ms = 0;
+    wait_ms = read_wait_ms = 1000000;
+    expect_taken(headers("/test.S/Search", NULL));
+    finish();
+}
+
 static void work_for(int64_t ms)
 {
     struct client *c = client_call("/test.S/Book", "", 0);
