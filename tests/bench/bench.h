@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/uuid.h"
 
 enum bench_op {
@@ -63,17 +64,24 @@ struct bench_world {
     bool ran_dry; /* nothing left to pay for */
 };
 
+struct conn; /* client.c */
+
 struct bench_call {
     enum bench_op op;
     const char *path;
     const char *token; /* NULL: a public method */
     uint32_t user, offer;
-    uint8_t *body; /* framed */
+    size_t booking; /* which is to be paid */
+    uint8_t *body;  /* framed */
     size_t body_bytes, body_bytes_max, body_sent;
     uint8_t *reply; /* framed */
     size_t reply_bytes, reply_bytes_max;
-    int64_t start_ns;
+    int64_t start_ns; /* an open loop's: when it was due */
     int http_status, grpc_status;
+    struct list node; /* among those in flight */
+    struct conn *conn;
+    int32_t stream_id;
+    bool gave_up; /* its deadline passed; the stream is being closed */
 };
 
 struct bench_latencies {
@@ -85,6 +93,7 @@ struct bench_result {
     struct bench_latencies latencies[BENCH_OPS];
     uint64_t status[17]; /* 16 UNAUTHENTICATED; none: UNKNOWN */
     uint64_t started;
+    uint64_t unfinished; /* an open loop's, due and without an answer at its end */
     uint64_t reply_bytes;
     uint64_t offers; /* in the answers of searches */
     double seconds;
@@ -95,9 +104,14 @@ struct bench_run {
     const char *authority;
     uint16_t port;
     unsigned conns, streams;
+    unsigned
+        in_flight; /* a closed loop over all connections in turn; 0: each keeps its streams busy */
     enum bench_op op;
-    double seconds;     /* 0: by count */
-    uint64_t calls_max; /* 0: by time */
+    double seconds;       /* 0: by count */
+    uint64_t calls_max;   /* 0: by time */
+    double rate;          /* calls due per second, an open loop; 0: closed */
+    double warm_seconds;  /* an open loop's before the seconds that count */
+    uint32_t deadline_ms; /* 0: none */
     struct bench_result result;
 };
 
@@ -108,6 +122,8 @@ int64_t bench_now_ns(void);
 
 /* Writes the next request of @op into @call. False: there is nothing left to ask. */
 bool bench_request(struct bench_call *call, struct bench_world *world, enum bench_op op);
+/* The server says that it did nothing: what was to be paid for can be paid for again. */
+void bench_refused(const struct bench_call *call, struct bench_world *world);
 /* Looks at an OK answer: what was booked can be paid for, what was found can be booked. */
 void bench_answer(const struct bench_call *call, struct bench_world *world,
                   struct bench_result *result);

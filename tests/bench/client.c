@@ -1,9 +1,14 @@
-/* The load driver's connections: a closed loop of streams over cleartext HTTP/2 (nghttp2, epoll).
- * load.c calls it. What must stay true: a stream starts its next call when its last has ended, so
- * the number in flight is constant until the end. */
+/* The load driver's connections over cleartext HTTP/2 (nghttp2, epoll). load.c calls it.
+ *
+ *   closed loop  a call that ends begins the next one: the number in flight is constant
+ *   open loop    call number n begins n / rate after the start, whatever became of the others
+ *
+ * What must stay true: an open loop's latency counts from when the call was due, also where the
+ * call had to wait for a stream or for this process. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
@@ -17,24 +22,38 @@
 #include "bench/bench.h"
 
 #define STALL_MS 20000
+#define WAIT_NS_MIN 200000
+#define WAIT_NS_MAX 10000000
 #define OUT_BYTES_MAX 65536
+#define STREAMS_MAX 100 /* of an open loop, on each connection */
+
+enum { UNKNOWN = 2, DEADLINE_EXCEEDED = 4, UNAVAILABLE = 14 };
 
 struct client {
     struct bench_run *run;
+    struct conn *conns;
     int epoll;
-    int64_t end_ns;
+    int64_t start_ns, count_ns, end_ns; /* what ends before count_ns was the warm-up */
     unsigned live;
+    unsigned next; /* the connection whose turn it is */
     bool broken;
+    /* an open loop */
+    struct list waiting;  /* in flight, the oldest first */
+    struct list given_up; /* what the server may still answer */
+    uint64_t due;         /* calls that were due so far */
 };
 
 struct conn {
     struct client *client;
     int fd;
-    bool wants_write;
+    unsigned live;
+    bool wants_write, has_news;
     nghttp2_session *session;
     uint8_t *out;
     size_t out_bytes, out_bytes_max;
 };
+
+static void flush(struct conn *conn);
 
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t bytes,
                          uint32_t *flags, nghttp2_data_source *source, void *ctx)
@@ -69,38 +88,54 @@ static void call_free(struct bench_call *call)
     free(call);
 }
 
-static void start(struct conn *conn, struct bench_call *call)
+static bool is_over(const struct client *client)
+{
+    return client->end_ns > 0 ? bench_now_ns() >= client->end_ns
+                              : client->run->result.started >= client->run->calls_max;
+}
+
+/* @start_ns: from when on its time counts. */
+static void start(struct conn *conn, struct bench_call *call, int64_t start_ns)
 {
     struct client *client = conn->client;
     struct bench_run *run = client->run;
-    bool over = client->end_ns > 0 ? bench_now_ns() >= client->end_ns
-                                   : run->result.started >= run->calls_max;
-    if (over || !bench_request(call, run->world, run->op)) {
+    if (is_over(client) || !bench_request(call, run->world, run->op)) {
         call_free(call);
         return;
     }
-    char authorization[1200];
+    char authorization[1200], timeout[16];
     int n =
         call->token ? snprintf(authorization, sizeof authorization, "Bearer %s", call->token) : 0;
-    nghttp2_nv fields[] = {
+    int64_t left_us = (start_ns + run->deadline_ms * INT64_C(1000000) - bench_now_ns()) / 1000;
+    int timeout_bytes =
+        snprintf(timeout, sizeof timeout, "%" PRId64 "u", left_us < 1 ? 1 : left_us);
+    nghttp2_nv fields[9] = {
         field(":method", "POST", 4),
         field(":scheme", "http", 4),
         field(":path", call->path, strlen(call->path)),
         field(":authority", run->authority, strlen(run->authority)),
         field("te", "trailers", 8),
         field("content-type", "application/grpc", 16),
-        field("grpc-timeout", "5S", 2),
-        field("authorization", authorization, (size_t)n),
     };
+    size_t count = 6;
+    if (run->deadline_ms > 0)
+        fields[count++] = field("grpc-timeout", timeout, (size_t)timeout_bytes);
+    if (n > 0)
+        fields[count++] = field("authorization", authorization, (size_t)n);
     nghttp2_data_provider body = {.source.ptr = call, .read_callback = read_body};
-    call->start_ns = bench_now_ns();
-    if (nghttp2_submit_request(conn->session, NULL, fields, n > 0 ? 8 : 7, &body, call) < 0) {
+    call->start_ns = start_ns;
+    call->conn = conn;
+    call->stream_id = nghttp2_submit_request(conn->session, NULL, fields, count, &body, call);
+    if (call->stream_id < 0) {
         client->broken = true; /* no stream ids left, or no memory */
         call_free(call);
         return;
     }
+    conn->has_news = true;
     run->result.started++;
+    conn->live++;
     client->live++;
+    list_append(&client->waiting, &call->node);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
@@ -132,33 +167,63 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     return 0;
 }
 
+static void record(struct client *client, const struct bench_call *call, int status)
+{
+    struct bench_run *run = client->run;
+    int64_t now_ns = bench_now_ns();
+    if (now_ns < client->count_ns)
+        return;
+    run->result.status[status]++;
+    run->result.reply_bytes += call->reply_bytes;
+    if (status != 0)
+        return;
+    struct bench_latencies *l = &run->result.latencies[call->op];
+    l->us = bench_grow(l->us, l->count + 1, &l->count_max, sizeof *l->us);
+    l->us[l->count++] = (uint32_t)((now_ns - call->start_ns) / 1000);
+}
+
+/* In the closed loop over all connections the next in turn takes over. */
+static void start_next(struct conn *conn, struct bench_call *call)
+{
+    struct client *client = conn->client;
+    struct conn *next =
+        client->run->in_flight > 0 ? &client->conns[client->next++ % client->run->conns] : conn;
+    start(next, call, bench_now_ns());
+    if (next != conn) /* whose turn to be flushed comes when it has been read */
+        flush(next);
+}
+
 static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *ctx)
 {
     (void)error;
     struct conn *conn = ctx;
-    struct bench_run *run = conn->client->run;
+    struct client *client = conn->client;
     struct bench_call *call = nghttp2_session_get_stream_user_data(session, id);
     if (!call)
         return 0;
-    struct bench_latencies *l = &run->result.latencies[call->op];
     int status = call->http_status == 200 && call->grpc_status >= 0 && call->grpc_status <= 16
                      ? call->grpc_status
-                     : 2;
-    run->result.status[status]++;
-    run->result.reply_bytes += call->reply_bytes;
-    if (status == 0) {
-        l->us = bench_grow(l->us, l->count + 1, &l->count_max, sizeof *l->us);
-        l->us[l->count++] = (uint32_t)((bench_now_ns() - call->start_ns) / 1000);
-        bench_answer(call, run->world, &run->result);
-    }
-    conn->client->live--;
-    start(conn, call);
+                     : UNKNOWN;
+    list_remove(&call->node);
+    conn->live--;
+    client->live--;
+    if (!call->gave_up)
+        record(client, call, status);
+    if (status == 0)
+        bench_answer(call, client->run->world, &client->run->result);
+    else if (status == UNAVAILABLE)
+        bench_refused(call, client->run->world);
+    if (client->run->rate > 0)
+        call_free(call);
+    else
+        start_next(conn, call);
     return 0;
 }
 
 static void flush(struct conn *conn)
 {
     struct client *client = conn->client;
+    conn->has_news = false;
     for (;;) {
         while (conn->out_bytes < OUT_BYTES_MAX) {
             const uint8_t *p;
@@ -236,10 +301,114 @@ static void on_readable(struct conn *conn)
         conn->client->broken = true;
 }
 
-static int loop(struct client *client)
+static int broken(const struct client *client)
+{
+    if (client->broken)
+        fprintf(stderr, "load: the server closed the connection\n");
+    return client->broken ? -1 : 0;
+}
+
+/* ---- an open loop -----------------------------------------------------------------------------
+ */
+
+static int64_t due_ns(const struct client *client)
+{
+    return client->start_ns + (int64_t)((double)client->due * 1e9 / client->run->rate);
+}
+
+/* When a call that was due at @ns is given up. */
+static int64_t patience_ns(const struct client *client, int64_t ns)
+{
+    return client->run->deadline_ms > 0 ? ns + client->run->deadline_ms * INT64_C(1000000)
+                                        : INT64_MAX;
+}
+
+static struct conn *conn_with_room(struct client *client)
+{
+    for (unsigned i = 0; i < client->run->conns; i++) {
+        struct conn *conn = &client->conns[client->next++ % client->run->conns];
+        if (conn->live < STREAMS_MAX)
+            return conn;
+    }
+    return NULL;
+}
+
+/* Begins what is due. What finds no stream stays due, and counts as given up when its time is over.
+ */
+static void arrive(struct client *client, int64_t now_ns)
+{
+    static const struct bench_call unsent;
+    for (int64_t at; (at = due_ns(client)) <= now_ns && at < client->end_ns; client->due++) {
+        if (patience_ns(client, at) <= now_ns) {
+            record(client, &unsent, DEADLINE_EXCEEDED);
+            continue;
+        }
+        struct conn *conn = conn_with_room(client);
+        if (!conn)
+            return;
+        start(conn, calloc(1, sizeof(struct bench_call)), at);
+    }
+}
+
+static void give_up(struct client *client, int64_t now_ns)
+{
+    list_for_each(node, &client->waiting) {
+        struct bench_call *call = list_entry(node, struct bench_call, node);
+        if (patience_ns(client, call->start_ns) > now_ns)
+            break;
+        call->gave_up = true;
+        list_remove(node);
+        list_append(&client->given_up, node);
+        record(client, call, DEADLINE_EXCEEDED);
+        nghttp2_submit_rst_stream(call->conn->session, NGHTTP2_FLAG_NONE, call->stream_id,
+                                  NGHTTP2_CANCEL);
+        call->conn->has_news = true;
+    }
+}
+
+static int loop_open(struct client *client)
 {
     struct epoll_event events[64];
-    while (client->live > 0) {
+    int64_t now_ns;
+    while ((now_ns = bench_now_ns()) < client->end_ns && !client->broken) {
+        arrive(client, now_ns);
+        give_up(client, now_ns);
+        for (unsigned i = 0; i < client->run->conns; i++)
+            if (client->conns[i].has_news)
+                flush(&client->conns[i]);
+        int64_t wait_ns = due_ns(client) - bench_now_ns();
+        if (wait_ns > WAIT_NS_MAX)
+            wait_ns = WAIT_NS_MAX;
+        /* What is due and finds no stream waits for an answer. */
+        struct timespec wait = {.tv_nsec = wait_ns > 0 ? wait_ns : WAIT_NS_MIN};
+        int n = epoll_pwait2(client->epoll, events, 64, &wait, NULL);
+        for (int i = 0; i < n; i++) {
+            on_readable(events[i].data.ptr);
+            flush(events[i].data.ptr);
+        }
+    }
+    while (due_ns(client) < client->end_ns) {
+        client->due++;
+        client->run->result.unfinished++;
+    }
+    client->run->result.unfinished += client->live;
+    return broken(client);
+}
+
+/* ---- runs -------------------------------------------------------------------------------------
+ */
+
+static int loop_closed(struct client *client)
+{
+    struct epoll_event events[64];
+    unsigned each = client->run->in_flight > 0 ? client->run->in_flight
+                                               : client->run->conns * client->run->streams;
+    for (unsigned i = 0; i < each; i++)
+        start(&client->conns[client->next++ % client->run->conns],
+              calloc(1, sizeof(struct bench_call)), bench_now_ns());
+    for (unsigned i = 0; i < client->run->conns; i++)
+        flush(&client->conns[i]);
+    while (client->live > 0 && !client->broken) {
         int n = epoll_wait(client->epoll, events, 64, STALL_MS);
         if (n == 0) {
             fprintf(stderr, "load: nothing came back for %d s, %u calls wait\n", STALL_MS / 1000,
@@ -247,38 +416,41 @@ static int loop(struct client *client)
             return -1;
         }
         for (int i = 0; i < n; i++) {
-            if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                on_readable(events[i].data.ptr);
+            on_readable(events[i].data.ptr);
             flush(events[i].data.ptr);
         }
-        if (client->broken) {
-            fprintf(stderr, "load: the server closed the connection\n");
-            return -1;
-        }
     }
-    return 0;
+    return broken(client);
+}
+
+static void free_calls(struct list *calls)
+{
+    for (struct list *node; (node = list_first(calls)) != NULL;) {
+        list_remove(node);
+        call_free(list_entry(node, struct bench_call, node));
+    }
 }
 
 int bench_client_run(struct bench_run *run)
 {
     struct client client = {.run = run, .epoll = epoll_create1(EPOLL_CLOEXEC)};
-    struct conn *conns = calloc(run->conns, sizeof *conns);
     int result = 0;
+    client.conns = calloc(run->conns, sizeof *client.conns);
+    list_init(&client.waiting);
+    list_init(&client.given_up);
     for (unsigned i = 0; i < run->conns && result == 0; i++)
-        result = conn_open(&conns[i], &client);
-    int64_t start_ns = bench_now_ns();
-    client.end_ns = run->seconds > 0 ? start_ns + (int64_t)(run->seconds * 1e9) : 0;
-    for (unsigned i = 0; i < run->conns && result == 0; i++) {
-        for (unsigned s = 0; s < run->streams; s++)
-            start(&conns[i], calloc(1, sizeof(struct bench_call)));
-        flush(&conns[i]);
-    }
+        result = conn_open(&client.conns[i], &client);
+    client.start_ns = bench_now_ns();
+    client.count_ns = client.start_ns + (int64_t)(run->warm_seconds * 1e9);
+    client.end_ns = run->seconds > 0 ? client.count_ns + (int64_t)(run->seconds * 1e9) : 0;
     if (result == 0)
-        result = loop(&client);
-    run->result.seconds = (double)(bench_now_ns() - start_ns) / 1e9;
+        result = run->rate > 0 ? loop_open(&client) : loop_closed(&client);
+    run->result.seconds = (double)(bench_now_ns() - client.count_ns) / 1e9;
     for (unsigned i = 0; i < run->conns; i++)
-        conn_close(&conns[i]);
+        conn_close(&client.conns[i]);
+    free_calls(&client.waiting);
+    free_calls(&client.given_up);
     close(client.epoll);
-    free(conns);
+    free(client.conns);
     return result;
 }

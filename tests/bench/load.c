@@ -1,9 +1,16 @@
-/* load: drives a Faregate server with gRPC calls and says how fast it was. tests/bench/run calls
- * it. Commands come on standard input, one a line; each is answered by one line of JSON: sign fresh
- * access tokens for all users collect COUNT FILE    searches until COUNT flights have an offer;
- * their ids go to FILE run OP SECONDS        a closed loop of OP: search search-even flight seatmap
- * book hot pay history mix make OP COUNT         the same, by count What must stay true: the world
- * (offers, unpaid bookings) lives as long as this process. */
+/* load: drives a Faregate server with gRPC calls and says how fast it was. world.py calls it.
+ * Commands come on standard input, one a line; each is answered by one line of JSON:
+ *
+ *   sign                            fresh access tokens for all users
+ *   collect COUNT FILE              searches until COUNT flights have an offer; their ids to FILE
+ *   shape CONNS STREAMS IN_FLIGHT   connections of later runs, calls in flight on each; IN_FLIGHT
+ *                                   above 0: as many in all, each on the next connection
+ *   run OP SECONDS                  a closed loop of OP: search search-even flight seatmap book hot
+ *                                   pay history mix
+ *   make OP COUNT                   the same, by count
+ *   offer OP RATE SECONDS MS        an open loop, each call with a deadline of MS (0: none)
+ *
+ * What must stay true: the world (offers, unpaid bookings) lives as long as this process. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,6 +24,9 @@
 #include "bench/bench.h"
 #include "services/auth/token.h"
 
+#define DEADLINE_MS 5000 /* of a closed loop's calls */
+#define WARM_SECONDS 0.5 /* of an open loop, before what counts */
+
 static const char *const op_names[] = {"search", "search-even", "flight",  "seatmap", "book",
                                        "hot",    "pay",         "history", "collect", "mix"};
 
@@ -25,7 +35,7 @@ struct load {
     const char *keys;
     uint32_t life_s;
     uint16_t port;
-    unsigned conns, streams;
+    unsigned conns, streams, in_flight;
     char authority[32];
     struct arena_pool pool;
     struct arena tokens; /* what users' tokens point into */
@@ -163,8 +173,9 @@ static void print_result(const struct load *l, struct bench_run *run, double cpu
     for (unsigned i = 0; i < 17; i++)
         calls += r->status[i];
     printf("{\"op\":\"%s\",\"seconds\":%.4f,\"calls\":%" PRIu64 ",\"ok\":%" PRIu64
+           ",\"unfinished\":%" PRIu64
            ",\"loader_us\":%.2f,\"reply_bytes\":%.0f,\"offers\":%.2f,\"dry\":%s,\"unpaid\":%zu,",
-           op_names[run->op], r->seconds, calls, r->status[0],
+           op_names[run->op], r->seconds, calls, r->status[0], r->unfinished,
            calls ? cpu_s * 1e6 / (double)calls : 0,
            calls ? (double)r->reply_bytes / (double)calls : 0,
            calls ? (double)r->offers / (double)calls : 0, l->world.ran_dry ? "true" : "false",
@@ -198,31 +209,55 @@ static void print_result(const struct load *l, struct bench_run *run, double cpu
     free(all.us);
 }
 
-static int do_run(struct load *l, const char *name, double seconds, uint64_t calls_max)
+static struct bench_run new_run(struct load *l, enum bench_op op)
 {
-    struct bench_run run = {.world = &l->world,
-                            .authority = l->authority,
-                            .port = l->port,
-                            .conns = l->conns,
-                            .streams = l->streams,
-                            .op = 0,
-                            .seconds = seconds,
-                            .calls_max = calls_max};
-    while (strcmp(op_names[run.op], name) != 0) {
-        if (++run.op > BENCH_MIX) {
+    return (struct bench_run){.world = &l->world,
+                              .authority = l->authority,
+                              .port = l->port,
+                              .conns = l->conns,
+                              .streams = l->streams,
+                              .in_flight = l->in_flight,
+                              .op = op,
+                              .deadline_ms = DEADLINE_MS};
+}
+
+static int do_run(struct load *l, struct bench_run *run, const char *name)
+{
+    while (strcmp(op_names[run->op], name) != 0) {
+        if (++run->op > BENCH_MIX) {
             fprintf(stderr, "load: no operation %s\n", name);
             return -1;
         }
     }
-    if (run.op != BENCH_COLLECT && l->world.offer_count < 2) {
+    if (run->op != BENCH_COLLECT && l->world.offer_count < 2) {
         fprintf(stderr, "load: no offers yet\n");
         return -1;
     }
     l->world.ran_dry = false;
     double cpu_s = cpu_seconds();
-    if (bench_client_run(&run) < 0)
+    if (bench_client_run(run) < 0)
         return -1;
-    print_result(l, &run, cpu_seconds() - cpu_s);
+    print_result(l, run, cpu_seconds() - cpu_s);
+    return 0;
+}
+
+static int do_offer(struct load *l, const char *arguments)
+{
+    struct bench_run run = new_run(l, 0);
+    char name[32];
+    if (sscanf(arguments, "%31s %lf %lf %" SCNu32, name, &run.rate, &run.seconds,
+               &run.deadline_ms) != 4 ||
+        run.rate <= 0 || run.seconds <= 0)
+        return -1;
+    run.warm_seconds = WARM_SECONDS;
+    return do_run(l, &run, name);
+}
+
+static int do_shape(struct load *l, const char *arguments)
+{
+    if (sscanf(arguments, "%u %u %u", &l->conns, &l->streams, &l->in_flight) != 3 || l->conns == 0)
+        return -1;
+    printf("{\"conns\":%u}\n", l->conns);
     return 0;
 }
 
@@ -230,13 +265,8 @@ static int do_collect(struct load *l, size_t count, const char *path)
 {
     size_t before = SIZE_MAX;
     while (l->world.offer_count < count && before != l->world.offer_count) {
-        struct bench_run run = {.world = &l->world,
-                                .authority = l->authority,
-                                .port = l->port,
-                                .conns = l->conns,
-                                .streams = l->streams,
-                                .op = BENCH_COLLECT,
-                                .calls_max = 1000};
+        struct bench_run run = new_run(l, BENCH_COLLECT);
+        run.calls_max = 1000;
         before = l->world.offer_count;
         if (bench_client_run(&run) < 0)
             return -1;
@@ -261,10 +291,17 @@ static int obey(struct load *l, char *line)
         return do_sign(l);
     if (sscanf(line, "collect %lf %511s", &number, argument) == 2)
         return do_collect(l, (size_t)number, argument);
-    if (sscanf(line, "run %31s %lf", name, &number) == 2)
-        return do_run(l, name, number, 0);
-    if (sscanf(line, "make %31s %lf", name, &number) == 2)
-        return do_run(l, name, 0, (uint64_t)number);
+    if (strncmp(line, "shape ", 6) == 0)
+        return do_shape(l, line + 6);
+    if (strncmp(line, "offer ", 6) == 0)
+        return do_offer(l, line + 6);
+    struct bench_run run = new_run(l, 0);
+    if (sscanf(line, "run %31s %lf", name, &run.seconds) == 2)
+        return do_run(l, &run, name);
+    if (sscanf(line, "make %31s %lf", name, &number) == 2) {
+        run.calls_max = (uint64_t)number;
+        return do_run(l, &run, name);
+    }
     fprintf(stderr, "load: what is %s\n", line);
     return -1;
 }

@@ -30,10 +30,12 @@ def usage(roots):
     for pid, (parent, _, _) in found.items():
         children.setdefault(parent, []).append(pid)
     sums = {"server": 0.0, "database": 0.0, "provider": 0.0}
+    seen = set()
 
     def walk(pid, kind):
-        if pid not in found:
+        if pid not in found or pid in seen:
             return
+        seen.add(pid)
         comm = found[pid][1]
         if comm.startswith("postgres"):
             kind = "database"

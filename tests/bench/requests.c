@@ -170,8 +170,10 @@ static bool make_payment(struct bench_call *call, struct bench_world *w)
         w->ran_dry = true;
         return false;
     }
-    const struct bench_booking *booking = &w->bookings[w->paid++];
+    call->booking = w->paid++;
+    const struct bench_booking *booking = &w->bookings[call->booking];
     call->user = booking->user;
+    call->offer = booking->offer;
     Google__Type__Money amount = money_of(&w->offers[booking->offer]);
     snprintf(parent, sizeof parent, "bookings/%s", booking->id);
     snprintf(card, sizeof card, "pm_card_visa__%u", booking->user);
@@ -274,6 +276,24 @@ static unsigned scan(const uint8_t *p, size_t bytes, uint32_t tag, const uint8_t
     return found;
 }
 
+static void remember(struct bench_world *w, const char *id, const struct bench_call *call)
+{
+    w->bookings = bench_grow(w->bookings, w->booked + 1, &w->booked_max, sizeof *w->bookings);
+    struct bench_booking *b = &w->bookings[w->booked++];
+    memcpy(b->id, id, UUID_TEXT_LEN);
+    b->id[UUID_TEXT_LEN] = '\0';
+    b->user = call->user;
+    b->offer = call->offer;
+}
+
+void bench_refused(const struct bench_call *call, struct bench_world *w)
+{
+    if (call->op != BENCH_PAY)
+        return;
+    struct bench_booking booking = w->bookings[call->booking]; /* the array may move */
+    remember(w, booking.id, call);
+}
+
 static void learn_booking(const struct bench_call *call, struct bench_world *w)
 {
     const uint8_t *name = NULL;
@@ -281,12 +301,7 @@ static void learn_booking(const struct bench_call *call, struct bench_world *w)
     if (scan(call->reply + FRAME_HEAD, call->reply_bytes - FRAME_HEAD, 1, &name, &bytes) != 1 ||
         bytes != strlen("bookings/") + UUID_TEXT_LEN)
         return;
-    w->bookings = bench_grow(w->bookings, w->booked + 1, &w->booked_max, sizeof *w->bookings);
-    struct bench_booking *b = &w->bookings[w->booked++];
-    memcpy(b->id, name + strlen("bookings/"), UUID_TEXT_LEN);
-    b->id[UUID_TEXT_LEN] = '\0';
-    b->user = call->user;
-    b->offer = call->offer;
+    remember(w, (const char *)name + strlen("bookings/"), call);
 }
 
 /* One offer for a flight, the first seen; few enough that looking through them is no matter. */
