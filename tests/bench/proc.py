@@ -23,6 +23,16 @@ def _processes():
     return found
 
 
+def resident_bytes(root, name):
+    """Memory of the children of @root that are called so."""
+    total = 0
+    for pid, (parent, comm, _) in _processes().items():
+        if parent == root and comm == name:
+            with open(f"/proc/{pid}/statm", encoding="ascii") as f:
+                total += int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return total
+
+
 def usage(roots):
     """CPU seconds of the trees under @roots, by kind: server, database, provider."""
     found = _processes()
