@@ -19,14 +19,17 @@ struct booking_hold_row {
     int64_t due_time;
 };
 
-/* Takes the seats on every flight or on none, and writes the booking, its locator, its first event and its claim at once.
+/* Takes the seats on every flight or on none, and writes the booking, its locator and its claim at once. The booking's row
+ * is its first event too.
  * The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
  * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
- * leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
+ * leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once; and one whose
+ * locator is taken, lest the batch fails: each try brings another one.
  * Counters are set to what was read behind the lock, here and everywhere: PostgreSQL tries an update on the row as the
  * statement's snapshot has it before it looks for a newer one, and the old counts plus these seats can break the check.
  * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
  * IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
+ * What a member brings is picked from the arrays where it is needed: unnest and joins would copy the long columns about.
  * Scans: booking
  * Spans: booking_id, flight_id, locator, principal */
 void booking_hold(struct call *c, struct booking_hold_row *ret,
@@ -189,6 +192,7 @@ struct booking_events_rows {
     bool truncated;
 };
 
+/* The one at @after is read for its state. */
 void booking_events(struct call *c, struct booking_events_rows *ret,
     struct uuid booking_id,
     int32_t after,

@@ -47,7 +47,7 @@ WITH moves(before, after) AS (
 ), e AS (
     SELECT booking_id, sequence, state, lag(state) OVER w AS before, row_number() OVER w AS n,
            lead(sequence) OVER w IS NULL AS is_last
-      FROM booking_event WINDOW w AS (PARTITION BY booking_id ORDER BY sequence)
+      FROM booking_history WINDOW w AS (PARTITION BY booking_id ORDER BY sequence)
 )
 SELECT format('booking %s: event %s stands at place %s', booking_id, sequence, n) FROM e WHERE sequence <> n
 UNION ALL

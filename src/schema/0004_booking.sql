@@ -58,7 +58,8 @@ CREATE INDEX booking_user_ix ON booking (user_id, booking_id);
 -- Never updated after the insert, so payments stay HOT; the sweeper walks it forward from its watermark.
 CREATE INDEX booking_due_ix ON booking (payment_required_time);
 
--- Append-only history; sequence dense from 1 per booking.
+-- Append-only history; sequence dense from 2 per booking: number 1 is the booking's own row, which never loses what that
+-- event tells. booking_history has them all.
 CREATE TABLE booking_event (            -- distributed by booking_id
     booking_id  uuid NOT NULL,
     sequence    int4 NOT NULL,
@@ -69,6 +70,12 @@ CREATE TABLE booking_event (            -- distributed by booking_id
     occur_time  timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT booking_event_pk PRIMARY KEY (booking_id, sequence)
 );
+CREATE VIEW booking_history AS
+    SELECT booking_id, 1 AS sequence, 'CREATED' AS type, 'HELD' AS state, 'users/' || user_id AS actor, NULL AS reason,
+           create_time AS occur_time
+      FROM booking
+     UNION ALL
+    SELECT booking_id, sequence, type, state, actor, reason, occur_time FROM booking_event;
 
 CREATE SEQUENCE ticket_serial MINVALUE 1 MAXVALUE 9999999999 CACHE 64;
 

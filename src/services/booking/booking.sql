@@ -5,14 +5,17 @@
 --       hold_seconds int4, holds_since uuid, holds_max int4, flight_ids uuid[], cabins int2[])
 --       -> one (claimed bool, refusal text?, create_time timestamptz?, due_time timestamptz?)
 -- batched: on flight distinct request_id max 64
--- Takes the seats on every flight or on none, and writes the booking, its locator, its first event and its claim at once.
+-- Takes the seats on every flight or on none, and writes the booking, its locator and its claim at once. The booking's row
+-- is its first event too.
 -- The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
--- leaves no trace. A locator that is taken is CROWDED too, lest the batch fails; each try brings another one.
+-- leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once; and one whose
+-- locator is taken, lest the batch fails: each try brings another one.
 -- Counters are set to what was read behind the lock, here and everywhere: PostgreSQL tries an update on the row as the
 -- statement's snapshot has it before it looks for a newer one, and the old counts plus these seats can break the check.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
 -- IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
+-- What a member brings is picked from the arrays where it is needed: unnest and joins would copy the long columns about.
 -- Scans: booking
 -- Spans: booking_id, flight_id, locator, principal
 -- one:
@@ -51,85 +54,72 @@ WITH s AS MATERIALIZED (
            @snapshot, @passengers, now() + @hold_seconds * interval '1 second'
       FROM g
     RETURNING create_time, payment_required_time
-), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
-    SELECT @booking_id, 1, 'CREATED', 'HELD', 'users/' || @principal FROM g
 )
 SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, b.create_time, b.payment_required_time AS due_time
   FROM v LEFT JOIN b ON true;
 -- many:
-WITH r AS MATERIALIZED (
-    SELECT * FROM unnest(@flight, @principal, @request_id, @fingerprint, @booking_id, @locator, @seats, @party, @total_minor,
-                         @currency, @offer, @offer_expire, @snapshot, @passengers, @hold_seconds, @holds_since, @holds_max)
-        WITH ORDINALITY AS r(flight, principal, request_id, fingerprint, booking_id, locator, seats, party, total_minor,
-                             currency, offer, offer_expire, snapshot, passengers, hold_seconds, holds_since, holds_max, n)
-), s AS MATERIALIZED (
-    SELECT s.n, s.flight_id, s.cabin, count(*)::int4 * r.seats AS seats, min(s.i) AS first, max(s.i) AS last
-      FROM unnest(@flight_ids__ord, @flight_ids, @cabins) WITH ORDINALITY AS s(n, flight_id, cabin, i) JOIN r USING (n)
-     GROUP BY s.n, s.flight_id, s.cabin, r.seats
+WITH s AS MATERIALIZED (
+    SELECT i, (@flight_ids__ord)[i] AS n, (@flight_ids)[i] AS flight_id, (@cabins)[i] AS cabin, (@seats)[(@flight_ids__ord)[i]] AS seats
+      FROM generate_subscripts(@flight_ids, 1) AS i
 ), l AS MATERIALIZED (
     SELECT i.flight_id, i.cabin, i.held, i.sold, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
       FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
-), q AS (
-    SELECT s.n, s.seats, s.first, s.last, l.free, l.open,
-           sum(s.seats) OVER (PARTITION BY s.flight_id, s.cabin ORDER BY s.n) AS running
-      FROM s LEFT JOIN l USING (flight_id, cabin)
-), v AS MATERIALIZED (
-    SELECT q.n, min(q.first) AS first, max(q.last) AS last,
+), v AS (
+    SELECT n, min(i) AS first, max(i) AS last, (@principal)[n] AS principal,
+           row_number() OVER (PARTITION BY (@principal)[n] ORDER BY n) AS place,
            CASE
-               WHEN NOT bool_and(coalesce(q.open, false)) THEN 'SALES_CLOSED'
-               WHEN min(q.free - q.seats) < 0 THEN 'SEATS_UNAVAILABLE'
-               WHEN bool_or(q.running > q.free) THEN 'CROWDED'
+               WHEN NOT bool_and(coalesce(open, false)) THEN 'SALES_CLOSED'
+               WHEN min(free - seats) < 0 THEN 'SEATS_UNAVAILABLE'
+               WHEN bool_or(running > free) THEN 'CROWDED'
            END AS refusal
-      FROM q GROUP BY q.n
+      FROM (SELECT s.i, s.n, s.seats, l.free, l.open,
+                   sum(s.seats) OVER (PARTITION BY s.flight_id, s.cabin ORDER BY s.n) AS running
+              FROM s LEFT JOIN l USING (flight_id, cabin)) q
+     GROUP BY n
 ), w AS MATERIALIZED (
-    SELECT r.n, r.principal, r.request_id, r.booking_id, r.fingerprint, v.first, v.last,
+    SELECT v.n, v.first, v.last, v.principal, (@request_id)[v.n] AS request_id,
            CASE
-               WHEN r.offer_expire <= now() THEN 'OFFER_EXPIRED'
+               WHEN (@offer_expire)[v.n] <= now() THEN 'OFFER_EXPIRED'
                WHEN v.refusal IS NOT NULL THEN v.refusal
-               WHEN EXISTS (SELECT FROM record_locator o WHERE o.locator = r.locator) THEN 'CROWDED'
-               ELSE (SELECT CASE WHEN count(*) >= r.holds_max THEN 'HOLD_LIMIT'
-                                 WHEN count(*) + r.place > r.holds_max THEN 'CROWDED' END
+               WHEN EXISTS (SELECT FROM record_locator o WHERE o.locator = (@locator)[v.n]) THEN 'CROWDED'
+               ELSE (SELECT CASE WHEN count(*) >= (@holds_max)[v.n] THEN 'HOLD_LIMIT'
+                                 WHEN count(*) + v.place > (@holds_max)[v.n] THEN 'CROWDED' END
                        FROM booking b
-                      WHERE b.user_id = r.principal AND b.booking_id >= r.holds_since
+                      WHERE b.user_id = v.principal AND b.booking_id >= (@holds_since)[v.n]
                         AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE)
            END AS refusal
-      FROM (SELECT r.n, r.principal, r.request_id, r.booking_id, r.fingerprint, r.locator, r.offer_expire, r.holds_since,
-                   r.holds_max, row_number() OVER (PARTITION BY r.principal ORDER BY r.n) AS place FROM r) r JOIN v USING (n)
+      FROM v
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
-    SELECT principal, 5, request_id, fingerprint, CASE WHEN refusal IS NULL THEN booking_id END, refusal
+    SELECT principal, 5, request_id, (@fingerprint)[n], CASE WHEN refusal IS NULL THEN (@booking_id)[n] END, refusal
       FROM w WHERE refusal IS DISTINCT FROM 'CROWDED' ORDER BY principal, request_id
         ON CONFLICT DO NOTHING
     RETURNING principal, request_id, resource
 ), g AS MATERIALIZED (
-    SELECT r.*, (@flight_ids)[w.first:w.last] AS flight_ids, (@cabins)[w.first:w.last] AS cabins
-      FROM k JOIN w USING (principal, request_id) JOIN r USING (n)
-     WHERE k.resource = w.booking_id AND w.refusal IS NULL
+    SELECT w.n, w.first, w.last, w.refusal, k.request_id IS NOT NULL AS claimed,
+           k.request_id IS NOT NULL AND w.refusal IS NULL AS holds
+      FROM w LEFT JOIN k ON k.principal = w.principal AND k.request_id = w.request_id
+       AND k.resource IS NOT DISTINCT FROM CASE WHEN w.refusal IS NULL THEN (@booking_id)[w.n] END
 ), u AS (
-    UPDATE inventory i SET held = l.held + t.seats, sold = l.sold
-      FROM (SELECT s.flight_id, s.cabin, sum(s.seats)::int4 AS seats FROM g JOIN s USING (n) GROUP BY 1, 2) t
-      JOIN l USING (flight_id, cabin)
+    UPDATE inventory i SET held = t.held, sold = t.sold
+      FROM (SELECT flight_id, cabin, l.held + sum(s.seats)::int4 AS held, l.sold
+              FROM g JOIN s USING (n) JOIN l USING (flight_id, cabin)
+             WHERE g.holds GROUP BY flight_id, cabin, l.held, l.sold) t
      WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
 ), c AS (
-    INSERT INTO record_locator (locator, booking_id) SELECT locator, booking_id FROM g
+    INSERT INTO record_locator (locator, booking_id) SELECT (@locator)[n], (@booking_id)[n] FROM g WHERE holds
 ), b AS (
     INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, party, flight_ids, cabins, offer,
                          snapshot, passengers, payment_required_time)
-    SELECT booking_id, principal, locator, 'HELD', total_minor, currency, seats, party, flight_ids, cabins, offer,
-           snapshot, passengers, now() + hold_seconds * interval '1 second'
-      FROM g
-    RETURNING booking_id, create_time, payment_required_time
-), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
-    SELECT booking_id, 1, 'CREATED', 'HELD', 'users/' || principal FROM g
+    SELECT (@booking_id)[n], (@principal)[n], (@locator)[n], 'HELD', (@total_minor)[n], (@currency)[n], (@seats)[n], (@party)[n],
+           (@flight_ids)[first:last], (@cabins)[first:last], (@offer)[n], (@snapshot)[n], (@passengers)[n],
+           now() + (@hold_seconds)[n] * interval '1 second'
+      FROM g WHERE holds
 )
-SELECT w.n::int4, k.request_id IS NOT NULL AS claimed, w.refusal, b.create_time, b.payment_required_time AS due_time
-  FROM w LEFT JOIN k ON k.principal = w.principal AND k.request_id = w.request_id
-   AND k.resource IS NOT DISTINCT FROM CASE WHEN w.refusal IS NULL THEN w.booking_id END
-  LEFT JOIN b ON b.booking_id = w.booking_id
- ORDER BY w.n;
+SELECT n::int4, claimed, refusal, CASE WHEN holds THEN now() END AS create_time,
+       CASE WHEN holds THEN now() + (@hold_seconds)[n] * interval '1 second' END AS due_time
+  FROM g ORDER BY n;
 
 -- name: claim_seats(booking_id uuid, expire_seconds int4, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
 --       -> one (taken int4)
@@ -252,19 +242,18 @@ SELECT r.n::int4, x.*
 -- read
 -- batched: max 32
 -- max: 201 rows
+-- The one at @after is read for its state.
 -- one:
-SELECT e.sequence, e.type, p.state AS before, e.state, e.actor, e.reason, e.occur_time
-  FROM booking_event e
-  LEFT JOIN booking_event p ON p.booking_id = e.booking_id AND p.sequence = e.sequence - 1
- WHERE e.booking_id = @booking_id AND e.sequence > @after ORDER BY e.sequence LIMIT @row_count;
+SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time
+                 FROM booking_history WHERE booking_id = @booking_id AND sequence >= @after) h
+ WHERE sequence > @after ORDER BY sequence LIMIT @row_count;
 -- many:
 SELECT r.n::int4, x.*
   FROM unnest(@booking_id, @after, @row_count) WITH ORDINALITY r(booking_id, after, row_count, n)
  CROSS JOIN LATERAL (
-       SELECT e.sequence, e.type, p.state AS before, e.state, e.actor, e.reason, e.occur_time
-         FROM booking_event e
-         LEFT JOIN booking_event p ON p.booking_id = e.booking_id AND p.sequence = e.sequence - 1
-        WHERE e.booking_id = r.booking_id AND e.sequence > r.after ORDER BY e.sequence LIMIT r.row_count) x
+       SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time
+                        FROM booking_history h WHERE h.booking_id = r.booking_id AND sequence >= r.after) h
+        WHERE sequence > r.after ORDER BY sequence LIMIT r.row_count) x
  ORDER BY x.sequence;
 
 -- name: quote(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, event_count int4,

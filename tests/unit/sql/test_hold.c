@@ -182,7 +182,7 @@ TEST(hold, counts_a_flight_twice_that_is_flown_twice)
         fill_hold(&ask, 0, 1, twice, 3);
         PGconn *conn = t_session(0);
         ASSERT_STR_EQ(t_only(many ? ask_many(conn, &ask) : ask_one(conn, &ask, 0), "refusal"),
-                      "SEATS_UNAVAILABLE");
+                      many ? "CROWDED" : "SEATS_UNAVAILABLE"); /* alone it is known for sure */
         fill_hold(&ask, 0, 2, twice, 2);
         ASSERT_STR_EQ(t_only(many ? ask_many(conn, &ask) : ask_one(conn, &ask, 0), "refusal"), "");
         ASSERT_STR_EQ(seats_of(1), "4 0");

@@ -36,7 +36,7 @@ static const struct corruption cases[] = {
     {"B1", NULL, "UPDATE booking SET event_count = event_count + 1 WHERE booking_id = " B("1"),
      NULL},
     {"B1", NULL,
-     "UPDATE booking_event SET state = 'CANCELLED' WHERE sequence = 1 AND booking_id = " B("1"),
+     "UPDATE booking_event SET state = 'CANCELLED' WHERE sequence = 2 AND booking_id = " B("1"),
      NULL},
     {"B1", NULL, "DELETE FROM booking_event WHERE sequence = 2 AND booking_id = " B("1"), NULL},
     {"B2", NULL, "DELETE FROM ticket WHERE booking_id = " B("1"), NULL},
