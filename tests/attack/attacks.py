@@ -80,6 +80,15 @@ def client_hello():
     return to_server.read()
 
 
+def stalled_bodies(streams):
+    """Questions up to the end of each stream's window, whose answers nobody takes: they wait unread."""
+    fields = call_fields("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+    ask = b"\x22\x1afaregate.v1.BookingService"
+    body = (b"\0" + struct.pack(">I", len(ask)) + ask) * (262144 // (len(ask) + 5))
+    return b"".join(frame(HEADERS, END_HEADERS, i, fields) + b"".join(
+        frame(DATA, 0, i, body[at:at + 16384]) for at in range(0, len(body), 16384)) for i in range(1, 2 * streams, 2))
+
+
 ATTACKS = {
     "rapid reset": Attack("resets", each_stream(lambda i: small_request(i, END_HEADERS) + frame(RST, 0, i, CANCEL))),
     "made you reset": Attack("resets", each_stream(lambda i: small_request(i) + window(i, WINDOW_MAX) * 2)),
@@ -102,6 +111,8 @@ ATTACKS = {
     "slow reader": Attack("bytes|worker_bytes|conn_bytes|write_timeout", reflection(100, 10),
                           PREFACE + settings(window=WINDOW_MAX) + frame(SETTINGS, ACK) + window(0, WINDOW_MAX - 65535),
                           conns=20, reads=False, receive_bytes=4096, loop=False),
+    "stalled bodies": Attack("bytes|worker_bytes|conn_bytes|write_timeout", stalled_bodies(19),
+                             PREFACE + settings(window=0) + frame(SETTINGS, ACK), conns=20, loop=False, each_ms=8),
     "slow headers": Attack("headers_timeout", repeated(literal("x", "y")),
                            HELLO + b"\0\x3f\xff\1\4\0\0\0\1" + CHECK, conns=300, every_s=0.2),
     "slow bodies": Attack(None, b"v" * 100000,
