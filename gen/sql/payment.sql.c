@@ -418,6 +418,7 @@ static const struct db_param failed_params[] = {
     {.name = "principal", .type = DB_UUID},
     {.name = "method", .type = DB_INT2},
     {.name = "unclaim", .type = DB_UUID, .is_nullable = true},
+    {.name = "card_key", .type = DB_UUID, .is_nullable = true},
 };
 
 static const struct db_column failed_columns[] = {
@@ -436,16 +437,16 @@ const struct db_statement payment_failed_statement = {
     .sql_many =
         "WITH r AS MATERIALIZED (\n"
         "    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int4[],\n"
-        "                         $8::bool[], $9::uuid[], $10::int2[], $11::uuid[])\n"
+        "                         $8::bool[], $9::uuid[], $10::int2[], $11::uuid[], $12::uuid[])\n"
         "        WITH ORDINALITY AS r(booking_id, attempt_id, outcome, error_code, decline_code, provider_reference, due_seconds,\n"
-        "                             cancel_intent, principal, method, unclaim, n)\n"
+        "                             cancel_intent, principal, method, unclaim, card_key, n)\n"
         "), b AS MATERIALIZED (\n"
         "    SELECT k.booking_id, k.state, k.seats, k.flight_ids, k.cabins, k.event_count, k.has_assigned_seats,\n"
         "           k.payment_required_time, k.payment_required_time <= now() AS lapsed\n"
         "      FROM booking k JOIN r USING (booking_id)\n"
         "     ORDER BY k.booking_id FOR UPDATE OF k\n"
         "), a AS MATERIALIZED (\n"
-        "    SELECT r.n, x.booking_id, x.attempt_id, x.intent_id, x.state <> 'NOT_RECEIVED' AS was_live,\n"
+        "    SELECT r.n, x.booking_id, x.attempt_id, x.intent_id, x.create_time, x.state <> 'NOT_RECEIVED' AS was_live,\n"
         "           x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') AND b.state = 'CONFIRMING' AS pinned\n"
         "      FROM payment_attempt x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)\n"
         "     WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')\n"
@@ -453,7 +454,7 @@ const struct db_statement payment_failed_statement = {
         "                                       OR x.state = 'AUTHORIZED' AND b.state NOT IN ('CONFIRMED', 'COMPLETED'))\n"
         "       FOR UPDATE OF x\n"
         "), g AS MATERIALIZED (\n"
-        "    SELECT r.*, a.intent_id, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count,\n"
+        "    SELECT r.*, a.intent_id, a.create_time, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count,\n"
         "           a.pinned AND b.has_assigned_seats AS has_seats, b.payment_required_time,\n"
         "           a.pinned AND b.lapsed AS expires,\n"
         "           CASE WHEN NOT a.pinned THEN b.state WHEN b.lapsed THEN 'EXPIRED' ELSE 'HELD' END AS after\n"
@@ -503,11 +504,23 @@ const struct db_statement payment_failed_statement = {
         "), k AS (\n"
         "    DELETE FROM idempotency o USING g\n"
         "     WHERE o.principal = g.principal AND o.method = g.method AND o.request_id = g.unclaim\n"
+        "), t AS MATERIALIZED (\n"
+        "    SELECT x.key, date_trunc('hour', g.create_time) AS hour, count(*)::int4 AS hits\n"
+        "      FROM g, unnest(ARRAY[g.principal, g.card_key]) AS x(key) WHERE g.card_key IS NOT NULL GROUP BY 1, 2\n"
+        "), v AS MATERIALIZED (\n"
+        "    SELECT x.key FROM velocity x, (SELECT count(*) FROM l) locked\n"
+        "     WHERE x.key = ANY (ARRAY(SELECT key FROM t)) ORDER BY x.key FOR UPDATE OF x\n"
+        "), h AS (\n"
+        "    UPDATE velocity x\n"
+        "       SET hits = x.hits - coalesce((SELECT t.hits FROM t WHERE t.key = x.key AND t.hour = x.hour), 0),\n"
+        "           hits_before = x.hits_before\n"
+        "                         - coalesce((SELECT t.hits FROM t WHERE t.key = x.key AND t.hour = x.hour - interval '1 hour'), 0)\n"
+        "     WHERE x.key = ANY (ARRAY(SELECT key FROM v))\n"
         ")\n"
         "SELECT r.n::int4, g.n IS NOT NULL AS done, g.after AS booking_state, now() AS update_time\n"
         "  FROM r LEFT JOIN g USING (n) ORDER BY r.n",
     .params = failed_params,
-    .param_count = 11,
+    .param_count = 12,
     .columns = failed_columns,
     .column_count = 3,
     .row_bytes = sizeof(struct payment_failed_row),
@@ -530,7 +543,8 @@ void payment_failed(struct call *c, struct payment_failed_row *ret,
     bool cancel_intent,
     struct uuid principal,
     int16_t method,
-    const struct uuid *unclaim)
+    const struct uuid *unclaim,
+    const struct uuid *card_key)
 {
     const struct db_value values[] = {
         {.u = booking_id},
@@ -544,6 +558,7 @@ void payment_failed(struct call *c, struct payment_failed_row *ret,
         {.u = principal},
         {.i = method},
         {.u = unclaim ? *unclaim : (struct uuid){{0}}, .is_null = !unclaim},
+        {.u = card_key ? *card_key : (struct uuid){{0}}, .is_null = !card_key},
     };
     db_submit(&c->scope, &payment_failed_statement, values, ret);
 }

@@ -96,8 +96,9 @@ struct payment_failed_row {
 
 /* An attempt ends without money: @outcome is DECLINED, NOT_RECEIVED or REVERSED. The booking it pinned is HELD again, or
  * EXPIRED with its seats given back when the lease has passed meanwhile. @unclaim forgets the request: nothing was done, so
- * the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent.
- * Spans: booking_id, flight_id, principal */
+ * the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent. @card_key: the
+ * provider could not be reached, which tells nothing about @principal or the card, so neither has tried.
+ * Spans: booking_id, flight_id, key, principal */
 void payment_failed(struct call *c, struct payment_failed_row *ret,
     struct uuid booking_id,
     struct uuid attempt_id,
@@ -109,7 +110,8 @@ void payment_failed(struct call *c, struct payment_failed_row *ret,
     bool cancel_intent,
     struct uuid principal,
     int16_t method,
-    const struct uuid *unclaim);
+    const struct uuid *unclaim,
+    const struct uuid *card_key);
 
 struct payment_wait_row {
     bool done;

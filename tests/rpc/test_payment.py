@@ -260,14 +260,17 @@ def test_cancelling_what_is_not_refundable(world, ann):
 
 
 def test_provider_down(world):
-    """Nothing listens: nothing was sent, so the booking stays as it was and can be paid later."""
+    """Nothing listens: nothing was sent, so the booking stays as it was and can be paid later, and nobody has tried."""
     ann = world.traveller()
     booking = world.hold(ann)
-    with Serve(world.dev.conninfo, world.dev.data, provider_port=free_port()) as server:
-        lonely = server.client(ann.token)
-        with refused("UNAVAILABLE", "PROVIDER_UNAVAILABLE") as seen:
-            world.pay(lonely, booking)
-        assert seen[0].retry_s is not None
+    with Serve(world.dev.conninfo, world.dev.data, "--pay-attempts-user-max=2", "--pay-attempts-card-max=2",
+               provider_port=free_port()) as server:
+        lonely, card = server.client(ann.token), world.card()
+        for _ in range(4):
+            with refused("UNAVAILABLE", "PROVIDER_UNAVAILABLE") as seen:
+                lonely.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due, confirm=True,
+                                           payment_method=card, timeout=15)
+            assert seen[0].retry_s is not None
     booking = world.booking(ann, booking, "HELD")
     intent = ann.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due, confirm=True,
                                      payment_method=world.card(), timeout=15) \

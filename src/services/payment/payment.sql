@@ -244,26 +244,27 @@ WITH b AS MATERIALIZED (
 SELECT n::int4, n IN (SELECT n FROM a) AS done, now() AS update_time FROM generate_series(1, cardinality(@booking_id)) n;
 
 -- name: failed(booking_id uuid, attempt_id uuid, outcome text, error_code text?, decline_code text?,
---       provider_reference text?, due_seconds int4?, cancel_intent bool, principal uuid, method int2, unclaim uuid?)
---       -> one (done bool, booking_state text?, update_time timestamptz)
+--       provider_reference text?, due_seconds int4?, cancel_intent bool, principal uuid, method int2, unclaim uuid?,
+--       card_key uuid?) -> one (done bool, booking_state text?, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64
 -- An attempt ends without money: @outcome is DECLINED, NOT_RECEIVED or REVERSED. The booking it pinned is HELD again, or
 -- EXPIRED with its seats given back when the lease has passed meanwhile. @unclaim forgets the request: nothing was done, so
--- the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent.
--- Spans: booking_id, flight_id, principal
+-- the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent. @card_key: the
+-- provider could not be reached, which tells nothing about @principal or the card, so neither has tried.
+-- Spans: booking_id, flight_id, key, principal
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @attempt_id, @outcome, @error_code, @decline_code, @provider_reference, @due_seconds,
-                         @cancel_intent, @principal, @method, @unclaim)
+                         @cancel_intent, @principal, @method, @unclaim, @card_key)
         WITH ORDINALITY AS r(booking_id, attempt_id, outcome, error_code, decline_code, provider_reference, due_seconds,
-                             cancel_intent, principal, method, unclaim, n)
+                             cancel_intent, principal, method, unclaim, card_key, n)
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.state, k.seats, k.flight_ids, k.cabins, k.event_count, k.has_assigned_seats,
            k.payment_required_time, k.payment_required_time <= now() AS lapsed
       FROM booking k JOIN r USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS MATERIALIZED (
-    SELECT r.n, x.booking_id, x.attempt_id, x.intent_id, x.state <> 'NOT_RECEIVED' AS was_live,
+    SELECT r.n, x.booking_id, x.attempt_id, x.intent_id, x.create_time, x.state <> 'NOT_RECEIVED' AS was_live,
            x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') AND b.state = 'CONFIRMING' AS pinned
       FROM payment_attempt x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)
      WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
@@ -271,7 +272,7 @@ WITH r AS MATERIALIZED (
                                        OR x.state = 'AUTHORIZED' AND b.state NOT IN ('CONFIRMED', 'COMPLETED'))
        FOR UPDATE OF x
 ), g AS MATERIALIZED (
-    SELECT r.*, a.intent_id, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count,
+    SELECT r.*, a.intent_id, a.create_time, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count,
            a.pinned AND b.has_assigned_seats AS has_seats, b.payment_required_time,
            a.pinned AND b.lapsed AS expires,
            CASE WHEN NOT a.pinned THEN b.state WHEN b.lapsed THEN 'EXPIRED' ELSE 'HELD' END AS after
@@ -321,6 +322,18 @@ WITH r AS MATERIALIZED (
 ), k AS (
     DELETE FROM idempotency o USING g
      WHERE o.principal = g.principal AND o.method = g.method AND o.request_id = g.unclaim
+), t AS MATERIALIZED (
+    SELECT x.key, date_trunc('hour', g.create_time) AS hour, count(*)::int4 AS hits
+      FROM g, unnest(ARRAY[g.principal, g.card_key]) AS x(key) WHERE g.card_key IS NOT NULL GROUP BY 1, 2
+), v AS MATERIALIZED (
+    SELECT x.key FROM velocity x, (SELECT count(*) FROM l) locked
+     WHERE x.key = ANY (ARRAY(SELECT key FROM t)) ORDER BY x.key FOR UPDATE OF x
+), h AS (
+    UPDATE velocity x
+       SET hits = x.hits - coalesce((SELECT t.hits FROM t WHERE t.key = x.key AND t.hour = x.hour), 0),
+           hits_before = x.hits_before
+                         - coalesce((SELECT t.hits FROM t WHERE t.key = x.key AND t.hour = x.hour - interval '1 hour'), 0)
+     WHERE x.key = ANY (ARRAY(SELECT key FROM v))
 )
 SELECT r.n::int4, g.n IS NOT NULL AS done, g.after AS booking_state, now() AS update_time
   FROM r LEFT JOIN g USING (n) ORDER BY r.n;

@@ -122,9 +122,11 @@ void checkout_submit_authorised(struct call *c, struct payment_authorised_row *r
 static void submit_failed(struct call *c, struct checkout *s, struct str outcome)
 {
     bool forget = s->answer.outcome == PROVIDER_NOT_SENT;
+    struct uuid card = card_key(c, s->method_token);
     payment_failed(c, &s->failed, s->booking_id, s->attempt_id, outcome, s->answer.code,
                    s->answer.decline_code, s->answer.reference, NULL, forget && s->is_new,
-                   c->principal.user_id, (int16_t)s->method, forget ? &c->request_id : NULL);
+                   c->principal.user_id, (int16_t)s->method, forget ? &c->request_id : NULL,
+                   forget ? &card : NULL);
 }
 
 static void submit_wait(struct call *c, struct checkout *s, struct str state)

@@ -96,6 +96,7 @@ void fill_failed(struct ask *ask, unsigned member, unsigned booking, const char 
     ask_set(ask, member, "principal", t_id('u', 1));
     ask_int(ask, member, "method", 8);
     ask_set(ask, member, "unclaim", NULL);
+    ask_set(ask, member, "card_key", NULL);
 }
 
 void fill_intent(struct ask *ask, unsigned member, unsigned booking)

@@ -160,6 +160,36 @@ TEST(pay, attempts_that_never_left_do_not_count)
     t_end();
 }
 
+/* Nor against the user and the card, each in the hour that it was counted in; a refusal does. */
+TEST(pay, attempts_that_never_left_are_taken_from_the_hour_they_were_counted_in)
+{
+    t_begin(1, 9);
+    struct ask ask;
+    for (unsigned booking = 1; booking <= 4; booking++) {
+        ASSERT_STR_EQ(do_hold(booking, t_id('f', 1), 1), "");
+        ASSERT_STR_EQ(do_start(booking), "");
+    }
+    ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
+    ASSERT_STR_EQ(t_sql("SELECT string_agg(hits || ' ' || hits_before, ',') FROM velocity"),
+                  "4 0,4 0");
+    for (unsigned member = 0; member < 2; member++) { /* of one user and card, in one batch */
+        fill_failed(&ask, member, 2 + member, "NOT_RECEIVED");
+        ask_set(&ask, member, "card_key", t_id('v', 1));
+    }
+    PQclear(ask_many(t_session(0), &ask));
+    ASSERT_STR_EQ(t_sql("SELECT string_agg(hits || ' ' || hits_before, ',') FROM velocity"),
+                  "2 0,2 0");
+    /* The fourth was made in the hour before, and somebody has tried since. */
+    t_sql("UPDATE velocity SET hits = 1, hits_before = 2");
+    t_sql("UPDATE payment_attempt SET create_time = create_time - interval '1 hour'");
+    fill_failed(&ask, 0, 4, "NOT_RECEIVED");
+    ask_set(&ask, 0, "card_key", t_id('v', 1));
+    PQclear(ask_run(t_session(0), &ask));
+    ASSERT_STR_EQ(t_sql("SELECT string_agg(hits || ' ' || hits_before, ',') FROM velocity"),
+                  "1 1,1 1");
+    t_end();
+}
+
 TEST(pay, every_answer_may_come_twice)
 {
     t_begin(1, 9);
