@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/check.h"
+#include "base/text.h"
 
 static _Thread_local struct {
     uint8_t bytes[512];
@@ -105,13 +106,12 @@ int uuid_parse(struct str text, struct uuid *ret_uuid)
 
 void uuid_format(struct uuid u, char ret_text[static UUID_TEXT_LEN + 1])
 {
-    static const char digits[] = "0123456789abcdef";
+    static const uint8_t groups[] = {4, 2, 2, 2, 6};
+    const uint8_t *p = u.b;
     char *out = ret_text;
-    for (size_t i = 0; i < sizeof u.b; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *out++ = '-';
-        *out++ = digits[u.b[i] >> 4];
-        *out++ = digits[u.b[i] & 15];
+    for (size_t i = 0; i < sizeof groups; p += groups[i++]) {
+        out = text_hex(out, p, groups[i]);
+        *out++ = '-';
     }
-    *out = '\0';
+    out[-1] = '\0';
 }

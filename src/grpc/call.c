@@ -24,7 +24,8 @@ struct call_impl *call_new(struct server *server)
         ci = malloc(sizeof *ci);
         CHECK(ci);
     }
-    memset(ci, 0, offsetof(struct call_impl, metadata_inline));
+    memset(ci, 0, offsetof(struct call_impl, violations));
+    ci->violations.count = 0;
     ci->in = in;
     list_init(&ci->node);
     list_init(&ci->woken);

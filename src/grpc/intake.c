@@ -321,19 +321,17 @@ static void on_writable(struct h2_stream *s, void *ctx)
         call_wake(&ci->pub);
 }
 
-/* The client went away behind a COMMIT that was sent: the event needs what h2 is about to free. */
-static void keep_head(struct call_impl *ci)
+/* The client went away behind a COMMIT that was sent: the event needs what belongs to its
+ * connection. */
+static void keep_peer(struct call_impl *ci)
 {
-    struct str *kept[] = {&ci->path,   &ci->authority, &ci->user_agent, &ci->peer,
-                          &ci->client, &ci->identity,  &ci->via};
+    struct str *kept[] = {&ci->peer, &ci->identity, &ci->via};
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         char *copy = arena_try(&ci->head_arena, kept[i]->n + 1);
         if (copy && kept[i]->n > 0)
             memcpy(copy, kept[i]->p, kept[i]->n);
         *kept[i] = (struct str){.p = copy, .n = copy ? kept[i]->n : 0};
     }
-    ci->metadata_count = 0;
-    ci->token = ci->traceparent = (struct str){0};
 }
 
 static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx)
@@ -352,7 +350,7 @@ static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, voi
     ci->stream = NULL;
     call_drop_outgoing(ci);
     if (ci->pub.scope.commit_sent)
-        keep_head(ci);
+        keep_peer(ci);
     /* Headers that never came together have no event of their own. */
     if (ci->phase == CALL_HEADERS)
         ci->phase = CALL_ENDED;

@@ -11,6 +11,23 @@
 
 /* ---- seeing ---- */
 
+/* h2's bytes last as long as its callback; the usual header block fits beside the call. */
+static struct str keep(struct call_impl *ci, struct str s)
+{
+    char *p = ci->head_text + ci->head_text_bytes;
+    if (s.n <= sizeof ci->head_text - ci->head_text_bytes)
+        ci->head_text_bytes += s.n;
+    else
+        p = arena_try(&ci->head_arena, s.n);
+    if (!p) {
+        ci->faults |= FAULT_TOO_LARGE;
+        return (struct str){0};
+    }
+    if (s.n > 0)
+        memcpy(p, s.p, s.n);
+    return (struct str){.p = p, .n = s.n};
+}
+
 /* application/grpc, then nothing, "+proto" or parameters. Any other word after '+' is a codec we
  * lack. */
 static void see_content_type(struct call_impl *ci, struct str value)
@@ -61,13 +78,13 @@ static void see_accept_encoding(struct call_impl *ci, struct str value)
 static void see_pseudo(struct call_impl *ci, struct str name, struct str value)
 {
     if (str_eq(name, STR(":path"))) {
-        ci->path = value;
+        ci->path = keep(ci, value);
     } else if (str_eq(name, STR(":authority"))) {
         /* RFC 9113 section 8.3.1: no user information. */
         if (ci->has_authority || memchr(value.p, '@', value.n))
             ci->faults |= FAULT_AUTHORITY;
         ci->has_authority = true;
-        ci->authority = value;
+        ci->authority = keep(ci, value);
     } else if (str_eq(name, STR(":method"))) {
         ci->has_http_method = true;
         if (!str_eq(value, STR("POST")))
@@ -86,7 +103,7 @@ static void see_host(struct call_impl *ci, struct str value)
         ci->faults |= FAULT_AUTHORITY;
     ci->has_host = true;
     if (!ci->has_authority)
-        ci->authority = value;
+        ci->authority = keep(ci, value);
 }
 
 /* How long Envoy's router waits for us; whoever is not a proxy of ours cannot say so. */
@@ -131,16 +148,11 @@ static bool see_grpc(struct call_impl *ci, struct str name, struct str value)
     return false;
 }
 
-void intake_on_header(struct h2_stream *s, struct str name, struct str value, void *ctx)
+/* What means something to us alone. False: it is the handler's to see. */
+static bool see_own(struct call_impl *ci, struct str name, struct str value)
 {
-    (void)ctx;
-    struct call_impl *ci = s->user;
-    if (!ci || ci->headers_done || ci->phase == CALL_ENDED)
-        return; /* request trailers mean nothing in gRPC */
     if (name.n > 0 && name.p[0] == ':') {
         see_pseudo(ci, name, value);
-    } else if (see_grpc(ci, name, value)) {
-        return;
     } else if (str_eq(name, STR("content-type"))) {
         see_content_type(ci, value);
     } else if (str_eq(name, STR("te"))) {
@@ -149,19 +161,34 @@ void intake_on_header(struct h2_stream *s, struct str name, struct str value, vo
         see_host(ci, value);
     } else if (str_eq(name, STR("authorization"))) {
         if (value.n > 7 && strncasecmp(value.p, "Bearer ", 7) == 0)
-            ci->token = (struct str){.p = value.p + 7, .n = value.n - 7};
-    } else if (!forwarded_see(ci, name, value)) {
-        if (str_eq(name, STR("traceparent")))
-            ci->traceparent = value;
-        else if (str_eq(name, STR("user-agent")))
-            ci->user_agent = value;
-        else if (str_eq(name, STR("x-envoy-expected-rq-timeout-ms")))
-            see_expected(ci, value);
-        else if (str_eq(name, STR("x-envoy-attempt-count"))) /* the first try is 1 */
-            see_attempts(ci, value, 1);
-        if (metadata_add(ci, name, value) == -EINVAL)
-            ci->faults |= FAULT_BINARY;
+            ci->token = keep(ci, (struct str){.p = value.p + 7, .n = value.n - 7});
+    } else {
+        return see_grpc(ci, name, value);
     }
+    return true;
+}
+
+void intake_on_header(struct h2_stream *s, struct str name, struct str value, void *ctx)
+{
+    (void)ctx;
+    struct call_impl *ci = s->user;
+    if (!ci || ci->headers_done || ci->phase == CALL_ENDED)
+        return; /* request trailers mean nothing in gRPC */
+    if (see_own(ci, name, value))
+        return;
+    value = keep(ci, value);
+    if (str_eq(name, STR("user-agent")))
+        ci->user_agent = value;
+    else if (forwarded_see(ci, name, value))
+        return;
+    else if (str_eq(name, STR("traceparent")))
+        ci->traceparent = value;
+    else if (str_eq(name, STR("x-envoy-expected-rq-timeout-ms")))
+        see_expected(ci, value);
+    else if (str_eq(name, STR("x-envoy-attempt-count"))) /* the first try is 1 */
+        see_attempts(ci, value, 1);
+    if (metadata_add(ci, keep(ci, name), value) == -EINVAL)
+        ci->faults |= FAULT_BINARY;
 }
 
 /* ---- judging ---- */

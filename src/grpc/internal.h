@@ -24,7 +24,6 @@
 
 /* ---- methods: filled by the registry ---- */
 
-/* The method options of the .proto, with zeros already replaced by the server's limits. */
 /* The numbers are those of faregate.v1.Auth. */
 enum rpc_auth {
     RPC_AUTH_PUBLIC = 1, /* a token is not looked at */
@@ -40,10 +39,10 @@ enum rpc_criticality {
     RPC_CRITICALITY_HIGH = 3,
 };
 
+/* The method options of the .proto, with zeros already replaced by the server's limits. */
 struct rpc_policy {
     enum rpc_auth auth;
-    bool is_idempotent; /* mutating, safe to repeat with the same request_id: the field is required
-                         */
+    bool is_idempotent;   /* mutating; request_id is required, repeating it is safe */
     bool changes_nothing; /* idempotency_level = NO_SIDE_EFFECTS: no outcome of it can be unknown */
     enum rpc_criticality criticality;
     bool no_compression;          /* replies with secrets (CRIME) */
@@ -137,6 +136,7 @@ void health_shutdown(struct health *health);
 /* ---- the private half of a call ---- */
 
 #define CALL_METADATA_INLINE 24
+#define CALL_HEAD_BYTES 640
 #define CALL_NOTES_MAX 8
 #define CALL_DEFER_MAX 4
 #define CALL_FACTS_MAX 6
@@ -211,7 +211,7 @@ struct call_impl {
     enum call_phase phase;
 
     /* intake */
-    struct arena head_arena; /* metadata beyond the inline array, decoded -bin values */
+    struct arena head_arena; /* what is beyond the inline arrays, decoded -bin values */
     struct str path;
     struct str authority;
     struct str token; /* after "Bearer " */
@@ -228,7 +228,8 @@ struct call_impl {
     int64_t granted_ns;  /* what the call has, all told; -1: no end */
     int64_t expected_ns; /* how long a trusted proxy waits; 0: it did not say */
     int64_t previous_attempts;
-    unsigned faults; /* enum intake_fault bits */
+    unsigned faults;        /* enum intake_fault bits */
+    size_t head_text_bytes; /* used */
     enum encoding encoding;
     bool accepts_gzip, subtype_proto;
     bool has_authority, has_host, has_http_method, has_content_type, has_te, headers_done;
@@ -281,25 +282,24 @@ struct call_impl {
     struct list outgoing;  /* struct outgoing */
     size_t streamed_bytes; /* their sum */
     enum call_compress compress;
-    bool reply_compressed;
-    bool headers_sent;
-    bool replayed;
-    bool has_pushback;
+    bool reply_compressed, headers_sent, replayed, has_pushback;
     int32_t pushback_ms;
-    struct violations violations;
-    struct call_pair facts[CALL_FACTS_MAX]; /* ErrorInfo metadata */
     unsigned fact_count;
 
     /* around */
     struct trace trace;
-    struct call_pair notes[CALL_NOTES_MAX];
     unsigned note_count;
-    struct call_cleanup cleanups[CALL_DEFER_MAX];
     unsigned cleanup_count;
     void (*on_end)(void *ctx, enum reason reason);
     void *on_end_ctx;
 
-    struct h2_header metadata_inline[CALL_METADATA_INLINE]; /* last: not zeroed */
+    /* From here on nothing is zeroed when the call begins, but the count of violations. */
+    struct violations violations;
+    struct call_pair facts[CALL_FACTS_MAX]; /* ErrorInfo metadata */
+    struct call_pair notes[CALL_NOTES_MAX];
+    struct call_cleanup cleanups[CALL_DEFER_MAX];
+    struct h2_header metadata_inline[CALL_METADATA_INLINE];
+    char head_text[CALL_HEAD_BYTES]; /* what is kept of the header block, as far as it goes */
 };
 
 static inline struct call_impl *call_impl_of(struct call *c)

@@ -3,6 +3,7 @@
  * values, never as keys. */
 #include <unistd.h>
 
+#include "base/text.h"
 #include "grpc/internal.h"
 
 /* Peers may send kilobytes; the log takes the beginning. */
@@ -10,65 +11,51 @@
 /* A dump must fit into the log's buffer. */
 #define CALLS_LOGGED_MAX 50
 
-static void text(struct obs_event *e, const char *key, struct str value)
+static void text(struct obs_event *e, struct str key, struct str value)
 {
     if (value.n > TEXT_BYTES_MAX)
         value.n = TEXT_BYTES_MAX;
     if (value.n > 0)
-        obs_event_str(e, key, value);
+        obs_event_field(e, key, value);
 }
 
 static void ids(struct obs_event *e, struct call_impl *ci)
 {
-    char trace[56];
+    char trace[2 * sizeof ci->trace.trace_id];
     char uuid[UUID_TEXT_LEN + 1];
     if (!ci->is_internal) {
-        trace_format(&ci->trace, trace);
-        obs_event_str(e, "trace_id", (struct str){.p = trace + 3, .n = 32});
+        text_hex(trace, ci->trace.trace_id, sizeof ci->trace.trace_id);
+        obs_event_word(e, STR("trace_id"), (struct str){.p = trace, .n = sizeof trace});
     }
     if (ci->pub.principal.known) {
         uuid_format(ci->pub.principal.user_id, uuid);
-        obs_event_str(e, "user", (struct str){.p = uuid, .n = UUID_TEXT_LEN});
+        obs_event_word(e, STR("user"), (struct str){.p = uuid, .n = UUID_TEXT_LEN});
     }
-    text(e, "x_request_id", call_metadata(&ci->pub, STR("x-request-id")));
+    text(e, STR("x_request_id"), call_metadata(&ci->pub, STR("x-request-id")));
     if (!uuid_is_nil(ci->pub.request_id)) {
         uuid_format(ci->pub.request_id, uuid);
-        obs_event_str(e, "request_id", (struct str){.p = uuid, .n = UUID_TEXT_LEN});
+        obs_event_word(e, STR("request_id"), (struct str){.p = uuid, .n = UUID_TEXT_LEN});
     }
-}
-
-/* Appends decimal digits; the log is written for every call, and printf was a third of its cost. */
-static size_t put_number(char *out, uint32_t value)
-{
-    char digits[10];
-    size_t count = 0;
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    for (size_t i = 0; i < count; i++)
-        out[i] = digits[count - 1 - i];
-    return count;
 }
 
 /* {"steps":"claim=180,reply=2"}: microseconds, in the table's order. */
 static void steps(struct obs_event *e, struct call_impl *ci)
 {
     char line[512];
-    size_t at = 0;
+    char *at = line;
     for (unsigned i = 0; ci->handler && i < ci->handler->step_count && i <= ci->step; i++) {
         struct str name = str_of(ci->handler->steps[i].name);
-        if (at + name.n + 12 > sizeof line) /* a comma, an equals sign, ten digits */
+        if (name.n + 2 + TEXT_DECIMAL_MAX > (size_t)(line + sizeof line - at))
             break;
-        if (at > 0)
-            line[at++] = ',';
-        memcpy(line + at, name.p, name.n);
+        if (at > line)
+            *at++ = ',';
+        memcpy(at, name.p, name.n);
         at += name.n;
-        line[at++] = '=';
-        at += put_number(line + at, ci->step_us[i]);
+        *at++ = '=';
+        at = text_decimal(at, ci->step_us[i]);
     }
-    if (at > 0)
-        obs_event_str(e, "steps", (struct str){.p = line, .n = at});
+    if (at > line)
+        obs_event_word(e, STR("steps"), (struct str){.p = line, .n = (size_t)(at - line)});
 }
 
 void call_log(struct call_impl *ci)
@@ -85,23 +72,26 @@ void call_log(struct call_impl *ci)
         obs_event_end(&e);
         return;
     }
-    text(&e, "method", method ? method->full_name : ci->path);
-    text(&e, "status", str_of(status_name(ci->code)));
+    if (method)
+        obs_event_word(&e, STR("method"), method->full_name);
+    else
+        text(&e, STR("method"), ci->path);
+    obs_event_word(&e, STR("status"), str_of(status_name(ci->code)));
     if (ci->reason != REASON_NONE)
-        text(&e, "reason", str_of(reason_info(ci->reason)->name));
+        text(&e, STR("reason"), str_of(reason_info(ci->reason)->name));
     else if (ci->message)
-        text(&e, "message", str_of(ci->message));
+        text(&e, STR("message"), str_of(ci->message));
     if (ci->detail)
-        text(&e, "detail", str_of(ci->detail));
+        text(&e, STR("detail"), str_of(ci->detail));
     obs_event_int(&e, "duration_us", (now_ns - ci->started_ns) / NS_PER_US);
-    text(&e, "peer", call_peer(&ci->pub));
-    text(&e, "via", ci->client.n > 0 && ci->stream ? h2_stream_peer(ci->stream) : ci->via);
+    text(&e, STR("peer"), call_peer(&ci->pub));
+    text(&e, STR("via"), ci->client.n > 0 && ci->stream ? h2_stream_peer(ci->stream) : ci->via);
     if (ci->identity.n > 0) {
-        text(&e, "identity", ci->identity);
-        text(&e, "proof", str_of(peer_proof_name(ci->proof)));
+        text(&e, STR("identity"), ci->identity);
+        text(&e, STR("proof"), str_of(peer_proof_name(ci->proof)));
     }
-    text(&e, "authority", ci->authority);
-    text(&e, "user_agent", ci->user_agent);
+    text(&e, STR("authority"), ci->authority);
+    text(&e, STR("user_agent"), ci->user_agent);
     ids(&e, ci);
     if (ci->timeout_ns >= 0)
         obs_event_int(&e, "timeout_ms", ci->timeout_ns / NS_PER_MS);
@@ -117,7 +107,7 @@ void call_log(struct call_impl *ci)
         obs_event_int(&e, "replayed", 1);
     steps(&e, ci);
     for (unsigned i = 0; i < ci->note_count; i++)
-        text(&e, ci->notes[i].key, str_of(ci->notes[i].value));
+        text(&e, str_of(ci->notes[i].key), str_of(ci->notes[i].value));
     obs_event_end(&e);
 }
 
@@ -129,14 +119,14 @@ static void log_in_flight(struct call_impl *ci)
     int64_t now_ns = server->loop->now_ns;
     struct obs_event e = obs_event_begin(server->obs, "call_in_flight", server_wall_ns(server));
     if (ci->pub.method)
-        text(&e, "method", ci->pub.method->full_name);
-    text(&e, "phase", str_of(phases[ci->phase]));
+        text(&e, STR("method"), ci->pub.method->full_name);
+    text(&e, STR("phase"), str_of(phases[ci->phase]));
     if (ci->handler && ci->phase == CALL_RUNNING && ci->step < ci->handler->step_count)
-        text(&e, "step", str_of(ci->handler->steps[ci->step].name));
+        text(&e, STR("step"), str_of(ci->handler->steps[ci->step].name));
     obs_event_int(&e, "age_ms", (now_ns - ci->started_ns) / NS_PER_MS);
     obs_event_int(&e, "parked", ci->parked);
     obs_event_int(&e, "operations", ci->pub.scope.pending);
-    text(&e, "peer", call_peer(&ci->pub));
+    text(&e, STR("peer"), call_peer(&ci->pub));
     ids(&e, ci);
     obs_event_end(&e);
 }

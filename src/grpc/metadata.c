@@ -1,5 +1,5 @@
 /* Request metadata: what handlers may look up by name. intake adds, call_metadata finds.
- * What must stay true: ASCII values are h2's memory and are not copied; -bin values are decoded
+ * What must stay true: ASCII names and values are intake's copies; -bin values are decoded
  * once, on arrival. */
 #include <errno.h>
 

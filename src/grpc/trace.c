@@ -3,6 +3,7 @@
  * repaired; nothing is searched on the way in where traceparent came. */
 #include <string.h>
 
+#include "base/text.h"
 #include "grpc/base64.h"
 #include "grpc/internal.h"
 
@@ -62,24 +63,14 @@ static struct str from_b3(const struct call *c, char out[static TRACEPARENT_BYTE
     return traceparent_of(out, trace_id, span_id, b3_sampled(str_cut(&single, '-')));
 }
 
-static void hex(const char *p, size_t bytes, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char byte = (unsigned char)p[i];
-        *out++ = digits[byte >> 4];
-        *out++ = digits[byte & 15];
-    }
-}
-
 static struct str from_census(const struct call *c, char out[static TRACEPARENT_BYTES])
 {
     char trace_id[32], span_id[16];
     struct str bin = call_metadata(c, STR("grpc-trace-bin"));
     if (bin.n != CENSUS_BYTES || bin.p[0] != 0 || bin.p[1] != 0 || bin.p[18] != 1 || bin.p[27] != 2)
         return (struct str){0};
-    hex(bin.p + 2, 16, trace_id);
-    hex(bin.p + 19, 8, span_id);
+    text_hex(trace_id, bin.p + 2, 16);
+    text_hex(span_id, bin.p + 19, 8);
     return traceparent_of(out, (struct str){.p = trace_id, .n = sizeof trace_id},
                           (struct str){.p = span_id, .n = sizeof span_id}, bin.p[28] & 1);
 }

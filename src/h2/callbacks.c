@@ -109,8 +109,9 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
-                     nghttp2_rcbuf *value, uint8_t flags, void *arg)
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_bytes, const uint8_t *value, size_t value_bytes, uint8_t flags,
+                     void *arg)
 {
     (void)session;
     (void)flags;
@@ -118,10 +119,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     struct stream *s = h2_find_stream(c, frame->hd.stream_id);
     if (!s)
         return 0;
-    nghttp2_vec n = nghttp2_rcbuf_get_buf(name);
-    nghttp2_vec v = nghttp2_rcbuf_get_buf(value);
     size_t limit = c->server->limits.header_list_bytes_max;
-    s->header_bytes += n.len + v.len + FIELD_OVERHEAD_BYTES;
+    s->header_bytes += name_bytes + value_bytes + FIELD_OVERHEAD_BYTES;
     if (s->header_bytes > limit) {
         s->over_limit = true;
         if (s->header_bytes <= limit * HEADER_LIST_ABSURD)
@@ -129,11 +128,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
         return h2_conn_fail(c, H2_CLOSE_HEADERS, NGHTTP2_ENHANCE_YOUR_CALM,
                             "header_list_too_large");
     }
-    h2_stream_hold(s, name);
-    h2_stream_hold(s, value);
-    c->server->handler->on_header(&s->pub, (struct str){.p = (const char *)n.base, .n = n.len},
-                                  (struct str){.p = (const char *)v.base, .n = v.len},
-                                  c->server->ctx);
+    c->server->handler->on_header(&s->pub, (struct str){(const char *)name, name_bytes},
+                                  (struct str){(const char *)value, value_bytes}, c->server->ctx);
     return 0;
 }
 
@@ -232,21 +228,24 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 {
     struct h2_conn *c = arg;
     uint8_t type = frame->hd.type;
-    if (type == NGHTTP2_HEADERS)
-        c->table_size_changed = false;
-    else if (type == NGHTTP2_GOAWAY && c->drain == DRAIN_NOTICE)
+    if (type == NGHTTP2_GOAWAY && c->drain == DRAIN_NOTICE)
         c->drain = DRAIN_PING_DUE;
     else if (type == NGHTTP2_RST_STREAM)
         note_reset(c, frame->hd.stream_id);
     if (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA)
         return 0;
     c->peer_ping_free = true;
+    struct stream *s = h2_find_stream(c, frame->hd.stream_id);
+    bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (type == NGHTTP2_HEADERS && s) { /* nghttp2's frame is empty, and dropped */
+        h2_fields_write(s->head_left ? &s->tail : &s->head, c, s->pub.id, end);
+        s->head_left = c->wrote_block = true;
+    }
     if (type == NGHTTP2_DATA && c->in.window_credit < WINDOW_CREDIT_MAX)
         c->in.window_credit += WINDOW_UPDATES_PER_DATA;
-    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    if (!end)
         return 0;
     /* We have said all before the client has: it may stop (RFC 9113 section 8.1). */
-    struct stream *s = h2_find_stream(c, frame->hd.stream_id);
     if (s && !s->pub.request_ended) {
         s->reset_by_us = true;
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->pub.id, NGHTTP2_NO_ERROR);
@@ -289,7 +288,7 @@ nghttp2_session_callbacks *h2_callbacks_new(void)
     CHECK(nghttp2_session_callbacks_new(&callbacks) == 0);
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);

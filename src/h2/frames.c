@@ -169,9 +169,14 @@ ssize_t h2_frames_admit(struct h2_conn *c, const uint8_t *p, size_t bytes)
         }
         if (in->head_bytes == 0 && requests_left == 0)
             break;
-        in->head[in->head_bytes++] = p[at++];
+        size_t n = FRAME_HEAD_BYTES - in->head_bytes;
+        if (n > bytes - at)
+            n = bytes - at;
+        memcpy(in->head + in->head_bytes, p + at, n);
+        at += n;
+        in->head_bytes += (uint8_t)n;
         if (in->head_bytes < FRAME_HEAD_BYTES)
-            continue;
+            break;
         in->head_bytes = 0;
         in->payload_left = (uint32_t)in->head[0] << 16 | (uint32_t)in->head[1] << 8 | in->head[2];
         if (!judge(c))

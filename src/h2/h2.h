@@ -55,9 +55,9 @@ struct h2_stream {
 struct h2_handler {
     /* A stream begins. Set stream->user. */
     void (*on_open)(struct h2_stream *s, void *ctx);
-    /* One field, in order, pseudo-headers first. Name and value stay valid until on_close. Also
-     * request trailers, which count against the same header list limit: past it the stream is
-     * reset (H2_ENHANCE_YOUR_CALM, what a client reads as RESOURCE_EXHAUSTED). */
+    /* One field, in order, pseudo-headers first; valid during the call only. Also request
+     * trailers, which count against the same header list limit: past it the stream is reset
+     * (H2_ENHANCE_YOUR_CALM, what a client reads as RESOURCE_EXHAUSTED). */
     void (*on_header)(struct h2_stream *s, struct str name, struct str value, void *ctx);
     /* The header block is complete and within the header list limit. @over_limit: it was not
      * (fields past it were dropped). */

@@ -23,15 +23,13 @@
 
 /* Small enough for pools to be worth it, large enough for a unary call to need nothing else. */
 #define FIELDS_SMALL_BYTES 96
-#define STREAM_SMALL_RCBUFS 32
 #define STREAM_SMALL_CHUNKS 2
 
-/* A header block, copied when it is handed over, as the HPACK literals it would be on the wire:
- * small, because thousands of calls may wait for the database at once, and ready to be sent. */
+/* A header block as it will be on the wire, made when it is handed over: small, because thousands
+ * of calls may wait for the database at once. */
 struct h2_fields {
     uint8_t *p;
-    size_t bytes;
-    unsigned count;
+    size_t bytes; /* 0: not set */
     uint8_t small[FIELDS_SMALL_BYTES];
 };
 
@@ -58,6 +56,7 @@ struct stream {
     bool closed; /* on_close is being called */
 
     bool respond_due;   /* head waits to be submitted */
+    bool head_left;     /* it has been written */
     bool end_with_head; /* Trailers-Only */
     bool tail_set;
     bool tail_told; /* nghttp2 has the trailers, or they are written with the last DATA */
@@ -67,15 +66,12 @@ struct stream {
     bool above_high_water;
     uint32_t reset_code;
 
-    unsigned rcbuf_count, rcbuf_cap;
     unsigned chunk_first, chunk_count, chunk_cap;
-    nghttp2_rcbuf **rcbufs; /* names and values of the request */
     struct h2_chunk *chunks;
 
     /* From here on nothing is cleared when the stream is used again. */
     struct h2_fields head, tail;
     struct h2_chunk small_chunks[STREAM_SMALL_CHUNKS];
-    nghttp2_rcbuf *small_rcbufs[STREAM_SMALL_RCBUFS];
 };
 
 /* RFC 9113 section 6.8: the first GOAWAY names no last stream, so that requests under way are not
@@ -165,7 +161,8 @@ struct h2_conn {
     bool greeted;    /* our SETTINGS are out */
     bool peer_spoke; /* the client's SETTINGS are in */
     bool speaks_http1;
-    bool table_size_changed; /* the next header block must come from nghttp2's encoder */
+    bool table_size_changed; /* the next header block must say so (RFC 7541 section 4.2) */
+    bool wrote_block;        /* ours, in place of the frame that nghttp2 is about to hand out */
     bool closed_by_us;
 };
 
@@ -319,8 +316,6 @@ struct stream *h2_stream_new(struct h2_conn *c, int32_t id);
 /* Tells the layer above and frees. */
 void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer);
 void h2_stream_pool_deinit(struct h2_server *server);
-/* Keeps the bytes of a field alive until the stream is gone. */
-void h2_stream_hold(struct stream *s, nghttp2_rcbuf *buf);
 
 /* send.c */
 /* Tells nghttp2 what the layer above wants of @s. 0, or a fatal nghttp2 error. */
@@ -332,10 +327,9 @@ int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *
 void h2_fields_init(struct h2_fields *f);
 void h2_fields_set(struct h2_fields *f, const struct h2_header *headers, size_t count);
 void h2_fields_clear(struct h2_fields *f);
-/* The same for nghttp2: f->count entries that point into @f. */
-void h2_fields_list(const struct h2_fields *f, nghttp2_nv *ret_nv);
-/* A HEADERS frame with END_STREAM that touches no encoder state. */
-void h2_fields_write_frame(const struct h2_fields *f, int32_t stream_id, struct buf *out);
+/* Appends HEADERS (and CONTINUATION) to c->out. */
+void h2_fields_write(const struct h2_fields *f, struct h2_conn *c, int32_t stream_id,
+                     bool end_stream);
 
 /* memory.c */
 nghttp2_mem h2_memory_init(struct h2_memory *memory);

@@ -11,13 +11,9 @@
 #include "h2/internal.h"
 
 #define FRAME_HEADER_BYTES 9
-/* What every peer accepts as one frame. Larger trailers need nghttp2 to split them. */
-#define FRAME_BYTES_SAFE 16384
 /* A stream whose body waits is given its whole timeout again when so much of it has left: windows
  * opened byte by byte (CVE-2019-9511) are no progress. */
 #define PROGRESS_BYTES 16384
-/* Fields that are listed on the stack. */
-#define NV_SMALL 16
 
 static struct stream *stream_of(struct h2_stream *pub)
 {
@@ -146,34 +142,10 @@ void h2_consume(struct h2_stream *pub, size_t bytes)
         conn_want_write(c->transport);
 }
 
-/* @f as nghttp2 wants it: in @small where it fits there, else to be freed. */
-static nghttp2_nv *list_fields(const struct h2_fields *f, nghttp2_nv *small)
-{
-    nghttp2_nv *nv = small;
-    if (f->count > NV_SMALL) {
-        nv = malloc(f->count * sizeof *nv);
-        CHECK(nv);
-    }
-    h2_fields_list(f, nv);
-    return nv;
-}
-
-/* Trailers through nghttp2's encoder, in a frame of their own. */
+/* Header lists are empty for nghttp2: on_frame_sent writes the block. */
 static int submit_tail(struct stream *s)
 {
-    nghttp2_nv small[NV_SMALL];
-    nghttp2_nv *nv = list_fields(&s->tail, small);
-    int r = nghttp2_submit_trailer(s->pub.conn->session, s->pub.id, nv, s->tail.count);
-    if (nv != small)
-        free(nv);
-    return r;
-}
-
-static bool tail_by_hand(const struct stream *s)
-{
-    /* After the peer changed its table size the next block has to say so (RFC 7541 section 4.2):
-     * nghttp2's can. */
-    return !s->pub.conn->table_size_changed && s->tail.bytes <= FRAME_BYTES_SAFE;
+    return nghttp2_submit_trailer(s->pub.conn->session, s->pub.id, NULL, 0);
 }
 
 /* nghttp2 asks how much DATA there is. */
@@ -199,12 +171,6 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
         return (ssize_t)bytes;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     s->tail_told = true;
-    if (!tail_by_hand(s)) {
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        int r = submit_tail(s);
-        if (r < 0)
-            return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
     return (ssize_t)bytes;
 }
 
@@ -255,7 +221,7 @@ int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *
     buf_commit(c->out, FRAME_HEADER_BYTES + bytes);
     move_chunks(s, to + FRAME_HEADER_BYTES, bytes);
     if (last)
-        h2_fields_write_frame(&s->tail, s->pub.id, c->out);
+        h2_fields_write(&s->tail, c, s->pub.id, true);
     if (s->above_high_water && s->pub.queued_bytes < H2_STREAM_LOW_WATER_BYTES) {
         s->above_high_water = false;
         if (!s->pub.response_ended)
@@ -268,24 +234,14 @@ static int submit_response(struct stream *s)
 {
     nghttp2_session *session = s->pub.conn->session;
     nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
-    nghttp2_nv small[NV_SMALL];
-    nghttp2_nv *nv = list_fields(&s->head, small);
-    int r;
     s->respond_due = false;
     if (s->tail_set && s->pub.queued_bytes == 0) {
         /* Nothing between head and trailers: no DATA, which would wait for a window. */
         s->tail_told = true;
-        r = nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, s->pub.id, NULL, nv, s->head.count,
-                                   NULL);
-        if (r >= 0)
-            r = submit_tail(s);
-    } else {
-        r = nghttp2_submit_response(session, s->pub.id, nv, s->head.count,
-                                    s->end_with_head ? NULL : &body);
+        int r = nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, s->pub.id, NULL, NULL, 0, NULL);
+        return r < 0 ? r : submit_tail(s);
     }
-    if (nv != small)
-        free(nv);
-    return r;
+    return nghttp2_submit_response(session, s->pub.id, NULL, 0, s->end_with_head ? NULL : &body);
 }
 
 /* Body or trailers that came after nghttp2 had taken the response. */

@@ -243,10 +243,12 @@ static int move_frames(struct h2_conn *c, struct buf *out, size_t bytes_max)
     c->out_bytes_max = buf_len(out) + bytes_max;
     while (buf_len(out) < c->out_bytes_max) {
         const uint8_t *p;
+        c->wrote_block = false;
         ssize_t n = nghttp2_session_mem_send(c->session, &p);
         if (n <= 0)
             return (int)n;
-        buf_append(out, p, (size_t)n);
+        if (!c->wrote_block)
+            buf_append(out, p, (size_t)n);
     }
     return 0;
 }

@@ -29,8 +29,6 @@ struct stream *h2_stream_new(struct h2_conn *c, int32_t id)
     s->pub.id = id;
     s->chunks = s->small_chunks;
     s->chunk_cap = STREAM_SMALL_CHUNKS;
-    s->rcbufs = s->small_rcbufs;
-    s->rcbuf_cap = STREAM_SMALL_RCBUFS;
     list_init(&s->dirty);
     list_append(&c->streams, &s->in_conn);
     if (c->streams_open++ == 0)
@@ -40,25 +38,6 @@ struct stream *h2_stream_new(struct h2_conn *c, int32_t id)
     server->stats->streams_opened++;
     server->stats->streams_open++;
     return s;
-}
-
-void h2_stream_hold(struct stream *s, nghttp2_rcbuf *buf)
-{
-    if (nghttp2_rcbuf_is_static(buf))
-        return;
-    if (s->rcbuf_count == s->rcbuf_cap) {
-        /* Bounded by the header list limit: a field counts for at least 32 bytes there. */
-        unsigned cap = s->rcbuf_cap * 2;
-        nghttp2_rcbuf **grown = malloc(cap * sizeof(nghttp2_rcbuf *));
-        CHECK(grown);
-        memcpy(grown, s->rcbufs, s->rcbuf_count * sizeof(nghttp2_rcbuf *));
-        if (s->rcbufs != s->small_rcbufs)
-            free(s->rcbufs);
-        s->rcbufs = grown;
-        s->rcbuf_cap = cap;
-    }
-    nghttp2_rcbuf_incref(buf);
-    s->rcbufs[s->rcbuf_count++] = buf;
 }
 
 static void drop_chunks(struct stream *s)
@@ -76,10 +55,6 @@ static void drop_chunks(struct stream *s)
 
 static void recycle(struct h2_server *server, struct stream *s)
 {
-    for (unsigned i = 0; i < s->rcbuf_count; i++)
-        nghttp2_rcbuf_decref(s->rcbufs[i]);
-    if (s->rcbufs != s->small_rcbufs)
-        free(s->rcbufs);
     if (s->chunks != s->small_chunks)
         free(s->chunks);
     h2_fields_clear(&s->head);

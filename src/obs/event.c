@@ -9,27 +9,22 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "obs/internal.h"
 
 /* Room that a field must leave for the end of the line. */
 #define EVENT_TAIL_BYTES 24
 
-static void append_int(struct buf *b, int64_t value)
+/* The event has room for OBS_EVENT_BYTES_MAX from its start on: pieces that fit are copied into it
+ * without asking again. */
+static uint8_t *put(uint8_t *p, const void *from, size_t bytes)
 {
-    char digits[20];
-    char *p = digits + sizeof digits;
-    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    do {
-        *--p = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
-    if (value < 0)
-        *--p = '-';
-    buf_append(b, p, (size_t)(digits + sizeof digits - p));
+    memcpy(p, from, bytes);
+    return p + bytes;
 }
 
 /* "2026-11-21T22:05:40.123456Z"; the calendar is asked once a second. */
-static void append_time(struct obs *obs, int64_t wall_ns)
+static uint8_t *put_time(uint8_t *p, struct obs *obs, int64_t wall_ns)
 {
     int64_t second = wall_ns / NS_PER_S;
     if (second != obs->second) {
@@ -42,20 +37,12 @@ static void append_time(struct obs *obs, int64_t wall_ns)
     uint32_t us = (uint32_t)(wall_ns % NS_PER_S / NS_PER_US);
     for (int i = 25; i > 19; i--, us /= 10)
         obs->time_text[i] = (char)('0' + us % 10);
-    buf_append(&obs->log, obs->time_text, 27);
+    return put(p, obs->time_text, 27);
 }
 
 static size_t event_bytes(const struct obs *obs)
 {
     return buf_len(&obs->log) - obs->event_start;
-}
-
-/* The event has room for OBS_EVENT_BYTES_MAX from its start on: pieces that fit are copied into it
- * without asking again. */
-static uint8_t *put(uint8_t *p, const void *from, size_t bytes)
-{
-    memcpy(p, from, bytes);
-    return p + bytes;
 }
 
 static uint8_t *put_key(uint8_t *p, struct str key)
@@ -82,12 +69,13 @@ struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wal
     obs->event_open = true;
     obs->event_truncated = false;
     obs->event_start = buf_len(&obs->log);
-    buf_reserve(&obs->log, OBS_EVENT_BYTES_MAX);
-    buf_append(&obs->log, "{\"time\":\"", 9);
-    append_time(obs, wall_ns);
-    buf_append(&obs->log, "\",\"event\":\"", 11);
-    buf_append(&obs->log, event, strlen(event));
-    buf_append(&obs->log, "\"", 1);
+    uint8_t *start = buf_reserve(&obs->log, OBS_EVENT_BYTES_MAX);
+    uint8_t *p = put(start, "{\"time\":\"", 9);
+    p = put_time(p, obs, wall_ns);
+    p = put(p, "\",\"event\":\"", 11);
+    p = put(p, event, strlen(event));
+    *p++ = '"';
+    buf_commit(&obs->log, (size_t)(p - start));
     return (struct obs_event){.obs = obs, .buf = &obs->log};
 }
 
@@ -104,36 +92,50 @@ static void append_escaped(struct obs *obs, struct str key, struct str value)
     obs->event_truncated = true;
 }
 
-void obs_event_str(struct obs_event *e, const char *key_text, struct str value)
+/* What goes between quotes as it is. */
+static void append_plain(struct obs_event *e, struct str key, struct str value)
 {
-    struct str key = str_of(key_text);
-    if (!e->buf)
-        return;
     if (!fits(e->obs, key.n + value.n + 6)) {
         e->obs->event_truncated = true;
-    } else if (buf_json_plain(value) == value.n) {
-        uint8_t *p = put_key(e->buf->p + e->buf->end, key);
-        *p++ = '"';
-        if (value.n > 0)
-            p = put(p, value.p, value.n);
-        *p++ = '"';
-        e->buf->end = (size_t)(p - e->buf->p);
-    } else {
-        append_escaped(e->obs, key, value);
+        return;
     }
+    uint8_t *p = put_key(e->buf->p + e->buf->end, key);
+    *p++ = '"';
+    if (value.n > 0)
+        p = put(p, value.p, value.n);
+    *p++ = '"';
+    e->buf->end = (size_t)(p - e->buf->p);
 }
 
-void obs_event_int(struct obs_event *e, const char *key_text, int64_t value)
+void obs_event_field(struct obs_event *e, struct str key, struct str value)
 {
-    struct str key = str_of(key_text);
     if (!e->buf)
         return;
-    if (!fits(e->obs, key.n + 4 + 20)) {
+    if (buf_json_plain(value) == value.n || !fits(e->obs, key.n + value.n + 6))
+        append_plain(e, key, value);
+    else
+        append_escaped(e->obs, key, value);
+}
+
+void obs_event_word(struct obs_event *e, struct str key, struct str value)
+{
+    if (e->buf)
+        append_plain(e, key, value);
+}
+
+void obs_event_number(struct obs_event *e, struct str key, int64_t value)
+{
+    if (!e->buf)
+        return;
+    if (!fits(e->obs, key.n + 5 + TEXT_DECIMAL_MAX)) {
         e->obs->event_truncated = true;
         return;
     }
-    e->buf->end = (size_t)(put_key(e->buf->p + e->buf->end, key) - e->buf->p);
-    append_int(e->buf, value);
+    uint8_t *p = put_key(e->buf->p + e->buf->end, key);
+    if (value < 0)
+        *p++ = '-';
+    p = (uint8_t *)text_decimal((char *)p, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    e->buf->end = (size_t)(p - e->buf->p);
 }
 
 void obs_event_end(struct obs_event *e)

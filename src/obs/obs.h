@@ -68,8 +68,23 @@ struct obs_event {
     struct buf *buf; /* NULL: nobody listens, or the log is full */
 };
 struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wall_ns);
-void obs_event_str(struct obs_event *e, const char *key, struct str value);
-void obs_event_int(struct obs_event *e, const char *key, int64_t value);
+/* A value that peers or files chose: escaped where it must be. */
+void obs_event_field(struct obs_event *e, struct str key, struct str value);
+/* A value of our own making, without anything to escape: names, UUIDs. */
+void obs_event_word(struct obs_event *e, struct str key, struct str value);
+void obs_event_number(struct obs_event *e, struct str key, int64_t value);
+
+/* The length of a literal key is the compiler's to know. */
+static inline void obs_event_str(struct obs_event *e, const char *key, struct str value)
+{
+    obs_event_field(e, str_of(key), value);
+}
+
+static inline void obs_event_int(struct obs_event *e, const char *key, int64_t value)
+{
+    obs_event_number(e, str_of(key), value);
+}
+
 void obs_event_end(struct obs_event *e);
 
 /* Writes what is buffered. Never blocks: what a full pipe refuses is dropped and counted. */

@@ -3,6 +3,7 @@
  * never repaired. */
 #include <string.h>
 
+#include "base/text.h"
 #include "base/uuid.h"
 #include "obs/internal.h"
 
@@ -65,22 +66,12 @@ void trace_begin(struct trace *t, struct str traceparent)
         random_id(t->span_id, sizeof t->span_id);
 }
 
-static char *put_hex(char *out, const uint8_t *bytes, size_t n)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < n; i++) {
-        *out++ = digits[bytes[i] >> 4];
-        *out++ = digits[bytes[i] & 15];
-    }
-    return out;
-}
-
 void trace_format(const struct trace *t, char ret_text[static 56])
 {
     char *out = ret_text;
     memcpy(out, "00-", 3);
-    out = put_hex(out + 3, t->trace_id, sizeof t->trace_id);
+    out = text_hex(out + 3, t->trace_id, sizeof t->trace_id);
     *out++ = '-';
-    out = put_hex(out, t->span_id, sizeof t->span_id);
+    out = text_hex(out, t->span_id, sizeof t->span_id);
     memcpy(out, t->sampled ? "-01" : "-00", 4);
 }
