@@ -31,15 +31,17 @@ static uint64_t hex_of(uint32_t bytes)
 char *text_hex(char *out, const void *p, size_t bytes)
 {
     const uint8_t *from = p;
-    while (bytes > 0) {
-        uint32_t word = 0;
-        size_t n = bytes < sizeof word ? bytes : sizeof word;
-        memcpy(&word, from, n);
-        uint64_t digits = hex_of(word);
-        memcpy(out, &digits, 2 * n);
-        out += 2 * n;
-        from += n;
-        bytes -= n;
+    uint32_t word = 0;
+    uint64_t digits;
+    for (; bytes >= sizeof word; bytes -= sizeof word, from += sizeof word, out += sizeof digits) {
+        memcpy(&word, from, sizeof word);
+        digits = hex_of(word);
+        memcpy(out, &digits, sizeof digits);
     }
-    return out;
+    if (bytes == 0)
+        return out;
+    memcpy(&word, from, bytes);
+    digits = hex_of(word);
+    memcpy(out, &digits, 2 * bytes);
+    return out + 2 * bytes;
 }
