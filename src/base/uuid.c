@@ -10,7 +10,7 @@
 #include "base/text.h"
 
 static _Thread_local struct {
-    uint8_t bytes[512];
+    uint8_t bytes[4096]; /* one system call for the trace ids of some 170 calls */
     size_t left;
 } block;
 

@@ -35,6 +35,25 @@ static const struct h2_header proto_headers[] = HEADERS_OF("application/grpc+pro
 #define HEADERS_WITH_ACCEPT 4
 #define HEADERS_WITH_ENCODING 5
 
+void answer_blocks_init(struct answer_blocks *blocks)
+{
+    const struct h2_header ok = {.name = STR("grpc-status"), .value = STR("0")};
+    for (size_t i = 0; i < ANSWER_HEADS; i++) {
+        blocks->plain[i] = h2_block_new(plain_headers, HEADERS_BASIC + i);
+        blocks->proto[i] = h2_block_new(proto_headers, HEADERS_BASIC + i);
+    }
+    blocks->ok = h2_block_new(&ok, 1);
+}
+
+void answer_blocks_deinit(struct answer_blocks *blocks)
+{
+    for (size_t i = 0; i < ANSWER_HEADS; i++) {
+        h2_block_free(&blocks->plain[i]);
+        h2_block_free(&blocks->proto[i]);
+    }
+    h2_block_free(&blocks->ok);
+}
+
 static bool may_compress(const struct call_impl *ci)
 {
     return ci->accepts_gzip && !ci->pub.method->policy.no_compression;
@@ -91,15 +110,18 @@ static void send_headers(struct call_impl *ci, bool with_encoding)
     size_t count = with_encoding                   ? HEADERS_WITH_ENCODING
                    : ci->encoding == ENCODING_GZIP ? HEADERS_WITH_ACCEPT
                                                    : HEADERS_BASIC;
-    struct h2_header small[HEADERS_WITH_ENCODING];
-    struct h2_header *all = block_new(ci, small, HEADERS_WITH_ENCODING);
-    if (ci->sent_headers.count > 0) {
+    if (ci->sent_headers.count == 0) {
+        const struct answer_blocks *blocks = &ci->pub.server->blocks;
+        h2_respond_block(ci->stream, (ci->subtype_proto ? blocks->proto : blocks->plain) + count -
+                                         HEADERS_BASIC);
+    } else {
+        struct h2_header small[HEADERS_WITH_ENCODING];
+        struct h2_header *all = block_new(ci, small, HEADERS_WITH_ENCODING);
         memcpy(all, headers, count * sizeof *all);
         size_t left = list_bytes_left(ci, all, count);
         count += sent_fields_put(&ci->sent_headers, false, all + count, &left);
-        headers = all;
+        h2_respond(ci->stream, all, count, false);
     }
-    h2_respond(ci->stream, headers, count, false);
     ci->headers_sent = true;
 }
 
@@ -342,6 +364,10 @@ static void send_trailers_only(struct call_impl *ci)
 
 static void send_trailers(struct call_impl *ci)
 {
+    if (ci->code == STATUS_OK && ci->sent_trailers.count == 0 && !ci->replayed) {
+        h2_trailers_block(ci->stream, &ci->pub.server->blocks.ok);
+        return;
+    }
     struct h2_header small[STATUS_HEADERS_MAX];
     struct h2_header *trailers = block_new(ci, small, STATUS_HEADERS_MAX);
     h2_trailers(ci->stream, trailers, status_headers(ci, list_bytes_max(ci), trailers));

@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "base/reason.h"
 #include "base/str.h"
+#include "grpc/answer_blocks.h"
 #include "grpc/count.h"
 #include "grpc/deadline.h"
 #include "grpc/frame.h"
@@ -339,6 +340,7 @@ struct server {
     struct identity_table *identities; /* NULL: none */
     struct fingerprinter *fingerprinter;
     struct compressor *compressor;
+    struct answer_blocks blocks;
     struct list calls; /* in flight */
     struct list pool;  /* struct call_impl to reuse */
     struct list woken; /* to be resumed at the end of this turn */

@@ -135,6 +135,7 @@ int server_new_with(struct server **ret_server, struct loop *loop,
     wheel_init(&server->wheel, loop);
     wheel_timer_init(&server->drain_timer, on_grace_over);
     overload_init(server);
+    answer_blocks_init(&server->blocks);
     server->loads = calloc(registry->method_count + 1, sizeof server->loads[0]);
     if (!server->loads || rate_table_new(&server->rates) < 0 ||
         compressor_new(&server->compressor) < 0 || fingerprinter_new(&server->fingerprinter) < 0 ||
@@ -187,6 +188,7 @@ struct server *server_free(struct server *server)
     fingerprinter_free(server->fingerprinter);
     compressor_free(server->compressor);
     rate_table_free(server->rates);
+    answer_blocks_deinit(&server->blocks);
     free(server->identities);
     registry_free(server->registry);
     free(server->loads);

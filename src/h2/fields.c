@@ -71,22 +71,18 @@ static uint8_t *put_name(uint8_t *at, uint8_t kind, struct str name)
     return put_string(at, name);
 }
 
-void h2_fields_init(struct h2_fields *f)
+static size_t block_bytes_max(const struct h2_header *headers, size_t count)
 {
-    f->p = f->small;
-    f->bytes = 0;
+    size_t bytes = 1;
+    for (size_t i = 0; i < count; i++)
+        bytes += field_bytes_max(&headers[i]);
+    return bytes;
 }
 
-void h2_fields_set(struct h2_fields *f, const struct h2_header *headers, size_t count)
+/* How much of @p was written. */
+static size_t encode(uint8_t *p, const struct h2_header *headers, size_t count)
 {
-    size_t bytes_max = 1;
-    CHECK(f->bytes == 0);
-    for (size_t i = 0; i < count; i++)
-        bytes_max += field_bytes_max(&headers[i]);
-    if (bytes_max > FIELDS_SMALL_BYTES)
-        f->p = malloc(bytes_max);
-    CHECK(f->p);
-    uint8_t *at = f->p;
+    uint8_t *at = p;
     *at++ = TABLE_SIZE_ZERO; /* leaves only where it is due */
     for (size_t i = 0; i < count; i++) {
         const struct h2_header *h = &headers[i];
@@ -97,13 +93,52 @@ void h2_fields_set(struct h2_fields *f, const struct h2_header *headers, size_t 
         at = put_name(at, h->secret ? LITERAL_NEVER_INDEXED : LITERAL, h->name);
         at = put_string(at, h->value);
     }
-    f->bytes = (size_t)(at - f->p);
+    return (size_t)(at - p);
+}
+
+struct h2_block h2_block_new(const struct h2_header *headers, size_t count)
+{
+    struct h2_block b = {.p = malloc(block_bytes_max(headers, count))};
+    CHECK(b.p);
+    b.bytes = encode(b.p, headers, count);
+    return b;
+}
+
+void h2_block_free(struct h2_block *b)
+{
+    free(b->p);
+    *b = (struct h2_block){0};
+}
+
+void h2_fields_init(struct h2_fields *f)
+{
+    f->p = f->large = NULL;
+    f->bytes = 0;
+}
+
+void h2_fields_set(struct h2_fields *f, const struct h2_header *headers, size_t count)
+{
+    size_t bytes_max = block_bytes_max(headers, count);
+    uint8_t *p = f->small;
+    CHECK(f->bytes == 0);
+    if (bytes_max > FIELDS_SMALL_BYTES) {
+        p = f->large = malloc(bytes_max);
+        CHECK(p);
+    }
+    f->p = p;
+    f->bytes = encode(p, headers, count);
+}
+
+void h2_fields_lend(struct h2_fields *f, const struct h2_block *b)
+{
+    CHECK(f->bytes == 0);
+    f->p = b->p;
+    f->bytes = b->bytes;
 }
 
 void h2_fields_clear(struct h2_fields *f)
 {
-    if (f->p != f->small)
-        free(f->p);
+    free(f->large);
     h2_fields_init(f);
 }
 

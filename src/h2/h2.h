@@ -268,6 +268,19 @@ void h2_server_each_listener(const struct h2_server *server,
  * once the frame left. */
 void h2_respond(struct h2_stream *s, const struct h2_header *headers, size_t count, bool end);
 
+/* A header block encoded once, for what many responses say; it must outlive their streams. */
+struct h2_block {
+    uint8_t *p; /* malloc */
+    size_t bytes;
+};
+
+struct h2_block h2_block_new(const struct h2_header *headers, size_t count);
+void h2_block_free(struct h2_block *b);
+
+/* h2_respond without @end, and h2_trailers, with such a block. */
+void h2_respond_block(struct h2_stream *s, const struct h2_block *b);
+void h2_trailers_block(struct h2_stream *s, const struct h2_block *b);
+
 /* Queues body bytes (at least one). @p must stay valid until on_close or, if @on_sent is set, until
  * it is called; that happens exactly once, for bytes that were never sent just before on_close.
  * on_sent frees; it does not write. */

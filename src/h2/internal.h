@@ -28,8 +28,9 @@
 /* A header block as it will be on the wire, made when it is handed over: small, because thousands
  * of calls may wait for the database at once. */
 struct h2_fields {
-    uint8_t *p;
-    size_t bytes; /* 0: not set */
+    const uint8_t *p;
+    size_t bytes;   /* 0: not set */
+    uint8_t *large; /* where @small does not do; NULL: it does, or @p is a struct h2_block's */
     uint8_t small[FIELDS_SMALL_BYTES];
 };
 
@@ -326,6 +327,7 @@ int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *
 /* fields.c */
 void h2_fields_init(struct h2_fields *f);
 void h2_fields_set(struct h2_fields *f, const struct h2_header *headers, size_t count);
+void h2_fields_lend(struct h2_fields *f, const struct h2_block *b);
 void h2_fields_clear(struct h2_fields *f);
 /* Appends HEADERS (and CONTINUATION) to c->out. */
 void h2_fields_write(const struct h2_fields *f, struct h2_conn *c, int32_t stream_id,

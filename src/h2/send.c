@@ -28,6 +28,15 @@ static void mark_dirty(struct stream *s)
     conn_want_write(c->transport);
 }
 
+static void respond(struct stream *s, bool end)
+{
+    s->pub.response_started = true;
+    s->pub.response_ended = end;
+    s->respond_due = true;
+    s->end_with_head = end;
+    mark_dirty(s);
+}
+
 void h2_respond(struct h2_stream *pub, const struct h2_header *headers, size_t count, bool end)
 {
     struct stream *s = stream_of(pub);
@@ -35,11 +44,17 @@ void h2_respond(struct h2_stream *pub, const struct h2_header *headers, size_t c
     if (s->closed)
         return;
     h2_fields_set(&s->head, headers, count);
-    pub->response_started = true;
-    pub->response_ended = end;
-    s->respond_due = true;
-    s->end_with_head = end;
-    mark_dirty(s);
+    respond(s, end);
+}
+
+void h2_respond_block(struct h2_stream *pub, const struct h2_block *b)
+{
+    struct stream *s = stream_of(pub);
+    CHECK(!pub->response_started);
+    if (s->closed)
+        return;
+    h2_fields_lend(&s->head, b);
+    respond(s, false);
 }
 
 static void grow_chunks(struct stream *s)
@@ -88,6 +103,13 @@ void h2_write(struct h2_stream *pub, const uint8_t *p, size_t bytes, void (*on_s
     mark_dirty(s);
 }
 
+static void end_with_tail(struct stream *s)
+{
+    s->pub.response_ended = true;
+    s->tail_set = true;
+    mark_dirty(s);
+}
+
 void h2_trailers(struct h2_stream *pub, const struct h2_header *headers, size_t count)
 {
     struct stream *s = stream_of(pub);
@@ -96,9 +118,18 @@ void h2_trailers(struct h2_stream *pub, const struct h2_header *headers, size_t 
     if (s->closed)
         return;
     h2_fields_set(&s->tail, headers, count);
-    pub->response_ended = true;
-    s->tail_set = true;
-    mark_dirty(s);
+    end_with_tail(s);
+}
+
+void h2_trailers_block(struct h2_stream *pub, const struct h2_block *b)
+{
+    struct stream *s = stream_of(pub);
+    CHECK(pub->response_started);
+    CHECK(!pub->response_ended);
+    if (s->closed)
+        return;
+    h2_fields_lend(&s->tail, b);
+    end_with_tail(s);
 }
 
 void h2_reset(struct h2_stream *pub, enum h2_error code)

@@ -161,6 +161,30 @@ void h2_trailers(struct h2_stream *s, const struct h2_header *headers, size_t co
     keep(c, headers, count, true);
 }
 
+/* Blocks stay lists here. */
+struct h2_block h2_block_new(const struct h2_header *headers, size_t count)
+{
+    struct h2_block b = {.p = malloc(count * sizeof *headers), .bytes = count};
+    CHECK(b.p);
+    memcpy(b.p, headers, count * sizeof *headers);
+    return b;
+}
+
+void h2_block_free(struct h2_block *b)
+{
+    free(b->p);
+}
+
+void h2_respond_block(struct h2_stream *s, const struct h2_block *b)
+{
+    h2_respond(s, (const void *)b->p, b->bytes, false);
+}
+
+void h2_trailers_block(struct h2_stream *s, const struct h2_block *b)
+{
+    h2_trailers(s, (const void *)b->p, b->bytes);
+}
+
 void h2_reset(struct h2_stream *s, enum h2_error code)
 {
     struct client *c = client_of(s);
