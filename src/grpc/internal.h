@@ -235,8 +235,7 @@ struct call_impl {
     bool accepts_gzip, subtype_proto;
     bool has_authority, has_host, has_http_method, has_content_type, has_te, headers_done;
     struct h2_header *metadata;
-    unsigned metadata_count;
-    unsigned metadata_max;
+    unsigned metadata_count, metadata_max;
 
     /* request */
     struct arena request_arena; /* the message: survives restarts */
@@ -245,9 +244,8 @@ struct call_impl {
     const void *request;
     unsigned messages_in;
     size_t request_bytes;
-    bool half_closed;
-    bool request_compressed; /* the message in @request was */
-    bool is_internal;        /* a job's: no peer, no stream ever */
+    bool half_closed, request_compressed; /* the message in @request was */
+    bool is_internal;                     /* a job's: no peer, no stream ever */
 
     /* steps */
     const struct rpc_handler *handler;
@@ -285,12 +283,10 @@ struct call_impl {
     enum call_compress compress;
     bool reply_compressed, headers_sent, replayed, has_pushback;
     int32_t pushback_ms;
-    unsigned fact_count;
 
     /* around */
     struct trace trace;
-    unsigned note_count;
-    unsigned cleanup_count;
+    unsigned fact_count, note_count, cleanup_count;
     void (*on_end)(void *ctx, enum reason reason);
     void *on_end_ctx;
 
