@@ -7,30 +7,40 @@
 
 #define NANOS_PER_UNIT 1000000000
 
-/* Currencies whose exponent is not 2; the list of those with 2 is what the sale accepts. */
+/* Currencies whose exponent is not 2; the list of those with 2 is what the sale accepts. Each in
+ * the order of the alphabet. */
 static const char no_decimals[] = "BIFCLPDJFGNFISKJPYKMFKRWPYGRWFUGXUYIVNDVUVXAFXOFXPF";
 static const char three_decimals[] = "BHDIQDJODKWDLYDOMRTND";
 static const char two_decimals[] =
     "AEDARSAUDBDTBGNBRLCADCHFCNYCOPCZKDKKEGPEURGBPGELHKDHUFIDRILSINRKESKZTLKRMADMXNMYRNGNNOKNZD"
     "PENPHPPKRPLNQARRONRSDSARSEKSGDTHBTRYTWDTZSUAHUSDUYUZAR";
 
-static bool is_in(const char *codes, struct str currency)
+static bool is_in(const char *codes, size_t count, struct str currency)
 {
-    for (const char *p = codes; *p; p += 3)
-        if (memcmp(p, currency.p, 3) == 0)
+    for (size_t low = 0, high = count; low < high;) {
+        size_t middle = (low + high) / 2;
+        int order = memcmp(codes + 3 * middle, currency.p, 3);
+        if (order == 0)
             return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return false;
 }
+
+#define IS_IN(codes, currency) is_in(codes, sizeof(codes) / 3, currency)
 
 int money_exponent(struct str currency)
 {
     if (currency.n != 3)
         return -EINVAL;
-    if (is_in(two_decimals, currency))
+    if (IS_IN(two_decimals, currency))
         return 2;
-    if (is_in(no_decimals, currency))
+    if (IS_IN(no_decimals, currency))
         return 0;
-    return is_in(three_decimals, currency) ? 3 : -EINVAL;
+    return IS_IN(three_decimals, currency) ? 3 : -EINVAL;
 }
 
 static int64_t power_of_ten(int exponent)

@@ -2,6 +2,7 @@
  * it. Every handler of the service that answers with a Booking calls it. */
 #include "base/check.h"
 #include "services/booking/internal.h"
+#include "services/shared/local_time.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
 #include "services/shared/timestamp.h"
@@ -77,6 +78,16 @@ static void actions(struct arena *arena, Faregate__V1__Booking *m)
     add_action(arena, m, FAREGATE__V1__AVAILABLE_ACTION__ACTION__CANCEL, held || confirmed, reason);
 }
 
+/* How many events there were, and whether the hold has lapsed, which is none. */
+static char *etag_of(struct arena *arena, const struct booking_view *v)
+{
+    unsigned count = (unsigned)v->event_count, digits = digits_of(count);
+    char *etag = arena_alloc(arena, digits + sizeof "x");
+    char *end = put_digits(etag, count, digits);
+    memcpy(end, v->lapsed ? "x" : "", v->lapsed ? sizeof "x" : 1);
+    return etag;
+}
+
 Faregate__V1__Booking *booking_changing(struct arena *arena, const struct booking_view *v)
 {
     Faregate__V1__Booking *m = arena_alloc(arena, sizeof *m);
@@ -95,7 +106,7 @@ Faregate__V1__Booking *booking_changing(struct arena *arena, const struct bookin
     if (!uuid_is_nil(v->intent_id))
         m->payment_intent =
             name_make_child(arena, "bookings", v->booking_id, "paymentIntents", v->intent_id);
-    m->etag = arena_printf(arena, "%d%s", v->event_count, v->lapsed ? "x" : "");
+    m->etag = etag_of(arena, v);
     m->create_time = timestamp_of_us(arena, v->create_us);
     m->update_time = timestamp_of_us(arena, v->update_us);
     actions(arena, m);

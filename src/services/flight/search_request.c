@@ -7,15 +7,21 @@
 #define DAY_S INT64_C(86400)
 #define DAY_MIN 1440
 
+/* False, for the caller to return; the field's name is made only where it is told. */
+static bool fail_slice(struct call *c, enum reason reason, unsigned i, const char *field,
+                       const char *why, const char *more)
+{
+    call_fail_field(c, reason, arena_printf(&c->arena, "slices[%u].%s", i, field), "%s%s", why,
+                    more);
+    return false;
+}
+
 static bool take_place(struct call *c, struct search *s, unsigned i, const char *side,
                        const char *code, uint16_t *ret, size_t *ret_count)
 {
     *ret_count = reference_expand(s->reference, str_of(code), ret);
-    if (*ret_count > 0)
-        return true;
-    const char *field = arena_printf(&c->arena, "slices[%u].%s", i, side);
-    call_fail_field(c, REASON_FIELD_INVALID, field, "is no airport or city that is served");
-    return false;
+    return *ret_count > 0 ||
+           fail_slice(c, REASON_FIELD_INVALID, i, side, "is no airport or city that is served", "");
 }
 
 /* Today at the airport, from the zone's rules. */
@@ -28,21 +34,15 @@ static int32_t today_at(const struct call *c, const struct reference_airport *ai
 static bool take_date(struct call *c, struct search *s, unsigned i, const Google__Type__Date *date)
 {
     struct search_slice *slice = &s->slices[i];
-    const char *field = arena_printf(&c->arena, "slices[%u].departure_date", i);
-    if (!date || !date_days(date->year, date->month, date->day, &slice->date_days)) {
-        call_fail_field(c, REASON_FIELD_INVALID, field, "is no day of the calendar");
-        return false;
-    }
+    const char *field = "departure_date";
+    if (!date || !date_days(date->year, date->month, date->day, &slice->date_days))
+        return fail_slice(c, REASON_FIELD_INVALID, i, field, "is no day of the calendar", "");
     const struct reference_airport *origin = &s->reference->airports[slice->origins[0]];
-    if (slice->date_days < today_at(c, origin)) {
-        call_fail_field(c, REASON_DATE_PAST, field, "has passed at %s", origin->iata);
-        return false;
-    }
+    if (slice->date_days < today_at(c, origin))
+        return fail_slice(c, REASON_DATE_PAST, i, field, "has passed at ", origin->iata);
     /* Eastward over the date line one arrives the day before. */
-    if (i > 0 && slice->date_days < s->slices[i - 1].date_days - 1) {
-        call_fail_field(c, REASON_FIELD_INVALID, field, "lies before the slice before it");
-        return false;
-    }
+    if (i > 0 && slice->date_days < s->slices[i - 1].date_days - 1)
+        return fail_slice(c, REASON_FIELD_INVALID, i, field, "lies before the slice before it", "");
     return true;
 }
 
@@ -77,11 +77,9 @@ static bool take_slice(struct call *c, struct search *s, unsigned i)
         !take_place(c, s, i, "destination", asked->destination, slice->destinations,
                     &slice->destination_count))
         return false;
-    if (overlap(slice)) {
-        const char *field = arena_printf(&c->arena, "slices[%u].destination", i);
-        call_fail_field(c, REASON_FIELD_INVALID, field, "is where the slice starts");
-        return false;
-    }
+    if (overlap(slice))
+        return fail_slice(c, REASON_FIELD_INVALID, i, "destination", "is where the slice starts",
+                          "");
     slice->departure = window_of(asked->departure_window);
     slice->arrival = window_of(asked->arrival_window);
     return take_date(c, s, i, asked->departure_date);

@@ -50,18 +50,30 @@ bool name_take(struct call *c, const char *field, const char *name, const char *
     return false;
 }
 
+/* collection/id, without printf: lists render several for each row. */
+static char *put_name(char *p, struct str collection, struct uuid id)
+{
+    memcpy(p, collection.p, collection.n);
+    p[collection.n] = '/';
+    uuid_format(id, p + collection.n + 1);
+    return p + collection.n + 1 + UUID_TEXT_LEN;
+}
+
 char *name_make(struct arena *arena, const char *collection, struct uuid id)
 {
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(id, text);
-    return arena_printf(arena, "%s/%s", collection, text);
+    struct str first = str_of(collection);
+    char *name = arena_alloc(arena, first.n + 1 + UUID_TEXT_LEN + 1);
+    put_name(name, first, id);
+    return name;
 }
 
 char *name_make_child(struct arena *arena, const char *collection, struct uuid id,
                       const char *child_collection, struct uuid child_id)
 {
-    char text[UUID_TEXT_LEN + 1], child[UUID_TEXT_LEN + 1];
-    uuid_format(id, text);
-    uuid_format(child_id, child);
-    return arena_printf(arena, "%s/%s/%s/%s", collection, text, child_collection, child);
+    struct str first = str_of(collection), second = str_of(child_collection);
+    char *name = arena_alloc(arena, first.n + second.n + 2 * (1 + UUID_TEXT_LEN) + 2);
+    char *p = put_name(name, first, id);
+    *p++ = '/';
+    put_name(p, second, child_id);
+    return name;
 }
