@@ -52,6 +52,8 @@ def test_histories_read_at_once(world):
 
     before = shared()
     clients = [users[i % len(users)].again() for i in range(CALLERS)]
+    for client in clients:  # connected first, so that they really meet
+        client.SearchPlaces(query="x")
     with concurrent.futures.ThreadPoolExecutor(CALLERS) as pool:
         for _ in range(3):
             assert list(pool.map(history, clients)) == [alone[i % len(users)] for i in range(CALLERS)]

@@ -48,26 +48,32 @@ static bool is_exit(const struct reference_cabin *cabin, int row)
 
 /* Window: at either end of the row; aisle: beside a gap; a single seat between window and aisle is
  * both. */
-static void add_attributes(struct arena *arena, const struct reference_cabin *cabin, int row,
+static void add_attributes(const struct reference_cabin *cabin, const Faregate__V1__SeatMapRow *row,
                            size_t column, Faregate__V1__Seat *seat)
 {
     const char *columns = cabin->columns;
     bool window = column == 0 || columns[column + 1] == '\0';
     bool aisle = columns[column + 1] == '-' || (column > 0 && columns[column - 1] == '-');
-    seat->attributes = arena_array(arena, ATTRIBUTES_MAX, sizeof *seat->attributes);
     if (window)
         seat->attributes[seat->n_attributes++] = FAREGATE__V1__SEAT__ATTRIBUTE__WINDOW;
     if (aisle)
         seat->attributes[seat->n_attributes++] = FAREGATE__V1__SEAT__ATTRIBUTE__AISLE;
     if (!window && !aisle)
         seat->attributes[seat->n_attributes++] = FAREGATE__V1__SEAT__ATTRIBUTE__MIDDLE;
-    if (is_exit(cabin, row)) {
+    if (row->exit_row) {
         seat->attributes[seat->n_attributes++] = FAREGATE__V1__SEAT__ATTRIBUTE__EXIT_ROW;
         seat->attributes[seat->n_attributes++] = FAREGATE__V1__SEAT__ATTRIBUTE__EXTRA_LEGROOM;
     }
-    if (row == cabin->first_row)
+    if (row->number == cabin->first_row)
         seat->attributes[seat->n_attributes++] = FAREGATE__V1__SEAT__ATTRIBUTE__BULKHEAD;
 }
+
+/* A seat with all that hangs on it: there are hundreds in a map. */
+struct seat_piece {
+    Faregate__V1__Seat seat;
+    Faregate__V1__Seat__Attribute attributes[ATTRIBUTES_MAX];
+    char designator[8];
+};
 
 static Faregate__V1__SeatMapRow *row_of(struct arena *arena, const struct get_seat_map *s,
                                         const struct reference_cabin *cabin, int row,
@@ -79,17 +85,20 @@ static Faregate__V1__SeatMapRow *row_of(struct arena *arena, const struct get_se
     m->number = row;
     m->exit_row = is_exit(cabin, row);
     m->seats = arena_array(arena, columns + 1, sizeof *m->seats);
+    struct seat_piece *piece = arena_array(arena, columns + 1, sizeof *piece);
     for (size_t i = 0; i < columns; i++) {
         char letter = cabin->columns[i];
         if (letter < 'A' || letter > 'Z')
             continue;
-        Faregate__V1__Seat *seat = arena_alloc(arena, sizeof *seat);
+        Faregate__V1__Seat *seat = &piece->seat;
         faregate__v1__seat__init(seat);
-        seat->designator = arena_alloc(arena, 8);
+        seat->designator = piece->designator;
+        seat->attributes = piece->attributes;
+        piece++;
         *put_digits(seat->designator, (unsigned)row, digits_of((unsigned)row)) = letter;
         seat->available = row >= ROWS_MAX || !(s->taken[row] & 1u << (letter - 'A'));
         *free_count += seat->available;
-        add_attributes(arena, cabin, row, i, seat);
+        add_attributes(cabin, m, i, seat);
         m->seats[m->n_seats++] = seat;
     }
     return m;
