@@ -75,7 +75,7 @@ void call_log(struct call_impl *ci)
     if (method)
         obs_event_word(&e, STR("method"), method->full_name);
     else
-        text(&e, STR("method"), ci->path);
+        text(&e, STR("method"), ci->path.n > 0 ? ci->path : STR("other"));
     obs_event_word(&e, STR("status"), str_of(status_name(ci->code)));
     if (ci->reason != REASON_NONE)
         text(&e, STR("reason"), str_of(reason_info(ci->reason)->name));

@@ -125,6 +125,20 @@ TEST(log, tells_attempts_that_a_proxy_counted)
     }
 }
 
+/* Without a path, or with one above the header limit, it is what metrics call it. */
+TEST(log, names_the_method_of_every_call)
+{
+    begin();
+    struct client *c = client_new();
+    client_header(c, ":method", "POST");
+    client_head_end(c);
+    read_line();
+    ASSERT_HAS(line, "\"event\":\"call\"");
+    ASSERT_HAS(line, "\"method\":\"other\"");
+    client_free(c);
+    finish();
+}
+
 TEST(log, counts_and_logs_what_was_refused_before_any_method)
 {
     struct buf metrics = {0};
