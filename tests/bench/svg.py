@@ -3,7 +3,8 @@ growth draws with it. What must stay true: the same figures give the same file."
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 300, 62, 14, 34, 46
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 320, 62, 14, 28, 46
+ROW = 14  # of the legend, which stands between title and lines
 STYLE = """<style>
 svg { background: #fff; font: 11px sans-serif; } text { fill: #24292f; } .title { font-weight: bold; font-size: 12px; }
 .grid { stroke: #d8dee4; } .axis { stroke: #57606a; } .line { fill: none; stroke-width: 2; }
@@ -51,7 +52,7 @@ def panel(left, top, title, x_name, y_name, series, log_x=False, log_y=False):
     """@series: [(name, [(x, y), ...])]; a name that begins with a dash is drawn as a guide, without points."""
     points = [p for _, line in series for p in line]
     x = Axis([p[0] for p in points], log_x, left + LEFT, left + WIDTH - RIGHT)
-    y = Axis([p[1] for p in points], log_y, top + HEIGHT - BOTTOM, top + TOP)
+    y = Axis([p[1] for p in points], log_y, top + HEIGHT - BOTTOM, top + TOP + ROW * len(series))
     out = [f'<text class="title" x="{left + LEFT}" y="{top + 16}">{escape(title)}</text>',
            f'<text x="{(x.first + x.last) / 2:.0f}" y="{top + HEIGHT - 8}" text-anchor="middle">{escape(x_name)}</text>',
            f'<text transform="translate({left + 13},{(y.first + y.last) / 2:.0f}) rotate(-90)" text-anchor="middle">'
@@ -69,7 +70,7 @@ def panel(left, top, title, x_name, y_name, series, log_x=False, log_y=False):
         out.append(f'<path class="line c{colour}" d="M' + "L".join(f"{a:.1f} {b:.1f}" for a, b in places) + '"/>')
         if colour != 5:
             out += [f'<circle class="f{colour}" cx="{a:.1f}" cy="{b:.1f}" r="2.5"/>' for a, b in places]
-        row = top + TOP + 8 + 14 * i
+        row = top + TOP + ROW * i
         out.append(f'<path class="line c{colour}" d="M{x.first + 8} {row}h16"/>'
                    f'<text x="{x.first + 28}" y="{row + 4}">{escape(name.lstrip("-"))}</text>')
     return out
