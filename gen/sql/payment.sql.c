@@ -79,7 +79,7 @@ const struct db_statement payment_start_statement = {
         "               WHEN ($7::bool[])[b.n] AND EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.state NOT IN ('CANCELLED', 'EXPIRED'))\n"
         "                   THEN 'PAYMENT_STATE'\n"
         "               WHEN row_number() OVER (PARTITION BY b.booking_id ORDER BY b.n) > 1 THEN 'PAYMENT_IN_PROGRESS'\n"
-        "               WHEN (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = b.booking_id\n"
+        "               WHEN b.intent_id IS NOT NULL AND (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = b.booking_id\n"
         "                        AND a.state <> 'NOT_RECEIVED') >= ($18::int4[])[b.n] THEN 'RISK_VELOCITY'\n"
         "               WHEN EXISTS (SELECT FROM (VALUES (($14::uuid[])[b.n], ($16::int4[])[b.n]), (($15::uuid[])[b.n], ($17::int4[])[b.n]))\n"
         "                                        AS l(key, most) LEFT JOIN velocity x USING (key)\n"

@@ -1,6 +1,7 @@
 -- Money: what is owed (intent), each try at a provider (attempt), what goes back (refund), and the double-entry ledger.
 
 -- M6, one live intent per booking: made only behind the lock on its booking. `faregate check` proves it.
+-- Rows made together are all updated soon after, before anything can be pruned: half of a page is left for that.
 CREATE TABLE payment_intent (           -- distributed by booking_id
     booking_id          uuid NOT NULL,
     intent_id           uuid NOT NULL,
@@ -22,7 +23,7 @@ CREATE TABLE payment_intent (           -- distributed by booking_id
     CONSTRAINT payment_intent_pk PRIMARY KEY (booking_id, intent_id),
     CONSTRAINT payment_intent_refund_ck CHECK (refund_reserved_minor <= captured_minor
         AND refunded_minor <= refund_reserved_minor)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 
 -- The row is committed before any byte leaves for the provider; its id is the provider's idempotency key.
 -- M6, while one attempt may have moved money there is no second one: it is made only with the step of its booking, locked,
@@ -51,7 +52,7 @@ CREATE TABLE payment_attempt (          -- distributed by booking_id
     create_time         timestamptz NOT NULL DEFAULT now(),
     update_time         timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT payment_attempt_pk PRIMARY KEY (booking_id, attempt_id)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 CREATE INDEX payment_attempt_due_ix ON payment_attempt (due_time) WHERE due_time IS NOT NULL;
 
 -- The attempts that one statement left to its calls: if these have not gone on with them by then, the completer does.

@@ -56,7 +56,7 @@ WITH b AS MATERIALIZED (
                -- One attempt of a booking at a time also within this batch.
                WHEN row_number() OVER (PARTITION BY b.booking_id ORDER BY b.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
                -- What never reached the provider tells nothing about the card, and proxies repeat it on their own.
-               WHEN (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = b.booking_id
+               WHEN b.intent_id IS NOT NULL AND (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = b.booking_id
                         AND a.state <> 'NOT_RECEIVED') >= (@booking_max)[b.n] THEN 'RISK_VELOCITY'
                -- Of the hour before, the share that a window of one hour still reaches into, rounded up.
                WHEN EXISTS (SELECT FROM (VALUES ((@user_key)[b.n], (@user_max)[b.n]), ((@card_key)[b.n], (@card_max)[b.n]))
