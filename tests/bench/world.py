@@ -129,10 +129,11 @@ class Memory(Server):
     def __init__(self, a, server, pg):
         self.data, self.port = server.data, free_port(2)
         self.admin = self.port + 1
+        log = self.data / "memory.log" if a.log == "-" else a.log  # a server's usual place is dev's to say
         self._start(a, "memory.log", [
             "serve", f"--listen=127.0.0.1:{self.port}", f"--admin=127.0.0.1:{self.admin}", f"--database={pg.conninfo}",
             f"--keys={self.data / 'keys'}", f"--secret={self.data / 'secret'}", "--provider=instant", "--jobs=off",
-            f"--workers={a.workers}", f"--log={a.log}", *LIMITS, *a.server])
+            f"--workers={a.workers}", f"--log={log}", *LIMITS, *a.server])
 
     def searches(self):
         """(answered without the database, all) so far."""
