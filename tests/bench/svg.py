@@ -9,13 +9,15 @@ STYLE = """<style>
 svg { background: #fff; font: 11px sans-serif; } text { fill: #24292f; } .title { font-weight: bold; font-size: 12px; }
 .grid { stroke: #d8dee4; } .axis { stroke: #57606a; } .line { fill: none; stroke-width: 2; }
 .c0 { stroke: #0969da; } .c1 { stroke: #cf222e; } .c2 { stroke: #1a7f37; } .c3 { stroke: #8250df; } .c4 { stroke: #bf8700; }
-.c5 { stroke: #57606a; stroke-dasharray: 4 4; } .f0 { fill: #0969da; } .f1 { fill: #cf222e; } .f2 { fill: #1a7f37; }
-.f3 { fill: #8250df; } .f4 { fill: #bf8700; } .f5 { fill: #57606a; }
+.c5 { stroke: #bc4c00; } .c9 { stroke: #57606a; stroke-dasharray: 4 4; }
+.f0 { fill: #0969da; } .f1 { fill: #cf222e; } .f2 { fill: #1a7f37; }
+.f3 { fill: #8250df; } .f4 { fill: #bf8700; } .f5 { fill: #bc4c00; }
 @media (prefers-color-scheme: dark) {
 svg { background: #0d1117; } text { fill: #e6edf3; } .grid { stroke: #30363d; } .axis { stroke: #8b949e; }
 .c0 { stroke: #58a6ff; } .c1 { stroke: #ff7b72; } .c2 { stroke: #3fb950; } .c3 { stroke: #bc8cff; } .c4 { stroke: #e3b341; }
-.c5 { stroke: #8b949e; } .f0 { fill: #58a6ff; } .f1 { fill: #ff7b72; } .f2 { fill: #3fb950; } .f3 { fill: #bc8cff; }
-.f4 { fill: #e3b341; } .f5 { fill: #8b949e; } }
+.c5 { stroke: #ffa657; } .c9 { stroke: #8b949e; }
+.f0 { fill: #58a6ff; } .f1 { fill: #ff7b72; } .f2 { fill: #3fb950; } .f3 { fill: #bc8cff; }
+.f4 { fill: #e3b341; } .f5 { fill: #ffa657; } }
 </style>"""
 
 
@@ -65,10 +67,10 @@ def panel(left, top, title, x_name, y_name, series, log_x=False, log_y=False):
                    f'<text x="{x.first - 5}" y="{y.at(t) + 4:.1f}" text-anchor="end">{label(t)}</text>')
     out.append(f'<path class="axis" fill="none" d="M{x.first} {y.last}V{y.first}H{x.last}"/>')
     for i, (name, line) in enumerate(series):
-        colour = 5 if name.startswith("-") else i % 5
+        colour = 9 if name.startswith("-") else i % 6
         places = [(x.at(a), y.at(b)) for a, b in line]
         out.append(f'<path class="line c{colour}" d="M' + "L".join(f"{a:.1f} {b:.1f}" for a, b in places) + '"/>')
-        if colour != 5:
+        if colour != 9:
             out += [f'<circle class="f{colour}" cx="{a:.1f}" cy="{b:.1f}" r="2.5"/>' for a, b in places]
         row = top + TOP + ROW * i
         out.append(f'<path class="line c{colour}" d="M{x.first + 8} {row}h16"/>'
@@ -79,7 +81,8 @@ def panel(left, top, title, x_name, y_name, series, log_x=False, log_y=False):
 def figure(title, note, panels, columns=2):
     rows = -(-len(panels) // columns)
     width, height = WIDTH * columns, HEIGHT * rows + 44
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">', STYLE,
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
+           STYLE,
            f'<text class="title" x="14" y="18">{escape(title)}</text>', f'<text x="14" y="34">{escape(note)}</text>']
     for i, p in enumerate(panels):
         out += panel(i % columns * WIDTH, 44 + i // columns * HEIGHT, **p)
