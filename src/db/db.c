@@ -20,6 +20,7 @@ const struct db_limits db_limits_default = {
     .read_depth = 16,
     .leases_max = 4,
     .batch_max = 64,
+    .hot_wait_us = 5000,
     .queue_max = 4096,
     .connect_timeout_ms = 5000,
     .reconnect_min_ms = 50,
@@ -193,6 +194,7 @@ static void init_lanes(struct db *db)
         CHECK(lane->batches);
         db_conn_init(&lane->conn, db, is_write);
         lane->conn.lane = lane;
+        db_linger_init(lane);
     }
     for (unsigned i = 0; i < limits->leases_max; i++) {
         db_conn_init(&db->leases[i].conn, db, true);
@@ -293,6 +295,7 @@ struct db *db_free(struct db *db)
     ev_timer_stop(db->loop->ev, &db->tick);
     loop_task_cancel(&db->pump);
     for (unsigned i = 0; i < db->lane_count; i++) {
+        db_linger_end(&db->lanes[i]);
         db_conn_deinit(&db->lanes[i].conn);
         free(db->lanes[i].batches);
     }

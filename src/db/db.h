@@ -101,9 +101,10 @@ struct db_limits {
     uint32_t write_lanes; /* connections, one unit in flight each */
     uint32_t read_lanes;  /* connections, several units in flight each */
     uint32_t read_depth;
-    uint32_t leases_max; /* connections for multi-step transactions */
-    uint32_t batch_max;  /* members, on top of the statement's own */
-    uint32_t queue_max;  /* members waiting in this worker; at the limit OVERLOADED with pushback */
+    uint32_t leases_max;  /* connections for multi-step transactions */
+    uint32_t batch_max;   /* members, on top of the statement's own */
+    uint32_t hot_wait_us; /* longest wait for more to join a batch for one contended row; 0: none */
+    uint32_t queue_max; /* members waiting in this worker; at the limit OVERLOADED with pushback */
     uint32_t connect_timeout_ms;
     uint32_t reconnect_min_ms;
     uint32_t reconnect_max_ms;

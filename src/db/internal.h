@@ -140,6 +140,7 @@ struct db_unit {
     PGresult *result; /* kept until the Sync: before that nothing is committed */
     bool is_many;
     bool was_prepared_again;
+    int64_t sent_ns;
     struct db_failure failure;
     unsigned count;
     struct db_member **members; /* db->unit_cap of them */
@@ -184,6 +185,9 @@ struct db_lane {
     uint32_t depth;
     uint32_t in_flight;
     uint8_t *batches; /* per plan: batched units in flight (at most 1, so that batches can form) */
+    const struct db_plan *linger_plan; /* its batch waits until it has linger_count members */
+    unsigned linger_count;
+    ev_timer linger; /* or until then */
 };
 
 /* ---- transactions ---- */
@@ -369,6 +373,13 @@ void db_lane_state(struct db_lane *lane);
 /* Members that waited too long for a lane that is down. */
 void db_lanes_tick(struct db *db);
 void db_lane_fail_set(struct db_queue_set *set);
+
+/* linger.c */
+void db_linger_init(struct db_lane *lane);
+/* @unit was executed on @lane: the next batch of its plan may wait for those who are now told. */
+void db_linger_begin(struct db_lane *lane, const struct db_unit *unit);
+bool db_linger_is_on(const struct db_lane *lane, const struct db_queue *q);
+void db_linger_end(struct db_lane *lane);
 
 /* lease.c */
 void db_tx_submit(struct db *db, struct op_scope *scope, struct db_member *m);

@@ -5,6 +5,9 @@
  *   read lanes  share one set of queues; several units in flight each, but one batch per statement
  * and lane, so that the next batch can form behind it
  *
+ * A write lane sends what waits as soon as it is free, but for linger.c: batches for one contended
+ * row.
+ *
  * What must stay true: an error in a batch is nobody's error: its members are then executed alone,
  * in order, before anything else of their lane. */
 #include <stdio.h>
@@ -12,7 +15,7 @@
 #include "base/check.h"
 #include "db/internal.h"
 
-#define BLOCKED_MAX 32   /* keys that a batch must not overtake; more end the gathering */
+#define BLOCKED_MAX 32    /* keys that a batch must not overtake; more end the gathering */
 #define READ_SHARE_MIN 32 /* a read batch is not split over idle lanes below this */
 
 /* ---- queues ---- */
@@ -198,6 +201,7 @@ static void send_unit(struct db_lane *lane, struct db_unit *unit)
         db_wire_many(conn->db, unit->members, unit->count, &wire);
     else
         db_wire_one(unit->members[0], &wire);
+    unit->sent_ns = conn->db->loop->now_ns;
     db_conn_push(conn, unit);
     if (db_conn_set_timeout(conn, deadline_ns) &&
         db_conn_send_exec(conn, plan, unit->is_many, &wire, NULL))
@@ -247,8 +251,9 @@ static bool send_queue(struct db *db, struct db_queue *q, struct db_lane *lanes,
 {
     unsigned free_lanes;
     struct db_lane *lane = pick(lanes, n, q->plan, &free_lanes);
-    if (!lane)
+    if (!lane || db_linger_is_on(lane, q))
         return false;
+    db_linger_end(lane);
     unsigned max = q->plan->batch_max;
     if (max > 1 && free_lanes > 1) {
         unsigned share = (q->count + free_lanes - 1) / free_lanes;
@@ -366,6 +371,7 @@ void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit)
     db_wait_learn(lane->set, unit->count, db->loop->now_ns);
     db_wake(db);
     if (!f->set) {
+        db_linger_begin(lane, unit);
         deliver(unit);
     } else if (prepare_again(lane, unit)) {
         return;

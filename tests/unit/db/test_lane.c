@@ -155,19 +155,62 @@ TEST(lane, waiting_members_gather_while_the_lane_is_busy)
     finish(30);
 }
 
+/* Four for the first @accounts in one batch, while somebody else holds their rows: it takes long,
+ * and half of that is how long a batch behind it may wait. */
+static void add_to_held_rows(unsigned accounts)
+{
+    struct db_limits limits = db_limits_default;
+    limits.write_lanes = 1;
+    limits.hot_wait_us = 10 * 1000 * 1000;
+    t_begin_limits(&limits);
+    PGconn *other = pg_session();
+    PQclear(PQexec(other, "BEGIN; SELECT FROM account FOR UPDATE"));
+    for (unsigned i = 0; i < 4; i++)
+        add(i, i % accounts, i, 1);
+    t_turn(300);
+    PQfinish(other);
+    t_wait_all(callers, 4);
+}
+
+TEST(lane, a_batch_for_one_contended_row_waits_for_those_just_answered)
+{
+    add_to_held_rows(1);
+    add(4, 0, 4, 1);
+    add(5, 0, 5, 1);
+    t_turn(20);
+    ASSERT_INT_EQ(db_stats(t_db)->queue_now, 2);
+    add(6, 0, 6, 1);
+    add(7, 0, 7, 1);
+    t_wait_all(callers, 8);
+    ASSERT_INT_EQ(db_stats(t_db)->units, 2);
+    add(8, 0, 8, 1); /* the others do not come back: it goes alone */
+    t_wait_all(callers, 9);
+    ASSERT_INT_EQ(db_stats(t_db)->units, 3);
+    finish(9);
+}
+
+TEST(lane, a_batch_for_several_rows_waits_for_nobody)
+{
+    add_to_held_rows(2);
+    add(4, 0, 4, 1);
+    t_turn(20);
+    ASSERT_INT_EQ(db_stats(t_db)->queue_now, 0);
+    finish(5);
+}
+
 TEST(lane, reads_are_spread_over_idle_lanes)
 {
-    struct caller c[32];
-    struct t_some_of_rows many[32];
+    struct caller c[64];
+    struct t_some_of_rows many[64];
     t_begin();
-    for (unsigned i = 0; i < 32; i++) {
+    for (unsigned i = 0; i < 64; i++) {
         caller_init(&c[i]);
         t_some_of(&c[i].call, &many[i], 1);
     }
-    t_wait_all(c, 32);
+    t_wait_all(c, 64);
     ASSERT_INT_EQ(db_stats(t_db)->units, 2);
-    ASSERT_INT_EQ(db_stats(t_db)->batch_members_max, 16);
-    for (unsigned i = 0; i < 32; i++)
+    ASSERT_INT_EQ(db_stats(t_db)->batch_members_max, 32);
+    for (unsigned i = 0; i < 64; i++)
         caller_deinit(&c[i]);
     t_end();
 }
