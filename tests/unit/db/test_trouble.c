@@ -66,12 +66,12 @@ TEST(trouble, a_write_that_the_server_refused_before_it_died_is_repeated)
 
 TEST(trouble, reads_in_flight_are_sent_again)
 {
-    struct caller c[20];
-    struct t_some_of_rows rows[20];
+    struct caller c[64];
+    struct t_some_of_rows rows[64];
     t_begin();
     /* Stopped, the servers cannot have answered before the connections go. */
     signal_readers(SIGSTOP);
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < 64; i++) {
         caller_init(&c[i]);
         t_some_of(&c[i].call, &rows[i], (int32_t)(i % 5));
     }
@@ -80,8 +80,8 @@ TEST(trouble, reads_in_flight_are_sent_again)
     for (unsigned i = 0; i < 2; i++)
         shutdown(PQsocket(t_db->lanes[t_limits.write_lanes + i].conn.pg), SHUT_RDWR);
     signal_readers(SIGCONT);
-    t_wait_all(c, 20);
-    for (unsigned i = 0; i < 20; i++) {
+    t_wait_all(c, 64);
+    for (unsigned i = 0; i < 64; i++) {
         ASSERT_STR_EQ(c[i].call.scope.error.detail, "");
         ASSERT_INT_EQ(rows[i].count, i % 5);
         caller_deinit(&c[i]);
