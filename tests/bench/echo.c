@@ -103,7 +103,8 @@ int main(int argc, char **argv)
                           obs) == 0);
     struct h2_limits limits = h2_limits_default;
     limits.conns_max = 20000;
-    limits.conns_per_address_max = 0; /* all come from one loader */
+    limits.conns_per_address_max = 0;      /* all come from one loader, */
+    limits.preface_timeout_ms = 60 * 1000; /* which reads SETTINGS when it has opened them all */
     CHECK(h2_server_new(&h2, &loop, &limits, &server_h2_handler, server) == 0);
     const struct gate gate = {.tls = tls};
     CHECK(h2_server_listen(h2, fd, &gate) == 0);
