@@ -436,7 +436,7 @@ void worker_metrics(struct obs_region *region)
 
 static void start_timers(struct worker *w)
 {
-    ev_timer_init(&w->publish, on_publish, PUBLISH_SECONDS, PUBLISH_SECONDS);
+    ev_timer_init(&w->publish, on_publish, 0., PUBLISH_SECONDS); /* before the first call */
     ev_timer_init(&w->lame_duck, on_lame_duck_end, 0., 0.);
     ev_timer_init(&w->grace, on_grace_end, 0., 0.);
     ev_timer_init(&w->settle, on_settle, SETTLE_SECONDS, SETTLE_SECONDS);
