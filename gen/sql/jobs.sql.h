@@ -27,7 +27,7 @@ struct jobs_release_watches_row {
 };
 
 /* Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch.
- * Scans: payment_attempt, payment_watch */
+ * Scans: payment_watch */
 void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
     int32_t row_count,
     int32_t patience_seconds);

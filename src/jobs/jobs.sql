@@ -37,7 +37,7 @@ SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock;
 
 -- name: release_watches(row_count int4, patience_seconds int4) -> one (released int4)
 -- Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch.
--- Scans: payment_attempt, payment_watch
+-- Scans: payment_watch
 WITH w AS MATERIALIZED (
     SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch
      WHERE due_time <= now() ORDER BY due_time LIMIT @row_count FOR UPDATE SKIP LOCKED
