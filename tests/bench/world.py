@@ -169,6 +169,7 @@ class World:
     """A server with its data, and a loader that knows it. Leave it with stop()."""
 
     def __init__(self, a):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped
         self.a, self.unpaid = a, 0
         self.loader = self.memory = self.memory_loader = None
         a.offers = a.offers or (3000 if a.quick else 20000)
