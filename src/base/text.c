@@ -6,14 +6,19 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest of a word");
 
+char *text_digits(char *out, uint64_t value, unsigned digits)
+{
+    for (unsigned i = digits; i-- > 0; value /= 10)
+        out[i] = (char)('0' + value % 10);
+    return out + digits;
+}
+
 char *text_decimal(char *out, uint64_t value)
 {
-    size_t digits = 1;
+    unsigned digits = 1;
     for (uint64_t rest = value; rest >= 10; rest /= 10)
         digits++;
-    for (size_t i = digits; i > 0; value /= 10)
-        out[--i] = (char)('0' + value % 10);
-    return out + digits;
+    return text_digits(out, value, digits);
 }
 
 /* Four bytes at a time: each half byte gets a byte of a word, and all eight become digits at once.

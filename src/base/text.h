@@ -8,7 +8,10 @@
 /* The most digits that a uint64_t has. */
 #define TEXT_DECIMAL_MAX 20
 
-/* Decimal digits of @value at @out; what follows them. */
+/* The last @digits decimal digits of @value at @out, with zeros in front; what follows them. */
+char *text_digits(char *out, uint64_t value, unsigned digits);
+
+/* All decimal digits of @value at @out; what follows them. */
 char *text_decimal(char *out, uint64_t value);
 
 /* Two lower-case digits a byte at @out; what follows them. */

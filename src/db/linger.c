@@ -34,7 +34,7 @@ void db_linger_begin(struct db_lane *lane, const struct db_unit *unit)
     const struct db *db = lane->conn.db;
     if (db->limits.hot_wait_us == 0 || !has_one_key(unit))
         return;
-    const int64_t max_ns = db->limits.hot_wait_us * INT64_C(1000);
+    const int64_t max_ns = db->limits.hot_wait_us * NS_PER_US;
     const int64_t half_ns = (db->loop->now_ns - unit->sent_ns) / 2;
     const unsigned count = unit->count + unit->members[0]->queue->count;
     lane->linger_plan = unit->plan;

@@ -2,6 +2,7 @@
 #include "domain/money.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 
@@ -15,22 +16,12 @@ static const char two_decimals[] =
     "AEDARSAUDBDTBGNBRLCADCHFCNYCOPCZKDKKEGPEURGBPGELHKDHUFIDRILSINRKESKZTLKRMADMXNMYRNGNNOKNZD"
     "PENPHPPKRPLNQARRONRSDSARSEKSGDTHBTRYTWDTZSUAHUSDUYUZAR";
 
-static bool is_in(const char *codes, size_t count, struct str currency)
+static int compare(const void *a, const void *b)
 {
-    for (size_t low = 0, high = count; low < high;) {
-        size_t middle = (low + high) / 2;
-        int order = memcmp(codes + 3 * middle, currency.p, 3);
-        if (order == 0)
-            return true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
+    return memcmp(a, b, 3);
 }
 
-#define IS_IN(codes, currency) is_in(codes, sizeof(codes) / 3, currency)
+#define IS_IN(codes, currency) bsearch((currency).p, codes, sizeof(codes) / 3, 3, compare)
 
 int money_exponent(struct str currency)
 {

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "grpc/internal.h"
 #include "grpc/pb_memory.h"
+#include "grpc/pb_types.h"
 #include "grpc/rules.h"
 
 #define SEEN_FIELDS_MAX 128 /* singular message fields of one type that duplicates are told of */
@@ -96,26 +97,6 @@ static int read_value(const uint8_t **at, const uint8_t *end, uint8_t wire, stru
     return 0;
 }
 
-static uint8_t wire_of(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_BYTES:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_FLOAT:
-        return PROTOBUF_C_WIRE_TYPE_32BIT;
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return PROTOBUF_C_WIRE_TYPE_64BIT;
-    default:
-        return PROTOBUF_C_WIRE_TYPE_VARINT;
-    }
-}
-
 static int spend(struct scan *s, size_t bytes)
 {
     s->cost += bytes;
@@ -188,11 +169,7 @@ static int scan_string(struct scan *s, const ProtobufCFieldDescriptor *field,
 static int scan_packed(struct scan *s, ProtobufCType type, struct str content)
 {
     size_t count = 0;
-    size_t item_bytes = type == PROTOBUF_C_TYPE_INT64 || type == PROTOBUF_C_TYPE_SINT64 ||
-                                type == PROTOBUF_C_TYPE_UINT64
-                            ? 8
-                            : 4;
-    switch (wire_of(type)) {
+    switch (pb_wire_type(type)) {
     case PROTOBUF_C_WIRE_TYPE_32BIT:
         return content.n % 4 == 0 ? spend(s, content.n) : -EBADMSG;
     case PROTOBUF_C_WIRE_TYPE_64BIT:
@@ -206,7 +183,7 @@ static int scan_packed(struct scan *s, ProtobufCType type, struct str content)
                 return -EBADMSG;
             count++;
         }
-        return spend(s, count * item_bytes);
+        return spend(s, count * pb_element_bytes(type));
     }
     default:
         return -EBADMSG;
@@ -244,7 +221,7 @@ static int scan_known(struct scan *s, const ProtobufCFieldDescriptor *field,
                       const uint8_t *field_at, uint8_t wire, struct str content)
 {
     bool is_repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
-    if (wire != wire_of(field->type)) {
+    if (wire != pb_wire_type(field->type)) {
         if (is_repeated && wire == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED)
             return scan_packed(s, field->type, content);
         return -EBADMSG;

@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "grpc/pb_types.h"
 
 #define VARINT_BYTES_MAX 10
-
-enum wire_type { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
 static uint8_t *put_varint(const uint8_t *start, uint8_t *p, uint64_t value)
 {
@@ -27,7 +26,7 @@ static uint8_t *put_varint(const uint8_t *start, uint8_t *p, uint64_t value)
     return p;
 }
 
-static uint8_t *put_tag(const uint8_t *start, uint8_t *p, uint32_t id, enum wire_type type)
+static uint8_t *put_tag(const uint8_t *start, uint8_t *p, uint32_t id, ProtobufCWireType type)
 {
     return put_varint(start, p, (uint64_t)id << 3 | type);
 }
@@ -45,48 +44,6 @@ static uint8_t *put_bytes(const uint8_t *start, uint8_t *p, const void *bytes, s
 static uint8_t *put_length(const uint8_t *start, uint8_t *p, const uint8_t *behind)
 {
     return p ? put_varint(start, p, (uint64_t)(behind - p)) : NULL;
-}
-
-static enum wire_type wire_type(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_FLOAT:
-        return WIRE_32;
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return WIRE_64;
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_BYTES:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return WIRE_BYTES;
-    default:
-        return WIRE_VARINT;
-    }
-}
-
-static size_t element_bytes(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return sizeof(uint64_t);
-    default:
-        return sizeof(uint32_t);
-    }
 }
 
 static uint64_t number_of(ProtobufCType type, const void *member)
@@ -134,10 +91,10 @@ static uint8_t *put_value(const uint8_t *start, uint8_t *p, ProtobufCType type, 
     default:
         break;
     }
-    switch (wire_type(type)) { /* little-endian, as the machine is */
-    case WIRE_32:
+    switch (pb_wire_type(type)) { /* little-endian, as the machine is */
+    case PROTOBUF_C_WIRE_TYPE_32BIT:
         return put_bytes(start, p, member, sizeof(uint32_t));
-    case WIRE_64:
+    case PROTOBUF_C_WIRE_TYPE_64BIT:
         return put_bytes(start, p, member, sizeof(uint64_t));
     default:
         return put_varint(start, p, number_of(type, member));
@@ -148,13 +105,13 @@ static uint8_t *put_field(const uint8_t *start, uint8_t *p, const ProtobufCField
                           const void *member)
 {
     p = put_value(start, p, f->type, member);
-    return p ? put_tag(start, p, f->id, wire_type(f->type)) : NULL;
+    return p ? put_tag(start, p, f->id, pb_wire_type(f->type)) : NULL;
 }
 
 static uint8_t *put_repeated(const uint8_t *start, uint8_t *p, const ProtobufCFieldDescriptor *f,
                              size_t count, const char *elements)
 {
-    size_t bytes = element_bytes(f->type);
+    size_t bytes = pb_element_bytes(f->type);
     const uint8_t *behind = p;
     bool is_packed = (f->flags & PROTOBUF_C_FIELD_FLAG_PACKED) != 0;
     for (size_t i = count; i-- > 0 && p;)
@@ -163,7 +120,7 @@ static uint8_t *put_repeated(const uint8_t *start, uint8_t *p, const ProtobufCFi
     if (count == 0 || !is_packed || !p)
         return p;
     p = put_length(start, p, behind);
-    return p ? put_tag(start, p, f->id, WIRE_BYTES) : NULL;
+    return p ? put_tag(start, p, f->id, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) : NULL;
 }
 
 /* A text or message that is not set. */
@@ -192,8 +149,8 @@ static bool is_zero(ProtobufCType type, const void *member)
     case PROTOBUF_C_TYPE_DOUBLE:
         return *(const double *)member == 0;
     default:
-        return element_bytes(type) == sizeof(uint32_t) ? *(const uint32_t *)member == 0
-                                                       : *(const uint64_t *)member == 0;
+        return pb_element_bytes(type) == sizeof(uint32_t) ? *(const uint32_t *)member == 0
+                                                          : *(const uint64_t *)member == 0;
     }
 }
 
@@ -215,7 +172,7 @@ static bool is_sent(const ProtobufCFieldDescriptor *f, const char *message)
 static uint8_t *put_unknown(const uint8_t *start, uint8_t *p, const ProtobufCMessageUnknownField *u)
 {
     p = put_bytes(start, p, u->data, u->len);
-    return p ? put_tag(start, p, u->tag, (enum wire_type)u->wire_type) : NULL;
+    return p ? put_tag(start, p, u->tag, (ProtobufCWireType)u->wire_type) : NULL;
 }
 
 static uint8_t *put_message(const uint8_t *start, uint8_t *end, const ProtobufCMessage *message)

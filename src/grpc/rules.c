@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "grpc/internal.h"
+#include "grpc/pb_types.h"
 
 /* How to reach the message at hand; the path is only written out once something is wrong. */
 struct place {
@@ -175,26 +176,6 @@ static void check_value(struct applying *a, const struct field_rules *r, const s
     }
 }
 
-static size_t item_bytes(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    default:
-        return 4;
-    }
-}
-
 /* What proto3 takes for "not there". Numbers have no presence; a required number says so by its
  * range. */
 static bool is_unset(const ProtobufCFieldDescriptor *field, const void *p)
@@ -237,7 +218,7 @@ static void check_repeated(struct applying *a, const struct field_rules *r, cons
     }
     for (size_t i = 0; i < n && a->v->count < VIOLATIONS_MAX; i++) {
         place.index = (int64_t)i;
-        check_value(a, r, &place, items + i * item_bytes(r->field->type));
+        check_value(a, r, &place, items + i * pb_element_bytes(r->field->type));
     }
 }
 

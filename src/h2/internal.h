@@ -4,7 +4,7 @@
  *   callbacks.c  what nghttp2 tells us
  *   stream.c     streams, their pool, what they hold
  *   send.c       the calls of the layer above, DATA frames
- *   fields.c     header blocks kept until they leave
+ *   fields.c     header blocks on their way out
  *   memory.c     nghttp2's allocator
  *   info.c       what can be seen from outside
  *   frames.c     looks at frames before nghttp2 does: budgets, turns

@@ -282,8 +282,8 @@ static bool inherits_orphans(void)
 }
 
 /* As the first process of a container, or made a subreaper by who started us, we inherit orphans,
- * and nobody else would bury them. What has
- * a grave of its own (PostgreSQL and the simulator of dev) bears that it was done here. */
+ * and nobody else would bury them. What has a grave of its own (PostgreSQL and the simulator of
+ * dev) bears that it was done here. */
 static void reap_orphans(const struct supervisor *s)
 {
     siginfo_t info;

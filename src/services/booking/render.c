@@ -1,8 +1,8 @@
 /* A booking row as a message: what never changes is stored packed, what changes is packed behind
  * it. Every handler of the service that answers with a Booking calls it. */
 #include "base/check.h"
+#include "base/text.h"
 #include "services/booking/internal.h"
-#include "services/shared/local_time.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
 #include "services/shared/timestamp.h"
@@ -81,10 +81,10 @@ static void actions(struct arena *arena, Faregate__V1__Booking *m)
 /* How many events there were, and whether the hold has lapsed, which is none. */
 static char *etag_of(struct arena *arena, const struct booking_view *v)
 {
-    unsigned count = (unsigned)v->event_count, digits = digits_of(count);
-    char *etag = arena_alloc(arena, digits + sizeof "x");
-    char *end = put_digits(etag, count, digits);
-    memcpy(end, v->lapsed ? "x" : "", v->lapsed ? sizeof "x" : 1);
+    char *etag = arena_alloc(arena, TEXT_DECIMAL_MAX + sizeof "x"); /* zeroed */
+    char *end = text_decimal(etag, (unsigned)v->event_count);
+    if (v->lapsed)
+        *end = 'x';
     return etag;
 }
 

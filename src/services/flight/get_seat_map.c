@@ -1,6 +1,6 @@
 /* GetSeatMap: the aircraft's cabins from memory, the assigned seats from one statement. */
+#include "base/text.h"
 #include "services/flight/internal.h"
-#include "services/shared/local_time.h"
 #include "services/shared/names.h"
 #include "services/shared/timestamp.h"
 
@@ -95,7 +95,7 @@ static Faregate__V1__SeatMapRow *row_of(struct arena *arena, const struct get_se
         seat->designator = piece->designator;
         seat->attributes = piece->attributes;
         piece++;
-        *put_digits(seat->designator, (unsigned)row, digits_of((unsigned)row)) = letter;
+        *text_decimal(seat->designator, (unsigned)row) = letter;
         seat->available = row >= ROWS_MAX || !(s->taken[row] & 1u << (letter - 'A'));
         *free_count += seat->available;
         add_attributes(cabin, m, i, seat);

@@ -3,24 +3,10 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "domain/zone.h"
 
 #define DAY_S INT64_C(86400)
-
-char *put_digits(char *p, unsigned value, unsigned digits)
-{
-    for (unsigned i = digits; i-- > 0; value /= 10)
-        p[i] = (char)('0' + value % 10);
-    return p + digits;
-}
-
-unsigned digits_of(unsigned value)
-{
-    unsigned digits = 1;
-    for (; value > 9; value /= 10)
-        digits++;
-    return digits;
-}
 
 int32_t local_day(int64_t local_s)
 {
@@ -32,15 +18,15 @@ void local_time_text(int64_t local_s, char ret_text[static LOCAL_TEXT_BYTES])
     int32_t year, month, day, days = local_day(local_s);
     civil_date(days, &year, &month, &day);
     unsigned minute = (unsigned)((local_s - days * DAY_S) / 60);
-    char *p = put_digits(ret_text, (unsigned)year, 4);
+    char *p = text_digits(ret_text, (unsigned)year, 4);
     *p++ = '-';
-    p = put_digits(p, (unsigned)month, 2);
+    p = text_digits(p, (unsigned)month, 2);
     *p++ = '-';
-    p = put_digits(p, (unsigned)day, 2);
+    p = text_digits(p, (unsigned)day, 2);
     *p++ = 'T';
-    p = put_digits(p, minute / 60, 2);
+    p = text_digits(p, minute / 60, 2);
     *p++ = ':';
-    p = put_digits(p, minute % 60, 2);
+    p = text_digits(p, minute % 60, 2);
     *p = '\0';
 }
 
@@ -49,6 +35,6 @@ void instant_text(int64_t utc_s, char ret_text[static INSTANT_TEXT_BYTES])
     local_time_text(utc_s, ret_text);
     char *p = ret_text + LOCAL_TEXT_BYTES - 1;
     *p++ = ':';
-    p = put_digits(p, (unsigned)(((utc_s % 60) + 60) % 60), 2);
+    p = text_digits(p, (unsigned)(((utc_s % 60) + 60) % 60), 2);
     memcpy(p, "Z", 2);
 }

@@ -13,7 +13,3 @@ int32_t local_day(int64_t local_s);
 /* 2026-03-29T08:15:00Z */
 #define INSTANT_TEXT_BYTES 21
 void instant_text(int64_t utc_s, char ret_text[static INSTANT_TEXT_BYTES]);
-
-/* Decimal digits of @value, no NUL; returns the end. */
-char *put_digits(char *p, unsigned value, unsigned digits);
-unsigned digits_of(unsigned value);

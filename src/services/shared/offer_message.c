@@ -2,6 +2,7 @@
  * part is one piece of memory. What must stay true: the same offer renders to the same bytes, but
  * for what "now" decides (payment terms). */
 #include "base/check.h"
+#include "base/text.h"
 #include "domain/money.h"
 #include "services/reference.h"
 #include "services/shared/local_time.h"
@@ -135,7 +136,7 @@ static Faregate__V1__Segment *paint_segment(const struct painter *p, const struc
     memcpy(m->destination, s->destination, sizeof m->destination);
     memcpy(m->aircraft, s->aircraft, sizeof m->aircraft);
     memcpy(m->flight_number, s->carrier, 2);
-    put_digits(m->flight_number + 2, s->number, digits_of(s->number));
+    text_decimal(m->flight_number + 2, s->number);
     m->booking_class[0] = s->booking_class;
     m->segment.flight = m->flight;
     m->segment.marketing_carrier = m->carrier;

@@ -41,7 +41,7 @@ struct recent *recent_new(uint32_t stale_ms, size_t bytes)
 {
     struct recent *r = calloc(1, sizeof *r);
     CHECK(r);
-    r->stale_ns = stale_ms * INT64_C(1000000);
+    r->stale_ns = stale_ms * NS_PER_MS;
     for (size_t i = 0; i < FLIGHT_BUCKETS; i++)
         list_init(&r->in_flight[i]);
     random_bytes(&r->seed, sizeof r->seed);
