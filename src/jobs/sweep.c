@@ -6,16 +6,25 @@
 
 #define EXPIRE_ROWS 200
 #define EXPIRE_ROUNDS_MAX 50
-#define LAG_US                                                                                     \
-    (60 *                                                                                          \
-     INT64_C(                                                                                      \
-         1000000)) /* longer than anybody may keep a booking locked that the sweep passed over */
+#define LAG_US (60 * INT64_C(1000000)) /* longer than anybody may keep a booking locked */
+#define OVERLAP_US INT64_C(1000000)    /* of two sweeps, for who was locked for a moment */
+#define WIDE_EVERY_NS (5 * NS_PER_S)
 #define PRUNE_ROWS 2000
 
 struct expire {
     struct jobs_expire_row row;
     unsigned rounds;
+    bool is_wide;
 };
+
+/* Most leases that end belong to bookings that have been paid: the walk over them is kept short.
+ * Who was locked by somebody else is found again by the next sweep, or by one that goes all the
+ * way. */
+static int64_t begin_us(const struct jobs *jobs, bool is_wide)
+{
+    int64_t begin = jobs->swept_us - OVERLAP_US;
+    return is_wide || begin < jobs->watermark_us ? jobs->watermark_us : begin;
+}
 
 static enum step expire(struct call *c)
 {
@@ -24,8 +33,9 @@ static enum step expire(struct call *c)
     bool more = s->rounds == 0 || (s->row.expired == EXPIRE_ROWS && s->rounds < EXPIRE_ROUNDS_MAX);
     if (!more)
         return STEP_NEXT;
-    s->rounds++;
-    jobs_expire(c, &s->row, task->jobs->watermark_us, EXPIRE_ROWS);
+    if (s->rounds++ == 0)
+        s->is_wide = task->jobs->app->loop->now_ns >= task->jobs->wide_ns;
+    jobs_expire(c, &s->row, begin_us(task->jobs, s->is_wide), EXPIRE_ROWS);
     return STEP_AGAIN;
 }
 
@@ -35,8 +45,14 @@ static enum step move_on(struct call *c)
     const struct expire *s = c->state;
     const struct jobs_task *task = call_request(c);
     struct jobs *jobs = task->jobs;
-    if (s->row.expired < EXPIRE_ROWS && s->row.clock - LAG_US > jobs->watermark_us)
-        jobs->watermark_us = s->row.clock - LAG_US;
+    if (s->row.expired < EXPIRE_ROWS) {
+        jobs->swept_us = s->row.clock;
+        if (s->is_wide) {
+            jobs->wide_ns = jobs->app->loop->now_ns + WIDE_EVERY_NS;
+            if (s->row.clock - LAG_US > jobs->watermark_us)
+                jobs->watermark_us = s->row.clock - LAG_US;
+        }
+    }
     int64_t expired = (int64_t)(s->rounds - 1) * EXPIRE_ROWS + s->row.expired;
     if (expired > 0)
         call_note(c, "expired", "%lld", (long long)expired);

@@ -1,6 +1,7 @@
 """Seats: never more than there are, given back when a hold ends, each to one passenger."""
 
 import concurrent.futures
+import subprocess
 
 import grpc
 import pytest
@@ -93,6 +94,25 @@ def test_a_hold_ends(world):
         assert events[-1].actor == "system"
         assert seat in free_seats(ann, offer)
         assert world.state(world.hold(ann, offer, seat_selections=[{"seat": seat}])) == "HELD"
+
+
+def test_a_hold_that_is_locked_when_it_ends_ends_later(world):
+    """The sweeper passes over who is being changed, and comes back for them."""
+    with world.dev.sibling("--hold-seconds=2") as server:
+        ann = world.traveller("Ann", server)
+        offer = world.offer(ann)
+        before = world.inventory(offer)
+        booking = world.hold(ann, offer)
+        row = f"SELECT FROM booking WHERE booking_id = '{booking.name.split('/')[-1]}' FOR UPDATE"
+        with subprocess.Popen(["psql", "-XAtq", "-d", world.dev.conninfo, "-c",
+                               f"BEGIN; {row}; SELECT pg_sleep(5); ROLLBACK"], stdout=subprocess.DEVNULL):
+            world.wait(4.5)
+            assert world.inventory(offer) != before
+        for _ in range(100):
+            if world.inventory(offer) == before:
+                break
+            world.wait(0.1)
+        assert world.inventory(offer) == before
 
 
 def test_an_unpaid_hold_can_be_given_back(world, ann):
