@@ -1,5 +1,18 @@
 -- Bookings, their history and documents, and the claims that make every mutation happen once.
 
+-- What one column may hold is said by a domain: its rule is read once by a session, and judged where the column is written.
+-- A CHECK of a table is read again by each execution that writes the table, and judged for every row: those are left for
+-- what ties columns together.
+CREATE DOMAIN amount AS int8 CONSTRAINT amount_ck CHECK (VALUE > 0); -- minor units
+CREATE DOMAIN amount_or_none AS int8 CONSTRAINT amount_or_none_ck CHECK (VALUE >= 0);
+CREATE DOMAIN flight_list AS uuid[] CONSTRAINT flight_list_ck CHECK (cardinality(VALUE) BETWEEN 1 AND 16);
+CREATE DOMAIN coupon_list AS text CONSTRAINT coupon_list_ck CHECK (VALUE ~ '^[ORVFCBXS]+$');
+CREATE DOMAIN booking_state AS text CONSTRAINT booking_state_ck
+    CHECK (VALUE IN ('PENDING', 'HELD', 'CONFIRMING', 'CONFIRMED', 'CANCELLING', 'CANCELLED', 'EXPIRED', 'FAILED',
+        'COMPLETED', 'ATTENTION'));
+CREATE DOMAIN cancellation_state AS text CONSTRAINT cancellation_state_ck
+    CHECK (VALUE IN ('QUOTED', 'CONFIRMING', 'APPLIED', 'EXPIRED', 'SUPERSEDED', 'FAILED'));
+
 -- One row per (principal, method, request_id): written by the statement that has the effect, in the same transaction.
 -- domain.md section 7. A row without resource, reason and response belongs to work that is still in progress.
 CREATE TABLE idempotency (              -- distributed by principal
@@ -26,7 +39,7 @@ CREATE TABLE record_locator (           -- distributed by locator
 CREATE TABLE booking (                  -- distributed by booking_id
     booking_id            uuid NOT NULL CONSTRAINT booking_pk PRIMARY KEY,
     user_id               uuid NOT NULL,
-    total_minor           int8 NOT NULL CONSTRAINT booking_total_ck CHECK (total_minor >= 0),
+    total_minor           amount_or_none NOT NULL,
     create_time           timestamptz NOT NULL DEFAULT now(),
     payment_required_time timestamptz NOT NULL, -- the lease on the seats, by the database's clock
     -- What changes stands together, before what is long and never does: the log of an update within a page leaves out
@@ -38,23 +51,20 @@ CREATE TABLE booking (                  -- distributed by booking_id
     pin_time              timestamptz,          -- money is in flight: not expired before this
     event_count           int4 NOT NULL DEFAULT 1,
     has_assigned_seats    boolean NOT NULL DEFAULT false,
-    state                 text NOT NULL
-        CONSTRAINT booking_state_ck CHECK (state IN ('PENDING', 'HELD', 'CONFIRMING', 'CONFIRMED', 'CANCELLING',
-            'CANCELLED', 'EXPIRED', 'FAILED', 'COMPLETED', 'ATTENTION')),
+    state                 booking_state NOT NULL,
     intent_id             uuid,                 -- the latest payment intent
     state_reason          text,
     locator               text NOT NULL,
     currency              text NOT NULL,
     seats                 int2 NOT NULL,        -- per flight: lap infants take none
     party                 int2 NOT NULL,        -- passengers with lap infants: as many tickets
-    flight_ids            uuid[] NOT NULL,      -- every flight of the booking holds or has sold @seats in its cabin
+    flight_ids            flight_list NOT NULL, -- every flight of the booking holds or has sold @seats in its cabin
     cabins                int2[] NOT NULL,
     offer                 text NOT NULL,        -- the sealed name that was bought
     -- Two fragments of faregate.v1.Booking; concatenated with the changing fields they are the message.
     snapshot              bytea NOT NULL,       -- journeys, price, conditions, allowances: never change
     passengers            bytea NOT NULL,       -- passengers and metadata; apart, so that a key can shred it
-    CONSTRAINT booking_flights_ck CHECK (cardinality(flight_ids) BETWEEN 1 AND 16
-        AND cardinality(flight_ids) = cardinality(cabins))
+    CONSTRAINT booking_flights_ck CHECK (cardinality(flight_ids) = cardinality(cabins))
 ) WITH (fillfactor = 45);
 CREATE INDEX booking_user_ix ON booking (user_id, booking_id);
 -- Never updated after the insert, so payments stay HOT; the sweeper walks it forward from its watermark.
@@ -85,17 +95,15 @@ CREATE TABLE ticket (                   -- distributed by booking_id
     booking_id  uuid NOT NULL,
     number      text NOT NULL,              -- three digits of the carrier and ten of the serial
     passenger   int2 NOT NULL,              -- index in the booking
-    coupons     text NOT NULL,              -- a letter per flight: O open, R refunded, V void, F flown
+    coupons     coupon_list NOT NULL,       -- a letter per flight: O open, R refunded, V void, F flown
     issue_time  timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT ticket_pk PRIMARY KEY (booking_id, number),
-    CONSTRAINT ticket_coupons_ck CHECK (coupons ~ '^[ORVFCBXS]+$')
+    CONSTRAINT ticket_pk PRIMARY KEY (booking_id, number)
 );
 
 CREATE TABLE cancellation (             -- distributed by booking_id
     booking_id      uuid NOT NULL,
     cancellation_id uuid NOT NULL,
-    state           text NOT NULL CONSTRAINT cancellation_state_ck
-        CHECK (state IN ('QUOTED', 'CONFIRMING', 'APPLIED', 'EXPIRED', 'SUPERSEDED', 'FAILED')),
+    state           cancellation_state NOT NULL,
     refund_minor    int8 NOT NULL,
     penalty_minor   int8 NOT NULL,
     currency        text NOT NULL,

@@ -1,15 +1,22 @@
 -- Money: what is owed (intent), each try at a provider (attempt), what goes back (refund), and the double-entry ledger.
 
+CREATE DOMAIN payment_intent_state AS text CONSTRAINT payment_intent_state_ck
+    CHECK (VALUE IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED', 'CANCELLED',
+        'EXPIRED'));
+CREATE DOMAIN payment_attempt_state AS text CONSTRAINT payment_attempt_state_ck
+    CHECK (VALUE IN ('CREATED', 'SENT', 'AUTHORIZED', 'CAPTURED', 'DECLINED', 'ACTION_REQUIRED', 'UNKNOWN',
+        'NOT_RECEIVED', 'REVERSING', 'REVERSED', 'ATTENTION'));
+CREATE DOMAIN refund_state AS text CONSTRAINT refund_state_ck
+    CHECK (VALUE IN ('RESERVED', 'SENT', 'UNKNOWN', 'SUCCEEDED', 'FAILED'));
+
 -- M6, one live intent per booking: made only behind the lock on its booking. `faregate check` proves it.
 -- Rows made together are all updated soon after, before anything can be pruned: half of a page is left for that.
 CREATE TABLE payment_intent (           -- distributed by booking_id
     booking_id          uuid NOT NULL,
     intent_id           uuid NOT NULL,
     user_id             uuid NOT NULL,
-    state               text NOT NULL CONSTRAINT payment_intent_state_ck
-        CHECK (state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED',
-            'CANCELLED', 'EXPIRED')),
-    amount_minor        int8 NOT NULL CONSTRAINT payment_intent_amount_ck CHECK (amount_minor > 0),
+    state               payment_intent_state NOT NULL,
+    amount_minor        amount NOT NULL,
     currency            text NOT NULL,
     authorised_minor    int8 NOT NULL DEFAULT 0,
     captured_minor      int8 NOT NULL DEFAULT 0
@@ -32,9 +39,7 @@ CREATE TABLE payment_attempt (          -- distributed by booking_id
     booking_id          uuid NOT NULL,
     attempt_id          uuid NOT NULL,
     intent_id           uuid NOT NULL,
-    state               text NOT NULL CONSTRAINT payment_attempt_state_ck
-        CHECK (state IN ('CREATED', 'SENT', 'AUTHORIZED', 'CAPTURED', 'DECLINED', 'ACTION_REQUIRED', 'UNKNOWN',
-            'NOT_RECEIVED', 'REVERSING', 'REVERSED', 'ATTENTION')),
+    state               payment_attempt_state NOT NULL,
     provider            text NOT NULL,
     method_token        text NOT NULL,          -- the provider's token; never a card number
     amount_minor        int8 NOT NULL,
@@ -68,9 +73,8 @@ CREATE TABLE refund (                   -- distributed by booking_id
     booking_id          uuid NOT NULL,
     refund_id           uuid NOT NULL,
     intent_id           uuid NOT NULL,
-    state               text NOT NULL CONSTRAINT refund_state_ck
-        CHECK (state IN ('RESERVED', 'SENT', 'UNKNOWN', 'SUCCEEDED', 'FAILED')),
-    amount_minor        int8 NOT NULL CONSTRAINT refund_amount_ck CHECK (amount_minor > 0),
+    state               refund_state NOT NULL,
+    amount_minor        amount NOT NULL,
     currency            text NOT NULL,
     cause               text NOT NULL,          -- faregate.v1.Refund.Cause
     provider_reference  text,
@@ -93,7 +97,7 @@ CREATE TABLE ledger_transfer (          -- distributed by booking_id
     kind         text NOT NULL,                 -- CAPTURE, REFUND, PENALTY, ...
     debit        text NOT NULL,                 -- account, e.g. provider_clearing
     credit       text NOT NULL,                 -- account, e.g. unearned_revenue
-    amount_minor int8 NOT NULL CONSTRAINT ledger_transfer_amount_ck CHECK (amount_minor > 0),
+    amount_minor amount NOT NULL,
     currency     text NOT NULL,
     create_time  timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT ledger_transfer_pk PRIMARY KEY (booking_id, cause, kind),

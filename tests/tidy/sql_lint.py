@@ -111,6 +111,9 @@ def check_rest(tables, path, sql, say):
 
     def where(m):
         return f"{path}:{code.count(chr(10), 0, m.start()) + 1}"
+    for m in re.finditer(r"\bCREATE DOMAIN (\w+)([^;]*)", code):
+        if not named(m.group(2), r"\bCHECK\b"):
+            say(where(m), f"{m.group(1)}: a constraint without a name")
     for m in re.finditer(r"\bCREATE UNIQUE INDEX (?:CONCURRENTLY )?(\w+) ON (\w+)[^(]*\(", code):
         table = tables.get(m.group(2))
         columns = [c.strip() for c in split_top(code[m.end():closing(code, m.end() - 1)])]
@@ -331,6 +334,7 @@ BAD_MIGRATIONS = [
     ("a constraint without a name", "CREATE TABLE c ( -- local\n k int4 PRIMARY KEY);"),
     ("a constraint without a name", "CREATE TABLE c ( -- local\n k int4 CONSTRAINT c_pk PRIMARY KEY, n int4 CHECK (n > 0));"),
     ("a constraint without a name", "CREATE TABLE c ( -- local\n k int4 CONSTRAINT c_pk PRIMARY KEY, n text REFERENCES place);"),
+    ("a constraint without a name", "CREATE DOMAIN d AS int4 CHECK (VALUE > 0);"),
     ("foreign key (v) to b", "CREATE TABLE c ( -- distributed by k\n k int4 CONSTRAINT c_pk PRIMARY KEY,"
      " v uuid CONSTRAINT c_v_fk REFERENCES b);"),
     ("foreign key (n) to a", "CREATE TABLE c ( -- distributed by k\n k int4 CONSTRAINT c_pk PRIMARY KEY, n int4,"
