@@ -296,10 +296,227 @@ void flight_read_seats(struct call *c, struct flight_read_seats_row *ret,
     db_submit(&c->scope, &flight_read_seats_statement, values, ret);
 }
 
+static const struct db_column begin_timetable_columns[] = {
+    {.name = "snapshot", .type = DB_TEXT,
+     .offset = offsetof(struct flight_begin_timetable_row, snapshot)},
+    {.name = "session", .type = DB_TEXT,
+     .offset = offsetof(struct flight_begin_timetable_row, session)},
+    {.name = "first_date", .type = DB_DATE,
+     .offset = offsetof(struct flight_begin_timetable_row, first_date)},
+};
+
+const struct db_statement flight_begin_timetable_statement = {
+    .name = "flight_begin_timetable",
+    .sql_one =
+        "SELECT pg_current_snapshot()::text, pg_backend_pid() || ' ' || pg_postmaster_start_time(), current_date - 3",
+    .sql_many = NULL,
+    .columns = begin_timetable_columns,
+    .column_count = 3,
+    .row_bytes = sizeof(struct flight_begin_timetable_row),
+    .cardinality = DB_ONE,
+    .is_read = true,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void flight_begin_timetable(struct call *c, struct flight_begin_timetable_row *ret)
+{
+    db_submit(&c->scope, &flight_begin_timetable_statement, NULL, ret);
+}
+
+static const struct db_param read_departures_params[] = {
+    {.name = "first_date", .type = DB_DATE},
+    {.name = "origin", .type = DB_TEXT},
+    {.name = "destination", .type = DB_TEXT},
+    {.name = "departure_date", .type = DB_DATE},
+    {.name = "departure_time", .type = DB_TIMESTAMPTZ},
+    {.name = "flight_id", .type = DB_UUID},
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column read_departures_columns[] = {
+    {.name = "origin", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_departures_row, origin)},
+    {.name = "destination", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_departures_row, destination)},
+    {.name = "flight_id", .type = DB_UUID,
+     .offset = offsetof(struct flight_read_departures_row, flight_id)},
+    {.name = "carrier", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_departures_row, carrier)},
+    {.name = "number", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_departures_row, number)},
+    {.name = "departure_date", .type = DB_DATE,
+     .offset = offsetof(struct flight_read_departures_row, departure_date)},
+    {.name = "departure_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_departures_row, departure_time)},
+    {.name = "arrival_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_departures_row, arrival_time)},
+    {.name = "departure_offset_min", .type = DB_INT2,
+     .offset = offsetof(struct flight_read_departures_row, departure_offset_min)},
+    {.name = "arrival_offset_min", .type = DB_INT2,
+     .offset = offsetof(struct flight_read_departures_row, arrival_offset_min)},
+    {.name = "aircraft", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_departures_row, aircraft)},
+    {.name = "distance_km", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_departures_row, distance_km)},
+    {.name = "cabin", .type = DB_INT2,
+     .offset = offsetof(struct flight_read_departures_row, cabin)},
+    {.name = "authorised", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_departures_row, authorised)},
+    {.name = "used", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_departures_row, used)},
+    {.name = "base_minor", .type = DB_INT8,
+     .offset = offsetof(struct flight_read_departures_row, base_minor)},
+    {.name = "sales_close_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_departures_row, sales_close_time)},
+};
+
+const struct db_statement flight_read_departures_statement = {
+    .name = "flight_read_departures",
+    .sql_one =
+        "SELECT f.origin, f.destination, f.flight_id, f.carrier, f.number, f.departure_date, f.departure_time, f.arrival_time,\n"
+        "       f.departure_offset_min, f.arrival_offset_min, f.aircraft, f.distance_km, coalesce(i.cabin, 0::int2),\n"
+        "       coalesce(i.authorised, 0), coalesce(i.held + i.sold, 0), coalesce(i.base_minor, 0),\n"
+        "       coalesce(i.sales_close_time, '-infinity')\n"
+        "  FROM (SELECT * FROM flight x\n"
+        "         WHERE (x.origin, x.destination, x.departure_date, x.departure_time, x.flight_id)\n"
+        "               > ($2::text, $3::text, $4::date, $5::timestamptz, $6::uuid)\n"
+        "           AND x.departure_date >= $1::date AND x.state = 'SCHEDULED'\n"
+        "         ORDER BY x.origin, x.destination, x.departure_date, x.departure_time, x.flight_id LIMIT $7::int4) f\n"
+        "  LEFT JOIN inventory i ON i.flight_id = f.flight_id\n"
+        " ORDER BY f.origin, f.destination, f.departure_date, f.departure_time, f.flight_id, i.cabin",
+    .sql_many = NULL,
+    .params = read_departures_params,
+    .param_count = 7,
+    .columns = read_departures_columns,
+    .column_count = 17,
+    .row_bytes = sizeof(struct flight_read_departures_row),
+    .cardinality = DB_MANY,
+    .is_read = true,
+    .rows_max = 8000,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+_Static_assert(sizeof(struct flight_read_departures_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void flight_read_departures(struct call *c, struct flight_read_departures_rows *ret,
+    int32_t first_date,
+    struct str origin,
+    struct str destination,
+    int32_t departure_date,
+    int64_t departure_time,
+    struct uuid flight_id,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.i = first_date},
+        {.s = origin},
+        {.s = destination},
+        {.i = departure_date},
+        {.i = departure_time},
+        {.u = flight_id},
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &flight_read_departures_statement, values, ret);
+}
+
+static const struct db_param read_changes_params[] = {
+    {.name = "since", .type = DB_TEXT},
+    {.name = "first_date", .type = DB_DATE},
+};
+
+static const struct db_column read_changes_columns[] = {
+    {.name = "snapshot", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_changes_row, snapshot),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_snapshot)},
+    {.name = "session", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_changes_row, session),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_session)},
+    {.name = "is_lost", .type = DB_BOOL,
+     .offset = offsetof(struct flight_read_changes_row, is_lost)},
+    {.name = "flight_id", .type = DB_UUID,
+     .offset = offsetof(struct flight_read_changes_row, flight_id),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_flight_id)},
+    {.name = "departure_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_changes_row, departure_time),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_departure_time)},
+    {.name = "is_scheduled", .type = DB_BOOL,
+     .offset = offsetof(struct flight_read_changes_row, is_scheduled),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_is_scheduled)},
+    {.name = "cabin", .type = DB_INT2,
+     .offset = offsetof(struct flight_read_changes_row, cabin),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_cabin)},
+    {.name = "authorised", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_changes_row, authorised),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_authorised)},
+    {.name = "used", .type = DB_INT4,
+     .offset = offsetof(struct flight_read_changes_row, used),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_used)},
+    {.name = "base_minor", .type = DB_INT8,
+     .offset = offsetof(struct flight_read_changes_row, base_minor),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_base_minor)},
+    {.name = "sales_close_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_changes_row, sales_close_time),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_sales_close_time)},
+};
+
+const struct db_statement flight_read_changes_statement = {
+    .name = "flight_read_changes",
+    .sql_one =
+        "WITH c AS MATERIALIZED (\n"
+        "    SELECT flight_ids FROM inventory_change\n"
+        "     WHERE xid >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot)\n"
+        "     ORDER BY xid LIMIT 5000\n"
+        ")\n"
+        "SELECT pg_current_snapshot()::text AS snapshot, pg_backend_pid() || ' ' || pg_postmaster_start_time() AS session,\n"
+        "       count(*) = 5000 OR coalesce(bool_or(flight_ids = '{}'), false) AS is_lost, NULL::uuid AS flight_id,\n"
+        "       NULL::timestamptz AS departure_time, NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised,\n"
+        "       NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time\n"
+        "  FROM c\n"
+        "UNION ALL\n"
+        "SELECT NULL, NULL, false, f.flight_id, f.departure_time, f.state = 'SCHEDULED', i.cabin, i.authorised, i.held + i.sold,\n"
+        "       i.base_minor, i.sales_close_time\n"
+        "  FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d\n"
+        "  JOIN flight f ON f.flight_id = d.flight_id JOIN inventory i ON i.flight_id = f.flight_id\n"
+        " WHERE f.departure_date >= $2::date",
+    .sql_many = NULL,
+    .params = read_changes_params,
+    .param_count = 2,
+    .columns = read_changes_columns,
+    .column_count = 11,
+    .row_bytes = sizeof(struct flight_read_changes_row),
+    .cardinality = DB_MANY,
+    .is_read = true,
+    .rows_max = 50000,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+_Static_assert(sizeof(struct flight_read_changes_rows) == sizeof(struct db_rows), "the twin of db_rows");
+
+void flight_read_changes(struct call *c, struct flight_read_changes_rows *ret,
+    struct str since,
+    int32_t first_date)
+{
+    const struct db_value values[] = {
+        {.s = since},
+        {.i = first_date},
+    };
+    db_submit(&c->scope, &flight_read_changes_statement, values, ret);
+}
+
 const struct db_statement *const flight_statements[] = {
     &flight_find_flights_statement,
     &flight_count_seats_statement,
     &flight_read_flight_statement,
     &flight_read_seats_statement,
+    &flight_begin_timetable_statement,
+    &flight_read_departures_statement,
+    &flight_read_changes_statement,
     NULL,
 };

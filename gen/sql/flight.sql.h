@@ -100,10 +100,97 @@ struct flight_read_seats_row {
 void flight_read_seats(struct call *c, struct flight_read_seats_row *ret,
     struct uuid flight_id);
 
+struct flight_begin_timetable_row {
+    struct str snapshot;
+    struct str session;
+    int32_t first_date;
+};
+
+/* Where a reading of the timetable begins: what commits later is in no snapshot before this one. Dates from three days back:
+ * no zone's today, and no flight on from there, lies before. */
+void flight_begin_timetable(struct call *c, struct flight_begin_timetable_row *ret);
+
+struct flight_read_departures_row {
+    struct str origin;
+    struct str destination;
+    struct uuid flight_id;
+    struct str carrier;
+    int32_t number;
+    int32_t departure_date;
+    int64_t departure_time;
+    int64_t arrival_time;
+    int16_t departure_offset_min;
+    int16_t arrival_offset_min;
+    struct str aircraft;
+    int32_t distance_km;
+    int16_t cabin;
+    int32_t authorised;
+    int32_t used;
+    int64_t base_minor;
+    int64_t sales_close_time;
+};
+
+struct flight_read_departures_rows {
+    struct flight_read_departures_row *rows;
+    uint32_t count;
+    bool truncated;
+};
+
+/* The next @row_count flights behind the one named, route by route, with a row for each cabin; cabin 0: it has none.
+ * Scans: flight */
+void flight_read_departures(struct call *c, struct flight_read_departures_rows *ret,
+    int32_t first_date,
+    struct str origin,
+    struct str destination,
+    int32_t departure_date,
+    int64_t departure_time,
+    struct uuid flight_id,
+    int32_t row_count);
+
+struct flight_read_changes_row {
+    bool has_snapshot;
+    struct str snapshot;
+    bool has_session;
+    struct str session;
+    bool is_lost;
+    bool has_flight_id;
+    struct uuid flight_id;
+    bool has_departure_time;
+    int64_t departure_time;
+    bool has_is_scheduled;
+    bool is_scheduled;
+    bool has_cabin;
+    int16_t cabin;
+    bool has_authorised;
+    int32_t authorised;
+    bool has_used;
+    int32_t used;
+    bool has_base_minor;
+    int64_t base_minor;
+    bool has_sales_close_time;
+    int64_t sales_close_time;
+};
+
+struct flight_read_changes_rows {
+    struct flight_read_changes_row *rows;
+    uint32_t count;
+    bool truncated;
+};
+
+/* What changed that the snapshot @since does not see: the flights as they are in this statement's snapshot, which one row
+ * brings. @is_lost: more than flights by their ids, or too much.
+ * Scans: inventory_change */
+void flight_read_changes(struct call *c, struct flight_read_changes_rows *ret,
+    struct str since,
+    int32_t first_date);
+
 extern const struct db_statement flight_find_flights_statement;
 extern const struct db_statement flight_count_seats_statement;
 extern const struct db_statement flight_read_flight_statement;
 extern const struct db_statement flight_read_seats_statement;
+extern const struct db_statement flight_begin_timetable_statement;
+extern const struct db_statement flight_read_departures_statement;
+extern const struct db_statement flight_read_changes_statement;
 
 /* All of them, NULL at the end. */
 extern const struct db_statement *const flight_statements[];

@@ -30,6 +30,10 @@ const struct db_statement jobs_expire_statement = {
         "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
         "), u AS (\n"
         "    UPDATE inventory i SET held = l.held - l.seats, sold = l.sold FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin\n"
+        "    RETURNING i.flight_id\n"
+        "), f AS (\n"
+        "    INSERT INTO inventory_change (flight_id, flight_ids)\n"
+        "    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0\n"
         "), z AS (\n"
         "    DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked\n"
         "     WHERE d.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = d.booking_id\n"
@@ -358,6 +362,51 @@ void jobs_prune_velocity(struct call *c, struct jobs_prune_velocity_row *ret,
     db_submit(&c->scope, &jobs_prune_velocity_statement, values, ret);
 }
 
+static const struct db_param prune_changes_params[] = {
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column prune_changes_columns[] = {
+    {.name = "pruned", .type = DB_INT4,
+     .offset = offsetof(struct jobs_prune_changes_row, pruned)},
+};
+
+const struct db_statement jobs_prune_changes_statement = {
+    .name = "jobs_prune_changes",
+    .sql_one =
+        "WITH d AS MATERIALIZED (\n"
+        "    SELECT xid, flight_id, create_time FROM inventory_change\n"
+        "     WHERE create_time < now() - interval '10 minutes'\n"
+        "     ORDER BY xid LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
+        "), x AS (\n"
+        "    DELETE FROM inventory_change c USING d\n"
+        "     WHERE c.xid = d.xid AND c.flight_id = d.flight_id AND c.create_time = d.create_time\n"
+        "    RETURNING 1\n"
+        ")\n"
+        "SELECT count(*)::int4 AS pruned FROM x",
+    .sql_many = NULL,
+    .params = prune_changes_params,
+    .param_count = 1,
+    .columns = prune_changes_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct jobs_prune_changes_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_prune_changes(struct call *c, struct jobs_prune_changes_row *ret,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &jobs_prune_changes_statement, values, ret);
+}
+
 static const struct db_param expire_quotes_params[] = {
     {.name = "row_count", .type = DB_INT4},
 };
@@ -410,6 +459,7 @@ const struct db_statement *const jobs_statements[] = {
     &jobs_due_refunds_statement,
     &jobs_prune_claims_statement,
     &jobs_prune_velocity_statement,
+    &jobs_prune_changes_statement,
     &jobs_expire_quotes_statement,
     NULL,
 };

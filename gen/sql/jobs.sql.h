@@ -105,6 +105,15 @@ struct jobs_prune_velocity_row {
 void jobs_prune_velocity(struct call *c, struct jobs_prune_velocity_row *ret,
     int32_t row_count);
 
+struct jobs_prune_changes_row {
+    int32_t pruned;
+};
+
+/* What every timetable in memory has seen by now: it reads all anew when it has not looked for half as long.
+ * Scans: inventory_change */
+void jobs_prune_changes(struct call *c, struct jobs_prune_changes_row *ret,
+    int32_t row_count);
+
 struct jobs_expire_quotes_row {
     int32_t expired;
 };
@@ -120,6 +129,7 @@ extern const struct db_statement jobs_due_attempts_statement;
 extern const struct db_statement jobs_due_refunds_statement;
 extern const struct db_statement jobs_prune_claims_statement;
 extern const struct db_statement jobs_prune_velocity_statement;
+extern const struct db_statement jobs_prune_changes_statement;
 extern const struct db_statement jobs_expire_quotes_statement;
 
 /* All of them, NULL at the end. */

@@ -19,6 +19,10 @@ WITH d AS MATERIALIZED (
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
     UPDATE inventory i SET held = l.held - l.seats, sold = l.sold FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    RETURNING i.flight_id
+), f AS (
+    INSERT INTO inventory_change (flight_id, flight_ids)
+    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), z AS (
     DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
      WHERE d.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = d.booking_id
@@ -118,6 +122,20 @@ WITH d AS MATERIALIZED (
     SELECT key FROM velocity WHERE hour < now() - interval '2 hours' LIMIT @row_count FOR UPDATE SKIP LOCKED
 ), x AS (
     DELETE FROM velocity v USING d WHERE v.key = d.key RETURNING 1
+)
+SELECT count(*)::int4 AS pruned FROM x;
+
+-- name: prune_changes(row_count int4) -> one (pruned int4)
+-- What every timetable in memory has seen by now: it reads all anew when it has not looked for half as long.
+-- Scans: inventory_change
+WITH d AS MATERIALIZED (
+    SELECT xid, flight_id, create_time FROM inventory_change
+     WHERE create_time < now() - interval '10 minutes'
+     ORDER BY xid LIMIT @row_count FOR UPDATE SKIP LOCKED
+), x AS (
+    DELETE FROM inventory_change c USING d
+     WHERE c.xid = d.xid AND c.flight_id = d.flight_id AND c.create_time = d.create_time
+    RETURNING 1
 )
 SELECT count(*)::int4 AS pruned FROM x;
 

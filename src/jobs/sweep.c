@@ -72,6 +72,7 @@ const struct rpc_handler jobs_expire_handler = {
 struct retain {
     struct jobs_prune_claims_row claims;
     struct jobs_prune_velocity_row velocity;
+    struct jobs_prune_changes_row changes;
     struct jobs_expire_quotes_row quotes;
 };
 
@@ -89,6 +90,13 @@ static enum step prune_velocity(struct call *c)
     return STEP_NEXT;
 }
 
+static enum step prune_changes(struct call *c)
+{
+    struct retain *s = c->state;
+    jobs_prune_changes(c, &s->changes, PRUNE_ROWS);
+    return STEP_NEXT;
+}
+
 static enum step expire_quotes(struct call *c)
 {
     struct retain *s = c->state;
@@ -103,7 +111,7 @@ static enum step report(struct call *c)
     const struct jobs_task *task = call_request(c);
     int32_t pruned = s->claims.pruned + s->velocity.pruned + s->quotes.expired;
     if (s->claims.pruned == PRUNE_ROWS || s->velocity.pruned == PRUNE_ROWS ||
-        s->quotes.expired == PRUNE_ROWS)
+        s->changes.pruned == PRUNE_ROWS || s->quotes.expired == PRUNE_ROWS)
         task->jobs->tasks[JOBS_RETAIN].next_ns = 0;
     if (pruned > 0)
         call_note(c, "pruned", "%d", pruned);
@@ -111,10 +119,8 @@ static enum step report(struct call *c)
 }
 
 static const struct step_def retain_steps[] = {
-    STEP(prune_claims),
-    STEP(prune_velocity),
-    STEP(expire_quotes),
-    STEP(report),
+    STEP(prune_claims),  STEP(prune_velocity), STEP(prune_changes),
+    STEP(expire_quotes), STEP(report),
 };
 
 const struct rpc_handler jobs_retain_handler = {

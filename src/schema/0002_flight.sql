@@ -52,6 +52,18 @@ CREATE TABLE inventory (                -- distributed by flight_id
 -- Searched by route and local departure date. Made after the load by `faregate seed`; kept here so the schema is whole.
 CREATE INDEX flight_route_ix ON flight (origin, destination, departure_date, departure_time);
 
+-- What a statement changed of free seats, prices, sales or flights: one row for all flights of a batch, written by that
+-- statement. Who keeps the timetable in memory (services/flight/board_load.c) looks for rows that its last look could not
+-- see. No flights: anything may have changed, as after a new timetable. Unlogged: who loses a connection, as everybody does
+-- when PostgreSQL falls or fails over, reads everything again.
+CREATE UNLOGGED TABLE inventory_change ( -- distributed by flight_id
+    xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    flight_id    uuid NOT NULL,             -- the first of those; nil: none
+    flight_ids   uuid[] NOT NULL,
+    create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT inventory_change_pk PRIMARY KEY (xid, flight_id, create_time)
+);
+
 -- One live assignment per flight and seat: taken over in place once expired.
 CREATE TABLE seat_assignment (          -- distributed by flight_id
     flight_id    uuid NOT NULL,

@@ -174,7 +174,9 @@ static int load(struct seed *s, bool more)
     seed_read_network(s);
     timetable_make(&s->arena, &s->network, &options, &s->timetable);
     if ((r = seed_read_zones(s)) < 0 || (r = seed_exec(s, "BEGIN")) < 0 ||
-        (r = more ? load_more(s) : load_afresh(s)) < 0 || (r = remember(s)) < 0)
+        (r = more ? load_more(s) : load_afresh(s)) < 0 || (r = remember(s)) < 0 ||
+        (r = seed_exec(s, "INSERT INTO inventory_change (flight_id, flight_ids) VALUES "
+                          "('00000000-0000-0000-0000-000000000000', '{}')")) < 0)
         return r;
     seed_progress_to(&s->progress, 0.88, "writing to disk");
     if ((r = seed_exec(s, "COMMIT")) < 0)

@@ -45,6 +45,10 @@ WITH s AS MATERIALIZED (
     SELECT FROM k WHERE k.reason IS NULL
 ), u AS (
     UPDATE inventory i SET held = l.held + l.seats, sold = l.sold FROM g, l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    RETURNING i.flight_id
+), f AS (
+    INSERT INTO inventory_change (flight_id, flight_ids)
+    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), c AS (
     INSERT INTO record_locator (locator, booking_id) SELECT @locator, @booking_id FROM g
 ), b AS (
@@ -107,6 +111,10 @@ WITH s AS MATERIALIZED (
               FROM g JOIN s USING (n) JOIN l USING (flight_id, cabin)
              WHERE g.holds GROUP BY flight_id, cabin, l.held, l.sold) t
      WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
+    RETURNING i.flight_id
+), f AS (
+    INSERT INTO inventory_change (flight_id, flight_ids)
+    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), c AS (
     INSERT INTO record_locator (locator, booking_id) SELECT (@locator)[n], (@booking_id)[n] FROM g WHERE holds
 ), b AS (
@@ -351,6 +359,10 @@ WITH b AS MATERIALIZED (
     UPDATE inventory i SET held = l.held - CASE l.state WHEN 'HELD' THEN l.seats ELSE 0 END,
                            sold = l.sold - CASE l.state WHEN 'CONFIRMED' THEN l.seats ELSE 0 END
       FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    RETURNING i.flight_id
+), h AS (
+    INSERT INTO inventory_change (flight_id, flight_ids)
+    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), z AS (
     DELETE FROM seat_assignment a USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
      WHERE g.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = g.booking_id

@@ -95,3 +95,55 @@ SELECT r.n::int4, (SELECT f.aircraft FROM flight f WHERE f.flight_id = r.flight_
        (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = r.flight_id AND a.expire_time > now()),
        now()
   FROM unnest(@flight_id) WITH ORDINALITY r(flight_id, n);
+
+-- name: begin_timetable() -> one (snapshot text, session text, first_date date)
+-- read
+-- Where a reading of the timetable begins: what commits later is in no snapshot before this one. Dates from three days back:
+-- no zone's today, and no flight on from there, lies before.
+SELECT pg_current_snapshot()::text, pg_backend_pid() || ' ' || pg_postmaster_start_time(), current_date - 3;
+
+-- name: read_departures(first_date date, origin text, destination text, departure_date date, departure_time timestamptz,
+--   flight_id uuid, row_count int4) -> many (origin text, destination text, flight_id uuid, carrier text, number int4,
+--   departure_date date, departure_time timestamptz, arrival_time timestamptz, departure_offset_min int2,
+--   arrival_offset_min int2, aircraft text, distance_km int4, cabin int2, authorised int4, used int4, base_minor int8,
+--   sales_close_time timestamptz)
+-- read
+-- max: 8000 rows
+-- The next @row_count flights behind the one named, route by route, with a row for each cabin; cabin 0: it has none.
+-- Scans: flight
+SELECT f.origin, f.destination, f.flight_id, f.carrier, f.number, f.departure_date, f.departure_time, f.arrival_time,
+       f.departure_offset_min, f.arrival_offset_min, f.aircraft, f.distance_km, coalesce(i.cabin, 0::int2),
+       coalesce(i.authorised, 0), coalesce(i.held + i.sold, 0), coalesce(i.base_minor, 0),
+       coalesce(i.sales_close_time, '-infinity')
+  FROM (SELECT * FROM flight x
+         WHERE (x.origin, x.destination, x.departure_date, x.departure_time, x.flight_id)
+               > (@origin, @destination, @departure_date, @departure_time, @flight_id)
+           AND x.departure_date >= @first_date AND x.state = 'SCHEDULED'
+         ORDER BY x.origin, x.destination, x.departure_date, x.departure_time, x.flight_id LIMIT @row_count) f
+  LEFT JOIN inventory i ON i.flight_id = f.flight_id
+ ORDER BY f.origin, f.destination, f.departure_date, f.departure_time, f.flight_id, i.cabin;
+
+-- name: read_changes(since text, first_date date) -> many (snapshot text?, session text?, is_lost bool, flight_id uuid?,
+--   departure_time timestamptz?, is_scheduled bool?, cabin int2?, authorised int4?, used int4?, base_minor int8?,
+--   sales_close_time timestamptz?)
+-- read
+-- max: 50000 rows
+-- What changed that the snapshot @since does not see: the flights as they are in this statement's snapshot, which one row
+-- brings. @is_lost: more than flights by their ids, or too much.
+-- Scans: inventory_change
+WITH c AS MATERIALIZED (
+    SELECT flight_ids FROM inventory_change
+     WHERE xid >= pg_snapshot_xmin(@since::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, @since::pg_snapshot)
+     ORDER BY xid LIMIT 5000
+)
+SELECT pg_current_snapshot()::text AS snapshot, pg_backend_pid() || ' ' || pg_postmaster_start_time() AS session,
+       count(*) = 5000 OR coalesce(bool_or(flight_ids = '{}'), false) AS is_lost, NULL::uuid AS flight_id,
+       NULL::timestamptz AS departure_time, NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised,
+       NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time
+  FROM c
+UNION ALL
+SELECT NULL, NULL, false, f.flight_id, f.departure_time, f.state = 'SCHEDULED', i.cabin, i.authorised, i.held + i.sold,
+       i.base_minor, i.sales_close_time
+  FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d
+  JOIN flight f ON f.flight_id = d.flight_id JOIN inventory i ON i.flight_id = f.flight_id
+ WHERE f.departure_date >= @first_date;

@@ -136,6 +136,7 @@ SELECT n::int4, false, 'NOT_FOUND', NULL, NULL, now(), now()
 -- transfer; for a dead booking all of it is reserved to go back, as @refund_id.
 -- Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
 -- statement's snapshot has them cannot break a check.
+-- Quiet: as many seats are free as before
 -- Spans: booking_id, flight_id
 -- many:
 WITH b AS MATERIALIZED (
@@ -285,6 +286,10 @@ WITH r AS MATERIALIZED (
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
     UPDATE inventory i SET held = l.held - l.seats, sold = l.sold FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    RETURNING i.flight_id
+), f AS (
+    INSERT INTO inventory_change (flight_id, flight_ids)
+    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), z AS (
     DELETE FROM seat_assignment q USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
      WHERE g.expires AND g.has_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
