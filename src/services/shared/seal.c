@@ -2,6 +2,7 @@
  * call. What must stay true: no secret but the process's own few keys outlives the call here. */
 #include "services/shared/seal.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -10,6 +11,7 @@
 
 #include "base/check.h"
 
+#define HELD_BYTES 512
 #define KEYS_KEPT 4 /* as many as struct app_keys has */
 
 /* Setting a key up costs more than hashing an offer with it, so each thread keeps them set up. */
@@ -51,21 +53,45 @@ static EVP_MAC_CTX *keyed_for(const uint8_t key[static SEAL_KEY_BYTES])
     return k->ctx;
 }
 
+/* An update costs about as much as hashing a block, so what is short is put together first. */
+struct feed {
+    EVP_MAC_CTX *ctx;
+    size_t held;
+    uint8_t bytes[HELD_BYTES];
+};
+
+static void feed_flush(struct feed *f)
+{
+    CHECK(EVP_MAC_update(f->ctx, f->bytes, f->held) == 1);
+    f->held = 0;
+}
+
+static void feed(struct feed *f, const void *p, size_t n)
+{
+    if (n > sizeof f->bytes - f->held)
+        feed_flush(f);
+    if (n > sizeof f->bytes) {
+        CHECK(EVP_MAC_update(f->ctx, p, n) == 1);
+    } else if (n > 0) {
+        memcpy(f->bytes + f->held, p, n);
+        f->held += n;
+    }
+}
+
 void seal_mac(const uint8_t key[static SEAL_KEY_BYTES], const struct str *parts, size_t count,
               uint8_t ret_seal[static SEAL_BYTES])
 {
-    EVP_MAC_CTX *ctx = keyed_for(key);
+    struct feed f;
+    f.ctx = keyed_for(key);
+    f.held = 0;
     for (size_t i = 0; i < count; i++) {
-        uint64_t n = parts[i].n;
-        uint8_t length[8];
-        for (unsigned b = 0; b < sizeof length; b++)
-            length[b] = (uint8_t)(n >> (8 * b));
-        CHECK(EVP_MAC_update(ctx, length, sizeof length) == 1);
-        if (n > 0)
-            CHECK(EVP_MAC_update(ctx, (const uint8_t *)parts[i].p, n) == 1);
+        uint64_t n = htole64(parts[i].n);
+        feed(&f, &n, sizeof n);
+        feed(&f, parts[i].p, parts[i].n);
     }
+    feed_flush(&f);
     size_t bytes = 0;
-    CHECK(EVP_MAC_final(ctx, ret_seal, &bytes, SEAL_BYTES) == 1);
+    CHECK(EVP_MAC_final(f.ctx, ret_seal, &bytes, SEAL_BYTES) == 1);
     CHECK(bytes == SEAL_BYTES);
 }
 
