@@ -17,7 +17,7 @@ struct obs_region; /* the shared segment, made once before fork */
 #define OBS_METHODS_MAX 160
 #define OBS_STEPS_MAX 1024
 #define OBS_GAUGES_MAX 160
-#define OBS_WORKERS_MAX 66 /* workers + jobs + supervisor */
+#define OBS_WORKERS_MAX 67 /* workers, jobs, timetable, supervisor */
 
 /* An event longer than this loses fields and gains "truncated":true: a pipe takes it whole. */
 #define OBS_EVENT_BYTES_MAX 4096

@@ -12,7 +12,7 @@
 
 struct work;            /* io/work.h: helper threads */
 struct reference;       /* services/reference.h: airports, airlines, fares, taxes of this process */
-struct recent;          /* services/shared/recent.h: searches just answered */
+struct board;           /* services/flight/board.h: the timetable in memory */
 struct tokens;          /* services/auth/token.h: signing keys, verified-token cache, revocations */
 struct provider;        /* services/shared/provider.h */
 struct revocation_poll; /* services/auth/revocations.c */
@@ -36,7 +36,7 @@ struct app_limits {
     uint32_t hold_seconds;    /* lease on an unpaid booking's seats */
     uint32_t offer_seconds;   /* life of an offer */
     uint32_t search_stale_ms; /* a search may be answered with what was read so long ago */
-    uint32_t search_cache_bytes;
+    uint32_t timetable_bytes;
     uint32_t pin_seconds; /* hold is safe from expiry while money is in flight */
     uint32_t access_token_seconds;
     uint32_t refresh_token_idle_seconds;
@@ -63,7 +63,8 @@ struct app {
     struct app_limits limits;
     struct work *work;
     struct reference *reference;
-    struct recent *searches; /* NULL: each is read from the database */
+    struct board *board; /* NULL: each search is read from the database */
+    uint64_t searches_from_timetable, searches_from_database;
     struct tokens *tokens;
     struct provider *provider;
     struct revocation_poll *revocations; /* NULL until auth_revocations_start */

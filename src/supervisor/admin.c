@@ -14,6 +14,7 @@
 #include "io/listen.h"
 #include "io/tls.h"
 #include "services/auth/token.h"
+#include "services/flight/board.h"
 
 #define ADMIN_CONNECTIONS_MAX 64
 #define ADMIN_TIMEOUT_S 10
@@ -61,6 +62,33 @@ static void append_certificates(struct admin *a, struct buf *out)
     }
 }
 
+static void append_metric(struct buf *out, const char *name, const char *help, const char *type,
+                          double value)
+{
+    buf_printf(out, "# HELP faregate_%s %s\n# TYPE faregate_%s %s\nfaregate_%s %g\n", name, help,
+               name, type, name, value);
+}
+
+static void append_timetable(struct admin *a, struct buf *out)
+{
+    struct board_state state;
+    if (!a->context->board)
+        return;
+    board_state(a->context->board, &state);
+    double age_s = (double)(clock_mono_ns(&clock_system) - state.read_ns) / NS_PER_S;
+    append_metric(out, "timetable_loads_total", "Times the timetable in memory was read anew.",
+                  "counter", (double)state.loads);
+    append_metric(out, "timetable_flights", "Flights of the timetable in memory.", "gauge",
+                  state.flights);
+    append_metric(out, "timetable_full", "1: the timetable does not fit into --timetable-bytes.",
+                  "gauge", state.is_full);
+    if (state.loads > 0)
+        append_metric(
+            out, "timetable_age_seconds",
+            "How old its seats may be; above --search-stale-ms searches ask the database.", "gauge",
+            age_s);
+}
+
 static void answer_metrics(struct admin *a, struct answer *out)
 {
     out->type = "text/plain; version=0.0.4; charset=utf-8";
@@ -69,16 +97,17 @@ static void answer_metrics(struct admin *a, struct answer *out)
         &out->body,
         "# HELP faregate_process_restarts_total Times the supervisor started this process again.\n"
         "# TYPE faregate_process_restarts_total counter\n");
-    for (unsigned i = 0; i <= WORKERS_MAX; i++) {
+    for (unsigned i = 0; i < SLOTS; i++) {
         struct process_slot *slot = &a->context->shared->slots[i];
-        if (i < a->context->worker_count)
-            buf_printf(&out->body, "faregate_process_restarts_total{process=\"worker-%u\"} %u\n", i,
-                       atomic_load(&slot->restarts));
-        else if (i == SLOT_JOBS)
-            buf_printf(&out->body, "faregate_process_restarts_total{process=\"jobs\"} %u\n",
-                       atomic_load(&slot->restarts));
+        char number[16] = "";
+        if (i < WORKERS_MAX)
+            snprintf(number, sizeof number, "-%u", i);
+        if (process_exists(a->context, i))
+            buf_printf(&out->body, "faregate_process_restarts_total{process=\"%s%s\"} %u\n",
+                       process_kind(i), number, atomic_load(&slot->restarts));
     }
     append_certificates(a, &out->body);
+    append_timetable(a, &out->body);
 }
 
 static const char *state_name(uint32_t state)
@@ -103,13 +132,12 @@ static void answer_ready(struct admin *a, bool verbose, struct answer *out)
         (ready > 0 || a->context->worker_count == 0) && without_database == 0 && !a->draining;
     out->status = yes ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     buf_printf(&out->body, "%s\n", yes ? "ready" : a->draining ? "draining" : "not ready");
-    for (unsigned i = 0; verbose && i <= WORKERS_MAX; i++) {
+    for (unsigned i = 0; verbose && i < SLOTS; i++) {
         struct process_slot *slot = &a->context->shared->slots[i];
-        if (i >= a->context->worker_count && i != SLOT_JOBS)
+        if (!process_exists(a->context, i))
             continue;
-        buf_printf(&out->body, "%s %u: pid %d, %s%s, database %s, restarts %u\n",
-                   i == SLOT_JOBS ? "jobs" : "worker", i, atomic_load(&slot->pid),
-                   state_name(atomic_load(&slot->state)),
+        buf_printf(&out->body, "%s %u: pid %d, %s%s, database %s, restarts %u\n", process_kind(i),
+                   i, atomic_load(&slot->pid), state_name(atomic_load(&slot->state)),
                    atomic_load(&slot->lagging) ? ", lagging" : "",
                    atomic_load(&slot->database_up) ? "up" : "down", atomic_load(&slot->restarts));
     }

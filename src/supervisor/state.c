@@ -35,17 +35,17 @@ static const char *state_word(uint32_t state)
 static void dump_process(const struct supervisor_context *context, unsigned slot_index)
 {
     const struct process_slot *slot = &context->shared->slots[slot_index];
-    bool is_jobs = slot_index == SLOT_JOBS;
+    bool is_worker = slot_index < WORKERS_MAX;
     struct obs_event e =
         obs_event_begin(context->obs, "state_process", clock_wall_ns(&clock_system));
-    obs_event_str(&e, "kind", is_jobs ? STR("jobs") : STR("worker"));
-    if (!is_jobs)
+    obs_event_str(&e, "kind", str_of(process_kind(slot_index)));
+    if (is_worker)
         obs_event_int(&e, "worker", slot_index);
     obs_event_int(&e, "pid", atomic_load(&slot->pid));
     obs_event_str(&e, "state", str_of(state_word(atomic_load(&slot->state))));
     obs_event_int(&e, "database_up", atomic_load(&slot->database_up));
     obs_event_int(&e, "restarts", atomic_load(&slot->restarts));
-    if (!is_jobs)
+    if (is_worker)
         obs_event_int(
             &e, "connections",
             __atomic_load_n(&context->shared->conns_by_worker[slot_index], __ATOMIC_RELAXED));
@@ -59,9 +59,8 @@ void state_dump(const struct supervisor_context *context, bool draining)
     obs_event_int(&e, "workers", context->worker_count);
     obs_event_int(&e, "draining", draining);
     obs_event_end(&e);
-    for (unsigned i = 0; i < context->worker_count; i++)
-        dump_process(context, i);
-    if (atomic_load(&context->shared->slots[SLOT_JOBS].pid) > 0)
-        dump_process(context, SLOT_JOBS);
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (i < context->worker_count || atomic_load(&context->shared->slots[i].pid) > 0)
+            dump_process(context, i);
     obs_flush(context->obs);
 }

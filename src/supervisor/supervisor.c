@@ -18,6 +18,9 @@
 #include "base/str.h"
 #include "io/listen.h"
 #include "io/loop.h"
+#include "services/all.h"
+#include "services/app.h"
+#include "services/flight/board.h"
 #include "supervisor/admin.h"
 #include "supervisor/keeper.h"
 #include "supervisor/state.h"
@@ -43,7 +46,7 @@ struct supervisor {
     struct loop loop;
     struct admin *admin;
     struct keeper *keeper;
-    struct child children[WORKERS_MAX + 1];
+    struct child children[SLOTS];
     unsigned child_count;
     ev_io signals; /* a signalfd: libev allows a signal to one loop of a process, and the workers
                       want SIGTERM in theirs */
@@ -56,6 +59,17 @@ struct supervisor {
 };
 
 static void start_child(struct child *child);
+
+const char *process_kind(unsigned slot)
+{
+    return slot == SLOT_JOBS ? "jobs" : slot == SLOT_TIMETABLE ? "timetable" : "worker";
+}
+
+bool process_exists(const struct supervisor_context *context, unsigned slot)
+{
+    return slot < context->worker_count || slot == SLOT_JOBS ||
+           (slot == SLOT_TIMETABLE && context->board);
+}
 
 static unsigned cpus_allowed(void)
 {
@@ -109,7 +123,7 @@ static void close_inherited(const struct supervisor_context *ctx, unsigned slot)
 {
     int keep[LISTENERS_MAX + 2];
     unsigned count = 0;
-    for (unsigned i = 0; i < ctx->listener_count && slot != SLOT_JOBS; i++)
+    for (unsigned i = 0; i < ctx->listener_count && slot < WORKERS_MAX; i++)
         keep[count++] = ctx->listeners[i].fd;
     if (ctx->log_fd > STDERR_FILENO)
         keep[count++] = ctx->log_fd;
@@ -130,7 +144,9 @@ static void child_main(struct supervisor *s, unsigned slot)
      * others stay blocked until the worker has handlers for them. */
     signal(SIGINT, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    prctl(PR_SET_NAME, slot == SLOT_JOBS ? "faregate jobs" : "faregate worker");
+    prctl(PR_SET_NAME, slot == SLOT_JOBS        ? "faregate jobs"
+                       : slot == SLOT_TIMETABLE ? "faregate times"
+                                                : "faregate worker");
     _exit(worker_run(&s->context, slot));
 }
 
@@ -257,7 +273,7 @@ static void child_died(struct supervisor *s, struct child *child, int status)
         begin_drain(s);
         return;
     }
-    const char *kind = child->slot == SLOT_JOBS ? "jobs" : "worker";
+    const char *kind = process_kind(child->slot);
     if (WIFSIGNALED(status))
         fprintf(stderr, "faregate: %s %u was ended by signal %d; starting another\n", kind,
                 child->slot, WTERMSIG(status));
@@ -396,6 +412,16 @@ static void add_child(struct supervisor *s, unsigned slot)
     child->restart.data = child;
 }
 
+static bool searches(const struct config *config)
+{
+    const struct rpc_service *chosen[SERVICES_MAX + 1];
+    bool found = false;
+    services_chosen(config->services, chosen);
+    for (unsigned i = 0; chosen[i]; i++)
+        found |= chosen[i] == &flight_service;
+    return found;
+}
+
 static int prepare(struct supervisor *s, const struct config *config)
 {
     struct supervisor_context *ctx = &s->context;
@@ -408,6 +434,8 @@ static int prepare(struct supervisor *s, const struct config *config)
         mmap(NULL, sizeof *ctx->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ctx->shared != MAP_FAILED);
     CHECK(obs_region_new(&ctx->region) == 0);
+    if (serves && config->app.search_stale_ms > 0 && searches(config))
+        ctx->board = board_new(config->app.timetable_bytes);
     if (ctx->log_fd < 0 && strcmp(config->log, "none") != 0) {
         fprintf(stderr, "faregate: cannot write the log %s: %s\n", config->log, strerror(errno));
         return -EINVAL;
@@ -433,6 +461,8 @@ static int prepare(struct supervisor *s, const struct config *config)
         add_child(s, i);
     if (config->jobs || !serves)
         add_child(s, SLOT_JOBS);
+    if (ctx->board)
+        add_child(s, SLOT_TIMETABLE);
     return 0;
 }
 
@@ -459,6 +489,7 @@ int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), voi
     obs_close(s->context.obs);
     if (s->context.region)
         obs_region_free(s->context.region);
+    board_free(s->context.board);
     free(s);
     return status;
 }

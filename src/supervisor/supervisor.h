@@ -1,6 +1,7 @@
-/* The parent process: opens the listeners, forks the workers and the jobs process, restarts the
- * fallen, answers the admin port for all of them, drains on SIGTERM. main calls supervisor_run
- * once. What must stay true: it runs no request; whatever a worker does, the supervisor lives. */
+/* The parent process: opens the listeners, forks the workers, the jobs process and the one that
+ * keeps the timetable in memory, restarts the fallen, answers the admin port for all of them,
+ * drains on SIGTERM. main calls supervisor_run once. What must stay true: it runs no request;
+ * whatever a worker does, the supervisor lives. */
 #pragma once
 
 #include <stdatomic.h>
@@ -12,7 +13,9 @@
 
 #define WORKERS_MAX 64
 #define SLOT_JOBS WORKERS_MAX
-#define SLOT_SUPERVISOR (WORKERS_MAX + 1)
+#define SLOT_TIMETABLE (WORKERS_MAX + 1)
+#define SLOTS (WORKERS_MAX + 2) /* of processes that do work */
+#define SLOT_SUPERVISOR SLOTS
 #define LISTENERS_MAX 8
 
 enum process_state {
@@ -33,7 +36,7 @@ struct process_slot {
 
 struct shared_page {
     uint32_t conns_by_worker[WORKERS_MAX];
-    struct process_slot slots[WORKERS_MAX + 1];
+    struct process_slot slots[SLOTS];
     _Atomic uint32_t certificates; /* how often the keeper has taken new ones */
 };
 
@@ -55,7 +58,13 @@ struct supervisor_context {
     int log_fd;
     uint32_t certificates; /* as in the shared page when a child was made */
     struct obs *obs;       /* the supervisor's own counters and events */
+    struct board *board;   /* shared by all children; NULL: searches ask the database */
 };
+
+/* "worker", "jobs" or "timetable". */
+const char *process_kind(unsigned slot);
+/* Whether a slot is used at all. */
+bool process_exists(const struct supervisor_context *context, unsigned slot);
 
 /* Exit status of a child that must not be started again: its start-up found what no restart can
  * mend. */

@@ -22,10 +22,11 @@
 #include "services/app.h"
 #include "services/auth/auth.h"
 #include "services/auth/token.h"
+#include "services/flight/board_load.h"
 #include "services/reference.h"
 #include "services/shared/provider.h"
-#include "services/shared/recent.h"
 #include "supervisor/h2_metrics.h"
+#include "supervisor/numbers.h"
 #include "supervisor/state.h"
 #include "supervisor/tls_metrics.h"
 
@@ -55,6 +56,7 @@ struct worker {
     struct h2_server *h2;
     struct h2_stats h2_seen;
     struct jobs *jobs;
+    struct board_load *board_load;
     ev_signal on_term, on_reload, on_reopen, on_dump;
     ev_timer publish, lame_duck, grace, load_retry, settle, listen_anyway;
     unsigned settle_count;
@@ -77,7 +79,7 @@ static int refuse(const char *error)
 static void start_listening(struct worker *w)
 {
     const struct supervisor_context *ctx = w->context;
-    if (w->listening || w->draining || w->index == SLOT_JOBS)
+    if (w->listening || w->draining || w->index >= WORKERS_MAX)
         return;
     w->listening = true;
     for (unsigned i = 0; i < ctx->listener_count; i++)
@@ -118,6 +120,8 @@ static void serve(struct worker *w)
 {
     if (w->index == SLOT_JOBS)
         w->jobs = jobs_start(w->server, &w->app);
+    if (w->index == SLOT_TIMETABLE)
+        w->board_load = board_load_start(w->server, &w->app);
     server_set_starting(w->server, false);
     tell_ready(w);
     server_watch_lag(w->server);
@@ -146,7 +150,12 @@ static void load(struct worker *w)
     if (w->loading || w->draining)
         return;
     w->loading = true;
-    reference_load(w->server, &w->app, on_loaded, w);
+    if (w->index != SLOT_TIMETABLE) {
+        reference_load(w->server, &w->app, on_loaded, w);
+        return;
+    }
+    w->loaded = true; /* it needs nothing */
+    serve(w);
 }
 
 static void on_load_retry(struct ev_loop *ev, ev_timer *timer, int events)
@@ -183,7 +192,7 @@ static int build_app(struct worker *w)
                      &c->app, error, sizeof error) < 0)
         return refuse(error);
     CHECK(work_new(&w->app.work, &w->loop, HASH_THREADS, HASH_QUEUE_MAX) == 0);
-    w->app.searches = recent_new(c->app.search_stale_ms, c->app.search_cache_bytes);
+    w->app.board = w->context->board;
     return 0;
 }
 
@@ -208,7 +217,7 @@ static int build_server(struct worker *w)
     if (server_set_service_identities(w->server, c->service_identities) < 0)
         return refuse(
             "--service-identities: not spiffe://..., dns:... or unix:uid=..., or too many");
-    if (w->index == SLOT_JOBS)
+    if (w->index >= WORKERS_MAX)
         return 0;
     CHECK(h2_server_new(&w->h2, &w->loop, &c->h2, &server_h2_handler, w->server) == 0);
     server_set_connections(w->server, w->h2, w->index);
@@ -275,7 +284,7 @@ static void on_lame_duck_end(struct ev_loop *ev, ev_timer *timer, int events)
 /* A second SIGTERM: what is left is told so, and that is all it gets. */
 static void hurry(struct worker *w)
 {
-    if (w->index == SLOT_JOBS)
+    if (w->index >= WORKERS_MAX)
         _exit(0); /* the next one goes on */
     leave(w, LAST_ANSWERS_SECONDS);
     server_end_calls(w->server);
@@ -300,8 +309,9 @@ static void on_term(struct ev_loop *ev, ev_signal *signal, int events)
     }
     w->draining = true;
     atomic_store(&w->slot->state, PROCESS_DRAINING);
-    if (w->index == SLOT_JOBS) {
+    if (w->index >= WORKERS_MAX) {
         w->jobs = jobs_stop(w->jobs);
+        w->board_load = board_load_stop(w->board_load);
         server_drain(w->server);
         finish(w);
         return;
@@ -370,31 +380,6 @@ static void watch_signals(struct worker *w)
 
 /* ---- numbers for /metrics ---- */
 
-struct published {
-    const char *name;
-    const char *help;
-    bool counter;
-    int index;
-};
-
-static struct published published[] = {
-    {"connections", "Open HTTP/2 connections.", false, -1},
-    {"connections_accepted_total", "HTTP/2 connections accepted.", true, -1},
-    {"calls_in_flight", "Calls that have not ended.", false, -1},
-    {"db_statements_total", "Statements sent to the database.", true, -1},
-    {"db_members_total", "Requests carried by those statements.", true, -1},
-    {"db_errors_total", "Statements that failed.", true, -1},
-    {"db_solo_fallbacks_total", "Batches run again one by one because a member failed.", true, -1},
-    {"db_reconnects_total", "Connections to the database made again.", true, -1},
-    {"db_queue", "Requests waiting for a lane.", false, -1},
-    {"db_connections_up", "Connections to the database.", false, -1},
-    {"search_hits_total", "Searches answered from memory.", true, -1},
-    {"search_joined_total", "Searches answered with what another one just read.", true, -1},
-    {"search_misses_total", "Searches read from the database, where they might not be.", true, -1},
-    {"search_cache_bytes", "Memory of answers to searches.", false, -1},
-    {"loop_lag_microseconds", "How late the event loop ran what was due.", false, -1},
-};
-
 static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
 {
     (void)ev;
@@ -403,17 +388,8 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     static const struct h2_stats none;
     const struct h2_stats *h2 = w->h2 ? h2_server_stats(w->h2) : &none;
     const struct db_stats *db = db_stats(w->db);
-    const struct recent_stats *searches = recent_stats(w->app.searches);
-    const uint64_t values[] = {
-        h2->conns_open,     h2->conns_accepted, server_calls_in_flight(w->server),
-        db->units,          db->members,        db->errors,
-        db->solo_fallbacks, db->reconnects,     db->queue_now,
-        db->connections_up, searches->hits,     searches->joined,
-        searches->misses,   searches->bytes,    (uint64_t)(server_lag_ns(w->server) / NS_PER_US),
-    };
     tell_ready(w);
-    for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
-        obs_set(w->obs, published[i].index, values[i]);
+    numbers_publish(w->obs, h2, db, w->server, &w->app);
     h2_metrics_publish(w->obs, h2, &w->h2_seen);
     if (w->h2)
         tls_metrics_publish(w->obs, h2_server_conn_stats(w->h2), &w->handshakes);
@@ -427,9 +403,7 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
 void worker_metrics(struct obs_region *region)
 {
     server_metrics(region);
-    for (unsigned i = 0; i < sizeof published / sizeof published[0]; i++)
-        published[i].index =
-            obs_metric(region, published[i].name, published[i].help, published[i].counter);
+    numbers_register(region);
     h2_metrics_register(region);
     tls_metrics_register(region);
 }
@@ -452,10 +426,12 @@ static void start_timers(struct worker *w)
 /* Few write lanes make large batches: more of them than processors only take turns (measured at 64
  * calls in flight, two workers: a booking cost the database 112 us with one lane a worker, 182 us
  * with three). */
-static struct db_limits lanes_for(const struct supervisor_context *context)
+static struct db_limits lanes_for(const struct supervisor_context *context, unsigned slot)
 {
     struct db_limits limits = context->config->db;
     unsigned workers = context->worker_count ? context->worker_count : 1;
+    if (slot == SLOT_TIMETABLE) /* statements one after the other, on one session if all is well */
+        limits.write_lanes = limits.read_lanes = 1;
     if (limits.write_lanes == 0)
         limits.write_lanes = (context->cpu_count + workers - 1) / workers;
     return limits;
@@ -472,7 +448,7 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     w->certificates = context->certificates;
     CHECK(loop_init(&w->loop, &clock_system) == 0);
     CHECK(obs_open(&w->obs, context->region, slot, context->log_fd) == 0);
-    const struct db_limits lanes = lanes_for(context);
+    const struct db_limits lanes = lanes_for(context, slot);
     CHECK(db_new(&w->db, &w->loop, context->config->database, &lanes, sql_statements, on_db_state,
                  w) == 0);
     if (build_app(w) < 0 || build_server(w) < 0)
@@ -490,7 +466,6 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     work_free(w->app.work);
     tokens_free(w->app.tokens);
     reference_free(w->app.reference);
-    recent_free(w->app.searches);
     obs_flush(w->obs);
     obs_close(w->obs);
     loop_deinit(&w->loop);

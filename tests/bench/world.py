@@ -135,12 +135,15 @@ class Memory(Server):
             f"--keys={self.data / 'keys'}", f"--secret={self.data / 'secret'}", "--provider=instant", "--jobs=off",
             f"--workers={a.workers}", f"--log={log}", *LIMITS, *a.server])
 
+    def _is_ready(self):
+        return super()._is_ready() and re.search(r"timetable_loads_total [1-9]", self.get("/metrics"))
+
     def searches(self):
         """(answered without the database, all) so far."""
         text = self.get("/metrics")
-        hits, joined, misses = (int(re.search(rf"search_{name}_total (\d+)", text).group(1))
-                                for name in ("hits", "joined", "misses"))
-        return hits + joined, hits + joined + misses
+        known, asked = (int(re.search(rf'searches_total{{from="{name}"}} (\d+)', text).group(1))
+                        for name in ("timetable", "database"))
+        return known, known + asked
 
 
 class Loader:

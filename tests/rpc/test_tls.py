@@ -39,7 +39,10 @@ def serving(world, *certificates, flags=(), workers=1, **more):
 
 
 def all_serve(server, workers):
-    until(lambda: server.http("/readyz?verbose")[1].count("ready, database up") == workers, 20, "all workers serve")
+    def serving():
+        lines = server.http("/readyz?verbose")[1].splitlines()
+        return sum(line.startswith("worker") and "ready, database up" in line for line in lines)
+    until(lambda: serving() == workers, 20, "all workers serve")
 
 
 def connect(server, name="localhost", session=None, version=None, leaf=None):
@@ -295,7 +298,7 @@ def test_sigusr1_opens_the_log_again(world):
 
 
 def test_sigquit_dumps_the_state_and_goes_on(world):
-    with world.dev.sibling(workers=2) as server:
+    with world.dev.sibling("--search-stale-ms=0", workers=2) as server:  # no timetable: only workers have calls
         all_serve(server, 2)
         channel = grpc.insecure_channel(server.target, options=OPTIONS)
         watch = channel.unary_stream("/grpc.health.v1.Health/Watch", stubs.health.HealthCheckRequest.SerializeToString,

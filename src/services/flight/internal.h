@@ -8,9 +8,9 @@
 #include "faregate/v1/flight_service.pb-c.h"
 #include "gen/sql/flight.sql.h"
 #include "services/app.h"
+#include "services/flight/board.h"
 #include "services/reference.h"
 #include "services/shared/offer.h"
-#include "services/shared/recent.h"
 
 #define SEARCH_ROUTES_MAX 192 /* index probes of one search */
 #define SEARCH_VIAS_MAX                                                                            \
@@ -32,6 +32,8 @@ enum route_role { ROUTE_DIRECT, ROUTE_FIRST, ROUTE_SECOND };
 struct search_route {
     uint16_t origin;
     uint16_t destination;
+    int32_t first_date;
+    int32_t last_date;
     uint8_t slice;
     uint8_t role;
 };
@@ -46,9 +48,11 @@ struct search_slice {
     struct time_window arrival;
 };
 
-/* One flight of the answer: what it costs this party, and the row it came in. */
+/* One flight of the answer, and what it costs this party. */
 struct search_flight {
-    const struct flight_find_flights_row *row;
+    struct departure departure;
+    int64_t base_minor;
+    int64_t close_us;
     uint8_t bucket;
     uint8_t role;
     uint8_t slice;
@@ -56,8 +60,8 @@ struct search_flight {
 };
 
 struct search {
-    struct recent_ask recent;
     int64_t read_ns; /* before the seats were read */
+    bool is_known;   /* from the timetable in memory */
     const Faregate__V1__SearchOffersRequest *req;
     const struct reference *reference;
     struct passenger_mix party;
@@ -73,15 +77,8 @@ struct search {
     bool goes_on; /* there is a page before this one, which ended at */
     struct itinerary_rank after;
 
-    /* parameters of find_flights, one for each route */
     struct search_route *routes;
-    struct str *origins;
-    struct str *destinations;
-    int32_t *first_dates;
-    int32_t *last_dates;
-    int32_t *tags;
     size_t route_count;
-
     struct flight_find_flights_rows rows;
     struct search_flight *flights;
     struct itinerary_flight *legs; /* the same flights for the domain */
@@ -93,8 +90,12 @@ struct search {
 bool search_take_request(struct call *c, struct search *s);
 /* search_routes.c: which routes to ask for. */
 void search_plan_routes(struct call *c, struct search *s);
-/* search_flights.c: the rows as priced flights and journeys. */
-void search_take_flights(struct call *c, struct search *s);
+/* search_flights.c: the flights of the routes, priced, from the timetable in memory (false: it is
+ * not there, or not fresh) or asked of the database and taken from its rows; then journeys. */
+bool search_look_up(struct call *c, struct search *s);
+void search_ask(struct call *c, struct search *s);
+void search_take_rows(struct call *c, struct search *s);
+void search_make_journeys(struct call *c, struct search *s);
 /* search_price.c: what a flight costs; and a trip as an offer, false where it has more taxes than
  * an offer can hold. */
 void search_price_flight(const struct search *s, const struct search_flight *flight,

@@ -1,43 +1,161 @@
-/* The rows of a search as priced flights, and flights as journeys: filters of airlines, windows,
- * connection times. */
+/* The flights of a search, from the timetable in memory or from the database, priced; and flights
+ * as journeys: filters of airlines, windows, connection times. What must stay true: both give the
+ * same flights. */
 #include "base/check.h"
 #include "services/flight/internal.h"
 
-/* False: the party does not fit a bucket, or the filter refuses the airline. */
-static bool take_flight(const struct search *s, const struct flight_find_flights_row *row,
-                        struct search_flight *f, struct itinerary_flight *leg)
+#define FLIGHTS_MAX 1000 /* with room for the party; as find_flights has it */
+
+/* Of the search under way, until it is known how many there are. */
+static _Thread_local struct search_flight found_flights[FLIGHTS_MAX];
+static _Thread_local struct itinerary_flight found_legs[FLIGHTS_MAX];
+
+/* Left out where the party does not fit a bucket, or the filter refuses the airline. */
+static void take_flight(struct search *s, const struct search_route *route,
+                        const struct departure *d, const struct departure_sale *sale)
 {
-    CHECK(row->tag >= 0 && (size_t)row->tag < s->route_count);
-    const struct search_route *route = &s->routes[row->tag];
     int32_t left;
     int bucket =
         fare_bucket_find(s->reference->buckets[s->cabin], s->reference->bucket_count[s->cabin],
-                         row->authorised, row->used, s->seats, &left);
-    if (bucket < 0 || row->carrier.n != 2 || !filter_airline(&s->filter, row->carrier.p))
-        return false;
+                         sale->authorised, sale->used, s->seats, &left);
+    if (bucket < 0 || d->carrier[0] == '\0' || !filter_airline(&s->filter, d->carrier))
+        return;
+    CHECK(s->flight_count < FLIGHTS_MAX);
+    struct search_flight *f = &found_flights[s->flight_count];
+    struct itinerary_flight *leg = &found_legs[s->flight_count++];
     *f = (struct search_flight){
-        .row = row,
+        .departure = *d,
+        .base_minor = sale->base_minor,
+        .close_us = sale->close_us,
         .bucket = (uint8_t)bucket,
         .role = route->role,
         .slice = route->slice,
         .seats_left = (uint16_t)(left < UINT16_MAX ? left : UINT16_MAX),
     };
     uint64_t id;
-    memcpy(&id, row->flight_id.b + sizeof row->flight_id.b - sizeof id, sizeof id);
+    memcpy(&id, d->flight_id.b + sizeof d->flight_id.b - sizeof id, sizeof id);
     *leg = (struct itinerary_flight){
         .origin = route->origin,
         .destination = route->destination,
         .international = strcmp(s->reference->airports[route->origin].country,
                                 s->reference->airports[route->destination].country) != 0,
-        .departure_offset_min = row->departure_offset_min,
-        .arrival_offset_min = row->arrival_offset_min,
-        .departure_s = row->departure_time / 1000000,
-        .arrival_s = row->arrival_time / 1000000,
+        .departure_offset_min = d->departure_offset_min,
+        .arrival_offset_min = d->arrival_offset_min,
+        .departure_s = d->departure_s,
+        .arrival_s = d->arrival_s,
         .id = id,
     };
     search_price_flight(s, f, leg);
+}
+
+static void keep_flights(struct call *c, struct search *s)
+{
+    size_t n = s->flight_count;
+    s->flights = arena_array(&c->arena, n, sizeof *s->flights);
+    s->legs = arena_array(&c->arena, n, sizeof *s->legs);
+    memcpy(s->flights, found_flights, n * sizeof *s->flights);
+    memcpy(s->legs, found_legs, n * sizeof *s->legs);
+}
+
+/* ---- from the timetable in memory ---- */
+
+/* What find_flights would give. False: the timetable does not know. */
+static bool look_up_route(struct search *s, const struct board_look *look,
+                          const struct search_route *route, int64_t now_us, size_t *found)
+{
+    const struct reference_airport *airports = s->reference->airports;
+    struct board_range range;
+    if (!board_route(look, airports[route->origin].iata, airports[route->destination].iata,
+                     route->first_date, &range))
+        return false;
+    const struct departure *d;
+    for (unsigned i = 0; i < BOARD_ROUTE_FLIGHTS_MAX && *found < FLIGHTS_MAX &&
+                         (d = board_next(look, &range, route->last_date));
+         i++) {
+        struct departure_sale sale;
+        if (!board_sale(look, d, s->cabin, &sale) || sale.authorised - sale.used < s->seats ||
+            sale.close_us <= now_us)
+            continue;
+        ++*found;
+        take_flight(s, route, d, &sale);
+    }
     return true;
 }
+
+bool search_look_up(struct call *c, struct search *s)
+{
+    const struct app *app = app_of(c);
+    int64_t now_ns = app->loop->now_ns;
+    struct board_look look;
+    if (!app->board ||
+        !board_look(app->board, now_ns - app->limits.search_stale_ms * NS_PER_MS, &look))
+        return false;
+    size_t found = 0;
+    int64_t wall_ns = call_wall_ns(c);
+    for (size_t i = 0; i < s->route_count; i++)
+        if (!look_up_route(s, &look, &s->routes[i], wall_ns / NS_PER_US, &found))
+            return false;
+    s->read_ns = wall_ns - (now_ns - board_read_ns(&look));
+    if (!board_look_ends(&look))
+        return false;
+    keep_flights(c, s);
+    return true;
+}
+
+/* ---- from the database ---- */
+
+void search_ask(struct call *c, struct search *s)
+{
+    size_t n = s->route_count;
+    struct str *origins = arena_array(&c->arena, n, sizeof *origins);
+    struct str *destinations = arena_array(&c->arena, n, sizeof *destinations);
+    int32_t *dates[2] = {arena_array(&c->arena, n, sizeof *dates[0]),
+                         arena_array(&c->arena, n, sizeof *dates[0])};
+    int32_t *tags = arena_array(&c->arena, n, sizeof *tags);
+    for (size_t i = 0; i < n; i++) {
+        const struct search_route *route = &s->routes[i];
+        origins[i] = str_of(s->reference->airports[route->origin].iata);
+        destinations[i] = str_of(s->reference->airports[route->destination].iata);
+        dates[0][i] = route->first_date;
+        dates[1][i] = route->last_date;
+        tags[i] = (int32_t)i;
+    }
+    flight_find_flights(c, &s->rows, origins, n, destinations, n, dates[0], n, dates[1], n, tags, n,
+                        s->cabin, s->seats);
+}
+
+static struct departure departure_of(const struct flight_find_flights_row *row)
+{
+    struct departure d = {
+        .flight_id = row->flight_id,
+        .departure_s = row->departure_time / 1000000,
+        .arrival_s = row->arrival_time / 1000000,
+        .departure_offset_min = row->departure_offset_min,
+        .arrival_offset_min = row->arrival_offset_min,
+        .number = (uint16_t)row->number,
+        .distance_km = (uint16_t)row->distance_km,
+    };
+    departure_codes(&d, row->carrier, row->aircraft);
+    return d;
+}
+
+void search_take_rows(struct call *c, struct search *s)
+{
+    s->flight_count = 0; /* a look may have failed on its way */
+    for (uint32_t i = 0; i < s->rows.count; i++) {
+        const struct flight_find_flights_row *row = &s->rows.rows[i];
+        const struct departure d = departure_of(row);
+        const struct departure_sale sale = {.authorised = row->authorised,
+                                            .used = row->used,
+                                            .base_minor = row->base_minor,
+                                            .close_us = row->sales_close_time};
+        CHECK(row->tag >= 0 && (size_t)row->tag < s->route_count);
+        take_flight(s, &s->routes[row->tag], &d, &sale);
+    }
+    keep_flights(c, s);
+}
+
+/* ---- journeys ---- */
 
 static bool departs_well(const struct search *s, size_t i)
 {
@@ -76,8 +194,10 @@ static void add_connections(const struct search *s, struct itinerary_slice *slic
     }
 }
 
-static void build_journeys(struct call *c, struct search *s)
+void search_make_journeys(struct call *c, struct search *s)
 {
+    s->trips.slice_count = s->slice_count;
+    s->trips.brand_count = s->brand_count;
     size_t max[ITINERARY_SLICES_MAX] = {0}, seconds[ITINERARY_SLICES_MAX] = {0};
     for (size_t i = 0; i < s->flight_count; i++)
         seconds[s->flights[i].slice] += s->flights[i].role == ROUTE_SECOND;
@@ -103,17 +223,4 @@ static void build_journeys(struct call *c, struct search *s)
     for (unsigned k = 0; k < s->slice_count; k++)
         s->trips.slices[k].count =
             itinerary_drop_slow(s->trips.slices[k].journeys, s->trips.slices[k].count);
-}
-
-void search_take_flights(struct call *c, struct search *s)
-{
-    s->flights = arena_array(&c->arena, s->rows.count + 1, sizeof *s->flights);
-    s->legs = arena_array(&c->arena, s->rows.count + 1, sizeof *s->legs);
-    for (uint32_t i = 0; i < s->rows.count; i++)
-        if (take_flight(s, &s->rows.rows[i], &s->flights[s->flight_count],
-                        &s->legs[s->flight_count]))
-            s->flight_count++;
-    s->trips.slice_count = s->slice_count;
-    s->trips.brand_count = s->brand_count;
-    build_journeys(c, s);
 }

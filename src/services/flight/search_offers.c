@@ -1,8 +1,8 @@
-/* SearchOffers: one statement fetches the flights of all routes with their seats and prices, the
- * rest is arithmetic in memory. Nothing is written: an offer is its own sealed name, and the same
- * for everybody, so what one caller was told may be told again for a moment (shared/recent.h): it
- * ends when it would have. A page goes on behind the rank of the last trip sent; trips that appear
- * or vanish between two pages neither shift the others nor make them appear twice. */
+/* SearchOffers: the flights of all routes with their seats and prices from the timetable in memory
+ * (board.h), or by one statement where that is not fresh; the rest is arithmetic. Nothing is
+ * written: an offer is its own sealed name, which ends when it would have had it been read then. A
+ * page goes on behind the rank of the last trip sent; trips that appear or vanish between two pages
+ * neither shift the others nor make them appear twice. */
 #include "domain/money.h"
 #include "services/flight/internal.h"
 #include "services/shared/page_token.h"
@@ -11,18 +11,16 @@
 static enum step find(struct call *c)
 {
     struct search *s = c->state;
-    enum recent_found found = recent_find(c, app_of(c)->searches, &s->recent);
-    if (found == RECENT_SOON)
-        return STEP_PARK;
-    if (found == RECENT_HERE)
-        return call_reply_bytes(c, (const uint8_t *)s->recent.reply.p, s->recent.reply.n);
-    s->read_ns = call_wall_ns(c);
+    struct app *app = app_of(c);
     if (!search_take_request(c, s))
         return STEP_DONE;
     search_plan_routes(c, s);
-    flight_find_flights(c, &s->rows, s->origins, s->route_count, s->destinations, s->route_count,
-                        s->first_dates, s->route_count, s->last_dates, s->route_count, s->tags,
-                        s->route_count, s->cabin, s->seats);
+    s->is_known = search_look_up(c, s);
+    ++*(s->is_known ? &app->searches_from_timetable : &app->searches_from_database);
+    if (!s->is_known) {
+        s->read_ns = call_wall_ns(c);
+        search_ask(c, s);
+    }
     return STEP_NEXT;
 }
 
@@ -66,7 +64,9 @@ static enum step answer(struct call *c)
     struct itinerary_trip trips[ITINERARY_PAGE_MAX];
     uint32_t size = page_size(s->req->page_size, OFFERS_STANDARD, OFFERS_MAX);
     int64_t expire_s = s->read_ns / NS_PER_S + app->limits.offer_seconds;
-    search_take_flights(c, s);
+    if (!s->is_known)
+        search_take_rows(c, s);
+    search_make_journeys(c, s);
     order_trips(s);
     size_t found = itinerary_find(&s->trips, s->goes_on ? &s->after : NULL, size + 1, trips);
     size_t shown = found < size ? found : size;
@@ -85,7 +85,7 @@ static enum step answer(struct call *c)
     if (found > shown)
         reply.next_page_token = page_token_seal(c, &trips[shown - 1].rank, sizeof trips[0].rank);
     reply.read_time = timestamp_of_us(&c->arena, s->read_ns / NS_PER_US);
-    return recent_reply(c, &s->recent, &reply.base);
+    return call_reply(c, &reply.base);
 }
 
 static const struct step_def steps[] = {

@@ -7,7 +7,7 @@ static struct fare_units units_of(const struct search *s, const struct search_fl
                                   unsigned brand)
 {
     const struct fare_bucket *bucket = &s->reference->buckets[s->cabin][f->bucket];
-    return fare_units(f->row->base_minor, bucket->price_permille,
+    return fare_units(f->base_minor, bucket->price_permille,
                       s->reference->brands[s->brand_first + brand].price_permille, s->fx);
 }
 
@@ -88,20 +88,20 @@ static void add_segment(const struct search *s, const struct search_flight *f,
                         struct offer *o)
 {
     struct offer_segment *g = &o->segments[o->segment_count++];
-    g->flight_id = f->row->flight_id;
-    copy_code(g->carrier, sizeof g->carrier, f->row->carrier);
+    g->flight_id = f->departure.flight_id;
+    memcpy(g->carrier, f->departure.carrier, sizeof g->carrier);
     copy_code(g->origin, sizeof g->origin, str_of(s->reference->airports[leg->origin].iata));
     copy_code(g->destination, sizeof g->destination,
               str_of(s->reference->airports[leg->destination].iata));
-    copy_code(g->aircraft, sizeof g->aircraft, f->row->aircraft);
+    memcpy(g->aircraft, f->departure.aircraft, sizeof g->aircraft);
     g->booking_class = s->reference->buckets[s->cabin][f->bucket].booking_class;
-    g->number = (uint16_t)f->row->number;
+    g->number = f->departure.number;
     g->departure_s = leg->departure_s;
     g->arrival_s = leg->arrival_s;
     g->departure_offset_min = leg->departure_offset_min;
     g->arrival_offset_min = leg->arrival_offset_min;
     g->slice = (uint8_t)slice;
-    g->distance_km = (uint16_t)f->row->distance_km;
+    g->distance_km = f->departure.distance_km;
     g->fare_minor = fare_minor;
 }
 
@@ -138,7 +138,7 @@ static void add_flight(const struct search *s, size_t flight, unsigned slice, un
     add_segment(s, f, leg, slice, units.minor[PASSENGER_ADULT - 1], o);
     if (f->seats_left < o->bookable_seats)
         o->bookable_seats = (uint8_t)f->seats_left;
-    int64_t close_s = f->row->sales_close_time / 1000000;
+    int64_t close_s = f->close_us / 1000000;
     if (close_s < o->expire_s)
         o->expire_s = close_s;
 }

@@ -1,6 +1,6 @@
-/* Which routes a search asks the database for: the direct ones, and with connections those to and
- * from the airports in between that the reference data knows flights for. One statement then
- * fetches the flights of all. What must stay true: never more than SEARCH_ROUTES_MAX routes, the
+/* Which routes a search asks for: the direct ones, and with connections those to and from the
+ * airports in between that the reference data knows flights for. One look then fetches the flights
+ * of all. What must stay true: never more than SEARCH_ROUTES_MAX routes, the
  * direct ones first. */
 #include <stdlib.h>
 
@@ -20,16 +20,12 @@ static void add_route(struct search *s, unsigned slice, enum route_role role, ui
 {
     if (s->route_count == SEARCH_ROUTES_MAX)
         return;
-    size_t i = s->route_count++;
-    s->routes[i] = (struct search_route){.origin = origin,
-                                         .destination = destination,
-                                         .slice = (uint8_t)slice,
-                                         .role = (uint8_t)role};
-    s->origins[i] = str_of(s->reference->airports[origin].iata);
-    s->destinations[i] = str_of(s->reference->airports[destination].iata);
-    s->first_dates[i] = first_date;
-    s->last_dates[i] = last_date;
-    s->tags[i] = (int32_t)i;
+    s->routes[s->route_count++] = (struct search_route){.origin = origin,
+                                                        .destination = destination,
+                                                        .first_date = first_date,
+                                                        .last_date = last_date,
+                                                        .slice = (uint8_t)slice,
+                                                        .role = (uint8_t)role};
 }
 
 static void add_direct(struct search *s, unsigned slice)
@@ -182,11 +178,6 @@ void search_plan_routes(struct call *c, struct search *s)
         direct += s->slices[i].origin_count * s->slices[i].destination_count;
     size_t max = connections || direct > SEARCH_ROUTES_MAX ? SEARCH_ROUTES_MAX : direct;
     s->routes = arena_array(&c->arena, max, sizeof *s->routes);
-    s->origins = arena_array(&c->arena, max, sizeof *s->origins);
-    s->destinations = arena_array(&c->arena, max, sizeof *s->destinations);
-    s->first_dates = arena_array(&c->arena, max, sizeof *s->first_dates);
-    s->last_dates = arena_array(&c->arena, max, sizeof *s->last_dates);
-    s->tags = arena_array(&c->arena, max, sizeof *s->tags);
     for (unsigned i = 0; i < s->slice_count; i++)
         add_direct(s, i);
     if (!connections)

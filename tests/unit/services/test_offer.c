@@ -24,56 +24,44 @@ static void setup(void)
 #define DEPARTURE_S                                                                                \
     INT64_C(1806174000) /* 27 March 2027 19:00 UTC: London changes its clocks on the way */
 
-static struct flight_find_flights_row rows[3];
-
-static void make_rows(void)
-{
-    static const struct flight_find_flights_row all[] = {
-        {.tag = 0,
-         .flight_id = {{1}},
-         .carrier = STR("BA"),
-         .number = 178,
-         .departure_time = DEPARTURE_S * 1000000,
-         .arrival_time = (DEPARTURE_S + 7 * 3600) * 1000000,
-         .departure_offset_min = -240,
-         .arrival_offset_min = 60,
-         .aircraft = STR("77W"),
-         .distance_km = 5540,
-         .authorised = 260,
-         .used = 22,
-         .base_minor = 37201,
-         .sales_close_time = (DEPARTURE_S - 3600) * 1000000},
-        {.tag = 1,
-         .flight_id = {{2}},
-         .carrier = STR("BA"),
-         .number = 5,
-         .departure_time = (DEPARTURE_S + 90000) * 1000000,
-         .arrival_time = (DEPARTURE_S + 133200) * 1000000,
-         .departure_offset_min = 60,
-         .arrival_offset_min = 540,
-         .aircraft = STR("77W"),
-         .distance_km = 9580,
-         .authorised = 260,
-         .used = 0,
-         .base_minor = 61303,
-         .sales_close_time = INT64_MAX},
-        {.tag = 2,
-         .flight_id = {{3}},
-         .carrier = STR("QF"),
-         .number = 12345,
-         .departure_time = (DEPARTURE_S + 140400) * 1000000,
-         .arrival_time = (DEPARTURE_S + 165600) * 1000000,
-         .departure_offset_min = 540,
-         .arrival_offset_min = -600,
-         .aircraft = STR("77W"),
-         .distance_km = 6140,
-         .authorised = 260,
-         .used = 250,
-         .base_minor = 40099,
-         .sales_close_time = INT64_MAX},
-    };
-    memcpy(rows, all, sizeof rows);
-}
+static const struct {
+    struct departure departure;
+    struct departure_sale sale;
+} rows[3] = {
+    {{.flight_id = {{1}},
+      .carrier = "BA",
+      .number = 178,
+      .departure_s = DEPARTURE_S,
+      .arrival_s = DEPARTURE_S + 7 * 3600,
+      .departure_offset_min = -240,
+      .arrival_offset_min = 60,
+      .aircraft = "77W",
+      .distance_km = 5540},
+     {.authorised = 260,
+      .used = 22,
+      .base_minor = 37201,
+      .close_us = (DEPARTURE_S - 3600) * 1000000}},
+    {{.flight_id = {{2}},
+      .carrier = "BA",
+      .number = 5,
+      .departure_s = DEPARTURE_S + 90000,
+      .arrival_s = DEPARTURE_S + 133200,
+      .departure_offset_min = 60,
+      .arrival_offset_min = 540,
+      .aircraft = "77W",
+      .distance_km = 9580},
+     {.authorised = 260, .base_minor = 61303, .close_us = INT64_MAX}},
+    {{.flight_id = {{3}},
+      .carrier = "QF",
+      .number = 12345,
+      .departure_s = DEPARTURE_S + 140400,
+      .arrival_s = DEPARTURE_S + 165600,
+      .departure_offset_min = 540,
+      .arrival_offset_min = -600,
+      .aircraft = "77W",
+      .distance_km = 6140},
+     {.authorised = 260, .used = 250, .base_minor = 40099, .close_us = INT64_MAX}},
+};
 
 static uint16_t airport(const char *iata)
 {
@@ -87,7 +75,6 @@ static void make_search(struct search *s, struct search_flight *flights,
 {
     const struct reference *r = rig_reference();
     const char *const ends[][2] = {{"JFK", "LHR"}, {"LHR", "NRT"}, {"NRT", "HNL"}};
-    make_rows();
     *s = (struct search){.reference = r,
                          .party = party,
                          .cabin = 1,
@@ -101,19 +88,23 @@ static void make_search(struct search *s, struct search_flight *flights,
     s->seats = (int32_t)(party.adults + party.children + party.seat_infants);
     for (unsigned i = 0; i < 3; i++) {
         int32_t left;
-        int bucket = fare_bucket_find(r->buckets[1], r->bucket_count[1], rows[i].authorised,
-                                      rows[i].used, s->seats, &left);
+        int bucket = fare_bucket_find(r->buckets[1], r->bucket_count[1], rows[i].sale.authorised,
+                                      rows[i].sale.used, s->seats, &left);
         ASSERT_TRUE(bucket >= 0);
-        flights[i] = (struct search_flight){
-            .row = &rows[i], .bucket = (uint8_t)bucket, .seats_left = (uint16_t)left};
-        legs[i] = (struct itinerary_flight){.origin = airport(ends[i][0]),
-                                            .destination = airport(ends[i][1]),
-                                            .international = true,
-                                            .departure_offset_min = rows[i].departure_offset_min,
-                                            .arrival_offset_min = rows[i].arrival_offset_min,
-                                            .departure_s = rows[i].departure_time / 1000000,
-                                            .arrival_s = rows[i].arrival_time / 1000000,
-                                            .id = i};
+        flights[i] = (struct search_flight){.departure = rows[i].departure,
+                                            .base_minor = rows[i].sale.base_minor,
+                                            .close_us = rows[i].sale.close_us,
+                                            .bucket = (uint8_t)bucket,
+                                            .seats_left = (uint16_t)left};
+        legs[i] = (struct itinerary_flight){
+            .origin = airport(ends[i][0]),
+            .destination = airport(ends[i][1]),
+            .international = true,
+            .departure_offset_min = rows[i].departure.departure_offset_min,
+            .arrival_offset_min = rows[i].departure.arrival_offset_min,
+            .departure_s = rows[i].departure.departure_s,
+            .arrival_s = rows[i].departure.arrival_s,
+            .id = i};
         search_price_flight(s, &flights[i], &legs[i]);
     }
     journeys[0] = itinerary_journey(legs, 0, -1);

@@ -1,0 +1,411 @@
+/* The memory of the timetable; see board.h. A half is a table of routes, then its flights from the
+ * front and their cabins from the back, until they meet.
+ *
+ * A look is checked like a seqlock: the generation must be the same before and after. What it finds
+ * in between may be wiped under it, so every place is checked before it is followed. Seats, prices
+ * and closing times change under looks, each by itself in one store. */
+#include "services/flight/board.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+
+#define PAGE_BYTES ((size_t)65536) /* of any machine */
+#define ROUTE_SLOTS (1u << 17)
+#define ROUTES_MAX (ROUTE_SLOTS / 2)
+#define LETTERS 26u
+#define CODES (LETTERS * LETTERS * LETTERS)
+#define BY_ID_MIN 1024u
+
+struct board_route {
+    uint32_t key; /* of the airports, plus one; 0: free */
+    uint32_t at;
+    uint32_t count;
+};
+
+struct flight {
+    struct departure departure; /* first: board_sale goes back from it */
+    int32_t days;               /* the date at the origin */
+    uint32_t sales_at;          /* the first of its cabins */
+    uint8_t cabins;             /* a bit for each */
+    _Atomic bool is_scheduled;
+};
+_Static_assert(sizeof(struct flight) == 64, "a flight is a line of the cache");
+
+struct sale {
+    _Atomic uint64_t seats; /* authorised, used */
+    _Atomic int64_t base_minor;
+    _Atomic int64_t close_us;
+};
+
+struct board_half {
+    _Atomic int64_t read_ns;
+    int32_t first_days;
+    uint32_t flight_count;
+    uint32_t sale_count;
+    struct board_route routes[ROUTE_SLOTS];
+};
+
+struct board {
+    size_t half_bytes;
+    size_t bytes;
+    _Atomic uint64_t generation; /* the half in use is its last bit; 0: none yet */
+    _Atomic bool is_full;
+};
+
+#define FLIGHTS_AT                                                                                 \
+    ((sizeof(struct board_half) + sizeof(struct flight) - 1) / sizeof(struct flight) *             \
+     sizeof(struct flight))
+
+void departure_codes(struct departure *d, struct str carrier, struct str aircraft)
+{
+    if (carrier.n == sizeof d->carrier - 1)
+        memcpy(d->carrier, carrier.p, carrier.n);
+    memcpy(d->aircraft, aircraft.p,
+           aircraft.n < sizeof d->aircraft ? aircraft.n : sizeof d->aircraft - 1);
+}
+
+struct board *board_new(size_t bytes)
+{
+    size_t half = (bytes - PAGE_BYTES) / 2 / PAGE_BYTES * PAGE_BYTES;
+    CHECK(bytes > PAGE_BYTES && half > FLIGHTS_AT + PAGE_BYTES);
+    struct board *board = mmap(NULL, PAGE_BYTES + 2 * half, PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (board == MAP_FAILED)
+        return NULL;
+    board->bytes = PAGE_BYTES + 2 * half;
+    board->half_bytes = half;
+    madvise(board, board->bytes, MADV_DONTDUMP);
+    return board;
+}
+
+struct board *board_free(struct board *board)
+{
+    if (board)
+        munmap(board, board->bytes);
+    return NULL;
+}
+
+static struct board_half *half_of(const struct board *board, uint64_t generation)
+{
+    return (void *)((char *)(uintptr_t)board + PAGE_BYTES + (generation & 1) * board->half_bytes);
+}
+
+static struct flight *flight_at(const struct board_half *half, uint32_t i)
+{
+    return (struct flight *)((char *)(uintptr_t)half + FLIGHTS_AT) + i;
+}
+
+static struct sale *sale_at(const struct board *board, const struct board_half *half, uint32_t i)
+{
+    return (struct sale *)((char *)(uintptr_t)half + board->half_bytes) - i - 1;
+}
+
+/* Three capitals each, or 0. */
+static uint32_t key_of(const char *origin, const char *destination)
+{
+    uint32_t key = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        char letter = i < 3 ? origin[i] : destination[i - 3];
+        if (letter < 'A' || letter > 'Z')
+            return 0;
+        key = key * LETTERS + (uint32_t)(letter - 'A');
+    }
+    return key + 1;
+}
+
+/* Its slot, or the free one where it would be. */
+static const struct board_route *route_of(const struct board_half *half, uint32_t key)
+{
+    uint32_t at = (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40);
+    for (uint32_t i = 0; i < ROUTE_SLOTS; i++, at++) {
+        const struct board_route *route = &half->routes[at % ROUTE_SLOTS];
+        if (route->key == key || route->key == 0)
+            return route;
+    }
+    return NULL;
+}
+
+/* ---- looking ---- */
+
+bool board_look(const struct board *board, int64_t since_ns, struct board_look *ret_look)
+{
+    uint64_t generation = atomic_load_explicit(&board->generation, memory_order_acquire);
+    const struct board_half *half = half_of(board, generation);
+    *ret_look = (struct board_look){.board = board, .half = half, .generation = generation};
+    return generation > 0 && board_read_ns(ret_look) >= since_ns;
+}
+
+int64_t board_read_ns(const struct board_look *look)
+{
+    return atomic_load_explicit(&look->half->read_ns, memory_order_acquire);
+}
+
+bool board_look_ends(const struct board_look *look)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&look->board->generation, memory_order_relaxed) == look->generation;
+}
+
+static bool is_inside(const struct board *board, uint32_t count, size_t bytes)
+{
+    return count <= (board->half_bytes - FLIGHTS_AT) / bytes;
+}
+
+bool board_route(const struct board_look *look, const char *origin, const char *destination,
+                 int32_t first_days, struct board_range *ret_range)
+{
+    uint32_t key = key_of(origin, destination);
+    if (key == 0 || first_days < look->half->first_days)
+        return false;
+    const struct board_route *route = route_of(look->half, key);
+    *ret_range = (struct board_range){0};
+    if (!route || route->key == 0)
+        return true;
+    uint32_t low = route->at, end = low + route->count, high = end;
+    if (end < low || !is_inside(look->board, end, sizeof(struct flight)))
+        return false;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (flight_at(look->half, middle)->days < first_days)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *ret_range = (struct board_range){.at = low, .end = end};
+    return true;
+}
+
+const struct departure *board_next(const struct board_look *look, struct board_range *range,
+                                   int32_t last_days)
+{
+    while (range->at < range->end) {
+        const struct flight *flight = flight_at(look->half, range->at);
+        if (flight->days > last_days)
+            return NULL;
+        range->at++;
+        if (atomic_load_explicit(&flight->is_scheduled, memory_order_relaxed))
+            return &flight->departure;
+    }
+    return NULL;
+}
+
+/* NULL: it has no such cabin. */
+static struct sale *sale_of(const struct board *board, const struct board_half *half,
+                            const struct flight *flight, unsigned cabin)
+{
+    unsigned bit = 1u << cabin, cabins = flight->cabins;
+    uint32_t at = flight->sales_at + (uint32_t)__builtin_popcount(cabins & (bit - 1));
+    return cabins & bit && is_inside(board, at + 1, sizeof(struct sale)) ? sale_at(board, half, at)
+                                                                         : NULL;
+}
+
+bool board_sale(const struct board_look *look, const struct departure *departure, unsigned cabin,
+                struct departure_sale *ret_sale)
+{
+    const struct flight *flight = (const void *)departure;
+    const struct sale *sale = sale_of(look->board, look->half, flight, cabin);
+    if (!sale)
+        return false;
+    uint64_t seats = atomic_load_explicit(&sale->seats, memory_order_relaxed);
+    *ret_sale = (struct departure_sale){
+        .authorised = (int32_t)(seats >> 32),
+        .used = (int32_t)(uint32_t)seats,
+        .base_minor = atomic_load_explicit(&sale->base_minor, memory_order_relaxed),
+        .close_us = atomic_load_explicit(&sale->close_us, memory_order_relaxed),
+    };
+    return true;
+}
+
+/* ---- filling ---- */
+
+void board_fill_begin(struct board_fill *fill, struct board *board, int32_t first_days)
+{
+    board_fill_deinit(fill);
+    uint64_t generation = atomic_load(&board->generation) + 1;
+    *fill = (struct board_fill){.board = board,
+                                .half = half_of(board, generation),
+                                .generation = generation,
+                                .by_id = calloc(BY_ID_MIN, sizeof *fill->by_id),
+                                .by_id_mask = BY_ID_MIN - 1};
+    CHECK(fill->by_id);
+    /* Whoever still looks at it has read the generation before, and reads it again behind this. */
+    atomic_thread_fence(memory_order_seq_cst);
+    CHECK(madvise(fill->half, board->half_bytes, MADV_REMOVE) == 0);
+    fill->half->first_days = first_days;
+}
+
+static uint32_t *slot_of(const struct board_fill *fill, const struct uuid *id)
+{
+    uint64_t hash;
+    memcpy(&hash, id->b + sizeof id->b - sizeof hash, sizeof hash);
+    uint32_t at = (uint32_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+    for (;; at++) {
+        uint32_t *slot = &fill->by_id[at & fill->by_id_mask];
+        if (*slot == 0 || uuid_eq(flight_at(fill->half, *slot - 1)->departure.flight_id, *id))
+            return slot;
+    }
+}
+
+/* At most half full, so that a free slot is near. */
+static void remember(struct board_fill *fill, uint32_t flight)
+{
+    if (flight >= fill->by_id_mask / 2) {
+        free(fill->by_id);
+        fill->by_id_mask = fill->by_id_mask * 2 + 1;
+        fill->by_id = calloc((size_t)fill->by_id_mask + 1, sizeof *fill->by_id);
+        CHECK(fill->by_id);
+        for (uint32_t i = 0; i < flight; i++)
+            *slot_of(fill, &flight_at(fill->half, i)->departure.flight_id) = i + 1;
+    }
+    *slot_of(fill, &flight_at(fill->half, flight)->departure.flight_id) = flight + 1;
+}
+
+static bool has_room(const struct board_fill *fill)
+{
+    const struct board_half *half = fill->half;
+    return FLIGHTS_AT + (half->flight_count + 1) * sizeof(struct flight) +
+               (half->sale_count + 1) * sizeof(struct sale) <=
+           fill->board->half_bytes;
+}
+
+/* Moves fill->route on; a route comes in one piece. */
+static int begin_route(struct board_fill *fill, uint32_t key)
+{
+    struct board_route *route = (struct board_route *)(uintptr_t)route_of(fill->half, key);
+    if (route->key != 0)
+        return -EBADMSG;
+    if (fill->route_count == ROUTES_MAX)
+        return -ENOSPC;
+    fill->route_count++;
+    *route = (struct board_route){.key = key, .at = fill->half->flight_count};
+    fill->route = route;
+    return 0;
+}
+
+static void add_flight(struct board_fill *fill, struct board_route *route,
+                       const struct flight_read_departures_row *row)
+{
+    struct board_half *half = fill->half;
+    struct flight *flight = flight_at(half, half->flight_count);
+    struct departure *d = &flight->departure;
+    d->flight_id = row->flight_id;
+    d->departure_s = row->departure_time / 1000000;
+    d->arrival_s = row->arrival_time / 1000000;
+    d->departure_offset_min = row->departure_offset_min;
+    d->arrival_offset_min = row->arrival_offset_min;
+    d->number = (uint16_t)row->number;
+    d->distance_km = (uint16_t)row->distance_km;
+    departure_codes(d, row->carrier, row->aircraft);
+    flight->days = row->departure_date;
+    flight->sales_at = half->sale_count;
+    atomic_store_explicit(&flight->is_scheduled, true, memory_order_relaxed);
+    remember(fill, half->flight_count++);
+    route->count++;
+}
+
+static void set_sale(struct sale *sale, int32_t authorised, int32_t used, int64_t base_minor,
+                     int64_t close_us)
+{
+    uint64_t seats = (uint64_t)(uint32_t)authorised << 32 | (uint32_t)used;
+    atomic_store_explicit(&sale->seats, seats, memory_order_relaxed);
+    atomic_store_explicit(&sale->base_minor, base_minor, memory_order_relaxed);
+    atomic_store_explicit(&sale->close_us, close_us, memory_order_relaxed);
+}
+
+int board_add(struct board_fill *fill, const struct flight_read_departures_row *row)
+{
+    struct board_half *half = fill->half;
+    uint32_t key = row->origin.n == 3 && row->destination.n == 3
+                       ? key_of(row->origin.p, row->destination.p)
+                       : 0;
+    if (key == 0)
+        return 0; /* nobody can ask for it */
+    if (!has_room(fill))
+        return -ENOSPC;
+    int r = fill->route && fill->route->key == key ? 0 : begin_route(fill, key);
+    if (r < 0)
+        return r;
+    if (*slot_of(fill, &row->flight_id) == 0)
+        add_flight(fill, fill->route, row);
+    if (row->cabin < 1 || row->cabin > BOARD_CABINS)
+        return 0;
+    struct flight *flight = flight_at(half, half->flight_count - 1);
+    unsigned bit = 1u << row->cabin;
+    if (!uuid_eq(flight->departure.flight_id, row->flight_id) || flight->cabins >= bit)
+        return -EBADMSG;
+    flight->cabins |= (uint8_t)bit;
+    set_sale(sale_at(fill->board, half, half->sale_count++), row->authorised, row->used,
+             row->base_minor, row->sales_close_time);
+    return 0;
+}
+
+uint32_t board_flights(const struct board_fill *fill)
+{
+    return fill->half ? fill->half->flight_count : 0;
+}
+
+size_t board_bytes(const struct board_fill *fill)
+{
+    return fill->half
+               ? sizeof(struct board_half) + fill->half->flight_count * sizeof(struct flight) +
+                     fill->half->sale_count * sizeof(struct sale)
+               : 0;
+}
+
+bool board_change(struct board_fill *fill, const struct flight_read_changes_row *row)
+{
+    uint32_t place = *slot_of(fill, &row->flight_id);
+    if (place == 0)
+        return !row->is_scheduled; /* nobody looks for it */
+    struct flight *flight = flight_at(fill->half, place - 1);
+    struct sale *sale = row->cabin >= 1 && row->cabin <= BOARD_CABINS
+                            ? sale_of(fill->board, fill->half, flight, (unsigned)row->cabin)
+                            : NULL;
+    if (!sale || flight->departure.departure_s != row->departure_time / 1000000)
+        return false;
+    set_sale(sale, row->authorised, row->used, row->base_minor, row->sales_close_time);
+    atomic_store_explicit(&flight->is_scheduled, row->is_scheduled, memory_order_relaxed);
+    return true;
+}
+
+void board_publish(struct board_fill *fill, int64_t read_ns)
+{
+    atomic_store_explicit(&fill->half->read_ns, read_ns, memory_order_release);
+    if (atomic_load(&fill->board->generation) == fill->generation)
+        return;
+    atomic_store(&fill->board->is_full, false);
+    atomic_store_explicit(&fill->board->generation, fill->generation, memory_order_release);
+}
+
+void board_release_other(const struct board_fill *fill)
+{
+    madvise(half_of(fill->board, fill->generation + 1), fill->board->half_bytes, MADV_REMOVE);
+}
+
+void board_fill_cancel(struct board_fill *fill)
+{
+    atomic_store(&fill->board->is_full, true);
+    madvise(fill->half, fill->board->half_bytes, MADV_REMOVE);
+    board_fill_deinit(fill);
+}
+
+void board_fill_deinit(struct board_fill *fill)
+{
+    free(fill->by_id);
+    *fill = (struct board_fill){0};
+}
+
+void board_state(const struct board *board, struct board_state *ret_state)
+{
+    uint64_t generation = atomic_load_explicit(&board->generation, memory_order_acquire);
+    const struct board_half *half = half_of(board, generation);
+    *ret_state = (struct board_state){.loads = generation, .is_full = atomic_load(&board->is_full)};
+    if (generation == 0)
+        return;
+    ret_state->flights = half->flight_count;
+    ret_state->read_ns = atomic_load_explicit(&half->read_ns, memory_order_acquire);
+}

@@ -1,0 +1,242 @@
+"""Searches answered from the timetable in memory: the same as PostgreSQL's, never older than the bound, and without it
+from PostgreSQL."""
+
+import contextlib
+import os
+import random
+import signal
+import time
+
+import grpc
+import pytest
+
+from kit.client import refused
+from kit.instance import until
+
+BOUND_S = 1.0  # --search-stale-ms, where nothing else is said
+
+
+def counts(server):
+    """Searches answered from (the timetable, the database) so far, as workers publish them."""
+    time.sleep(0.4)
+    seen = server.metrics()
+    return tuple(int(seen[f'faregate_searches_total{{from="{name}"}}']) for name in ("timetable", "database"))
+
+
+def loads(server):
+    return server.metrics()["faregate_timetable_loads_total"]
+
+
+def is_fresh(server):
+    seen = server.metrics()
+    return seen["faregate_timetable_loads_total"] > 0 and seen["faregate_timetable_age_seconds"] < BOUND_S / 2
+
+
+@contextlib.contextmanager
+def serving(world, *flags, **more):
+    with world.dev.sibling(*flags, **more) as server:
+        until(lambda: is_fresh(server), 20, "the timetable is read")
+        yield server
+
+
+def flights_of(answer):
+    return {s.flight for o in answer.offers for j in o.journeys for s in j.segments}
+
+
+def bare(answer):
+    """Without what the moment of the search decides: names, ends, tokens."""
+    offers = []
+    for offer in answer.offers:
+        offer.name = ""
+        offer.ClearField("expire_time")
+        offer.ClearField("payment_terms")
+        offers.append(offer.SerializeToString(deterministic=True))
+    return offers, bool(answer.next_page_token)
+
+
+# ---- the same
+
+
+def random_search(noise, trips):
+    """A request as PostgreSQL and the timetable must answer alike; @trips: (origin, destination, date) with flights."""
+    def slice_of(trip):
+        origin, destination, date = trip
+        fields = {"origin": origin, "destination": destination,
+                  "departure_date": dict(zip(("year", "month", "day"), map(int, date.split("-"))))}
+        if noise.random() < 0.2:
+            fields["departure_window"] = {"start": {"hours": 6}, "end": {"hours": 15}}
+        return fields
+    trip = noise.choice(trips)
+    slices = [slice_of(trip)]
+    if noise.random() < 0.3:
+        slices.append(slice_of((trip[1], trip[0], max(trip[2], noise.choice(trips)[2]))))
+    party = [{"type": "ADULT", "count": noise.choice([1, 1, 2, 5, 9])}]
+    if noise.random() < 0.2 and party[0]["count"] < 5:
+        party.append({"type": "CHILD", "count": 2})
+    return {"slices": slices, "passengers": party, "cabin": noise.choice(["ECONOMY", "ECONOMY", "BUSINESS", "FIRST"]),
+            "currency_code": noise.choice(["USD", "EUR", "JPY"]), "max_connections": noise.choice([0, 0, 1]),
+            "order_by": noise.choice(["", "duration", "departure_time desc"]), "page_size": noise.choice([3, 10, 50]),
+            "filter": noise.choice(["", "", "refundable = true"]),
+            "view": noise.choice(["OFFER_VIEW_BASIC", "OFFER_VIEW_FULL"])}
+
+
+def test_finds_what_postgresql_finds(world, ann):
+    noise = random.Random(int(os.environ.get("RPC_SEED", "11")))
+    trips = [tuple(row) for row in world.dev.sql("""
+        SELECT origin, destination, departure_date FROM flight WHERE departure_date >= current_date
+         ORDER BY md5(flight_id::text) LIMIT 150""")]
+    cities = [row[0] for row in world.dev.sql("""
+        SELECT DISTINCT metro FROM airport JOIN flight ON origin = iata WHERE metro <> iata LIMIT 20""")]
+    trips += [(city, trip[1], trip[2]) for city, trip in zip(cities, trips) if city != trip[1]]
+    for _ in range(3):
+        world.hold(world.traveller())
+    with serving(world, "--search-stale-ms=20000") as memory, world.dev.sibling("--search-stale-ms=0") as database:
+        time.sleep(5.1)  # the last booking is in: a poll comes every quarter of the bound
+        here, there = memory.client(), database.client()
+        found = asked = 0
+        for _ in range(400):
+            request = random_search(noise, trips)
+            try:
+                want = there.SearchOffers(**request)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+                continue
+            asked += 1
+            found += len(want.offers)
+            assert bare(here.SearchOffers(**request)) == bare(want), request
+        assert asked > 300 and found > 500, (asked, found)
+        assert counts(memory) == (asked, 0) and counts(database) == (0, asked)
+        status, metrics = database.http("/metrics")
+        assert status == 200 and "timetable_loads" not in metrics, "who always asks the database needs no timetable"
+
+
+# ---- how old
+
+
+def test_what_is_held_leaves_the_searches_within_the_bound(world):
+    with serving(world, jobs=True) as server:
+        ann, bob = world.traveller("Ann", server), server.client()
+        trip = world.trip()
+        offer = world.search(trip, ann).offers[0]
+        flight = offer.journeys[0].segments[0].flight
+        world.leave_seats(offer, 3)
+
+        def fits(count):
+            return count == 0 or flight in flights_of(world.search(trip, bob, [("ADULT", count)], page_size=50))
+
+        def seats(wanted, why):
+            until(lambda: fits(wanted) and not fits(wanted + 1), BOUND_S, why, every=0.05)
+
+        seats(3, "what is left")
+        booking = world.hold(ann, offer)
+        seats(2, "a hold takes a seat")
+        ann.ConfirmCancellation(name=ann.CreateCancellation(parent=booking.name).name)
+        seats(3, "a cancellation gives it back")
+        booking = world.hold(ann, offer)
+        seats(2, "a hold takes a seat")
+        world.dev.sql("UPDATE booking SET payment_required_time = now() - interval '1 second' "
+                      f"WHERE booking_id = '{booking.name.removeprefix('bookings/')}'")
+        world.booking(ann, booking, "EXPIRED")
+        until(lambda: world.inventory(offer)[1] == 0, 5, "the sweep gives it back")
+        seats(3, "an expired hold gives it back")
+        booking = world.hold(ann, offer)
+        world.pay(ann, booking)
+        world.booking(ann, booking, "CONFIRMED")
+        seats(2, "what is sold stays taken")
+        world.leave_seats(offer, 0)
+        seats(0, "nothing is left")
+        with refused("FAILED_PRECONDITION", "SEATS_UNAVAILABLE"):
+            world.hold(ann, offer)
+        assert counts(server)[1] == 0, "all that was from the timetable"
+
+
+def test_a_search_says_when_its_seats_were_read(world):
+    with serving(world) as server:
+        for _ in range(3):
+            asked = time.time()
+            answer = world.search(world.trip(), server.client())
+            assert asked - BOUND_S <= answer.read_time.ToNanoseconds() / 1e9 <= time.time()
+            assert answer.offers[0].expire_time.ToNanoseconds() / 1e9 <= time.time() + 1200
+            time.sleep(0.3)
+        assert counts(server) == (3, 0)
+
+
+def test_a_flight_that_is_called_off_or_new_is_seen(world):
+    with serving(world) as server:
+        client, trip = server.client(), world.trip()
+        offer = world.search(trip, client).offers[0]
+        flight = world.flight_id(offer)
+
+        def say(statement, flights):
+            world.dev.sql(f"BEGIN; {statement}; INSERT INTO inventory_change (flight_id, flight_ids) "
+                          f"VALUES ('{flight}', '{flights}'); COMMIT")
+
+        def is_seen():
+            return f"flights/{flight}" in flights_of(world.search(trip, client, page_size=50))
+
+        before = loads(server)
+        say(f"UPDATE flight SET state = 'CANCELLED' WHERE flight_id = '{flight}'", f"{{{flight}}}")
+        until(lambda: not is_seen(), BOUND_S, "it is called off")
+        say(f"UPDATE flight SET state = 'SCHEDULED' WHERE flight_id = '{flight}'", f"{{{flight}}}")
+        until(is_seen, BOUND_S, "it flies after all")
+        assert loads(server) == before
+        say(f"UPDATE flight SET departure_time = departure_time + interval '1 minute' WHERE flight_id = '{flight}'", "{}")
+        until(lambda: loads(server) > before and is_fresh(server), 20, "the whole timetable is read anew")
+        again = next(o for o in world.search(trip, client, page_size=50).offers if world.flight_id(o) == flight)
+        moved = again.journeys[0].segments[0].departure_time.seconds - offer.journeys[0].segments[0].departure_time.seconds
+        assert moved == 60
+        say(f"UPDATE flight SET departure_time = departure_time - interval '1 minute' WHERE flight_id = '{flight}'", "{}")
+
+
+# ---- without it
+
+
+def test_without_its_process_the_database_is_asked(world):
+    with serving(world) as server:
+        client, trip = server.client(), world.trip()
+        pids = server.pids()
+        name, = (n for n in pids if n.startswith("timetable"))
+        offers = world.search(trip, client).offers
+        assert counts(server) == (1, 0)
+        os.kill(pids[name], signal.SIGSTOP)  # dead, as far as anybody can see, and not replaced
+        try:
+            until(lambda: not is_fresh(server) and server.metrics()["faregate_timetable_age_seconds"] > BOUND_S, 5, "it ages")
+            world.leave_seats(offers[0], 0)
+            flight = offers[0].journeys[0].segments[0].flight
+            assert flight not in flights_of(world.search(trip, client, page_size=50)), "seen at once, since it is no longer trusted"
+            assert counts(server) == (1, 1)
+        finally:
+            os.kill(pids[name], signal.SIGCONT)
+        until(lambda: is_fresh(server), 5, "it goes on")
+        os.kill(pids[name], signal.SIGKILL)
+        until(lambda: server.pids()[name] not in (0, pids[name]), 5, "another one is started")
+        until(lambda: loads(server) == 2 and is_fresh(server), 20, "it has read the timetable")
+        before = counts(server)
+        assert flight not in flights_of(world.search(trip, client, page_size=50))
+        assert counts(server) == (before[0] + 1, before[1])
+        assert server.metrics()['faregate_process_restarts_total{process="timetable"}'] == 1
+
+
+def test_a_lost_connection_makes_it_read_everything_again(world):
+    with serving(world) as server:
+        client, trip = server.client(), world.trip()
+        assert world.search(trip, client).offers
+        world.dev.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                      "WHERE query LIKE '%inventory_change%' AND pid <> pg_backend_pid() AND query LIKE '%pg_visible%'")
+        until(lambda: loads(server) == 2 and is_fresh(server), 20, "it has read the timetable again")
+        assert world.search(trip, client).offers
+
+
+def test_what_does_not_fit_is_not_searched(world):
+    with world.dev.sibling("--timetable-bytes=4194304") as server:
+        until(lambda: server.metrics()["faregate_timetable_full"] == 1, 20, "it does not fit")
+        assert world.search(world.trip(), server.client()).offers
+        assert counts(server) == (0, 1)
+        said = [e for e in server.events() if e.get("method") == "ReadTimetable" and "--timetable-bytes" in e.get("error", "")]
+        assert len(said) == 1
+
+
+@pytest.mark.parametrize("flags", [["--search-stale-ms=0"], ["--services=auth,booking"]])
+def test_nobody_keeps_it_where_nobody_looks(world, flags):
+    with world.dev.sibling(*flags) as server:
+        assert not any(name.startswith("timetable") for name in server.pids())
