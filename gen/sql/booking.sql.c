@@ -8,6 +8,7 @@ static const struct db_param hold_params[] = {
     {.name = "fingerprint", .type = DB_BYTEA},
     {.name = "booking_id", .type = DB_UUID},
     {.name = "locator", .type = DB_TEXT},
+    {.name = "ticket_code", .type = DB_TEXT},
     {.name = "seats", .type = DB_INT4},
     {.name = "party", .type = DB_INT4},
     {.name = "total_minor", .type = DB_INT8},
@@ -41,20 +42,20 @@ const struct db_statement booking_hold_statement = {
     .name = "booking_hold",
     .sql_one =
         "WITH s AS MATERIALIZED (\n"
-        "    SELECT s.flight_id, s.cabin, count(*)::int4 * $7::int4 AS seats\n"
-        "      FROM unnest($18::uuid[], $19::int2[]) AS s(flight_id, cabin) GROUP BY 1, 2\n"
+        "    SELECT s.flight_id, s.cabin, count(*)::int4 * $8::int4 AS seats\n"
+        "      FROM unnest($19::uuid[], $20::int2[]) AS s(flight_id, cabin) GROUP BY 1, 2\n"
         "), l AS MATERIALIZED (\n"
         "    SELECT i.flight_id, i.cabin, s.seats, i.held, i.sold, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open\n"
         "      FROM inventory i JOIN s USING (flight_id, cabin)\n"
         "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
         "), v AS MATERIALIZED (\n"
         "    SELECT CASE\n"
-        "               WHEN $12::timestamptz <= now() THEN 'OFFER_EXPIRED'\n"
+        "               WHEN $13::timestamptz <= now() THEN 'OFFER_EXPIRED'\n"
         "               WHEN count(*) < (SELECT count(*) FROM s) OR NOT bool_and(l.open) THEN 'SALES_CLOSED'\n"
         "               WHEN min(l.free - l.seats) < 0 THEN 'SEATS_UNAVAILABLE'\n"
         "               WHEN (SELECT count(*) FROM booking b\n"
-        "                      WHERE b.user_id = $2::uuid AND b.booking_id >= $16::uuid\n"
-        "                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE) >= $17::int4 THEN 'HOLD_LIMIT'\n"
+        "                      WHERE b.user_id = $2::uuid AND b.booking_id >= $17::uuid\n"
+        "                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE) >= $18::int4 THEN 'HOLD_LIMIT'\n"
         "           END AS refusal\n"
         "      FROM l\n"
         "), k AS (\n"
@@ -73,10 +74,10 @@ const struct db_statement booking_hold_statement = {
         "), c AS (\n"
         "    INSERT INTO record_locator (locator, booking_id) SELECT $6::text, $5::uuid FROM g\n"
         "), b AS (\n"
-        "    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, party, flight_ids, cabins, offer,\n"
-        "                         snapshot, passengers, payment_required_time)\n"
-        "    SELECT $5::uuid, $2::uuid, $6::text, 'HELD', $9::int8, $10::text, $7::int4, $8::int4, $18::uuid[], $19::int2[], $11::text,\n"
-        "           $13::bytea, $14::bytea, now() + $15::int4 * interval '1 second'\n"
+        "    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,\n"
+        "                         offer, snapshot, passengers, payment_required_time)\n"
+        "    SELECT $5::uuid, $2::uuid, $6::text, 'HELD', $10::int8, $11::text, $7::text, $8::int4, $9::int4, $19::uuid[], $20::int2[], $12::text,\n"
+        "           $14::bytea, $15::bytea, now() + $16::int4 * interval '1 second'\n"
         "      FROM g\n"
         "    RETURNING create_time, payment_required_time\n"
         ")\n"
@@ -84,8 +85,8 @@ const struct db_statement booking_hold_statement = {
         "  FROM v LEFT JOIN b ON true",
     .sql_many =
         "WITH s AS MATERIALIZED (\n"
-        "    SELECT i, ($19::int4[])[i] AS n, ($18::uuid[])[i] AS flight_id, ($20::int2[])[i] AS cabin, ($7::int4[])[($19::int4[])[i]] AS seats\n"
-        "      FROM generate_subscripts($18::uuid[], 1) AS i\n"
+        "    SELECT i, ($20::int4[])[i] AS n, ($19::uuid[])[i] AS flight_id, ($21::int2[])[i] AS cabin, ($8::int4[])[($20::int4[])[i]] AS seats\n"
+        "      FROM generate_subscripts($19::uuid[], 1) AS i\n"
         "), l AS MATERIALIZED (\n"
         "    SELECT i.flight_id, i.cabin, i.held, i.sold, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open\n"
         "      FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)\n"
@@ -105,13 +106,13 @@ const struct db_statement booking_hold_statement = {
         "), w AS MATERIALIZED (\n"
         "    SELECT v.n, v.first, v.last, v.principal, ($3::uuid[])[v.n] AS request_id,\n"
         "           CASE\n"
-        "               WHEN ($12::timestamptz[])[v.n] <= now() THEN 'OFFER_EXPIRED'\n"
+        "               WHEN ($13::timestamptz[])[v.n] <= now() THEN 'OFFER_EXPIRED'\n"
         "               WHEN v.refusal IS NOT NULL THEN v.refusal\n"
         "               WHEN EXISTS (SELECT FROM record_locator o WHERE o.locator = ($6::text[])[v.n]) THEN 'CROWDED'\n"
-        "               ELSE (SELECT CASE WHEN count(*) >= ($17::int4[])[v.n] THEN 'HOLD_LIMIT'\n"
-        "                                 WHEN count(*) + v.place > ($17::int4[])[v.n] THEN 'CROWDED' END\n"
+        "               ELSE (SELECT CASE WHEN count(*) >= ($18::int4[])[v.n] THEN 'HOLD_LIMIT'\n"
+        "                                 WHEN count(*) + v.place > ($18::int4[])[v.n] THEN 'CROWDED' END\n"
         "                       FROM booking b\n"
-        "                      WHERE b.user_id = v.principal AND b.booking_id >= ($16::uuid[])[v.n]\n"
+        "                      WHERE b.user_id = v.principal AND b.booking_id >= ($17::uuid[])[v.n]\n"
         "                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE)\n"
         "           END AS refusal\n"
         "      FROM v\n"
@@ -139,18 +140,18 @@ const struct db_statement booking_hold_statement = {
         "), c AS (\n"
         "    INSERT INTO record_locator (locator, booking_id) SELECT ($6::text[])[n], ($5::uuid[])[n] FROM g WHERE holds\n"
         "), b AS (\n"
-        "    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, party, flight_ids, cabins, offer,\n"
-        "                         snapshot, passengers, payment_required_time)\n"
-        "    SELECT ($5::uuid[])[n], ($2::uuid[])[n], ($6::text[])[n], 'HELD', ($9::int8[])[n], ($10::text[])[n], ($7::int4[])[n], ($8::int4[])[n],\n"
-        "           ($18::uuid[])[first:last], ($20::int2[])[first:last], ($11::text[])[n], ($13::bytea[])[n], ($14::bytea[])[n],\n"
-        "           now() + ($15::int4[])[n] * interval '1 second'\n"
+        "    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,\n"
+        "                         offer, snapshot, passengers, payment_required_time)\n"
+        "    SELECT ($5::uuid[])[n], ($2::uuid[])[n], ($6::text[])[n], 'HELD', ($10::int8[])[n], ($11::text[])[n], ($7::text[])[n], ($8::int4[])[n], ($9::int4[])[n],\n"
+        "           ($19::uuid[])[first:last], ($21::int2[])[first:last], ($12::text[])[n], ($14::bytea[])[n], ($15::bytea[])[n],\n"
+        "           now() + ($16::int4[])[n] * interval '1 second'\n"
         "      FROM g WHERE holds\n"
         ")\n"
         "SELECT n::int4, claimed, refusal, CASE WHEN holds THEN now() END AS create_time,\n"
-        "       CASE WHEN holds THEN now() + ($15::int4[])[n] * interval '1 second' END AS due_time\n"
+        "       CASE WHEN holds THEN now() + ($16::int4[])[n] * interval '1 second' END AS due_time\n"
         "  FROM g ORDER BY n",
     .params = hold_params,
-    .param_count = 19,
+    .param_count = 20,
     .columns = hold_columns,
     .column_count = 4,
     .row_bytes = sizeof(struct booking_hold_row),
@@ -169,6 +170,7 @@ void booking_hold(struct call *c, struct booking_hold_row *ret,
     struct str fingerprint,
     struct uuid booking_id,
     struct str locator,
+    struct str ticket_code,
     int32_t seats,
     int32_t party,
     int64_t total_minor,
@@ -190,6 +192,7 @@ void booking_hold(struct call *c, struct booking_hold_row *ret,
         {.s = fingerprint},
         {.u = booking_id},
         {.s = locator},
+        {.s = ticket_code},
         {.i = seats},
         {.i = party},
         {.i = total_minor},

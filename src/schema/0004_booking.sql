@@ -56,6 +56,7 @@ CREATE TABLE booking (                  -- distributed by booking_id
     state_reason          text,
     locator               text NOT NULL,
     currency              text NOT NULL,
+    ticket_code           text NOT NULL,        -- of the airline that issues the tickets: the first flight's
     seats                 int2 NOT NULL,        -- per flight: lap infants take none
     party                 int2 NOT NULL,        -- passengers with lap infants: as many tickets
     flight_ids            flight_list NOT NULL, -- every flight of the booking holds or has sold @seats in its cabin

@@ -1,7 +1,7 @@
 -- BookingService. The statements that take and give back seats lock inventory rows in (flight_id, cabin) order, always.
 
--- name: hold(flight uuid, principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, locator text, seats int4, party int4,
---       total_minor int8, currency text, offer text, offer_expire timestamptz, snapshot bytea, passengers bytea,
+-- name: hold(flight uuid, principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, locator text, ticket_code text, seats int4,
+--       party int4, total_minor int8, currency text, offer text, offer_expire timestamptz, snapshot bytea, passengers bytea,
 --       hold_seconds int4, holds_since uuid, holds_max int4, flight_ids uuid[], cabins int2[])
 --       -> one (claimed bool, refusal text?, create_time timestamptz?, due_time timestamptz?)
 -- batched: on flight distinct request_id max 64
@@ -52,9 +52,9 @@ WITH s AS MATERIALIZED (
 ), c AS (
     INSERT INTO record_locator (locator, booking_id) SELECT @locator, @booking_id FROM g
 ), b AS (
-    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, party, flight_ids, cabins, offer,
-                         snapshot, passengers, payment_required_time)
-    SELECT @booking_id, @principal, @locator, 'HELD', @total_minor, @currency, @seats, @party, @flight_ids, @cabins, @offer,
+    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
+                         offer, snapshot, passengers, payment_required_time)
+    SELECT @booking_id, @principal, @locator, 'HELD', @total_minor, @currency, @ticket_code, @seats, @party, @flight_ids, @cabins, @offer,
            @snapshot, @passengers, now() + @hold_seconds * interval '1 second'
       FROM g
     RETURNING create_time, payment_required_time
@@ -118,9 +118,9 @@ WITH s AS MATERIALIZED (
 ), c AS (
     INSERT INTO record_locator (locator, booking_id) SELECT (@locator)[n], (@booking_id)[n] FROM g WHERE holds
 ), b AS (
-    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, seats, party, flight_ids, cabins, offer,
-                         snapshot, passengers, payment_required_time)
-    SELECT (@booking_id)[n], (@principal)[n], (@locator)[n], 'HELD', (@total_minor)[n], (@currency)[n], (@seats)[n], (@party)[n],
+    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
+                         offer, snapshot, passengers, payment_required_time)
+    SELECT (@booking_id)[n], (@principal)[n], (@locator)[n], 'HELD', (@total_minor)[n], (@currency)[n], (@ticket_code)[n], (@seats)[n], (@party)[n],
            (@flight_ids)[first:last], (@cabins)[first:last], (@offer)[n], (@snapshot)[n], (@passengers)[n],
            now() + (@hold_seconds)[n] * interval '1 second'
       FROM g WHERE holds

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "domain/locator.h"
 #include "services/booking/internal.h"
+#include "services/reference.h"
 #include "services/shared/checkout.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
@@ -14,6 +15,7 @@ struct create {
     struct checkout checkout; /* first: the shared steps of INSTANT work on it */
     const Faregate__V1__CreateBookingRequest *req;
     struct offer offer;
+    const struct reference_airline *airline; /* that issues the tickets */
     struct uuid booking_id;
     char locator[LOCATOR_LEN + 1];
     struct str snapshot;
@@ -85,6 +87,10 @@ static enum step check(struct call *c)
     if (offer_open(app, str_of(s->req->offer), &s->offer) < 0)
         return call_fail_field(c, REASON_OFFER_INVALID, "offer",
                                "is not an offer of this installation");
+    s->airline = reference_airline(app->reference, str_of(s->offer.segments[0].carrier));
+    if (!s->airline)
+        return call_fail_field(c, REASON_OFFER_INVALID, "offer",
+                               "is of an airline that is no longer known");
     if (!check_total(c) || !booking_check_passengers(c, s->req, &s->offer) ||
         !booking_check_seats(c, s->req, &s->offer))
         return STEP_DONE;
@@ -124,9 +130,9 @@ static void submit_hold(struct call *c)
     }
     booking_hold(c, &s->hold, flights[0], c->principal.user_id, c->request_id,
                  idempotency_fingerprint(c), s->booking_id, str_of(s->locator),
-                 (int32_t)offer_seats(&s->offer), (int32_t)s->req->n_passengers,
-                 s->offer.total_minor, str_of(s->offer.currency), str_of(s->req->offer),
-                 s->offer.expire_s * 1000000, s->snapshot, s->passengers,
+                 str_of(s->airline->ticket_code), (int32_t)offer_seats(&s->offer),
+                 (int32_t)s->req->n_passengers, s->offer.total_minor, str_of(s->offer.currency),
+                 str_of(s->req->offer), s->offer.expire_s * 1000000, s->snapshot, s->passengers,
                  (int32_t)app->limits.hold_seconds, holds_since(c),
                  (int32_t)app->limits.unpaid_holds_max, flights, n, cabins, n);
 }

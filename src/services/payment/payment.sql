@@ -142,7 +142,7 @@ SELECT n::int4, false, 'NOT_FOUND', NULL, NULL, now(), now()
 WITH b AS MATERIALIZED (
     SELECT r.n, k.booking_id, k.state, k.state = 'CONFIRMING' AS sells,
            (@is_captured)[r.n] AND k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS refunds,
-           k.seats, k.party, k.flight_ids, k.cabins, k.event_count
+           k.seats, k.party, k.ticket_code, k.flight_ids, k.cabins, k.event_count
       FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS (
@@ -153,8 +153,8 @@ WITH b AS MATERIALIZED (
            due_time = CASE WHEN NOT ((@is_captured)[b.n] OR b.sells) THEN now() END
       FROM b
      WHERE x.booking_id = b.booking_id AND x.attempt_id = (@attempt_id)[b.n] AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
-    RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.seats, b.party, b.flight_ids, b.cabins, b.event_count,
-              x.attempt_id, x.intent_id, x.amount_minor, x.currency, (@is_captured)[b.n] AS is_captured
+    RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.seats, b.party, b.ticket_code, b.flight_ids, b.cabins,
+              b.event_count, x.attempt_id, x.intent_id, x.amount_minor, x.currency, (@is_captured)[b.n] AS is_captured
 ), s AS MATERIALIZED (
     SELECT x.flight_id, x.cabin, sum(a.seats)::int4 AS seats
       FROM a, unnest(a.flight_ids, a.cabins) AS x(flight_id, cabin) WHERE a.sells GROUP BY 1, 2 ORDER BY 1, 2
@@ -178,11 +178,9 @@ WITH b AS MATERIALIZED (
       FROM a WHERE sells OR refunds
 ), t AS (
     INSERT INTO ticket (booking_id, number, passenger, coupons)
-    SELECT a.booking_id, m.ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p,
-           repeat('O', cardinality(a.flight_ids))
-      FROM a JOIN flight f ON f.flight_id = a.flight_ids[1] JOIN airline m ON m.iata = f.carrier,
-           generate_series(0, a.party - 1) p
-     WHERE a.sells
+    SELECT booking_id, ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p, repeat('O', cardinality(flight_ids))
+      FROM a, generate_series(0, party - 1) p
+     WHERE sells
 ), i AS (
     UPDATE payment_intent p
        SET state = CASE WHEN d.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, authorised_minor = d.amount_minor,
