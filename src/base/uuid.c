@@ -106,12 +106,13 @@ int uuid_parse(struct str text, struct uuid *ret_uuid)
 
 void uuid_format(struct uuid u, char ret_text[static UUID_TEXT_LEN + 1])
 {
-    static const uint8_t groups[] = {4, 2, 2, 2, 6};
-    const uint8_t *p = u.b;
-    char *out = ret_text;
-    for (size_t i = 0; i < sizeof groups; p += groups[i++]) {
-        out = text_hex(out, p, groups[i]);
-        *out++ = '-';
-    }
-    out[-1] = '\0';
+    char hex[2 * sizeof u.b];
+    text_hex(hex, u.b, sizeof u.b);
+    memcpy(ret_text, hex, 8);
+    memcpy(ret_text + 9, hex + 8, 4);
+    memcpy(ret_text + 14, hex + 12, 4);
+    memcpy(ret_text + 19, hex + 16, 4);
+    memcpy(ret_text + 24, hex + 20, 12);
+    ret_text[8] = ret_text[13] = ret_text[18] = ret_text[23] = '-';
+    ret_text[UUID_TEXT_LEN] = '\0';
 }
