@@ -55,7 +55,7 @@ cabin_of(struct call *c, const struct flight_read_flight_row *row, bool open)
     int32_t left = row->authorised - row->used;
     if (!open || !row->on_sale || left <= 0 || row->cabin < 1 || row->cabin >= REFERENCE_CABINS)
         return m;
-    m->bookable_seats = left < SEATS_SHOWN_MAX ? left : SEATS_SHOWN_MAX;
+    m->bookable_seats = left < OFFER_SEATS_SHOWN_MAX ? left : OFFER_SEATS_SHOWN_MAX;
     const struct reference_brand *brand = cheapest_brand(r, row->cabin);
     int bucket = fare_bucket_find(r->buckets[row->cabin], r->bucket_count[row->cabin],
                                   row->authorised, row->used, 1, &left);

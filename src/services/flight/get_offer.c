@@ -36,9 +36,9 @@ static enum step answer(struct call *c)
     if (s->left.open_flights < s->offer.segment_count)
         return call_fail(c, REASON_SALES_CLOSED);
     int32_t free_seats = s->left.has_free_seats ? s->left.free_seats : 0;
-    s->offer.bookable_seats = (uint8_t)(free_seats < 0                 ? 0
-                                        : free_seats > SEATS_SHOWN_MAX ? SEATS_SHOWN_MAX
-                                                                       : free_seats);
+    s->offer.bookable_seats = (uint8_t)(free_seats < 0                       ? 0
+                                        : free_seats > OFFER_SEATS_SHOWN_MAX ? OFFER_SEATS_SHOWN_MAX
+                                                                             : free_seats);
     return call_reply(c, &offer_message(app_of(c), &c->arena, &s->offer, str_of(req->name))->base);
 }
 

@@ -18,7 +18,6 @@
 #define SEARCH_VIAS_MIN 4
 #define OFFERS_STANDARD 10
 #define OFFERS_MAX 50
-#define SEATS_SHOWN_MAX 9
 
 extern const struct rpc_handler flight_search_places_rpc;
 extern const struct rpc_handler flight_search_offers_rpc;

@@ -8,6 +8,8 @@
 #include "services/shared/page_token.h"
 #include "services/shared/timestamp.h"
 
+#define RESPONSE_OFFERS 1 /* SearchOffersResponse.offers */
+
 static enum step find(struct call *c)
 {
     struct search *s = c->state;
@@ -57,6 +59,28 @@ static void order_trips(struct search *s)
     s->trips.ctx = s;
 }
 
+/* A brief one comes packed: it leaves as a field that only the descriptor does not know of. */
+static void add_offer(struct call *c, const struct search *s, const struct itinerary_trip *trip,
+                      int64_t expire_s, Faregate__V1__SearchOffersResponse *reply)
+{
+    const struct app *app = app_of(c);
+    struct offer offer;
+    if (!search_make_offer(s, trip, expire_s, &offer))
+        return;
+    struct str name = offer_seal(app, &c->arena, &offer);
+    if (s->req->view == FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_FULL) {
+        reply->offers[reply->n_offers++] = offer_message(app, &c->arena, &offer, name);
+        return;
+    }
+    struct str brief = offer_brief(app, &c->arena, &offer, name);
+    reply->base.unknown_fields[reply->base.n_unknown_fields++] = (ProtobufCMessageUnknownField){
+        .tag = RESPONSE_OFFERS,
+        .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+        .len = brief.n,
+        .data = (uint8_t *)(uintptr_t)brief.p,
+    };
+}
+
 static enum step answer(struct call *c)
 {
     struct search *s = c->state;
@@ -72,16 +96,10 @@ static enum step answer(struct call *c)
     size_t shown = found < size ? found : size;
     Faregate__V1__SearchOffersResponse reply;
     faregate__v1__search_offers_response__init(&reply);
-    reply.offers = arena_array(&c->arena, shown + 1, sizeof *reply.offers);
-    struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
-    bool is_full = s->req->view == FAREGATE__V1__OFFER_VIEW__OFFER_VIEW_FULL;
-    for (size_t i = 0; i < shown; i++) {
-        if (!search_make_offer(s, &trips[i], expire_s, offer))
-            continue;
-        struct str name = offer_seal(app, &c->arena, offer);
-        reply.offers[reply.n_offers++] = is_full ? offer_message(app, &c->arena, offer, name)
-                                                 : offer_brief(app, &c->arena, offer, name);
-    }
+    reply.offers = arena_array(&c->arena, shown, sizeof *reply.offers);
+    reply.base.unknown_fields = arena_array(&c->arena, shown, sizeof *reply.base.unknown_fields);
+    for (size_t i = 0; i < shown; i++)
+        add_offer(c, s, &trips[i], expire_s, &reply);
     if (found > shown)
         reply.next_page_token = page_token_seal(c, &trips[shown - 1].rank, sizeof trips[0].rank);
     reply.read_time = timestamp_of_us(&c->arena, s->read_ns / NS_PER_US);

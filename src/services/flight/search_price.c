@@ -116,7 +116,7 @@ static void fill_head(const struct search *s, unsigned brand, struct offer *o)
     o->children = (uint8_t)s->party.children;
     o->lap_infants = (uint8_t)s->party.lap_infants;
     o->seat_infants = (uint8_t)s->party.seat_infants;
-    o->bookable_seats = SEATS_SHOWN_MAX;
+    o->bookable_seats = OFFER_SEATS_SHOWN_MAX;
     memcpy(o->currency, s->fx->currency, sizeof o->currency);
     if (strcmp(s->fx->currency, FARE_FILED_CURRENCY) != 0) {
         o->fx_rate_micro = s->fx->rate_micro;

@@ -79,6 +79,12 @@ static inline unsigned offer_count_of(const struct offer *o, enum passenger_type
     return counts[type - 1];
 }
 
+#define OFFER_SEATS_SHOWN_MAX 9
+static inline int32_t offer_seats_shown(const struct offer *o)
+{
+    return o->bookable_seats < OFFER_SEATS_SHOWN_MAX ? o->bookable_seats : OFFER_SEATS_SHOWN_MAX;
+}
+
 /* base_minor, tax_minor and total_minor from the parts; offer_open has done it. */
 void offer_total(struct offer *offer);
 
@@ -94,9 +100,15 @@ int offer_open(const struct app *app, struct str name, struct offer *ret_offer);
 Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena,
                                    const struct offer *offer, struct str name);
 
-/* OFFER_VIEW_BASIC: name, journeys without conditions, base fare and total, seats, expiry. */
-Faregate__V1__Offer *offer_brief(const struct app *app, struct arena *arena,
-                                 const struct offer *offer, struct str name);
+/* OFFER_VIEW_BASIC: name, journeys without conditions, base fare and total, seats, expiry; as it
+ * leaves, with its length before it. */
+struct str offer_brief(const struct app *app, struct arena *arena, const struct offer *offer,
+                       struct str name);
+
+/* YLGT0GB: class, family, no minimum stay, country of departure. */
+#define FARE_BASIS_BYTES 8
+void offer_fare_basis(char ret_text[static FARE_BASIS_BYTES], char booking_class, const char *brand,
+                      const char *country);
 
 /* Its parts, which a booking has too. */
 Faregate__V1__PriceBreakdown *offer_price(const struct app *app, struct arena *arena,

@@ -9,7 +9,6 @@
 #include "services/shared/offer.h"
 
 #define NANOS_PER_UNIT 1000000000
-#define SEATS_SHOWN_MAX 9
 #define CONDITION_COUNT 4
 #define CARRY_ON_KG 10
 #define CHECKED_KG 23
@@ -23,7 +22,6 @@ struct painter {
     const struct offer *offer;
     char *currency;
     int64_t scale; /* minor units of one unit */
-    bool brief;    /* OFFER_VIEW_BASIC */
 };
 
 static struct painter painter_of(const struct app *app, struct arena *arena,
@@ -52,10 +50,8 @@ static Google__Type__Money *paint_money(const struct painter *p, int64_t minor)
 
 /* ---- texts ---- */
 
-#define FARE_BASIS_BYTES 8
-/* YLGT0GB: class, family, no minimum stay, country of departure. */
-static void put_fare_basis(char ret_text[static FARE_BASIS_BYTES], char booking_class,
-                           const char *brand, const char *country)
+void offer_fare_basis(char ret_text[static FARE_BASIS_BYTES], char booking_class, const char *brand,
+                      const char *country)
 {
     static const char *const families[][2] = {
         {"LIGHT", "LGT"}, {"STANDARD", "STD"}, {"FLEX", "FLX"}};
@@ -121,7 +117,8 @@ static void paint_times(const struct painter *p, const struct offer_segment *s,
         m->local_departure.time_zone = origin->zone_name;
     if (destination)
         m->local_arrival.time_zone = destination->zone_name;
-    put_fare_basis(m->fare_basis, s->booking_class, brand_code(p), origin ? origin->country : "ZZ");
+    offer_fare_basis(m->fare_basis, s->booking_class, brand_code(p),
+                     origin ? origin->country : "ZZ");
 }
 
 static Faregate__V1__Segment *paint_segment(const struct painter *p, const struct offer_segment *s)
@@ -216,10 +213,8 @@ static Faregate__V1__Journey *paint_journey(const struct painter *p, const struc
     m->journey.duration = &m->duration;
     if (brand_code(p))
         m->journey.fare_brand = brand_code(p);
-    if (!p->brief) {
-        m->journey.conditions = paint_conditions(p, fare_minor);
-        m->journey.n_conditions = CONDITION_COUNT;
-    }
+    m->journey.conditions = paint_conditions(p, fare_minor);
+    m->journey.n_conditions = CONDITION_COUNT;
     m->journey.arrival_day_offset = local_day(last->arrival_s + last->arrival_offset_min * 60) -
                                     local_day(s->departure_s + s->departure_offset_min * 60);
     return &m->journey;
@@ -335,8 +330,6 @@ static Faregate__V1__PriceBreakdown *paint_price(const struct painter *p)
     faregate__v1__price_breakdown__init(m);
     m->base_fare = paint_money(p, p->offer->base_minor);
     m->total = paint_money(p, p->offer->total_minor);
-    if (p->brief)
-        return m;
     paint_taxes(p, m);
     paint_passenger_prices(p, m);
     if (p->offer->fx_rate_micro)
@@ -427,17 +420,9 @@ static Faregate__V1__Offer *paint_offer(const struct painter *p, struct str name
     m->name = arena_dup(p->arena, name);
     m->journeys = paint_journeys(p, &m->n_journeys);
     m->price = paint_price(p);
-    m->bookable_seats = o->bookable_seats < SEATS_SHOWN_MAX ? o->bookable_seats : SEATS_SHOWN_MAX;
+    m->bookable_seats = offer_seats_shown(o);
     m->expire_time = paint_instant(p, o->expire_s);
     return m;
-}
-
-Faregate__V1__Offer *offer_brief(const struct app *app, struct arena *arena, const struct offer *o,
-                                 struct str name)
-{
-    struct painter p = painter_of(app, arena, o);
-    p.brief = true;
-    return paint_offer(&p, name);
 }
 
 Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena,

@@ -371,6 +371,42 @@ TEST(offer, shows_local_times_over_clock_change_and_date_line)
     ASSERT_STR_EQ(m->journeys[1]->fare_brand, "ECONOMY_LIGHT");
 }
 
+static void drop_details(Faregate__V1__Offer *m)
+{
+    for (size_t i = 0; i < m->n_journeys; i++)
+        m->journeys[i]->n_conditions = 0;
+    m->price->n_taxes = m->price->n_per_passenger = 0;
+    m->price->fx = NULL;
+    m->n_conditions = m->n_allowances = m->n_passengers = 0;
+    m->payment_terms = NULL;
+    m->emissions_kg = 0;
+}
+
+TEST(offer, is_briefly_what_the_message_is_without_details)
+{
+    static const char *const currencies[] = {"USD", "JPY", "KWD"};
+    setup();
+    for (unsigned i = 0; i < 9; i++) {
+        struct offer offer = make_offer(family, currencies[i / 3], i % 3);
+        if (i == 4) {
+            offer.segments[0].departure_s = offer.segments[0].departure_offset_min = 0;
+            memcpy(offer.segments[1].origin, "QQQ", 3); /* closed since it was sold */
+            memset(offer.segments[2].aircraft, 0, sizeof offer.segments[2].aircraft);
+            offer.brand = REFERENCE_BRAND_NONE;
+            offer.total_minor = 0;
+        }
+        struct str name = offer_seal(rig_app(), &arena, &offer);
+        Faregate__V1__Offer *m = offer_message(rig_app(), &arena, &offer, name);
+        drop_details(m);
+        uint8_t wanted[8192];
+        size_t bytes = faregate__v1__offer__pack(m, wanted);
+        struct str brief = offer_brief(rig_app(), &arena, &offer, name);
+        ASSERT_INT_EQ(brief.n, bytes + 2); /* its length */
+        ASSERT_MEM_EQ(brief.p + 2, wanted, bytes);
+        ASSERT_INT_EQ((brief.p[0] & 0x7F) | brief.p[1] << 7, bytes);
+    }
+}
+
 TEST(offer, says_what_the_fare_allows)
 {
     setup();

@@ -1,0 +1,204 @@
+/* An offer in OFFER_VIEW_BASIC as bytes on the wire. Searches send dozens of them, and messages
+ * made only to be packed were a quarter of a search. Written from the end to the start, so that
+ * every length is known when its turn comes. What must stay true: the bytes are those of
+ * offer_message's message without what the basic view leaves out; a test compares them. */
+#include "base/check.h"
+#include "base/text.h"
+#include "domain/money.h"
+#include "services/reference.h"
+#include "services/shared/local_time.h"
+#include "services/shared/offer.h"
+#include "services/shared/seal.h"
+
+#define NAME_BYTES_MAX 2048
+#define SEGMENT_BYTES_MAX 512
+#define HEAD_BYTES_MAX 512
+#define VARINT_BYTES_MAX 10
+#define NANOS_PER_UNIT 1000000000
+
+/* As the .proto numbers them. */
+enum { OFFER_NAME = 1, OFFER_JOURNEYS, OFFER_PRICE, OFFER_SEATS = 5, OFFER_EXPIRE_TIME };
+enum { JOURNEY_SEGMENTS = 1, JOURNEY_DURATION, JOURNEY_BRAND, JOURNEY_DAYS = 5 };
+enum {
+    SEGMENT_FLIGHT = 1,
+    SEGMENT_MARKETING_CARRIER,
+    SEGMENT_OPERATING_CARRIER,
+    SEGMENT_NUMBER,
+    SEGMENT_ORIGIN,
+    SEGMENT_DESTINATION,
+    SEGMENT_CABIN,
+    SEGMENT_CLASS,
+    SEGMENT_FARE_BASIS,
+    SEGMENT_DEPARTURE,
+    SEGMENT_ARRIVAL,
+    SEGMENT_LOCAL_DEPARTURE,
+    SEGMENT_LOCAL_ARRIVAL,
+    SEGMENT_DURATION,
+    SEGMENT_AIRCRAFT = 17,
+};
+enum { LOCAL_TEXT = 1, LOCAL_OFFSET, LOCAL_ZONE };
+enum { PRICE_BASE = 1, PRICE_TOTAL = 4 };
+enum { MONEY_CURRENCY = 1, MONEY_UNITS, MONEY_NANOS };
+enum { INSTANT_SECONDS = 1 };
+
+static uint8_t *put_varint(uint8_t *p, uint64_t value)
+{
+    if (value < 0x80) {
+        *--p = (uint8_t)value;
+        return p;
+    }
+    size_t bytes = (size_t)(63 - __builtin_clzll(value)) / 7 + 1;
+    uint8_t *start = p - bytes;
+    for (size_t i = 0; i + 1 < bytes; i++, value >>= 7)
+        start[i] = (uint8_t)(value | 0x80);
+    start[bytes - 1] = (uint8_t)value;
+    return start;
+}
+
+static uint8_t *put_tag(uint8_t *p, unsigned field, ProtobufCWireType type)
+{
+    return put_varint(p, field << 3 | type);
+}
+
+static uint8_t *put_number(uint8_t *p, unsigned field, int64_t value)
+{
+    return value == 0 ? p
+                      : put_tag(put_varint(p, (uint64_t)value), field, PROTOBUF_C_WIRE_TYPE_VARINT);
+}
+
+/* What was written up to @end is the message in @field. */
+static uint8_t *put_around(uint8_t *p, unsigned field, const uint8_t *end)
+{
+    return put_tag(put_varint(p, (uint64_t)(end - p)), field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
+}
+
+static uint8_t *put_text(uint8_t *p, unsigned field, struct str text)
+{
+    if (text.n == 0)
+        return p;
+    const uint8_t *end = p;
+    p -= text.n;
+    memcpy(p, text.p, text.n);
+    return put_around(p, field, end);
+}
+
+/* A timestamp or a duration. */
+static uint8_t *put_seconds(uint8_t *p, unsigned field, int64_t seconds)
+{
+    const uint8_t *end = p;
+    return put_around(put_number(p, INSTANT_SECONDS, seconds), field, end);
+}
+
+static uint8_t *put_money(uint8_t *p, unsigned field, const struct offer *o, int64_t minor)
+{
+    static const int64_t powers[] = {1, 10, 100, 1000};
+    struct str currency = str_of(o->currency);
+    int exponent = money_exponent(currency);
+    CHECK(exponent >= 0 && exponent <= 3);
+    const uint8_t *end = p;
+    int64_t scale = powers[exponent];
+    p = put_number(p, MONEY_NANOS, minor % scale * (NANOS_PER_UNIT / scale));
+    p = put_number(p, MONEY_UNITS, minor / scale);
+    p = put_text(p, MONEY_CURRENCY, currency);
+    return put_around(p, field, end);
+}
+
+/* ---- journeys ---- */
+
+static uint8_t *put_local(uint8_t *p, unsigned field, int64_t utc_s, int16_t offset_min,
+                          const struct reference_airport *airport)
+{
+    char text[LOCAL_TEXT_BYTES];
+    const uint8_t *end = p;
+    local_time_text(utc_s + offset_min * 60, text);
+    if (airport)
+        p = put_text(p, LOCAL_ZONE, str_of(airport->zone_name));
+    p = put_number(p, LOCAL_OFFSET, offset_min);
+    p = put_text(p, LOCAL_TEXT, str_bytes(text, LOCAL_TEXT_BYTES - 1));
+    return put_around(p, field, end);
+}
+
+static uint8_t *put_times(uint8_t *p, const struct offer_segment *s,
+                          const struct reference_airport *origin,
+                          const struct reference_airport *destination)
+{
+    p = put_seconds(p, SEGMENT_DURATION, s->arrival_s - s->departure_s);
+    p = put_local(p, SEGMENT_LOCAL_ARRIVAL, s->arrival_s, s->arrival_offset_min, destination);
+    p = put_local(p, SEGMENT_LOCAL_DEPARTURE, s->departure_s, s->departure_offset_min, origin);
+    p = put_seconds(p, SEGMENT_ARRIVAL, s->arrival_s);
+    return put_seconds(p, SEGMENT_DEPARTURE, s->departure_s);
+}
+
+static uint8_t *put_segment(uint8_t *p, const struct app *app, const struct offer *o,
+                            const struct offer_segment *s, const char *brand)
+{
+    const struct reference_airport *origin = reference_airport(app->reference, str_of(s->origin));
+    const struct reference_airport *destination =
+        reference_airport(app->reference, str_of(s->destination));
+    char basis[FARE_BASIS_BYTES], number[2 + TEXT_DECIMAL_MAX];
+    char flight[sizeof "flights/" + UUID_TEXT_LEN] = "flights/";
+    const uint8_t *end = p;
+    offer_fare_basis(basis, s->booking_class, brand, origin ? origin->country : "ZZ");
+    uuid_format(s->flight_id, flight + sizeof "flights/" - 1);
+    memcpy(number, s->carrier, 2);
+    p = put_text(p, SEGMENT_AIRCRAFT, str_of(s->aircraft));
+    p = put_times(p, s, origin, destination);
+    p = put_text(p, SEGMENT_FARE_BASIS, str_of(basis));
+    p = put_text(p, SEGMENT_CLASS, str_bytes(&s->booking_class, 1));
+    p = put_number(p, SEGMENT_CABIN, o->cabin);
+    p = put_text(p, SEGMENT_DESTINATION, str_of(s->destination));
+    p = put_text(p, SEGMENT_ORIGIN, str_of(s->origin));
+    p = put_text(p, SEGMENT_NUMBER,
+                 str_bytes(number, (size_t)(text_decimal(number + 2, s->number) - number)));
+    p = put_text(p, SEGMENT_OPERATING_CARRIER, str_of(s->carrier));
+    p = put_text(p, SEGMENT_MARKETING_CARRIER, str_of(s->carrier));
+    p = put_text(p, SEGMENT_FLIGHT, str_bytes(flight, sizeof flight - 1));
+    return put_around(p, JOURNEY_SEGMENTS, end);
+}
+
+static uint8_t *put_journey(uint8_t *p, const struct app *app, const struct offer *o,
+                            const struct offer_segment *first, const struct offer_segment *last)
+{
+    const struct reference *r = app->reference;
+    const char *brand = o->brand < r->brand_count ? r->brands[o->brand].code : NULL;
+    const uint8_t *end = p;
+    p = put_number(p, JOURNEY_DAYS,
+                   local_day(last->arrival_s + last->arrival_offset_min * 60) -
+                       local_day(first->departure_s + first->departure_offset_min * 60));
+    p = put_text(p, JOURNEY_BRAND, str_of(brand));
+    p = put_seconds(p, JOURNEY_DURATION, last->arrival_s - first->departure_s);
+    for (const struct offer_segment *s = last; s >= first; s--)
+        p = put_segment(p, app, o, s, brand);
+    return put_around(p, OFFER_JOURNEYS, end);
+}
+
+static uint8_t *put_journeys(uint8_t *p, const struct app *app, const struct offer *o)
+{
+    const struct offer_segment *last = &o->segments[o->segment_count - 1], *first;
+    for (; last >= o->segments; last = first - 1) {
+        first = last;
+        while (first > o->segments && first[-1].slice == last->slice)
+            first--;
+        p = put_journey(p, app, o, first, last);
+    }
+    return p;
+}
+
+struct str offer_brief(const struct app *app, struct arena *arena, const struct offer *o,
+                       struct str name)
+{
+    uint8_t bytes[HEAD_BYTES_MAX + NAME_BYTES_MAX + OFFER_SEGMENTS_MAX * SEGMENT_BYTES_MAX];
+    uint8_t *const end = bytes + sizeof bytes, *p = end;
+    CHECK(name.n <= NAME_BYTES_MAX);
+    CHECK(o->segment_count >= 1 && o->segment_count <= OFFER_SEGMENTS_MAX);
+    p = put_seconds(p, OFFER_EXPIRE_TIME, o->expire_s);
+    p = put_number(p, OFFER_SEATS, offer_seats_shown(o));
+    const uint8_t *price_end = p;
+    p = put_money(p, PRICE_TOTAL, o, o->total_minor);
+    p = put_money(p, PRICE_BASE, o, o->base_minor);
+    p = put_around(p, OFFER_PRICE, price_end);
+    p = put_journeys(p, app, o);
+    p = put_text(p, OFFER_NAME, name);
+    p = put_varint(p, (uint64_t)(end - p));
+    return arena_dup_str(arena, str_bytes(p, (size_t)(end - p)));
+}
