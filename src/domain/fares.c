@@ -26,9 +26,15 @@ int fare_bucket_find(const struct fare_bucket *buckets, size_t count, int32_t au
     return -1;
 }
 
+/* Prices fit 64 bits nearly always, and by a constant those are divided without a division. */
+static inline __attribute__((always_inline)) int64_t divided(__int128 value, int64_t by)
+{
+    return value == (int64_t)value ? (int64_t)value / by : (int64_t)(value / by);
+}
+
 int64_t fare_share(int64_t minor, int32_t permille)
 {
-    return (int64_t)(((__int128)minor * permille + 500) / 1000);
+    return divided((__int128)minor * permille + 500, 1000);
 }
 
 int64_t fare_convert(const struct fare_fx *fx, int64_t minor)
@@ -37,8 +43,8 @@ int64_t fare_convert(const struct fare_fx *fx, int64_t minor)
     static const int64_t powers[] = {1, 10, 100, 1000};
     CHECK(fx->exponent < sizeof powers / sizeof powers[0]);
     __int128 scaled = (__int128)minor * fx->rate_micro * powers[fx->exponent];
-    __int128 unit = (__int128)CENTS_PER_DOLLAR * MICRO;
-    return (int64_t)((scaled + unit - 1) / unit);
+    const int64_t unit = CENTS_PER_DOLLAR * MICRO;
+    return divided(scaled + unit - 1, unit);
 }
 
 struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_t brand_permille,
@@ -51,7 +57,7 @@ struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_
         [PASSENGER_INFANT_IN_SEAT - 1] = 750,
     };
     int64_t adult =
-        (int64_t)(((__int128)base_minor * bucket_permille * brand_permille + MICRO / 2) / MICRO);
+        divided((__int128)base_minor * bucket_permille * brand_permille + MICRO / 2, MICRO);
     struct fare_units units;
     for (unsigned i = 0; i < FARE_TYPES; i++)
         units.minor[i] = fare_convert(fx, fare_share(adult, share_of[i]));

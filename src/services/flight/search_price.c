@@ -51,6 +51,7 @@ void search_price_flight(const struct search *s, const struct search_flight *f,
 
 struct tax_taker {
     struct offer *offer;
+    uint32_t keys[OFFER_TAXES_MAX]; /* of its taxes */
     bool full;
 };
 
@@ -60,9 +61,7 @@ static void take_tax(void *ctx, const struct reference_tax *tax, int64_t unit_mi
     struct tax_taker *taker = ctx;
     struct offer *o = taker->offer;
     uint8_t i = 0;
-    while (i < o->tax_count &&
-           (strncmp(o->taxes[i].country, tax->country, sizeof o->taxes[i].country) != 0 ||
-            strncmp(o->taxes[i].code, tax->code, sizeof o->taxes[i].code) != 0))
+    while (i < o->tax_count && taker->keys[i] != tax->key)
         i++;
     if (i == OFFER_TAXES_MAX) {
         taker->full = true;
@@ -70,7 +69,7 @@ static void take_tax(void *ctx, const struct reference_tax *tax, int64_t unit_mi
     }
     struct offer_tax *t = &o->taxes[i];
     if (i == o->tax_count) {
-        o->tax_count++;
+        taker->keys[o->tax_count++] = tax->key;
         memcpy(t->country, tax->country, strnlen(tax->country, sizeof t->country - 1));
         memcpy(t->code, tax->code, strnlen(tax->code, sizeof t->code - 1));
         t->refundable = tax->refundable;
