@@ -228,7 +228,7 @@ def test_a_lost_connection_makes_it_read_everything_again(world):
 
 
 def test_what_does_not_fit_is_not_searched(world):
-    with world.dev.sibling("--timetable-bytes=4194304") as server:
+    with world.dev.sibling("--timetable-bytes=8388608") as server:
         until(lambda: server.metrics()["faregate_timetable_full"] == 1, 20, "it does not fit")
         assert world.search(world.trip(), server.client()).offers
         assert counts(server) == (0, 1)

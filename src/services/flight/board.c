@@ -24,6 +24,8 @@ struct board_route {
     uint32_t key; /* of the airports, plus one; 0: free */
     uint32_t at;
     uint32_t count;
+    int32_t first_days; /* its first and last flight */
+    int32_t last_days;
 };
 
 struct flight {
@@ -155,6 +157,30 @@ static bool is_inside(const struct board *board, uint32_t count, size_t bytes)
     return count <= (board->half_bytes - FLIGHTS_AT) / bytes;
 }
 
+/* A route flies about as often on one day as on another, so its day is looked for where it should
+ * be, and from there in steps that double: a line of the cache for each look counts. */
+static uint32_t first_from(const struct board_half *half, const struct board_route *route,
+                           int32_t first_days)
+{
+    const struct flight *flights = flight_at(half, route->at);
+    int64_t days = (int64_t)route->last_days - route->first_days + 1;
+    int64_t guess =
+        ((int64_t)first_days - route->first_days) * route->count / (days > 0 ? days : 1);
+    uint32_t low = 0, high = route->count, step = 1;
+    uint32_t at = guess < 0 ? 0 : guess >= high ? high - 1 : (uint32_t)guess;
+    while (low < high) {
+        if (flights[at].days < first_days) {
+            low = at + 1;
+            at = high - low > step ? low + step - 1 : low + (high - low) / 2;
+        } else {
+            high = at;
+            at = high - low > step ? high - step : low + (high - low) / 2;
+        }
+        step *= 2;
+    }
+    return route->at + low;
+}
+
 bool board_route(const struct board_look *look, const char *origin, const char *destination,
                  int32_t first_days, struct board_range *ret_range)
 {
@@ -165,17 +191,10 @@ bool board_route(const struct board_look *look, const char *origin, const char *
     *ret_range = (struct board_range){0};
     if (!route || route->key == 0)
         return true;
-    uint32_t low = route->at, end = low + route->count, high = end;
-    if (end < low || !is_inside(look->board, end, sizeof(struct flight)))
+    uint32_t at = route->at, end = at + route->count;
+    if (end < at || route->count == 0 || !is_inside(look->board, end, sizeof(struct flight)))
         return false;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (flight_at(look->half, middle)->days < first_days)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *ret_range = (struct board_range){.at = low, .end = end};
+    *ret_range = (struct board_range){.at = first_from(look->half, route, first_days), .end = end};
     return true;
 }
 
@@ -273,7 +292,7 @@ static bool has_room(const struct board_fill *fill)
 }
 
 /* Moves fill->route on; a route comes in one piece. */
-static int begin_route(struct board_fill *fill, uint32_t key)
+static int begin_route(struct board_fill *fill, uint32_t key, int32_t first_days)
 {
     struct board_route *route = (struct board_route *)(uintptr_t)route_of(fill->half, key);
     if (route->key != 0)
@@ -281,7 +300,8 @@ static int begin_route(struct board_fill *fill, uint32_t key)
     if (fill->route_count == ROUTES_MAX)
         return -ENOSPC;
     fill->route_count++;
-    *route = (struct board_route){.key = key, .at = fill->half->flight_count};
+    *route =
+        (struct board_route){.key = key, .at = fill->half->flight_count, .first_days = first_days};
     fill->route = route;
     return 0;
 }
@@ -305,6 +325,7 @@ static void add_flight(struct board_fill *fill, struct board_route *route,
     atomic_store_explicit(&flight->is_scheduled, true, memory_order_relaxed);
     remember(fill, half->flight_count++);
     route->count++;
+    route->last_days = row->departure_date;
 }
 
 static void set_sale(struct sale *sale, int32_t authorised, int32_t used, int64_t base_minor,
@@ -326,7 +347,8 @@ int board_add(struct board_fill *fill, const struct flight_read_departures_row *
         return 0; /* nobody can ask for it */
     if (!has_room(fill))
         return -ENOSPC;
-    int r = fill->route && fill->route->key == key ? 0 : begin_route(fill, key);
+    int r =
+        fill->route && fill->route->key == key ? 0 : begin_route(fill, key, row->departure_date);
     if (r < 0)
         return r;
     if (*slot_of(fill, &row->flight_id) == 0)

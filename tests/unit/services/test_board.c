@@ -108,6 +108,40 @@ TEST(board, gives_flights_by_route_and_day)
     board_free(board);
 }
 
+/* However unevenly a route flies. */
+TEST(board, finds_the_first_flight_of_any_day)
+{
+    struct board *board = board_new(BYTES);
+    uint32_t noise = 7;
+    for (unsigned round = 0; round < 40; round++) {
+        struct board_fill f = {0};
+        struct board_look look;
+        int32_t days[60], day = DAY;
+        unsigned count = 1 + round % 60;
+        board_fill_begin(&f, board, DAY);
+        for (unsigned i = 0; i < count; i++) {
+            noise = noise * 1664525 + 1013904223;
+            day += (int32_t)(noise >> 24 & 3) * (noise >> 28 == 0 ? 40 : 1);
+            days[i] = day;
+            struct flight_read_departures_row row = row_of((uint8_t)(i + 1), "AAA", "BBB", day, 1);
+            ASSERT_INT_EQ(board_add(&f, &row), 0);
+        }
+        board_publish(&f, 1);
+        ASSERT_TRUE(board_look(board, 0, &look));
+        for (int32_t wanted = DAY; wanted <= day + 2; wanted++) {
+            struct board_range range;
+            unsigned first = 0;
+            while (first < count && days[first] < wanted)
+                first++;
+            ASSERT_TRUE(board_route(&look, "AAA", "BBB", wanted, &range));
+            const struct departure *d = board_next(&look, &range, INT32_MAX);
+            ASSERT_INT_EQ(d ? d->number : 0, first < count ? first + 1 : 0);
+        }
+        board_fill_deinit(&f);
+    }
+    board_free(board);
+}
+
 TEST(board, gives_cabins_as_they_are_now)
 {
     struct board *board = board_new(BYTES);
