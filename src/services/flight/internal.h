@@ -82,6 +82,7 @@ struct search {
     struct search_flight *flights;
     struct itinerary_flight *legs; /* the same flights for the domain */
     size_t flight_count;
+    size_t flight_cap;
     struct itinerary_search trips;
 };
 

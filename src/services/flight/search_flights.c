@@ -5,13 +5,25 @@
 #include "services/flight/internal.h"
 
 #define FLIGHTS_MAX 1000 /* with room for the party; as find_flights has it */
+#define FLIGHTS_FEW 32
 
-/* Of the search under way, until it is known how many there are. */
-static _Thread_local struct search_flight found_flights[FLIGHTS_MAX];
-static _Thread_local struct itinerary_flight found_legs[FLIGHTS_MAX];
+/* Twice the room, for as many as are found is not known before. */
+static void grow(struct call *c, struct search *s)
+{
+    size_t n = s->flight_count;
+    s->flight_cap = n < FLIGHTS_FEW ? FLIGHTS_FEW : 2 * n;
+    struct search_flight *flights = arena_array(&c->arena, s->flight_cap, sizeof *flights);
+    struct itinerary_flight *legs = arena_array(&c->arena, s->flight_cap, sizeof *legs);
+    if (n > 0) {
+        memcpy(flights, s->flights, n * sizeof *flights);
+        memcpy(legs, s->legs, n * sizeof *legs);
+    }
+    s->flights = flights;
+    s->legs = legs;
+}
 
 /* Left out where the party does not fit a bucket, or the filter refuses the airline. */
-static void take_flight(struct search *s, const struct search_route *route,
+static void take_flight(struct call *c, struct search *s, const struct search_route *route,
                         const struct departure *d, const struct departure_sale *sale)
 {
     int32_t left;
@@ -21,8 +33,10 @@ static void take_flight(struct search *s, const struct search_route *route,
     if (bucket < 0 || d->carrier[0] == '\0' || !filter_airline(&s->filter, d->carrier))
         return;
     CHECK(s->flight_count < FLIGHTS_MAX);
-    struct search_flight *f = &found_flights[s->flight_count];
-    struct itinerary_flight *leg = &found_legs[s->flight_count++];
+    if (s->flight_count == s->flight_cap)
+        grow(c, s);
+    struct search_flight *f = &s->flights[s->flight_count];
+    struct itinerary_flight *leg = &s->legs[s->flight_count++];
     *f = (struct search_flight){
         .departure = *d,
         .base_minor = sale->base_minor,
@@ -48,19 +62,10 @@ static void take_flight(struct search *s, const struct search_route *route,
     search_price_flight(s, f, leg);
 }
 
-static void keep_flights(struct call *c, struct search *s)
-{
-    size_t n = s->flight_count;
-    s->flights = arena_array(&c->arena, n, sizeof *s->flights);
-    s->legs = arena_array(&c->arena, n, sizeof *s->legs);
-    memcpy(s->flights, found_flights, n * sizeof *s->flights);
-    memcpy(s->legs, found_legs, n * sizeof *s->legs);
-}
-
 /* ---- from the timetable in memory ---- */
 
 /* What find_flights would give. False: the timetable does not know. */
-static bool look_up_route(struct search *s, const struct board_look *look,
+static bool look_up_route(struct call *c, struct search *s, const struct board_look *look,
                           const struct search_route *route, int64_t now_us, size_t *found)
 {
     const struct reference_airport *airports = s->reference->airports;
@@ -77,7 +82,7 @@ static bool look_up_route(struct search *s, const struct board_look *look,
             sale.close_us <= now_us)
             continue;
         ++*found;
-        take_flight(s, route, d, &sale);
+        take_flight(c, s, route, d, &sale);
     }
     return true;
 }
@@ -93,13 +98,10 @@ bool search_look_up(struct call *c, struct search *s)
     size_t found = 0;
     int64_t wall_ns = call_wall_ns(c);
     for (size_t i = 0; i < s->route_count; i++)
-        if (!look_up_route(s, &look, &s->routes[i], wall_ns / NS_PER_US, &found))
+        if (!look_up_route(c, s, &look, &s->routes[i], wall_ns / NS_PER_US, &found))
             return false;
     s->read_ns = wall_ns - (now_ns - board_read_ns(&look));
-    if (!board_look_ends(&look))
-        return false;
-    keep_flights(c, s);
-    return true;
+    return board_look_ends(&look);
 }
 
 /* ---- from the database ---- */
@@ -150,9 +152,8 @@ void search_take_rows(struct call *c, struct search *s)
                                             .base_minor = row->base_minor,
                                             .close_us = row->sales_close_time};
         CHECK(row->tag >= 0 && (size_t)row->tag < s->route_count);
-        take_flight(s, &s->routes[row->tag], &d, &sale);
+        take_flight(c, s, &s->routes[row->tag], &d, &sale);
     }
-    keep_flights(c, s);
 }
 
 /* ---- journeys ---- */

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import subprocess
+import threading
 import warnings
 
 from kit import grpc
@@ -153,12 +154,15 @@ def _(t):
             t.check(process.poll() is None, f"no handshake: {text[-200:]!r}")
         process.stdin.write(b"R\n")
         process.stdin.flush()
-        tail = process.stdout.read1(65536)
-        while b"error" not in tail and process.poll() is None:
+        patience = threading.Timer(15, process.kill)
+        patience.start()
+        tail = b""
+        while b"error" not in tail:  # s_client may have gone by now, and what it said be still unread
             more = process.stdout.read1(65536)
             if not more:
                 break
             tail += more
+        patience.cancel()
         process.kill()
     t.trace.append(("< ", tail[-300:].decode("latin-1")))
     t.check(b"no renegotiation" in tail or b"error" in tail, f"s_client says {tail[-300:]!r}")
