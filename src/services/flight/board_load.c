@@ -18,7 +18,6 @@
 #include "services/flight/board.h"
 
 #define PAGE_FLIGHTS 2000
-#define PAGE_ROWS_MAX (PAGE_FLIGHTS * BOARD_CABINS)
 #define CALL_TIMEOUT_MS 20000
 #define POLLS_PER_BOUND 4
 #define POLL_NS_MIN (5 * NS_PER_MS)

@@ -13,8 +13,6 @@
 #define NAME_BYTES_MAX 2048
 #define SEGMENT_BYTES_MAX 512
 #define HEAD_BYTES_MAX 512
-#define VARINT_BYTES_MAX 10
-#define NANOS_PER_UNIT 1000000000
 
 /* As the .proto numbers them. */
 enum { OFFER_NAME = 1, OFFER_JOURNEYS, OFFER_PRICE, OFFER_SEATS = 5, OFFER_EXPIRE_TIME };
@@ -91,14 +89,13 @@ static uint8_t *put_seconds(uint8_t *p, unsigned field, int64_t seconds)
 
 static uint8_t *put_money(uint8_t *p, unsigned field, const struct offer *o, int64_t minor)
 {
-    static const int64_t powers[] = {1, 10, 100, 1000};
     struct str currency = str_of(o->currency);
-    int exponent = money_exponent(currency);
-    CHECK(exponent >= 0 && exponent <= 3);
     const uint8_t *end = p;
-    int64_t scale = powers[exponent];
-    p = put_number(p, MONEY_NANOS, minor % scale * (NANOS_PER_UNIT / scale));
-    p = put_number(p, MONEY_UNITS, minor / scale);
+    int64_t units;
+    int32_t nanos;
+    money_to_units(currency, minor, &units, &nanos);
+    p = put_number(p, MONEY_NANOS, nanos);
+    p = put_number(p, MONEY_UNITS, units);
     p = put_text(p, MONEY_CURRENCY, currency);
     return put_around(p, field, end);
 }

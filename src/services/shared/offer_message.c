@@ -1,14 +1,12 @@
 /* An offer as messages: prices, journeys, conditions. Search renders ten of them per call, so each
  * part is one piece of memory. What must stay true: the same offer renders to the same bytes, but
  * for what "now" decides (payment terms). */
-#include "base/check.h"
 #include "base/text.h"
 #include "domain/money.h"
 #include "services/reference.h"
 #include "services/shared/local_time.h"
 #include "services/shared/offer.h"
 
-#define NANOS_PER_UNIT 1000000000
 #define CONDITION_COUNT 4
 #define CARRY_ON_KG 10
 #define CHECKED_KG 23
@@ -21,21 +19,15 @@ struct painter {
     struct arena *arena;
     const struct offer *offer;
     char *currency;
-    int64_t scale; /* minor units of one unit */
 };
 
 static struct painter painter_of(const struct app *app, struct arena *arena,
                                  const struct offer *offer)
 {
-    static const int64_t powers[] = {1, 10, 100, 1000};
-    struct str currency = str_of(offer->currency);
-    int exponent = money_exponent(currency);
-    CHECK(exponent >= 0 && exponent <= 3);
     return (struct painter){.app = app,
                             .arena = arena,
                             .offer = offer,
-                            .currency = arena_dup(arena, currency),
-                            .scale = powers[exponent]};
+                            .currency = arena_dup(arena, str_of(offer->currency))};
 }
 
 static Google__Type__Money *paint_money(const struct painter *p, int64_t minor)
@@ -43,8 +35,7 @@ static Google__Type__Money *paint_money(const struct painter *p, int64_t minor)
     Google__Type__Money *m = arena_alloc(p->arena, sizeof *m);
     google__type__money__init(m);
     m->currency_code = p->currency;
-    m->units = minor / p->scale;
-    m->nanos = (int32_t)(minor % p->scale * (NANOS_PER_UNIT / p->scale));
+    money_to_units(str_of(p->currency), minor, &m->units, &m->nanos);
     return m;
 }
 
