@@ -21,6 +21,7 @@ public final class Interop {
             "--server_host=" + address.substring(0, colon), "--server_port=" + address.substring(colon + 1),
             "--use_tls=" + transport.startsWith("tls"), "--use_okhttp=" + transport.endsWith("okhttp"),
             "--test_case=" + name, "--soak_iterations=5", "--soak_min_time_ms_between_rpcs=0",
+            "--soak_overall_timeout_seconds=20", "--soak_per_iteration_max_acceptable_latency_ms=20000",
         };
         call(client, "parseArgs", (Object) flags);
         call(client, "setUp");

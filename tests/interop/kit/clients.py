@@ -14,6 +14,7 @@ from kit.tools import HERE, OUT, need, sh
 
 RUN_SECONDS_MAX = 240
 CASE_SECONDS_MAX = 40
+STEP_SECONDS_MAX = 20  # for clients whose own bound of a connect or call is a second: all stacks run beside each other
 
 SIMPLE = ("empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream",
           "cancel_after_begin", "cancel_after_first_response", "timeout_on_sleeping_server", "custom_metadata",
@@ -85,7 +86,8 @@ class GrpcGo(Go):
         tls = ["--use_tls", "--use_test_ca", f"--ca_file={server.ca}"] if transport == "tls" else []
         for case in cases:
             argv = [OUT / "go/grpc-go/client", f"--server_host={host}", f"--server_port={port}", f"--test_case={case}",
-                    "--soak_iterations=5", *tls]
+                    "--soak_iterations=5", f"--soak_overall_timeout_seconds={STEP_SECONDS_MAX}",
+                    f"--soak_per_iteration_max_acceptable_latency_ms={STEP_SECONDS_MAX * 1000}", *tls]
             try:
                 sh(*argv, seconds=CASE_SECONDS_MAX)
                 rows.add(self.name, transport, case, None)
@@ -214,7 +216,8 @@ class HealthProbe(Go, Tool):
 
     def program(self, server, transport):
         tls = ["-tls", f"-tls-ca-cert={server.ca}"] if transport == "tls" else []
-        return [OUT / "go/grpc-health-probe/grpc-health-probe", *tls, "-addr"]
+        return [OUT / "go/grpc-health-probe/grpc-health-probe", *tls, f"-connect-timeout={STEP_SECONDS_MAX}s",
+                f"-rpc-timeout={STEP_SECONDS_MAX}s", "-addr"]
 
     def probe(self, server, transport, service, status=0):
         said = self.tool(server, transport, f"-service={service}", status=status)

@@ -12,8 +12,8 @@ class NotHere(Exception):
 class Report:
     def __init__(self, words):
         self.words, self.lock = words, threading.Lock()
-        self.passed = self.failed = 0
-        self.skips = []
+        self.passed = 0
+        self.skips, self.failures = [], []
 
     def wants_stack(self, name):
         """Whether the arguments leave anything of this stack to run; a word that is no stack's name is a case or transport."""
@@ -30,9 +30,10 @@ class Report:
         """@problem None: passed."""
         with self.lock:
             self.passed += problem is None
-            self.failed += problem is not None
-            print(f"{'ok    ' if problem is None else 'FAILED'} {stack:<18} {transport:<5} {case}"
-                  + (f": {problem}" if problem else ""), flush=True)
+            row = f"{stack:<18} {transport:<5} {case}"
+            if problem is not None:
+                self.failures.append(f"{row}: {problem}")
+            print(f"ok     {row}" if problem is None else f"FAILED {row}: {problem}", flush=True)
 
     def count(self, stack, transport, passed, note):
         """Rows that a suite has counted itself and that passed."""
@@ -54,6 +55,8 @@ class Report:
     def finish(self):
         for line in self.skips:
             print(f"SKIPPED {line}")
+        for line in self.failures:
+            print(f"FAILED {line}")
         print(f"{len(self.skips)} stacks skipped")
-        print(f"{self.passed} passed, {self.failed} failed")
-        return 1 if self.failed else 0
+        print(f"{self.passed} passed, {len(self.failures)} failed")
+        return 1 if self.failures else 0
