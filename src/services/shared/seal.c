@@ -2,97 +2,73 @@
  * call. What must stay true: no secret but the process's own few keys outlives the call here. */
 #include "services/shared/seal.h"
 
+/* Its functions on SHA-256 itself are the only ones whose state is a plain value; EVP allocates and
+ * frees four objects for each seal, and they took longer than the hashing. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
-#include <openssl/params.h>
+#include <openssl/sha.h>
 
 #include "base/check.h"
 
-#define HELD_BYTES 512
 #define KEYS_KEPT 4 /* as many as struct app_keys has */
 
-/* Setting a key up costs more than hashing an offer with it, so each thread keeps them set up. */
+static_assert(SEAL_KEY_BYTES <= SHA256_CBLOCK, "HMAC would hash a longer key first");
+static_assert(SEAL_BYTES == SHA256_DIGEST_LENGTH, "a seal is a whole digest");
+
+/* HMAC (RFC 2104) hashes a block of the key before the message and one before that digest: each
+ * thread keeps both done. */
 static _Thread_local struct keyed {
-    EVP_MAC_CTX *ctx; /* NULL: free */
+    bool is_set_up;
     uint8_t key[SEAL_KEY_BYTES];
+    SHA256_CTX inner, outer;
 } kept[KEYS_KEPT];
 static _Thread_local unsigned kept_next;
 
-static void set_up(struct keyed *k, const uint8_t key[static SEAL_KEY_BYTES])
+static SHA256_CTX behind_key(const uint8_t key[static SEAL_KEY_BYTES], uint8_t pad)
 {
-    if (!k->ctx) {
-        EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-        CHECK(hmac);
-        k->ctx = EVP_MAC_CTX_new(hmac);
-        EVP_MAC_free(hmac);
-        CHECK(k->ctx);
-    }
-    char digest[] = "SHA256";
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    CHECK(EVP_MAC_init(k->ctx, key, SEAL_KEY_BYTES, params) == 1);
-    memcpy(k->key, key, SEAL_KEY_BYTES);
+    uint8_t block[SHA256_CBLOCK] = {0};
+    SHA256_CTX state;
+    memcpy(block, key, SEAL_KEY_BYTES);
+    for (size_t i = 0; i < sizeof block; i++)
+        block[i] ^= pad;
+    CHECK(SHA256_Init(&state) == 1);
+    CHECK(SHA256_Update(&state, block, sizeof block) == 1);
+    OPENSSL_cleanse(block, sizeof block);
+    return state;
 }
 
-/* A context at the start of a message under @key. */
-static EVP_MAC_CTX *keyed_for(const uint8_t key[static SEAL_KEY_BYTES])
+static const struct keyed *keyed_for(const uint8_t key[static SEAL_KEY_BYTES])
 {
-    for (unsigned i = 0; i < KEYS_KEPT; i++) {
-        if (kept[i].ctx && memcmp(kept[i].key, key, SEAL_KEY_BYTES) == 0) {
-            CHECK(EVP_MAC_init(kept[i].ctx, NULL, 0, NULL) == 1);
-            return kept[i].ctx;
-        }
-    }
+    for (unsigned i = 0; i < KEYS_KEPT; i++)
+        if (kept[i].is_set_up && memcmp(kept[i].key, key, SEAL_KEY_BYTES) == 0)
+            return &kept[i];
     struct keyed *k = &kept[kept_next++ % KEYS_KEPT];
-    set_up(k, key);
-    return k->ctx;
-}
-
-/* An update costs about as much as hashing a block, so what is short is put together first. */
-struct feed {
-    EVP_MAC_CTX *ctx;
-    size_t held;
-    uint8_t bytes[HELD_BYTES];
-};
-
-static void feed_flush(struct feed *f)
-{
-    CHECK(EVP_MAC_update(f->ctx, f->bytes, f->held) == 1);
-    f->held = 0;
-}
-
-static void feed(struct feed *f, const void *p, size_t n)
-{
-    if (n > sizeof f->bytes - f->held)
-        feed_flush(f);
-    if (n > sizeof f->bytes) {
-        CHECK(EVP_MAC_update(f->ctx, p, n) == 1);
-    } else if (n > 0) {
-        memcpy(f->bytes + f->held, p, n);
-        f->held += n;
-    }
+    k->is_set_up = true;
+    memcpy(k->key, key, SEAL_KEY_BYTES);
+    k->inner = behind_key(key, 0x36);
+    k->outer = behind_key(key, 0x5c);
+    return k;
 }
 
 void seal_mac(const uint8_t key[static SEAL_KEY_BYTES], const struct str *parts, size_t count,
               uint8_t ret_seal[static SEAL_BYTES])
 {
-    struct feed f;
-    f.ctx = keyed_for(key);
-    f.held = 0;
+    const struct keyed *k = keyed_for(key);
+    SHA256_CTX state = k->inner;
     for (size_t i = 0; i < count; i++) {
         uint64_t n = htole64(parts[i].n);
-        feed(&f, &n, sizeof n);
-        feed(&f, parts[i].p, parts[i].n);
+        CHECK(SHA256_Update(&state, &n, sizeof n) == 1);
+        CHECK(SHA256_Update(&state, parts[i].p, parts[i].n) == 1);
     }
-    feed_flush(&f);
-    size_t bytes = 0;
-    CHECK(EVP_MAC_final(f.ctx, ret_seal, &bytes, SEAL_BYTES) == 1);
-    CHECK(bytes == SEAL_BYTES);
+    CHECK(SHA256_Final(ret_seal, &state) == 1);
+    state = k->outer;
+    CHECK(SHA256_Update(&state, ret_seal, SHA256_DIGEST_LENGTH) == 1);
+    CHECK(SHA256_Final(ret_seal, &state) == 1);
 }
 
 void seal_sha256(struct str data, uint8_t ret_digest[static 32])

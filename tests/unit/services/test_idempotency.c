@@ -183,6 +183,26 @@ TEST(seal, parts_do_not_run_into_each_other)
     ASSERT_TRUE(memcmp(a, b, sizeof a) != 0);
 }
 
+/* What other releases and other servers of the installation have sealed must open. */
+TEST(seal, is_hmac_sha256_of_the_parts_and_their_lengths)
+{
+    static const uint8_t want[SEAL_BYTES] = {
+        0x22, 0xbf, 0x2d, 0x24, 0x3f, 0xc2, 0x71, 0x85, 0x3e, 0x46, 0xe9,
+        0x07, 0xcd, 0x75, 0x94, 0x6f, 0x7e, 0x66, 0xb6, 0x11, 0xc7, 0xca,
+        0x39, 0x93, 0xd3, 0x52, 0xdd, 0x4a, 0xe3, 0x0d, 0xee, 0xfa,
+    };
+    uint8_t seal[SEAL_BYTES], other_key[32] = {0};
+    char body[100];
+    memset(body, 'x', sizeof body);
+    const struct str parts[] = {STR("offer"), str_bytes(body, sizeof body)};
+    for (unsigned i = 0; i < 6; i++, other_key[0]++) { /* others push the key out */
+        seal_mac(key, parts, 2, seal);
+        ASSERT_MEM_EQ(seal, want, sizeof want);
+        seal_mac(other_key, parts, 2, seal);
+        ASSERT_TRUE(memcmp(seal, want, sizeof want) != 0);
+    }
+}
+
 TEST(app, one_secret_gives_every_server_the_same_keys)
 {
     char dir[] = "/tmp/faregate-secret-XXXXXX", path[64], error[256] = "";
