@@ -109,6 +109,18 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
+/* RFC 9113 section 8.1.1. Not h2_reset: it is the client's doing, and counts as that. */
+static void end_malformed(struct h2_conn *c, struct stream *s)
+{
+    s->malformed = true;
+    nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->pub.id, NGHTTP2_PROTOCOL_ERROR);
+}
+
+static bool is_trailer(const nghttp2_frame *frame)
+{
+    return frame->headers.cat != NGHTTP2_HCAT_REQUEST;
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_bytes, const uint8_t *value, size_t value_bytes, uint8_t flags,
                      void *arg)
@@ -119,6 +131,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct stream *s = h2_find_stream(c, frame->hd.stream_id);
     if (!s)
         return 0;
+    struct str n = {(const char *)name, name_bytes}, v = {(const char *)value, value_bytes};
+    if (!h2_rules_field(&s->rules, is_trailer(frame), n, v)) {
+        end_malformed(c, s);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     size_t limit = c->server->limits.header_list_bytes_max;
     s->header_bytes += name_bytes + value_bytes + FIELD_OVERHEAD_BYTES;
     if (s->header_bytes > limit) {
@@ -128,8 +145,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return h2_conn_fail(c, H2_CLOSE_HEADERS, NGHTTP2_ENHANCE_YOUR_CALM,
                             "header_list_too_large");
     }
-    c->server->handler->on_header(&s->pub, (struct str){(const char *)name, name_bytes},
-                                  (struct str){(const char *)value, value_bytes}, c->server->ctx);
+    c->server->handler->on_header(&s->pub, n, v, c->server->ctx);
     return 0;
 }
 
@@ -140,7 +156,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     (void)flags;
     struct h2_conn *c = arg;
     struct stream *s = h2_find_stream(c, id);
-    if (!s) {
+    if (s && !s->malformed && !h2_rules_data(&s->rules, bytes))
+        end_malformed(c, s);
+    if (!s || s->malformed) {
         c->consumed_bytes += bytes;
         return 0;
     }
@@ -163,8 +181,12 @@ static void on_headers_complete(struct h2_conn *c, const nghttp2_frame *frame)
     if (!s)
         return;
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (!h2_rules_block(&s->rules, is_trailer(frame), end)) {
+        end_malformed(c, s);
+        return;
+    }
     s->pub.request_ended |= end;
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+    if (!is_trailer(frame))
         handler->on_request(&s->pub, s->over_limit, c->server->ctx);
     else if (s->over_limit && !s->pub.response_ended)
         h2_reset(&s->pub, H2_ENHANCE_YOUR_CALM);
@@ -177,8 +199,12 @@ static int on_data_complete(struct h2_conn *c, const nghttp2_frame *frame)
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     struct stream *s = h2_find_stream(c, frame->hd.stream_id);
-    if (!s)
+    if (!s || s->malformed)
         return 0;
+    if (!h2_rules_end(&s->rules)) {
+        end_malformed(c, s);
+        return 0;
+    }
     s->pub.request_ended = true;
     c->server->handler->on_end(&s->pub, c->server->ctx);
     return 0;

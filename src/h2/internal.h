@@ -8,6 +8,7 @@
  *   memory.c     nghttp2's allocator
  *   info.c       what can be seen from outside
  *   frames.c     looks at frames before nghttp2 does: budgets, turns
+ *   rules.c      what makes a request malformed
  *   life.c       keepalive, ages, timeouts
  *   peers.c      connections by address
  *
@@ -41,6 +42,14 @@ struct h2_chunk {
     void *arg;
 };
 
+/* What rules.c remembers of a request. */
+struct h2_rules {
+    uint16_t seen;
+    bool has_length; /* content-length said so */
+    uint64_t length;
+    uint64_t received; /* DATA */
+};
+
 struct stream {
     struct h2_stream pub;
     struct list in_conn;
@@ -52,7 +61,9 @@ struct stream {
     size_t kept_bytes;       /* given back, but still held above */
     int64_t progress_ns;     /* last time enough of the body left, or it began to wait */
     size_t progress_bytes;   /* left since then */
+    struct h2_rules rules;
     bool over_limit;
+    bool malformed; /* RST_STREAM is on its way; the layer above hears no more of the request */
     bool reset_by_peer;
     bool closed; /* on_close is being called */
 
@@ -301,6 +312,14 @@ void h2_frames_init(struct h2_conn *c);
 /* How many of @bytes may go to nghttp2 now (they end between two frames if they are fewer than
  * all), or -1: the connection has failed. */
 ssize_t h2_frames_admit(struct h2_conn *c, const uint8_t *p, size_t bytes);
+
+/* rules.c: false means that the stream ends with PROTOCOL_ERROR */
+bool h2_rules_field(struct h2_rules *r, bool is_trailer, struct str name, struct str value);
+/* The header block or the trailers are complete. */
+bool h2_rules_block(struct h2_rules *r, bool is_trailer, bool is_end);
+bool h2_rules_data(struct h2_rules *r, size_t bytes);
+/* END_STREAM came. */
+bool h2_rules_end(const struct h2_rules *r);
 
 /* life.c */
 void h2_life_begin(struct h2_conn *c);

@@ -273,6 +273,7 @@ static void set_options(struct h2_server *server)
     CHECK(nghttp2_option_new(&server->option) == 0);
     nghttp2_option_set_no_auto_window_update(server->option, 1);
     nghttp2_option_set_no_closed_streams(server->option, 1);
+    nghttp2_option_set_no_http_messaging(server->option, 1); /* rules.c */
     nghttp2_option_set_max_outbound_ack(server->option, OUTBOUND_ACKS_MAX);
     nghttp2_option_set_max_settings(server->option, SETTINGS_ENTRIES_MAX);
     nghttp2_option_set_max_continuations(server->option, CONTINUATIONS_MAX);
