@@ -16,6 +16,10 @@ char *text_digits(char *out, uint64_t value, unsigned digits)
 char *text_decimal(char *out, uint64_t value)
 {
     unsigned digits = 1;
+    if (value < 10) { /* the log's commonest */
+        *out = (char)('0' + value);
+        return out + 1;
+    }
     for (uint64_t rest = value; rest >= 10; rest /= 10)
         digits++;
     return text_digits(out, value, digits);

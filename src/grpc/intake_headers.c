@@ -34,6 +34,8 @@ static void see_content_type(struct call_impl *ci, struct str value)
 {
     ci->has_content_type = true;
     const struct str type = STR("application/grpc");
+    if (str_eq(value, type))
+        return;
     if (value.n < type.n || strncasecmp(value.p, type.p, type.n) != 0) {
         ci->faults |= FAULT_CONTENT_TYPE;
         return;
@@ -64,8 +66,23 @@ static void see_encoding(struct call_impl *ci, struct str value)
         ci->encoding = ENCODING_OTHER;
 }
 
+/* True where the list's last element is @word: most clients name gzip last or alone. */
+static bool ends_in(struct str list, struct str word)
+{
+    size_t before = list.n - word.n;
+    if (list.n < word.n || memcmp(list.p + before, word.p, word.n) != 0)
+        return false;
+    while (before > 0 && list.p[before - 1] == ' ')
+        before--;
+    return before == 0 || list.p[before - 1] == ',';
+}
+
 static void see_accept_encoding(struct call_impl *ci, struct str value)
 {
+    if (ends_in(value, STR("gzip"))) {
+        ci->accepts_gzip = true;
+        return;
+    }
     while (value.n > 0) {
         struct str one = str_cut(&value, ',');
         while (one.n > 0 && one.p[0] == ' ')
@@ -75,25 +92,37 @@ static void see_accept_encoding(struct call_impl *ci, struct str value)
     }
 }
 
-static void see_pseudo(struct call_impl *ci, struct str name, struct str value)
+static void see_path(struct call_impl *ci, struct str value)
 {
-    if (str_eq(name, STR(":path"))) {
-        ci->path = keep(ci, value);
-    } else if (str_eq(name, STR(":authority"))) {
-        /* RFC 9113 section 8.3.1: no user information. */
-        if (ci->has_authority || memchr(value.p, '@', value.n))
-            ci->faults |= FAULT_AUTHORITY;
-        ci->has_authority = true;
-        ci->authority = keep(ci, value);
-    } else if (str_eq(name, STR(":method"))) {
-        ci->has_http_method = true;
-        if (!str_eq(value, STR("POST")))
-            ci->faults |= FAULT_HTTP_METHOD;
-    } else if (str_eq(name, STR(":scheme"))) {
-        /* Others would pass nghttp2 with paths it does not check (CVE-2026-33186 in grpc-go). */
-        if (!str_eq(value, STR("http")) && !str_eq(value, STR("https")))
-            ci->faults |= FAULT_SCHEME;
-    }
+    ci->path = keep(ci, value);
+}
+
+static void see_te(struct call_impl *ci, struct str value)
+{
+    ci->has_te = str_eq(value, STR("trailers"));
+}
+
+static void see_authority(struct call_impl *ci, struct str value)
+{
+    /* RFC 9113 section 8.3.1: no user information. */
+    if (ci->has_authority || memchr(value.p, '@', value.n))
+        ci->faults |= FAULT_AUTHORITY;
+    ci->has_authority = true;
+    ci->authority = keep(ci, value);
+}
+
+static void see_method(struct call_impl *ci, struct str value)
+{
+    ci->has_http_method = true;
+    if (!str_eq(value, STR("POST")))
+        ci->faults |= FAULT_HTTP_METHOD;
+}
+
+/* Paths of others have no rules (CVE-2026-33186 in grpc-go). */
+static void see_scheme(struct call_impl *ci, struct str value)
+{
+    if (!str_eq(value, STR("http")) && !str_eq(value, STR("https")))
+        ci->faults |= FAULT_SCHEME;
 }
 
 /* Stands in for :authority where that is absent, and means nothing beside it. */
@@ -124,70 +153,69 @@ static void see_attempts(struct call_impl *ci, struct str value, int64_t first)
         ci->previous_attempts = attempts - first;
 }
 
-/* gRPC's own names. False: not one of them. */
-static bool see_grpc(struct call_impl *ci, struct str name, struct str value)
+static void see_timeout(struct call_impl *ci, struct str value)
 {
-    if (!str_starts(name, STR("grpc-")))
-        return false;
-    if (str_eq(name, STR("grpc-timeout"))) {
-        if (timeout_parse(value, &ci->timeout_ns) < 0)
-            ci->faults |= FAULT_TIMEOUT;
+    if (timeout_parse(value, &ci->timeout_ns) < 0)
+        ci->faults |= FAULT_TIMEOUT;
+}
+
+static void see_authorization(struct call_impl *ci, struct str value)
+{
+    if (value.n > 7 && strncasecmp(value.p, "Bearer ", 7) == 0)
+        ci->token = keep(ci, (struct str){.p = value.p + 7, .n = value.n - 7});
+}
+
+/* What means something to us alone; NULL: it is the handler's to see. */
+static void (*const own[])(struct call_impl *ci, struct str value) = {
+    [H2_FIELD_METHOD] = see_method,
+    [H2_FIELD_SCHEME] = see_scheme,
+    [H2_FIELD_PATH] = see_path,
+    [H2_FIELD_AUTHORITY] = see_authority,
+    [H2_FIELD_HOST] = see_host,
+    [H2_FIELD_TE] = see_te,
+    [H2_FIELD_CONTENT_TYPE] = see_content_type,
+    [H2_FIELD_AUTHORIZATION] = see_authorization,
+    [H2_FIELD_GRPC_TIMEOUT] = see_timeout,
+    [H2_FIELD_GRPC_ENCODING] = see_encoding,
+    [H2_FIELD_GRPC_ACCEPT_ENCODING] = see_accept_encoding,
+    [H2_FIELD_FORBIDDEN] = NULL,
+};
+
+/* Fields that have no number. False: it is one more that handlers see. */
+static bool see_other(struct call_impl *ci, struct str name, struct str value)
+{
+    if (forwarded_see(ci, name, value))
         return true;
-    }
-    if (str_eq(name, STR("grpc-encoding"))) {
-        see_encoding(ci, value);
-        return true;
-    }
-    if (str_eq(name, STR("grpc-accept-encoding"))) {
-        see_accept_encoding(ci, value);
-        return true;
-    }
-    /* Logged, and visible to handlers: not ours alone. */
-    if (str_eq(name, STR("grpc-previous-rpc-attempts")))
+    /* Told to handlers too: not ours alone. */
+    if (str_eq(name, STR("x-envoy-expected-rq-timeout-ms")))
+        see_expected(ci, value);
+    else if (str_eq(name, STR("x-envoy-attempt-count"))) /* the first try is 1 */
+        see_attempts(ci, value, 1);
+    else if (str_eq(name, STR("grpc-previous-rpc-attempts")))
         see_attempts(ci, value, 0);
     return false;
 }
 
-/* What means something to us alone. False: it is the handler's to see. */
-static bool see_own(struct call_impl *ci, struct str name, struct str value)
-{
-    if (name.n > 0 && name.p[0] == ':') {
-        see_pseudo(ci, name, value);
-    } else if (str_eq(name, STR("content-type"))) {
-        see_content_type(ci, value);
-    } else if (str_eq(name, STR("te"))) {
-        ci->has_te = str_eq(value, STR("trailers"));
-    } else if (str_eq(name, STR("host"))) {
-        see_host(ci, value);
-    } else if (str_eq(name, STR("authorization"))) {
-        if (value.n > 7 && strncasecmp(value.p, "Bearer ", 7) == 0)
-            ci->token = keep(ci, (struct str){.p = value.p + 7, .n = value.n - 7});
-    } else {
-        return see_grpc(ci, name, value);
-    }
-    return true;
-}
-
-void intake_on_header(struct h2_stream *s, struct str name, struct str value, void *ctx)
+void intake_on_header(struct h2_stream *s, enum h2_field which, struct str name, struct str value,
+                      void *ctx)
 {
     (void)ctx;
     struct call_impl *ci = s->user;
     if (!ci || ci->headers_done || ci->phase == CALL_ENDED)
         return; /* request trailers mean nothing in gRPC */
-    if (see_own(ci, name, value))
+    if (own[which]) {
+        own[which](ci, value);
         return;
+    }
     value = keep(ci, value);
-    if (str_eq(name, STR("user-agent")))
+    if (which == H2_FIELD_USER_AGENT)
         ci->user_agent = value;
-    else if (forwarded_see(ci, name, value))
-        return;
-    else if (str_eq(name, STR("traceparent")))
+    else if (which == H2_FIELD_TRACEPARENT)
         ci->traceparent = value;
-    else if (str_eq(name, STR("x-envoy-expected-rq-timeout-ms")))
-        see_expected(ci, value);
-    else if (str_eq(name, STR("x-envoy-attempt-count"))) /* the first try is 1 */
-        see_attempts(ci, value, 1);
-    if (metadata_add(ci, keep(ci, name), value) == -EINVAL)
+    else if (see_other(ci, name, value))
+        return;
+    name = which == H2_FIELD_USER_AGENT ? STR("user-agent") : keep(ci, name);
+    if (metadata_add(ci, name, value) == -EINVAL)
         ci->faults |= FAULT_BINARY;
 }
 

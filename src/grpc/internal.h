@@ -394,7 +394,8 @@ size_t sent_fields_put(const struct sent_fields *sent, bool has_own_details,
                        struct h2_header *ret_headers, size_t *bytes_left);
 /* ---- intake_headers.c ---- */
 
-void intake_on_header(struct h2_stream *s, struct str name, struct str value, void *ctx);
+void intake_on_header(struct h2_stream *s, enum h2_field which, struct str name, struct str value,
+                      void *ctx);
 /* What is wrong with the whole block; 0: nothing that does not depend on the method. */
 unsigned intake_faults(const struct call_impl *ci, bool over_limit);
 /* Sets the status of the fault that comes first. */

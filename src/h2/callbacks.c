@@ -132,7 +132,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (!s)
         return 0;
     struct str n = {(const char *)name, name_bytes}, v = {(const char *)value, value_bytes};
-    if (!h2_rules_field(&s->rules, is_trailer(frame), n, v)) {
+    enum h2_field which = h2_field_of(n);
+    if (!h2_rules_field(&s->rules, is_trailer(frame), which, n, v)) {
         end_malformed(c, s);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
@@ -145,7 +146,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return h2_conn_fail(c, H2_CLOSE_HEADERS, NGHTTP2_ENHANCE_YOUR_CALM,
                             "header_list_too_large");
     }
-    c->server->handler->on_header(&s->pub, n, v, c->server->ctx);
+    c->server->handler->on_header(&s->pub, which, n, v, c->server->ctx);
     return 0;
 }
 

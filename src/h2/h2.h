@@ -50,6 +50,28 @@ struct h2_stream {
     size_t queued_bytes; /* body bytes not yet handed to the socket */
 };
 
+/* Fields of a request by name, looked up once for all who care. */
+enum h2_field {
+    H2_FIELD_OTHER,
+    H2_FIELD_METHOD,
+    H2_FIELD_SCHEME,
+    H2_FIELD_PATH,
+    H2_FIELD_AUTHORITY,
+    H2_FIELD_HOST,
+    H2_FIELD_TE,
+    H2_FIELD_CONTENT_LENGTH,
+    H2_FIELD_CONTENT_TYPE,
+    H2_FIELD_USER_AGENT,
+    H2_FIELD_AUTHORIZATION,
+    H2_FIELD_TRACEPARENT,
+    H2_FIELD_GRPC_TIMEOUT,
+    H2_FIELD_GRPC_ENCODING,
+    H2_FIELD_GRPC_ACCEPT_ENCODING,
+    H2_FIELD_FORBIDDEN, /* of HTTP/1 connections; never handed on */
+};
+
+enum h2_field h2_field_of(struct str name);
+
 /* What the layer above does with streams. Called from the loop, never re-entered from h2_* calls of
  * the same stream. */
 struct h2_handler {
@@ -58,7 +80,8 @@ struct h2_handler {
     /* One field, in order, pseudo-headers first; valid during the call only. Also request
      * trailers, which count against the same header list limit: past it the stream is reset
      * (H2_ENHANCE_YOUR_CALM, what a client reads as RESOURCE_EXHAUSTED). */
-    void (*on_header)(struct h2_stream *s, struct str name, struct str value, void *ctx);
+    void (*on_header)(struct h2_stream *s, enum h2_field which, struct str name, struct str value,
+                      void *ctx);
     /* The header block is complete and within the header list limit. @over_limit: it was not
      * (fields past it were dropped). */
     void (*on_request)(struct h2_stream *s, bool over_limit, void *ctx);

@@ -314,7 +314,8 @@ void h2_frames_init(struct h2_conn *c);
 ssize_t h2_frames_admit(struct h2_conn *c, const uint8_t *p, size_t bytes);
 
 /* rules.c: false means that the stream ends with PROTOCOL_ERROR */
-bool h2_rules_field(struct h2_rules *r, bool is_trailer, struct str name, struct str value);
+bool h2_rules_field(struct h2_rules *r, bool is_trailer, enum h2_field which, struct str name,
+                    struct str value);
 /* The header block or the trailers are complete. */
 bool h2_rules_block(struct h2_rules *r, bool is_trailer, bool is_end);
 bool h2_rules_data(struct h2_rules *r, size_t bytes);

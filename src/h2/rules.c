@@ -25,19 +25,6 @@ enum seen {
     IS_STAR_PATH = 1 << 10,
 };
 
-enum kind {
-    KIND_OTHER, /* its name is still to be looked at */
-    KIND_COMMON,
-    KIND_METHOD,
-    KIND_SCHEME,
-    KIND_PATH,
-    KIND_AUTHORITY,
-    KIND_HOST,
-    KIND_TE,
-    KIND_LENGTH,
-    KIND_FORBIDDEN, /* of HTTP/1 connections */
-};
-
 /* ---- characters ---- */
 
 /* Not zero where a byte is below @first or above LAST_PLAIN. */
@@ -94,52 +81,55 @@ static bool is_authority(struct str s)
 
 static bool is_caseless(struct str s, struct str word)
 {
-    return s.n == word.n && strncasecmp(s.p, word.p, word.n) == 0;
+    return s.n == word.n &&
+           (memcmp(s.p, word.p, word.n) == 0 || strncasecmp(s.p, word.p, word.n) == 0);
 }
 
 /* ---- fields ---- */
 
-static bool is(struct str name, const char *word)
-{
-    return memcmp(name.p, word, name.n) == 0;
-}
+/* @word has the length of @name: a case of h2_field_of's. */
+#define is(name, word) (memcmp((name).p, word, sizeof(word) - 1) == 0)
 
 /* By length first: most names are compared with one word. */
-static enum kind kind_of(struct str name)
+enum h2_field h2_field_of(struct str name)
 {
     switch (name.n) {
     case 2:
-        return is(name, "te") ? KIND_TE : KIND_OTHER;
+        return is(name, "te") ? H2_FIELD_TE : H2_FIELD_OTHER;
     case 4:
-        return is(name, "host") ? KIND_HOST : KIND_OTHER;
+        return is(name, "host") ? H2_FIELD_HOST : H2_FIELD_OTHER;
     case 5:
-        return is(name, ":path") ? KIND_PATH : KIND_OTHER;
+        return is(name, ":path") ? H2_FIELD_PATH : H2_FIELD_OTHER;
     case 7:
-        return is(name, ":method")   ? KIND_METHOD
-               : is(name, ":scheme") ? KIND_SCHEME
-               : is(name, "upgrade") ? KIND_FORBIDDEN
-                                     : KIND_OTHER;
+        return is(name, ":method")   ? H2_FIELD_METHOD
+               : is(name, ":scheme") ? H2_FIELD_SCHEME
+               : is(name, "upgrade") ? H2_FIELD_FORBIDDEN
+                                     : H2_FIELD_OTHER;
     case 10:
-        return is(name, ":authority")                             ? KIND_AUTHORITY
-               : is(name, "user-agent")                           ? KIND_COMMON
-               : is(name, "connection") || is(name, "keep-alive") ? KIND_FORBIDDEN
-                                                                  : KIND_OTHER;
+        return is(name, ":authority")                             ? H2_FIELD_AUTHORITY
+               : is(name, "user-agent")                           ? H2_FIELD_USER_AGENT
+               : is(name, "connection") || is(name, "keep-alive") ? H2_FIELD_FORBIDDEN
+                                                                  : H2_FIELD_OTHER;
     case 11:
-        return is(name, "traceparent") ? KIND_COMMON : KIND_OTHER;
+        return is(name, "traceparent") ? H2_FIELD_TRACEPARENT : H2_FIELD_OTHER;
     case 12:
-        return is(name, "content-type") || is(name, "grpc-timeout") ? KIND_COMMON : KIND_OTHER;
+        return is(name, "content-type")   ? H2_FIELD_CONTENT_TYPE
+               : is(name, "grpc-timeout") ? H2_FIELD_GRPC_TIMEOUT
+                                          : H2_FIELD_OTHER;
     case 13:
-        return is(name, "authorization") || is(name, "grpc-encoding") ? KIND_COMMON : KIND_OTHER;
+        return is(name, "authorization")   ? H2_FIELD_AUTHORIZATION
+               : is(name, "grpc-encoding") ? H2_FIELD_GRPC_ENCODING
+                                           : H2_FIELD_OTHER;
     case 14:
-        return is(name, "content-length") ? KIND_LENGTH : KIND_OTHER;
+        return is(name, "content-length") ? H2_FIELD_CONTENT_LENGTH : H2_FIELD_OTHER;
     case 16:
-        return is(name, "proxy-connection") ? KIND_FORBIDDEN : KIND_OTHER;
+        return is(name, "proxy-connection") ? H2_FIELD_FORBIDDEN : H2_FIELD_OTHER;
     case 17:
-        return is(name, "transfer-encoding") ? KIND_FORBIDDEN : KIND_OTHER;
+        return is(name, "transfer-encoding") ? H2_FIELD_FORBIDDEN : H2_FIELD_OTHER;
     case 20:
-        return is(name, "grpc-accept-encoding") ? KIND_COMMON : KIND_OTHER;
+        return is(name, "grpc-accept-encoding") ? H2_FIELD_GRPC_ACCEPT_ENCODING : H2_FIELD_OTHER;
     default:
-        return KIND_OTHER;
+        return H2_FIELD_OTHER;
     }
 }
 
@@ -164,10 +154,10 @@ static bool take_method(struct h2_rules *r, struct str value)
 
 static bool take_scheme(struct h2_rules *r, struct str value)
 {
-    if (!is_scheme(value))
-        return false;
     if (is_caseless(value, STR("http")) || is_caseless(value, STR("https")))
         r->seen |= IS_HTTP;
+    else if (!is_scheme(value))
+        return false;
     return is_first(r, SEEN_SCHEME);
 }
 
@@ -195,37 +185,36 @@ static bool take_length(struct h2_rules *r, struct str value)
     return true;
 }
 
-bool h2_rules_field(struct h2_rules *r, bool is_trailer, struct str name, struct str value)
+bool h2_rules_field(struct h2_rules *r, bool is_trailer, enum h2_field which, struct str name,
+                    struct str value)
 {
-    enum kind kind = kind_of(name);
     bool is_pseudo = name.n > 0 && name.p[0] == ':';
     if (is_pseudo && (is_trailer || r->seen & SEEN_REGULAR))
         return false;
     if (!is_pseudo)
         r->seen |= SEEN_REGULAR;
-    switch (kind) {
-    case KIND_OTHER:
+    switch (which) {
+    case H2_FIELD_OTHER:
         return !is_pseudo && is_name(name) && is_value(value);
-    case KIND_COMMON:
-        return is_value(value);
-    case KIND_METHOD:
+    case H2_FIELD_METHOD:
         return take_method(r, value);
-    case KIND_SCHEME:
+    case H2_FIELD_SCHEME:
         return take_scheme(r, value);
-    case KIND_PATH:
+    case H2_FIELD_PATH:
         return take_path(r, value);
-    case KIND_AUTHORITY:
+    case H2_FIELD_AUTHORITY:
         return is_authority(value) && is_first(r, SEEN_AUTHORITY);
-    case KIND_HOST:
+    case H2_FIELD_HOST:
         return is_authority(value) && is_first(r, SEEN_HOST);
-    case KIND_TE:
+    case H2_FIELD_TE:
         return is_caseless(value, STR("trailers"));
-    case KIND_LENGTH:
+    case H2_FIELD_CONTENT_LENGTH:
         return take_length(r, value);
-    case KIND_FORBIDDEN:
-        break;
+    case H2_FIELD_FORBIDDEN:
+        return false;
+    default:
+        return is_value(value);
     }
-    return false;
 }
 
 /* ---- the whole ---- */

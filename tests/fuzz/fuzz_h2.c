@@ -33,8 +33,10 @@ static void on_open(struct h2_stream *s, void *ctx)
     s->user = s;
 }
 
-static void on_header(struct h2_stream *s, struct str name, struct str value, void *ctx)
+static void on_header(struct h2_stream *s, enum h2_field which, struct str name, struct str value,
+                      void *ctx)
 {
+    (void)which;
     (void)ctx;
     CHECK(s->user == s);
     CHECK(name.n == 0 || memchr(name.p, 0, name.n) == NULL);

@@ -236,10 +236,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t bytes)
         read_fields(r, p + 1 + own, bytes - 1 - own);
     }
     struct client *c = client_new();
-    for (unsigned i = 0; i < r->count; i++)
-        server_h2_handler.on_header(
-            &c->stream, (struct str){.p = r->name[i], .n = r->name_bytes[i]},
-            (struct str){.p = r->value[i], .n = r->value_bytes[i]}, rig.server);
+    for (unsigned i = 0; i < r->count; i++) {
+        struct str name = {.p = r->name[i], .n = r->name_bytes[i]};
+        struct str value = {.p = r->value[i], .n = r->value_bytes[i]};
+        server_h2_handler.on_header(&c->stream, h2_field_of(name), name, value, rig.server);
+    }
     server_h2_handler.on_request(&c->stream, over_limit, rig.server);
     if (p[0] & 4)
         client_message(c, "", 0);

@@ -270,7 +270,8 @@ struct client *client_new(void)
 
 void client_header(struct client *c, const char *name, const char *value)
 {
-    server_h2_handler.on_header(&c->stream, str_of(name), str_of(value), rig.server);
+    server_h2_handler.on_header(&c->stream, h2_field_of(str_of(name)), str_of(name), str_of(value),
+                                rig.server);
 }
 
 void client_head(struct client *c, const char *path)

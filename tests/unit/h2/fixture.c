@@ -47,8 +47,10 @@ static void on_open(struct h2_stream *s, void *ctx)
     buf_printf(&fx.log, "open:%d ", s->id);
 }
 
-static void on_header(struct h2_stream *s, struct str name, struct str value, void *ctx)
+static void on_header(struct h2_stream *s, enum h2_field which, struct str name, struct str value,
+                      void *ctx)
 {
+    (void)which;
     (void)s;
     (void)ctx;
     if (fx.log_headers)

@@ -124,7 +124,8 @@ static bool take_block(struct verdict *v, struct h2_rules *rules, bool is_traile
                        const struct h2_header *fields, unsigned count, bool is_end)
 {
     for (unsigned i = 0; i < count; i++) {
-        if (!h2_rules_field(rules, is_trailer, fields[i].name, fields[i].value))
+        enum h2_field which = h2_field_of(fields[i].name);
+        if (!h2_rules_field(rules, is_trailer, which, fields[i].name, fields[i].value))
             return false;
         v->fields++;
     }
