@@ -13,16 +13,24 @@ char *text_digits(char *out, uint64_t value, unsigned digits)
     return out + digits;
 }
 
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
+                            "34353637383940414243444546474849505152535455565758596061626364656667"
+                            "6869707172737475767778798081828384858687888990919293949596979899";
+
 char *text_decimal(char *out, uint64_t value)
 {
     unsigned digits = 1;
-    if (value < 10) { /* the log's commonest */
-        *out = (char)('0' + value);
-        return out + 1;
+    uint64_t rest = value;
+    for (; rest >= 100; rest /= 100)
+        digits += 2;
+    char *end = out + digits + (rest >= 10), *at = end;
+    for (; value >= 10; value /= 100) {
+        at -= 2;
+        memcpy(at, pairs + value % 100 * 2, 2);
     }
-    for (uint64_t rest = value; rest >= 10; rest /= 10)
-        digits++;
-    return text_digits(out, value, digits);
+    if (at > out)
+        *out = (char)('0' + value);
+    return end;
 }
 
 /* Four bytes at a time: each half byte gets a byte of a word, and all eight become digits at once.

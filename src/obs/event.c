@@ -23,9 +23,13 @@ static uint8_t *put(uint8_t *p, const void *from, size_t bytes)
     return p + bytes;
 }
 
-/* "2026-11-21T22:05:40.123456Z"; the calendar is asked once a second. */
+/* "2026-11-21T22:05:40.123456Z"; the calendar is asked once a second, and events of one turn of the
+ * loop have one time. */
 static uint8_t *put_time(uint8_t *p, struct obs *obs, int64_t wall_ns)
 {
+    if (wall_ns == obs->wall_ns)
+        return put(p, obs->time_text, 27);
+    obs->wall_ns = wall_ns;
     int64_t second = wall_ns / NS_PER_S;
     if (second != obs->second) {
         struct tm tm;
@@ -40,24 +44,6 @@ static uint8_t *put_time(uint8_t *p, struct obs *obs, int64_t wall_ns)
     return put(p, obs->time_text, 27);
 }
 
-static size_t event_bytes(const struct obs *obs)
-{
-    return buf_len(&obs->log) - obs->event_start;
-}
-
-static uint8_t *put_key(uint8_t *p, struct str key)
-{
-    p = put(p, ",\"", 2);
-    p = put(p, key.p, key.n);
-    return put(p, "\":", 2);
-}
-
-/* Whether @bytes more leave room for the end of the line. */
-static bool fits(const struct obs *obs, size_t bytes)
-{
-    return event_bytes(obs) + bytes + EVENT_TAIL_BYTES <= OBS_EVENT_BYTES_MAX;
-}
-
 struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wall_ns)
 {
     CHECK(!obs->event_open);
@@ -68,7 +54,7 @@ struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wal
         obs_flush(obs);
     obs->event_open = true;
     obs->event_truncated = false;
-    obs->event_start = buf_len(&obs->log);
+    size_t before = buf_len(&obs->log);
     uint8_t *start = buf_reserve(&obs->log, OBS_EVENT_BYTES_MAX);
     uint8_t *p = put(start, "{\"time\":\"", 9);
     p = put_time(p, obs, wall_ns);
@@ -76,66 +62,42 @@ struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wal
     p = put(p, event, strlen(event));
     *p++ = '"';
     buf_commit(&obs->log, (size_t)(p - start));
-    return (struct obs_event){.obs = obs, .buf = &obs->log};
+    return (struct obs_event){
+        .obs = obs,
+        .buf = &obs->log,
+        .bytes_max = before + OBS_EVENT_BYTES_MAX - EVENT_TAIL_BYTES,
+    };
+}
+
+void obs_event_truncate(struct obs_event *e)
+{
+    e->obs->event_truncated = true;
 }
 
 /* Escapes make a value longer than it was: it is written, and taken back when it does not fit. */
-static void append_escaped(struct obs *obs, struct str key, struct str value)
+static void append_escaped(struct obs_event *e, struct str key, struct str value)
 {
-    size_t before = buf_len(&obs->log);
-    uint8_t *p = buf_reserve(&obs->log, key.n + 4);
-    buf_commit(&obs->log, (size_t)(put_key(p, key) - p));
-    buf_append_json(&obs->log, value);
-    if (fits(obs, 0))
+    struct buf *log = e->buf;
+    size_t before = buf_len(log);
+    buf_append_str(log, STR(",\""));
+    buf_append_str(log, key);
+    buf_append_str(log, STR("\":"));
+    buf_append_json(log, value);
+    if (buf_len(log) <= e->bytes_max)
         return;
-    obs->log.end -= buf_len(&obs->log) - before;
-    obs->event_truncated = true;
-}
-
-/* What goes between quotes as it is. */
-static void append_plain(struct obs_event *e, struct str key, struct str value)
-{
-    if (!fits(e->obs, key.n + value.n + 6)) {
-        e->obs->event_truncated = true;
-        return;
-    }
-    uint8_t *p = put_key(e->buf->p + e->buf->end, key);
-    *p++ = '"';
-    if (value.n > 0)
-        p = put(p, value.p, value.n);
-    *p++ = '"';
-    e->buf->end = (size_t)(p - e->buf->p);
+    log->end -= buf_len(log) - before;
+    obs_event_truncate(e);
 }
 
 void obs_event_field(struct obs_event *e, struct str key, struct str value)
 {
     if (!e->buf)
         return;
-    if (buf_json_plain(value) == value.n || !fits(e->obs, key.n + value.n + 6))
-        append_plain(e, key, value);
+    bool fits = buf_len(e->buf) + key.n + value.n + 6 <= e->bytes_max;
+    if (!fits || buf_json_plain(value) == value.n)
+        obs_event_word(e, key, value);
     else
-        append_escaped(e->obs, key, value);
-}
-
-void obs_event_word(struct obs_event *e, struct str key, struct str value)
-{
-    if (e->buf)
-        append_plain(e, key, value);
-}
-
-void obs_event_number(struct obs_event *e, struct str key, int64_t value)
-{
-    if (!e->buf)
-        return;
-    if (!fits(e->obs, key.n + 5 + TEXT_DECIMAL_MAX)) {
-        e->obs->event_truncated = true;
-        return;
-    }
-    uint8_t *p = put_key(e->buf->p + e->buf->end, key);
-    if (value < 0)
-        *p++ = '-';
-    p = (uint8_t *)text_decimal((char *)p, value < 0 ? -(uint64_t)value : (uint64_t)value);
-    e->buf->end = (size_t)(p - e->buf->p);
+        append_escaped(e, key, value);
 }
 
 void obs_event_end(struct obs_event *e)
@@ -146,7 +108,7 @@ void obs_event_end(struct obs_event *e)
     if (e->obs->event_truncated)
         buf_append_str(e->buf, STR(",\"truncated\":true"));
     buf_append(e->buf, "}\n", 2);
-    CHECK(event_bytes(e->obs) <= OBS_EVENT_BYTES_MAX);
+    CHECK(buf_len(e->buf) <= e->bytes_max + EVENT_TAIL_BYTES);
     e->obs->event_open = false;
     e->buf = NULL;
 }

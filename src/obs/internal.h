@@ -70,12 +70,12 @@ struct obs {
     struct obs_region *region;
     struct slot *slot;
     struct buf log;
-    size_t event_start; /* offset in @log of the open event's first byte */
     size_t chunk_bytes; /* a write of at most this many is taken whole once poll says so */
     int log_fd;
     bool event_open;
     bool event_truncated;
-    int64_t second; /* @time_text spells this one; the microseconds are put in for each event */
+    int64_t wall_ns; /* what @time_text spells */
+    int64_t second;  /* the one it was made for; microseconds are put into it */
     char time_text[28];
 };
 

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/reason.h"
 #include "base/str.h"
+#include "base/text.h"
 
 struct obs;
 struct obs_region; /* the shared segment, made once before fork */
@@ -65,14 +66,56 @@ void obs_add(struct obs *obs, int metric, uint64_t delta);
  * the program's own words and are not escaped. */
 struct obs_event {
     struct obs *obs;
-    struct buf *buf; /* NULL: nobody listens, or the log is full */
+    struct buf *buf;  /* NULL: nobody listens, or the log is full */
+    size_t bytes_max; /* of @buf, with this event's fields in it */
 };
 struct obs_event obs_event_begin(struct obs *obs, const char *event, int64_t wall_ns);
 /* A value that peers or files chose: escaped where it must be. */
 void obs_event_field(struct obs_event *e, struct str key, struct str value);
+/* The event loses a field. */
+void obs_event_truncate(struct obs_event *e);
+
+/* Writes @key where @value_bytes more fit behind it, and returns where. NULL: there is no room, or
+ * nobody listens. The room was reserved when the event began, so all that is left is copying; here,
+ * because the compiler copies a literal key without a call, and every call has a dozen. */
+static inline uint8_t *obs_event_key(struct obs_event *e, struct str key, size_t value_bytes)
+{
+    if (!e->buf)
+        return NULL;
+    if (buf_len(e->buf) + key.n + 4 + value_bytes > e->bytes_max) {
+        obs_event_truncate(e);
+        return NULL;
+    }
+    uint8_t *p = e->buf->p + e->buf->end;
+    memcpy(p, ",\"", 2);
+    memcpy(p + 2, key.p, key.n);
+    memcpy(p + 2 + key.n, "\":", 2);
+    return p + key.n + 4;
+}
+
 /* A value of our own making, without anything to escape: names, UUIDs. */
-void obs_event_word(struct obs_event *e, struct str key, struct str value);
-void obs_event_number(struct obs_event *e, struct str key, int64_t value);
+static inline void obs_event_word(struct obs_event *e, struct str key, struct str value)
+{
+    uint8_t *p = obs_event_key(e, key, value.n + 2);
+    if (!p)
+        return;
+    *p++ = '"';
+    if (value.n > 0)
+        memcpy(p, value.p, value.n);
+    p[value.n] = '"';
+    e->buf->end = (size_t)(p + value.n + 1 - e->buf->p);
+}
+
+static inline void obs_event_number(struct obs_event *e, struct str key, int64_t value)
+{
+    uint8_t *p = obs_event_key(e, key, 1 + TEXT_DECIMAL_MAX);
+    if (!p)
+        return;
+    if (value < 0)
+        *p++ = '-';
+    p = (uint8_t *)text_decimal((char *)p, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    e->buf->end = (size_t)(p - e->buf->p);
+}
 
 /* The length of a literal key is the compiler's to know. */
 static inline void obs_event_str(struct obs_event *e, const char *key, struct str value)

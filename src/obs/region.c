@@ -137,7 +137,7 @@ int obs_open(struct obs **ret_obs, struct obs_region *region, unsigned slot, int
     obs->slot = &region->slots[slot];
     obs->log_fd = log_fd;
     obs->chunk_bytes = chunk_bytes_of(log_fd);
-    obs->second = INT64_MIN;
+    obs->second = obs->wall_ns = INT64_MIN;
     for (int i = 0; i < region->metric_count; i++) {
         if (!region->metrics[i].counter)
             __atomic_store_n(&obs->slot->metrics[i], 0, __ATOMIC_RELAXED);
