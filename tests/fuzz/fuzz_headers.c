@@ -1,4 +1,4 @@
-/* Header lists, as nghttp2 would let them through, up to intake's decision and the answer. The rig
+/* Header lists, as h2 lets them through, up to intake's decision and the answer. The rig
  * takes h2's place; it is included because a fuzz target is one file. What must stay true: every
  * request is answered once, in characters that HTTP allows, with a status of the intake table; and
  * a step only runs for a request that is a gRPC call by the rules below, which are written down
@@ -33,7 +33,7 @@ struct request {
     size_t name_bytes[FIELDS_MAX], value_bytes[FIELDS_MAX];
     unsigned count;
     char made_up[FIELDS_MAX][32];
-    char seen[4]; /* pseudo-headers: nghttp2 lets no second one through */
+    char seen[4]; /* pseudo-headers: h2 lets no second one through */
 };
 
 static struct {
