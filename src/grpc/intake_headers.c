@@ -178,7 +178,7 @@ static void (*const own[])(struct call_impl *ci, struct str value) = {
     [H2_FIELD_GRPC_TIMEOUT] = see_timeout,
     [H2_FIELD_GRPC_ENCODING] = see_encoding,
     [H2_FIELD_GRPC_ACCEPT_ENCODING] = see_accept_encoding,
-    [H2_FIELD_FORBIDDEN] = NULL,
+    [H2_FIELD_FORBIDDEN] = NULL, /* the last there is */
 };
 
 /* Fields that have no number. False: it is one more that handlers see. */

@@ -1,6 +1,8 @@
 /* Our rules for requests against nghttp2's: whatever is said, both say the same of it. */
 #include <stdio.h>
+#include <unistd.h>
 
+#include "fixture.h"
 #include "oracle.h"
 #include "support/test.h"
 
@@ -247,4 +249,38 @@ TEST(h2_rules, requests_of_any_kind_with_data_and_trailers)
         malformed += oracle_ours(&r).is_malformed;
     }
     ASSERT_INT_IN(malformed, RANDOM_REQUESTS / 4, RANDOM_REQUESTS / 4 * 3);
+}
+
+/* More of it than the connection's window, over and over: one that leaked would end in GOAWAY. */
+TEST(h2_rules, data_beyond_its_content_length_ends_the_stream_and_gives_the_window_back)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.conn_window_bytes = 128 * 1024;
+    limits.reset_burst_max = 1000;
+    fx_start(&limits);
+    int fd = fx_wire();
+    static const uint8_t body[16384];
+    uint8_t head[sizeof fx_request + 4];
+    memcpy(head, fx_request, sizeof fx_request);
+    memcpy(head + sizeof fx_request,
+           "\x0f\x0d\x01"
+           "1",
+           4); /* content-length: 1 */
+    struct buf text = {0};
+    bool closed;
+    uint32_t id = 1;
+    for (; id < 100; id += 2) {
+        fx_send(fd, 1, 4, id, head, sizeof head);
+        fx_send(fd, 0, 0, id, body, sizeof body);
+        fx_send(fd, 0, 1, id, body, 1);
+        FX_UNTIL(NULL, fx.closed == (id + 1) / 2);
+    }
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "RST:99:0:4");
+    ASSERT_FALSE(closed);
+    fx_send(fd, 1, 5, id, fx_request, sizeof fx_request);
+    ASSERT_HAS(fx_frames(fd, &text, &closed), "HEADERS:101:5:");
+    ASSERT_FALSE(closed);
+    buf_deinit(&text);
+    close(fd);
+    fx_stop();
 }
