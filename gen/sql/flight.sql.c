@@ -54,7 +54,7 @@ const struct db_statement flight_find_flights_statement = {
         "          AND x.state = 'SCHEDULED'\n"
         "        LIMIT 40) f\n"
         "  JOIN inventory i ON i.flight_id = f.flight_id AND i.cabin = $6::int2\n"
-        " WHERE i.authorised - i.held - i.sold >= $7::int4 AND i.sales_close_time > now()",
+        " WHERE i.free >= $7::int4 AND i.sales_close_time > now()",
     .sql_many =
         "SELECT r.n, r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival_time, f.departure_offset_min,\n"
         "       f.arrival_offset_min, f.aircraft, f.distance_km, i.authorised, i.held + i.sold, i.base_minor, i.sales_close_time\n"
@@ -66,7 +66,7 @@ const struct db_statement flight_find_flights_statement = {
         "          AND x.state = 'SCHEDULED'\n"
         "        LIMIT 40) f\n"
         "  JOIN inventory i ON i.flight_id = f.flight_id AND i.cabin = ($11::int2[])[r.n]\n"
-        " WHERE i.authorised - i.held - i.sold >= ($12::int4[])[r.n] AND i.sales_close_time > now()",
+        " WHERE i.free >= ($12::int4[])[r.n] AND i.sales_close_time > now()",
     .params = find_flights_params,
     .param_count = 7,
     .columns = find_flights_columns,
@@ -122,7 +122,7 @@ const struct db_statement flight_count_seats_statement = {
     .name = "flight_count_seats",
     .sql_one =
         "SELECT count(*)::int4, count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4,\n"
-        "       min(i.authorised - i.held - i.sold)::int4\n"
+        "       min(i.free)::int4\n"
         "  FROM unnest($1::uuid[]) r(flight_id)\n"
         "  JOIN flight f ON f.flight_id = r.flight_id\n"
         "  JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = $2::int2",
@@ -132,7 +132,7 @@ const struct db_statement flight_count_seats_statement = {
         "  LEFT JOIN (\n"
         "       SELECT r.n, count(*)::int4 AS flights,\n"
         "              count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,\n"
-        "              min(i.authorised - i.held - i.sold)::int4 AS free_seats\n"
+        "              min(i.free)::int4 AS free_seats\n"
         "         FROM unnest($1::uuid[], $2::int4[]) r(flight_id, n)\n"
         "         JOIN flight f ON f.flight_id = r.flight_id\n"
         "         JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = ($3::int2[])[r.n]\n"

@@ -3,9 +3,9 @@
 -- per violation: none is good. @booking_moves@ stands for the list in domain/states.c. Each begins with
 -- a comment line of the word check, its name and a sentence, and goes on to the next.
 
--- check: I1 no flight has more seats held and sold than may be sold
-SELECT format('flight %s cabin %s: held %s + sold %s > %s', flight_id, cabin, held, sold, authorised)
-  FROM inventory WHERE held < 0 OR sold < 0 OR held + sold > authorised
+-- check: I1 no flight has more seats held and sold than may be sold; the others are free
+SELECT format('flight %s cabin %s: free %s, held %s, sold %s of %s', flight_id, cabin, free, held, sold, authorised)
+  FROM inventory WHERE free < 0 OR held < 0 OR sold < 0 OR free + held + sold <> authorised
 
 -- check: I3 counted seats are the bookings' seats
 WITH live AS (
@@ -37,9 +37,9 @@ SELECT format('flight %s seat %s: booking %s is %s', s.flight_id, s.seat, s.book
 SELECT format('booking %s: due %s', booking_id, payment_required_time)
   FROM booking WHERE state = 'HELD' AND payment_required_time < now() - interval '2 minutes'
 
--- check: I7 lap infants are no more than the others and take no seat
-SELECT format('booking %s: party %s, seats %s', booking_id, party, seats)
-  FROM booking WHERE seats < 1 OR seats > 9 OR party < seats OR party > 2 * seats
+-- check: I7 lap infants are no more than the others and take no seat; each flight has its cabin
+SELECT format('booking %s: party %s, seats %s, flights %s, cabins %s', booking_id, party, seats, flight_ids, cabins)
+  FROM booking WHERE seats < 1 OR seats > 9 OR party < seats OR party > 2 * seats OR cardinality(flight_ids) <> cardinality(cabins)
 
 -- check: B1 a booking's history is dense, ends in its state and follows the state machine
 WITH moves(before, after) AS (

@@ -15,10 +15,10 @@ WITH d AS MATERIALIZED (
     SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats
       FROM d, unnest(d.flight_ids, d.cabins) AS x(flight_id, cabin) GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.held, i.sold, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
+    SELECT i.flight_id, i.cabin, i.free, i.held, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
-    UPDATE inventory i SET held = l.held - l.seats, sold = l.sold FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    UPDATE inventory i SET free = l.free + l.seats, held = l.held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
     RETURNING i.flight_id
 ), f AS (
     INSERT INTO inventory_change (flight_id, flight_ids)

@@ -19,8 +19,7 @@ CREATE TABLE payment_intent (           -- distributed by booking_id
     amount_minor        amount NOT NULL,
     currency            text NOT NULL,
     authorised_minor    int8 NOT NULL DEFAULT 0,
-    captured_minor      int8 NOT NULL DEFAULT 0
-        CONSTRAINT payment_intent_captured_ck CHECK (captured_minor <= authorised_minor),
+    captured_minor      int8 NOT NULL DEFAULT 0,
     refund_reserved_minor int8 NOT NULL DEFAULT 0,   -- live and finished refunds together
     refunded_minor      int8 NOT NULL DEFAULT 0,
     decline_code        text,
@@ -28,8 +27,8 @@ CREATE TABLE payment_intent (           -- distributed by booking_id
     create_time         timestamptz NOT NULL DEFAULT now(),
     update_time         timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT payment_intent_pk PRIMARY KEY (booking_id, intent_id),
-    CONSTRAINT payment_intent_refund_ck CHECK (refund_reserved_minor <= captured_minor
-        AND refunded_minor <= refund_reserved_minor)
+    CONSTRAINT payment_intent_refund_ck CHECK (refunded_minor <= refund_reserved_minor
+        AND refund_reserved_minor <= captured_minor AND captured_minor <= authorised_minor)
 ) WITH (fillfactor = 50);
 
 -- The row is committed before any byte leaves for the provider; its id is the provider's idempotency key.
@@ -100,8 +99,7 @@ CREATE TABLE ledger_transfer (          -- distributed by booking_id
     amount_minor amount NOT NULL,
     currency     text NOT NULL,
     create_time  timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT ledger_transfer_pk PRIMARY KEY (booking_id, cause, kind),
-    CONSTRAINT ledger_transfer_accounts_ck CHECK (debit <> credit)
+    CONSTRAINT ledger_transfer_pk PRIMARY KEY (booking_id, cause, kind)
 );
 
 -- For the risk rules: how often a user or card tried to pay in its latest hour on the clock, and in the one before.

@@ -88,8 +88,8 @@ static uint8_t *put_fields(uint8_t *p, uint16_t count)
 #define FLIGHT_COLUMNS                                                                             \
     "flight_id, carrier, number, origin, destination, departure_date, departure_time, "            \
     "arrival_time, departure_offset_min, arrival_offset_min, aircraft, distance_km"
-#define INVENTORY_COLUMNS "flight_id, cabin, authorised, base_minor, sales_close_time"
-#define ROW_BYTES_MAX 256 /* of one flight or of all its cabins */
+#define INVENTORY_COLUMNS "flight_id, cabin, authorised, free, base_minor, sales_close_time"
+#define ROW_BYTES_MAX 320 /* of one flight or of all its cabins */
 
 static uint8_t *put_flight(uint8_t *p, const struct seed *s, const struct timetable_pattern *t,
                            const struct timetable_flight *f)
@@ -116,9 +116,10 @@ static uint8_t *put_inventory(uint8_t *p, const struct seed *s, const struct tim
     for (int32_t cabin = 1; cabin < TIMETABLE_CABINS; cabin++) {
         if (a->seats[cabin] == 0)
             continue;
-        p = put_fields(p, 5);
+        p = put_fields(p, 6);
         p = put_raw(p, f->flight_id.b, sizeof f->flight_id.b);
         p = put_int2(p, cabin);
+        p = put_int4(p, a->seats[cabin]);
         p = put_int4(p, a->seats[cabin]);
         p = put_int8(p, timetable_cabin_price(f->base_minor, cabin));
         p = put_time(p, f->departure_s - CLOSE_BEFORE_S);

@@ -48,5 +48,5 @@ def flights(pg, first, end):
            "departure_time": f"t.departure_time + 364 * {later} * interval '1 day'",
            "arrival_time": f"t.arrival_time + 364 * {later} * interval '1 day'"})
     _copy(pg, "inventory", "bench_new b JOIN bench_flight f USING (i) JOIN inventory t ON t.flight_id = f.flight_id",
-          {"flight_id": "b.new_id", "held": "0", "sold": "0",
+          {"flight_id": "b.new_id", "free": "t.authorised", "held": "0", "sold": "0",
            "sales_close_time": f"t.sales_close_time + 364 * {later} * interval '1 day'"})

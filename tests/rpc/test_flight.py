@@ -112,7 +112,7 @@ def test_return_trip_for_a_family(world, ann):
     """Two adults, a child and a lap infant, there and back: four tickets, three seats, two coupons each."""
     origin, destination, date = world.trip()
     back = world.dev.sql(f"""SELECT departure_date FROM flight f JOIN inventory i USING (flight_id) WHERE i.cabin = 1
-        AND origin = '{destination}' AND destination = '{origin}' AND authorised - held - sold > 20
+        AND origin = '{destination}' AND destination = '{origin}' AND free > 20
         AND departure_date BETWEEN '{date}'::date + 2 AND '{date}'::date + 9 ORDER BY 1 LIMIT 1""")
     day = dict(zip(("year", "month", "day"), map(int, back[0][0].split("-"))))
     offers = ann.SearchOffers(

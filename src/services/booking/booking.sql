@@ -23,7 +23,7 @@ WITH s AS MATERIALIZED (
     SELECT s.flight_id, s.cabin, count(*)::int4 * @seats AS seats
       FROM unnest(@flight_ids, @cabins) AS s(flight_id, cabin) GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, s.seats, i.held, i.sold, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
+    SELECT i.flight_id, i.cabin, s.seats, i.free, i.held, i.sales_close_time > now() AS open
       FROM inventory i JOIN s USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), v AS MATERIALIZED (
@@ -44,7 +44,7 @@ WITH s AS MATERIALIZED (
 ), g AS MATERIALIZED (
     SELECT FROM k WHERE k.reason IS NULL
 ), u AS (
-    UPDATE inventory i SET held = l.held + l.seats, sold = l.sold FROM g, l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    UPDATE inventory i SET free = l.free - l.seats, held = l.held + l.seats FROM g, l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
     RETURNING i.flight_id
 ), f AS (
     INSERT INTO inventory_change (flight_id, flight_ids)
@@ -66,7 +66,7 @@ WITH s AS MATERIALIZED (
     SELECT i, (@flight_ids__ord)[i] AS n, (@flight_ids)[i] AS flight_id, (@cabins)[i] AS cabin, (@seats)[(@flight_ids__ord)[i]] AS seats
       FROM generate_subscripts(@flight_ids, 1) AS i
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.held, i.sold, i.authorised - i.held - i.sold AS free, i.sales_close_time > now() AS open
+    SELECT i.flight_id, i.cabin, i.free, i.held, i.sales_close_time > now() AS open
       FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), v AS (
@@ -106,10 +106,10 @@ WITH s AS MATERIALIZED (
       FROM w LEFT JOIN k ON k.principal = w.principal AND k.request_id = w.request_id
        AND k.resource IS NOT DISTINCT FROM CASE WHEN w.refusal IS NULL THEN (@booking_id)[w.n] END
 ), u AS (
-    UPDATE inventory i SET held = t.held, sold = t.sold
-      FROM (SELECT flight_id, cabin, l.held + sum(s.seats)::int4 AS held, l.sold
+    UPDATE inventory i SET free = t.free - t.seats, held = t.held + t.seats
+      FROM (SELECT flight_id, cabin, l.free, l.held, sum(s.seats)::int4 AS seats
               FROM g JOIN s USING (n) JOIN l USING (flight_id, cabin)
-             WHERE g.holds GROUP BY flight_id, cabin, l.held, l.sold) t
+             WHERE g.holds GROUP BY flight_id, cabin, l.free, l.held) t
      WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
     RETURNING i.flight_id
 ), f AS (
@@ -350,13 +350,13 @@ WITH b AS MATERIALIZED (
 ), g AS MATERIALIZED (
     SELECT b.*, q.refund_minor, q.penalty_minor FROM k, b, q WHERE k.resource IS NOT NULL
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.held, i.sold, s.seats, s.state
+    SELECT i.flight_id, i.cabin, i.free, i.held, i.sold, s.seats, s.state
       FROM (SELECT x.flight_id, x.cabin, g.state, sum(g.seats)::int4 AS seats
               FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2, 3) s
       JOIN inventory i USING (flight_id, cabin)
      ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
-    UPDATE inventory i SET held = l.held - CASE l.state WHEN 'HELD' THEN l.seats ELSE 0 END,
+    UPDATE inventory i SET free = l.free + l.seats, held = l.held - CASE l.state WHEN 'HELD' THEN l.seats ELSE 0 END,
                            sold = l.sold - CASE l.state WHEN 'CONFIRMED' THEN l.seats ELSE 0 END
       FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
     RETURNING i.flight_id

@@ -20,7 +20,7 @@ SELECT r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival_time
           AND x.state = 'SCHEDULED'
         LIMIT 40) f
   JOIN inventory i ON i.flight_id = f.flight_id AND i.cabin = @cabin
- WHERE i.authorised - i.held - i.sold >= @seats AND i.sales_close_time > now();
+ WHERE i.free >= @seats AND i.sales_close_time > now();
 -- many:
 SELECT r.n, r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival_time, f.departure_offset_min,
        f.arrival_offset_min, f.aircraft, f.distance_km, i.authorised, i.held + i.sold, i.base_minor, i.sales_close_time
@@ -32,7 +32,7 @@ SELECT r.n, r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival
           AND x.state = 'SCHEDULED'
         LIMIT 40) f
   JOIN inventory i ON i.flight_id = f.flight_id AND i.cabin = (@cabin)[r.n]
- WHERE i.authorised - i.held - i.sold >= (@seats)[r.n] AND i.sales_close_time > now();
+ WHERE i.free >= (@seats)[r.n] AND i.sales_close_time > now();
 
 -- name: count_seats(flight_ids uuid[], cabin int2) -> one (flights int4, open_flights int4, free_seats int4?)
 -- read
@@ -40,7 +40,7 @@ SELECT r.n, r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival
 -- What is left of an offer: its flights that exist, that are on sale, and the fewest free seats on one of them.
 -- one:
 SELECT count(*)::int4, count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4,
-       min(i.authorised - i.held - i.sold)::int4
+       min(i.free)::int4
   FROM unnest(@flight_ids) r(flight_id)
   JOIN flight f ON f.flight_id = r.flight_id
   JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = @cabin;
@@ -50,7 +50,7 @@ SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_se
   LEFT JOIN (
        SELECT r.n, count(*)::int4 AS flights,
               count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,
-              min(i.authorised - i.held - i.sold)::int4 AS free_seats
+              min(i.free)::int4 AS free_seats
          FROM unnest(@flight_ids, @flight_ids__ord) r(flight_id, n)
          JOIN flight f ON f.flight_id = r.flight_id
          JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = (@cabin)[r.n]

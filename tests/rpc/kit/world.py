@@ -41,7 +41,7 @@ class World:
             SELECT DISTINCT ON (f.origin, f.destination) f.origin, f.destination, f.departure_date
               FROM flight f JOIN inventory i USING (flight_id)
              WHERE f.departure_date BETWEEN current_date + 18 AND current_date + 24 AND i.cabin = 1
-               AND i.authorised - i.held - i.sold >= 40 AND i.sales_close_time > now()
+               AND i.free >= 40 AND i.sales_close_time > now()
              ORDER BY 1, 2, 3 LIMIT 400""")
         assert len(rows) > 100, "the timetable has too few routes for the tests"
         return iter(rows)
@@ -77,7 +77,7 @@ class World:
 
     def leave_seats(self, offer, seats):
         """Shrinks the flight to @seats that can still be sold, and tells of it as the server's statements do."""
-        self.dev.sql(f"WITH u AS (UPDATE inventory SET authorised = held + sold + {seats} WHERE cabin = 1 "
+        self.dev.sql(f"WITH u AS (UPDATE inventory SET free = {seats}, authorised = {seats} + held + sold WHERE cabin = 1 "
                      f"AND flight_id = '{self.flight_id(offer)}' RETURNING flight_id) "
                      "INSERT INTO inventory_change (flight_id, flight_ids) SELECT flight_id, ARRAY[flight_id] FROM u")
 

@@ -142,7 +142,7 @@ TEST(lane, waiting_members_gather_while_the_lane_is_busy)
     struct t_wait_a_bit_row row;
     t_begin_lane();
     caller_init(&slow);
-    t_wait_a_bit(&slow.call, &row, 0.1);
+    t_wait_a_bit(&slow.call, &row, 1);
     t_turn(20);
     for (unsigned i = 0; i < 30; i++) {
         add(i, i, i, 1);

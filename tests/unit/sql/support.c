@@ -306,9 +306,9 @@ void t_begin(unsigned flights, unsigned seats)
                      "lpad(to_hex(i), 12, '0'))::uuid, 'XX', i, 'AAA', 'BBB', '2030-01-01', "
                      "'2030-01-01 10:00Z', '2030-01-01 12:00Z', 0, 0, '320', 1000 "
                      "FROM generate_series(1, %u) i RETURNING flight_id) "
-                     "INSERT INTO inventory SELECT flight_id, 1, %u, 0, 0, 10000, '2030-01-01' "
+                     "INSERT INTO inventory SELECT flight_id, 1, %u, %u, 0, 0, 10000, '2030-01-01' "
                      "FROM f",
-                     flights, seats));
+                     flights, seats, seats));
 }
 
 void t_end(void)

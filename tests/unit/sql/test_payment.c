@@ -277,7 +277,7 @@ static void kill_booking(void)
     t_begin(1, 9);
     ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
     ASSERT_STR_EQ(do_start(1), "");
-    t_do(0, "UPDATE inventory SET held = 0");
+    t_do(0, "UPDATE inventory SET free = free + held, held = 0");
     t_do(0, "UPDATE booking SET state = 'EXPIRED', event_count = event_count + 1");
     t_do(0,
          t_format(

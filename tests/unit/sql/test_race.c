@@ -358,7 +358,7 @@ TEST(race, a_hold_sees_what_the_one_before_has_left)
         fill_hold(&ask, 1, 3, both, 2);
         fill_hold(&ask, 2, 4, t_id('f', 1), 2);
         t_do(1, "BEGIN");
-        t_do(1, t_format("UPDATE inventory SET authorised = 0 WHERE flight_id = '%s'",
+        t_do(1, t_format("UPDATE inventory SET authorised = 0, free = 0 WHERE flight_id = '%s'",
                          t_id('f', shape & 4 ? 1 : 2)));
         PGresult *r = after_wait(&ask);
         ASSERT_STR_EQ(PQresultErrorMessage(r), "");
