@@ -57,9 +57,6 @@ const struct db_statement payment_start_statement = {
         "      FROM b JOIN payment_intent p USING (booking_id)\n"
         "     WHERE b.intent_id IS NOT NULL OR NOT ($7::bool[])[b.n]\n"
         "       FOR UPDATE OF p\n"
-        "), c AS MATERIALIZED (\n"
-        "    SELECT date_trunc('hour', now()) AS hour,\n"
-        "           1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600 AS rest\n"
         "), v AS MATERIALIZED (\n"
         "    SELECT b.n, b.booking_id, b.event_count, b.seat_flights,\n"
         "           coalesce(($9::int8[])[b.n], i.amount_minor) AS amount_minor, coalesce(($10::text[])[b.n], i.currency) AS currency,\n"
@@ -83,12 +80,13 @@ const struct db_statement payment_start_statement = {
         "                        AND a.state <> 'NOT_RECEIVED') >= ($18::int4[])[b.n] THEN 'RISK_VELOCITY'\n"
         "               WHEN EXISTS (SELECT FROM (VALUES (($14::uuid[])[b.n], ($16::int4[])[b.n]), (($15::uuid[])[b.n], ($17::int4[])[b.n]))\n"
         "                                        AS l(key, most) LEFT JOIN velocity x USING (key)\n"
-        "                             WHERE CASE c.hour - x.hour WHEN interval '0' THEN x.hits + ceil(x.hits_before * c.rest)\n"
-        "                                                        WHEN interval '1 hour' THEN ceil(x.hits * c.rest)\n"
-        "                                                        ELSE 0 END >= l.most)\n"
+        "                             WHERE CASE date_trunc('hour', now()) - x.hour\n"
+        "                                        WHEN interval '0' THEN x.hits + ceil(x.hits_before * (1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600))\n"
+        "                                        WHEN interval '1 hour' THEN ceil(x.hits * (1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600))\n"
+        "                                        ELSE 0 END >= l.most)\n"
         "                   THEN 'RISK_VELOCITY'\n"
         "           END AS refusal\n"
-        "      FROM c, b LEFT JOIN i ON i.n = b.n AND i.intent_id = ($6::uuid[])[b.n]\n"
+        "      FROM b LEFT JOIN i ON i.n = b.n AND i.intent_id = ($6::uuid[])[b.n]\n"
         "), k AS (\n"
         "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
         "    SELECT ($2::uuid[])[n], ($3::int2[])[n], ($4::uuid[])[n], ($5::bytea[])[n],\n"
@@ -143,17 +141,14 @@ const struct db_statement payment_start_statement = {
         ")\n"
         "SELECT n::int4, ($4::uuid[])[n] IN (SELECT request_id FROM k) AS claimed, refusal, amount_minor, currency, create_time,\n"
         "       now() AS update_time\n"
-        "  FROM v\n"
-        "UNION ALL\n"
-        "SELECT n::int4, false, 'NOT_FOUND', NULL, NULL, now(), now()\n"
-        "  FROM generate_series(1, cardinality($1::uuid[])) n WHERE n NOT IN (SELECT n FROM v)\n"
-        " ORDER BY n",
+        "  FROM v",
     .params = start_params,
     .param_count = 20,
     .columns = start_columns,
     .column_count = 6,
     .row_bytes = sizeof(struct payment_start_row),
-    .cardinality = DB_ONE,
+    .found_offset = offsetof(struct payment_start_row, found),
+    .cardinality = DB_MAYBE,
     .is_read = false,
     .rows_max = 0,
     .key_param = 0,
@@ -294,15 +289,14 @@ const struct db_statement payment_authorised_statement = {
         "           array_agg(attempt_id)\n"
         "      FROM a WHERE sells AND NOT is_captured HAVING count(*) > 0\n"
         ")\n"
-        "SELECT n::int4, CASE WHEN n IN (SELECT n FROM a WHERE sells) THEN 'DONE' WHEN n IN (SELECT n FROM a) THEN 'LATE'\n"
-        "                     ELSE 'STALE' END AS outcome, now() AS update_time\n"
-        "  FROM generate_series(1, cardinality($1::uuid[])) n",
+        "SELECT n::int4, CASE WHEN sells THEN 'DONE' ELSE 'LATE' END AS outcome, now() AS update_time FROM a",
     .params = authorised_params,
     .param_count = 8,
     .columns = authorised_columns,
     .column_count = 2,
     .row_bytes = sizeof(struct payment_authorised_row),
-    .cardinality = DB_ONE,
+    .found_offset = offsetof(struct payment_authorised_row, found),
+    .cardinality = DB_MAYBE,
     .is_read = false,
     .rows_max = 0,
     .key_param = 0,

@@ -10,6 +10,7 @@
 #include "grpc/grpc.h"
 
 struct payment_start_row {
+    bool found;
     bool claimed;
     bool has_refusal;
     struct str refusal;
@@ -21,7 +22,8 @@ struct payment_start_row {
     int64_t update_time;
 };
 
-/* Everything that must be true before money moves, and the attempt's row, committed before a byte leaves for the provider.
+/* No row: no such booking.
+ * Everything that must be true before money moves, and the attempt's row, committed before a byte leaves for the provider.
  * @is_new makes the intent as well (CreatePaymentIntent with confirm). Velocity is looked at here and counted for those
  * that go on; batches racing on one key may overshoot a limit by their size.
  * NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS and ETAG_MISMATCH neither: they pass.
@@ -54,12 +56,13 @@ void payment_start(struct call *c, struct payment_start_row *ret,
     int32_t pin_seconds);
 
 struct payment_authorised_row {
+    bool found;
     struct str outcome;
     int64_t update_time;
 };
 
 /* The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
- * DONE; LATE: the booking is dead, the money must go back (the completer reverses it); STALE: somebody else was faster.
+ * DONE; LATE: the booking is dead, the money must go back (the completer reverses it); no row: somebody else was faster.
  * @is_captured: the provider took the money in the same message. It is booked at once, as captured would: totals and the
  * transfer; for a dead booking all of it is reserved to go back, as @refund_id.
  * Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the

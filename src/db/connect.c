@@ -151,7 +151,8 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
      * choice, 2735/s so). Theirs come last, so they win. */
     snprintf(ours, sizeof ours,
              "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off "
-             "-c enable_hashjoin=off -c idle_in_transaction_session_timeout=15000"
+             "-c enable_hashjoin=off -c enable_memoize=off "
+             "-c idle_in_transaction_session_timeout=15000"
              " -c statement_timeout=%u -c lock_timeout=%u %s",
              limits->statement_timeout_ms, limits->lock_timeout_ms, theirs);
     put(&k, "options", ours);

@@ -159,7 +159,7 @@ static enum step act(struct call *c)
 {
     struct attempt *s = c->state;
     if (s->plan == PLAN_SETTLE) {
-        if (str_eq(s->authorised.outcome, STR("STALE")) || s->answer.outcome == PROVIDER_CAPTURED)
+        if (!s->authorised.found || s->answer.outcome == PROVIDER_CAPTURED)
             return STEP_NEXT;
         s->plan = str_eq(s->authorised.outcome, STR("LATE")) ? PLAN_VOID : PLAN_CAPTURE;
     }

@@ -25,7 +25,9 @@ enum step pay_replay(struct call *c)
 {
     struct pay *s = c->state;
     const struct payment_start_row *start = &s->checkout.start;
-    if (start->has_refusal && !start->claimed)
+    if (!start->found)
+        s->earlier.unrecorded = REASON_NOT_FOUND;
+    else if (start->has_refusal && !start->claimed)
         s->earlier.unrecorded = reason_of_name(start->refusal.p);
     return idempotency_replay(c, &s->earlier, s->checkout.method, read_earlier);
 }

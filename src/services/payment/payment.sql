@@ -5,9 +5,10 @@
 --       is_new bool, attempt_id uuid, amount_minor int8?, currency text?, etag_time timestamptz?, provider text,
 --       method_token text, user_key uuid, card_key uuid, user_max int4, card_max int4, booking_max int4, due_seconds int4,
 --       pin_seconds int4)
---       -> one (claimed bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz,
---               update_time timestamptz)
+--       -> maybe (claimed bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz,
+--                 update_time timestamptz)
 -- batched: on booking_id distinct request_id max 64
+-- No row: no such booking.
 -- Everything that must be true before money moves, and the attempt's row, committed before a byte leaves for the provider.
 -- @is_new makes the intent as well (CreatePaymentIntent with confirm). Velocity is looked at here and counted for those
 -- that go on; batches racing on one key may overshoot a limit by their size.
@@ -31,9 +32,6 @@ WITH b AS MATERIALIZED (
       FROM b JOIN payment_intent p USING (booking_id)
      WHERE b.intent_id IS NOT NULL OR NOT (@is_new)[b.n]
        FOR UPDATE OF p
-), c AS MATERIALIZED (
-    SELECT date_trunc('hour', now()) AS hour,
-           1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600 AS rest
 ), v AS MATERIALIZED (
     SELECT b.n, b.booking_id, b.event_count, b.seat_flights,
            coalesce((@amount_minor)[b.n], i.amount_minor) AS amount_minor, coalesce((@currency)[b.n], i.currency) AS currency,
@@ -61,12 +59,13 @@ WITH b AS MATERIALIZED (
                -- Of the hour before, the share that a window of one hour still reaches into, rounded up.
                WHEN EXISTS (SELECT FROM (VALUES ((@user_key)[b.n], (@user_max)[b.n]), ((@card_key)[b.n], (@card_max)[b.n]))
                                         AS l(key, most) LEFT JOIN velocity x USING (key)
-                             WHERE CASE c.hour - x.hour WHEN interval '0' THEN x.hits + ceil(x.hits_before * c.rest)
-                                                        WHEN interval '1 hour' THEN ceil(x.hits * c.rest)
-                                                        ELSE 0 END >= l.most)
+                             WHERE CASE date_trunc('hour', now()) - x.hour
+                                        WHEN interval '0' THEN x.hits + ceil(x.hits_before * (1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600))
+                                        WHEN interval '1 hour' THEN ceil(x.hits * (1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600))
+                                        ELSE 0 END >= l.most)
                    THEN 'RISK_VELOCITY'
            END AS refusal
-      FROM c, b LEFT JOIN i ON i.n = b.n AND i.intent_id = (@intent_id)[b.n]
+      FROM b LEFT JOIN i ON i.n = b.n AND i.intent_id = (@intent_id)[b.n]
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT (@principal)[n], (@method)[n], (@request_id)[n], (@fingerprint)[n],
@@ -121,17 +120,13 @@ WITH b AS MATERIALIZED (
 )
 SELECT n::int4, (@request_id)[n] IN (SELECT request_id FROM k) AS claimed, refusal, amount_minor, currency, create_time,
        now() AS update_time
-  FROM v
-UNION ALL
-SELECT n::int4, false, 'NOT_FOUND', NULL, NULL, now(), now()
-  FROM generate_series(1, cardinality(@booking_id)) n WHERE n NOT IN (SELECT n FROM v)
- ORDER BY n;
+  FROM v;
 
 -- name: authorised(booking_id uuid, attempt_id uuid, provider_reference text, card_fingerprint bytea?, card text?,
---       is_captured bool, refund_id uuid, capture_seconds int4) -> one (outcome text, update_time timestamptz)
+--       is_captured bool, refund_id uuid, capture_seconds int4) -> maybe (outcome text, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64
 -- The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
--- DONE; LATE: the booking is dead, the money must go back (the completer reverses it); STALE: somebody else was faster.
+-- DONE; LATE: the booking is dead, the money must go back (the completer reverses it); no row: somebody else was faster.
 -- @is_captured: the provider took the money in the same message. It is booked at once, as captured would: totals and the
 -- transfer; for a dead booking all of it is reserved to go back, as @refund_id.
 -- Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
@@ -204,9 +199,7 @@ WITH b AS MATERIALIZED (
            array_agg(attempt_id)
       FROM a WHERE sells AND NOT is_captured HAVING count(*) > 0
 )
-SELECT n::int4, CASE WHEN n IN (SELECT n FROM a WHERE sells) THEN 'DONE' WHEN n IN (SELECT n FROM a) THEN 'LATE'
-                     ELSE 'STALE' END AS outcome, now() AS update_time
-  FROM generate_series(1, cardinality(@booking_id)) n;
+SELECT n::int4, CASE WHEN sells THEN 'DONE' ELSE 'LATE' END AS outcome, now() AS update_time FROM a;
 
 -- name: captured(booking_id uuid, attempt_id uuid, refund_id uuid) -> one (done bool, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64

@@ -136,6 +136,13 @@ static void submit_wait(struct call *c, struct checkout *s, struct str state)
                  s->answer.redirect_url, false, &due_s);
 }
 
+/* The provider has the money, or holds it for us, and as much as was asked for. */
+static bool moved_money(const struct checkout *s)
+{
+    return (s->answer.outcome == PROVIDER_AUTHORIZED || s->answer.outcome == PROVIDER_CAPTURED) &&
+           checkout_agrees(&s->answer, s->start.amount_minor, s->start.currency);
+}
+
 enum step checkout_settle(struct call *c)
 {
     struct checkout *s = c->state;
@@ -145,7 +152,7 @@ enum step checkout_settle(struct call *c)
     switch (s->answer.outcome) {
     case PROVIDER_AUTHORIZED:
     case PROVIDER_CAPTURED:
-        if (checkout_agrees(&s->answer, s->start.amount_minor, s->start.currency))
+        if (moved_money(s))
             checkout_submit_authorised(c, &s->authorised, s->booking_id, s->attempt_id, &s->answer);
         else
             submit_wait(c, s, STR("UNKNOWN"));
@@ -244,7 +251,7 @@ bool checkout_view(struct call *c, const struct checkout *s, struct payment_view
         .attempt_create_us = s->start.update_time,
         .inquiry_us = s->wait.update_time + UNKNOWN_FIRST_S * INT64_C(1000000),
     };
-    if (s->authorised.outcome.n > 0)
+    if (moved_money(s))
         return is_sold(s) && view_sold(s, v);
     if (s->answer.outcome == PROVIDER_DECLINED) {
         bool expired = str_eq(s->failed.booking_state, STR("EXPIRED"));

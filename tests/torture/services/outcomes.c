@@ -28,7 +28,7 @@ static const struct {
     {"flight_read_seats", "cabins", {"1,3", "1,2,3,4", "", "x"}},
     {"flight_read_seats", "taken", {"20A,21C,5K", "", "x,99999Z,,A"}},
     {"flight_read_seats", "aircraft", {"77W", "???"}},
-    {"payment_authorised", "outcome", {"DONE", "LATE", "STALE"}},
+    {"payment_authorised", "outcome", {"DONE", "LATE"}},
     {"payment_failed", "booking_state", {"HELD", "EXPIRED"}},
     {"payment_get",
      "state",

@@ -222,11 +222,17 @@ const char *t_cell(const PGresult *result, int row, const char *column)
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (state)
         return t_format("error %s %s", state, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
-    if (row >= PQntuples(result))
-        return "no row";
-    int i = PQfnumber(result, column);
+    int member = PQfnumber(result, "n"), i = PQfnumber(result, column);
     if (i < 0)
         die("no such column", column);
+    if (member >= 0) {
+        const int wanted = row + 1;
+        for (row = 0; row < PQntuples(result); row++)
+            if (atoi(PQgetvalue(result, row, member)) == wanted)
+                break;
+    }
+    if (row >= PQntuples(result))
+        return "no row";
     return t_format("%s", PQgetvalue(result, row, i));
 }
 

@@ -35,7 +35,8 @@ PGresult *ask_run(PGconn *conn, const struct ask *ask);
 void ask_send(PGconn *conn, const struct ask *ask);
 PGresult *ask_wait(PGconn *conn);
 
-/* Column of a row as text; "" for NULL, "error 23505" for an error, "no row" beyond the end. */
+/* Column of a row, of a batch that of its member @row, as text; "" for NULL, "error 23505" for an
+ * error, "no row" where there is none. */
 const char *t_cell(const PGresult *result, int row, const char *column);
 /* The same of the first row, after which the result is cleared. */
 const char *t_only(PGresult *result, const char *column);

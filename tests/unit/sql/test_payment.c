@@ -20,7 +20,7 @@ TEST(pay, start_insists_on_each_thing)
     ask_set(&ask, 0, "principal", t_id('u', 2));
     ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND");
     fill_start(&ask, 0, 2, true);
-    ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND");
+    ASSERT_STR_EQ(refusal(&ask), "no row");
     fill_start(&ask, 0, 1, false);
     ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND"); /* no such intent */
     char *after = t_dump();
@@ -195,7 +195,7 @@ TEST(pay, every_answer_may_come_twice)
     t_begin(1, 9);
     do_sale(1);
     char *before = t_dump();
-    ASSERT_STR_EQ(do_authorised(1), "STALE");
+    ASSERT_STR_EQ(do_authorised(1), "no row");
     ASSERT_STR_EQ(do_captured(1), "f");
     ASSERT_STR_EQ(do_failed(1, "DECLINED"), "f");
     ASSERT_STR_EQ(do_failed(1, "REVERSED"), "f");
@@ -229,7 +229,7 @@ TEST(pay, a_sale_in_one_message_is_as_good_as_two)
         ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "outcome"), "DONE");
         if (!at_once)
             ASSERT_STR_EQ(do_captured(1), "t");
-        ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "outcome"), "STALE");
+        ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "outcome"), "no row");
         ASSERT_STR_EQ(do_captured(1), "f");
         t_do(0, "TRUNCATE payment_watch");
         dumps[at_once] = t_dump();
@@ -328,7 +328,7 @@ TEST(pay, an_attempt_never_sent_is_forgotten_with_its_request)
     ask_set(&ask, 0, "intent_id", t_id('i', 2));
     ask_set(&ask, 0, "attempt_id", t_id('a', 2));
     ASSERT_STR_EQ(refusal(&ask), ""); /* the same request_id */
-    ASSERT_STR_EQ(do_authorised(1), "STALE");
+    ASSERT_STR_EQ(do_authorised(1), "no row");
     t_end();
 }
 

@@ -159,7 +159,7 @@ TEST(race, a_decline_after_the_lease_ends_the_booking)
     ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
     ASSERT_STR_EQ(state_of(1), "EXPIRED");
     ASSERT_STR_EQ(seats_of(1), "0 0");
-    ASSERT_STR_EQ(do_authorised(1), "STALE");
+    ASSERT_STR_EQ(do_authorised(1), "no row");
     t_end();
 }
 
@@ -184,7 +184,7 @@ TEST(race, two_answers_for_one_attempt)
     fill_failed(&second, 0, 1, "NOT_RECEIVED");
     t_do(1, "BEGIN");
     ASSERT_STR_EQ(in_first(&second, "done"), "t");
-    ASSERT_STR_EQ(t_only(after_wait(&first), "outcome"), "STALE");
+    ASSERT_STR_EQ(t_only(after_wait(&first), "outcome"), "no row");
     ASSERT_STR_EQ(state_of(1), "HELD");
     t_end();
 }
@@ -198,7 +198,7 @@ TEST(race, the_same_answer_twice_at_once)
     fill_authorised(&ask, 0, 1);
     t_do(1, "BEGIN");
     ASSERT_STR_EQ(in_first(&ask, "outcome"), "DONE");
-    ASSERT_STR_EQ(t_only(after_wait(&ask), "outcome"), "STALE");
+    ASSERT_STR_EQ(t_only(after_wait(&ask), "outcome"), "no row");
     fill_captured(&ask, 0, 1);
     t_do(1, "BEGIN");
     ASSERT_STR_EQ(in_first(&ask, "done"), "t");
