@@ -89,13 +89,15 @@ def test_a_killed_worker_costs_only_its_own_connections(world):
     try:
         time.sleep(1)
         survivor, deaths, took = dev.pids()["worker 1"], [], []
-        while not took or took[-1] >= 1 and len(took) < 3:  # a busy machine may need another try
+        # A second on a machine of our own: where others want the CPUs as well, that share of them.
+        limit = max(1, os.getloadavg()[0] / os.cpu_count())
+        while not took or took[-1] >= limit and len(took) < 3:
             deaths.append(kill_worker_0(dev))
             took.append(time.monotonic() - deaths[-1])
             time.sleep(1)
     finally:
         load.finish()
-    assert took[-1] < 1, f"back after {took} s"
+    assert took[-1] < limit, f"back after {took} s"
     assert dev.pids()["worker 1"] == survivor
     hurt = [i for i, failed in enumerate(load.failed) if failed]
     assert len(hurt) < 12, "the other worker's connections did not notice"
