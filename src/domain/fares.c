@@ -48,7 +48,7 @@ int64_t fare_convert(const struct fare_fx *fx, int64_t minor)
 }
 
 struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_t brand_permille,
-                             const struct fare_fx *fx)
+                             const struct fare_fx *fx, const struct passenger_mix *party)
 {
     static const int32_t share_of[FARE_TYPES] = {
         [PASSENGER_ADULT - 1] = 1000,
@@ -58,9 +58,12 @@ struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_
     };
     int64_t adult =
         divided((__int128)base_minor * bucket_permille * brand_permille + MICRO / 2, MICRO);
-    struct fare_units units;
+    const unsigned counts[FARE_TYPES] = {1, party->children, party->lap_infants,
+                                         party->seat_infants};
+    struct fare_units units = {0};
     for (unsigned i = 0; i < FARE_TYPES; i++)
-        units.minor[i] = fare_convert(fx, fare_share(adult, share_of[i]));
+        if (counts[i] > 0)
+            units.minor[i] = fare_convert(fx, fare_share(adult, share_of[i]));
     return units;
 }
 

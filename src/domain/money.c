@@ -2,7 +2,7 @@
 #include "domain/money.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdbool.h>
 
 #include "base/check.h"
 
@@ -16,22 +16,40 @@ static const char two_decimals[] =
     "AEDARSAUDBDTBGNBRLCADCHFCNYCOPCZKDKKEGPEURGBPGELHKDHUFIDRILSINRKESKZTLKRMADMXNMYRNGNNOKNZD"
     "PENPHPPKRPLNQARRONRSDSARSEKSGDTHBTRYTWDTZSUAHUSDUYUZAR";
 
-static int compare(const void *a, const void *b)
+static uint32_t key_of(const char code[static 3])
 {
-    return memcmp(a, b, 3);
+    return (uint32_t)(uint8_t)code[0] << 16 | (uint32_t)(uint8_t)code[1] << 8 | (uint8_t)code[2];
 }
 
-#define IS_IN(codes, currency) bsearch((currency).p, codes, sizeof(codes) / 3, 3, compare)
+/* Not bsearch, whose calls to compare took four times as long: each offer asks twice. */
+static bool is_in(const char *codes, size_t count, uint32_t key)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        uint32_t found = key_of(codes + 3 * middle);
+        if (found == key)
+            return true;
+        if (found < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+#define IS_IN(codes, key) is_in(codes, sizeof(codes) / 3, key)
 
 int money_exponent(struct str currency)
 {
     if (currency.n != 3)
         return -EINVAL;
-    if (IS_IN(two_decimals, currency))
+    uint32_t key = key_of(currency.p);
+    if (IS_IN(two_decimals, key))
         return 2;
-    if (IS_IN(no_decimals, currency))
+    if (IS_IN(no_decimals, key))
         return 0;
-    return IS_IN(three_decimals, currency) ? 3 : -EINVAL;
+    return IS_IN(three_decimals, key) ? 3 : -EINVAL;
 }
 
 static int64_t power_of_ten(int exponent)

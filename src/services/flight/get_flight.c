@@ -60,9 +60,10 @@ cabin_of(struct call *c, const struct flight_read_flight_row *row, bool open)
     int bucket = fare_bucket_find(r->buckets[row->cabin], r->bucket_count[row->cabin],
                                   row->authorised, row->used, 1, &left);
     if (brand && bucket >= 0) {
+        const struct passenger_mix one = {.adults = 1};
         struct fare_units units =
             fare_units(row->base_minor, r->buckets[row->cabin][bucket].price_permille,
-                       brand->price_permille, fare_fx_find(STR(FARE_FILED_CURRENCY)));
+                       brand->price_permille, fare_fx_find(STR(FARE_FILED_CURRENCY)), &one);
         m->lowest_fare =
             money_message(&c->arena, units.minor[PASSENGER_ADULT - 1], STR(FARE_FILED_CURRENCY));
     }

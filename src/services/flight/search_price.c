@@ -1,5 +1,7 @@
 /* What a flight costs a party, and a trip as an offer. Both add the same rounded parts, so the
  * total that trips are ranked by is the total of the offer to the last unit. */
+#include <stddef.h>
+
 #include "base/check.h"
 #include "services/flight/internal.h"
 
@@ -8,7 +10,8 @@ static struct fare_units units_of(const struct search *s, const struct search_fl
 {
     const struct fare_bucket *bucket = &s->reference->buckets[s->cabin][f->bucket];
     return fare_units(f->base_minor, bucket->price_permille,
-                      s->reference->brands[s->brand_first + brand].price_permille, s->fx);
+                      s->reference->brands[s->brand_first + brand].price_permille, s->fx,
+                      &s->party);
 }
 
 /* Calls @fn for each tax on a departure. */
@@ -55,6 +58,13 @@ struct tax_taker {
     bool full;
 };
 
+/* Up to @max letters into zeros: not worth a call. */
+static inline void copy_code(char *to, const char *from, size_t max)
+{
+    for (size_t i = 0; i < max && from[i] != '\0'; i++)
+        to[i] = from[i];
+}
+
 /* The same tax of two departures is one line. */
 static void take_tax(void *ctx, const struct reference_tax *tax, int64_t unit_minor)
 {
@@ -70,28 +80,25 @@ static void take_tax(void *ctx, const struct reference_tax *tax, int64_t unit_mi
     struct offer_tax *t = &o->taxes[i];
     if (i == o->tax_count) {
         taker->keys[o->tax_count++] = tax->key;
-        memcpy(t->country, tax->country, strnlen(tax->country, sizeof t->country - 1));
-        memcpy(t->code, tax->code, strnlen(tax->code, sizeof t->code - 1));
+        memset(t, 0, sizeof *t);
+        copy_code(t->country, tax->country, sizeof t->country - 1);
+        copy_code(t->code, tax->code, sizeof t->code - 1);
         t->refundable = tax->refundable;
     }
     t->unit_minor += unit_minor;
-}
-
-static void copy_code(char *to, size_t to_bytes, struct str from)
-{
-    memcpy(to, from.p, from.n < to_bytes ? from.n : to_bytes - 1);
 }
 
 static void add_segment(const struct search *s, const struct search_flight *f,
                         const struct itinerary_flight *leg, unsigned slice, int64_t fare_minor,
                         struct offer *o)
 {
+    const struct reference_airport *airports = s->reference->airports;
     struct offer_segment *g = &o->segments[o->segment_count++];
+    memset(g, 0, sizeof *g);
     g->flight_id = f->departure.flight_id;
     memcpy(g->carrier, f->departure.carrier, sizeof g->carrier);
-    copy_code(g->origin, sizeof g->origin, str_of(s->reference->airports[leg->origin].iata));
-    copy_code(g->destination, sizeof g->destination,
-              str_of(s->reference->airports[leg->destination].iata));
+    copy_code(g->origin, airports[leg->origin].iata, sizeof g->origin - 1);
+    copy_code(g->destination, airports[leg->destination].iata, sizeof g->destination - 1);
     memcpy(g->aircraft, f->departure.aircraft, sizeof g->aircraft);
     g->booking_class = s->reference->buckets[s->cabin][f->bucket].booking_class;
     g->number = f->departure.number;
@@ -145,9 +152,14 @@ static void add_flight(const struct search *s, size_t flight, unsigned slice, un
 bool search_make_offer(const struct search *s, const struct itinerary_trip *trip, int64_t expire_s,
                        struct offer *ret_offer)
 {
-    *ret_offer = (struct offer){.expire_s = expire_s};
+    /* There is room for far more taxes and segments than there are: each begins when it is added.
+     */
+    memset(ret_offer, 0, offsetof(struct offer, taxes));
+    ret_offer->expire_s = expire_s;
     fill_head(s, trip->brand, ret_offer);
-    struct tax_taker taker = {.offer = ret_offer};
+    struct tax_taker taker;
+    taker.offer = ret_offer;
+    taker.full = false;
     for (unsigned k = 0; k < s->slice_count; k++) {
         const struct itinerary_journey *j = &s->trips.slices[k].journeys[trip->journeys[k]];
         for (unsigned leg = 0; leg < j->leg_count; leg++)

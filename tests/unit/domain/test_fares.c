@@ -46,14 +46,17 @@ TEST(fares, reach_every_seat_of_a_small_cabin)
 TEST(fares, round_halves_up_once)
 {
     const struct fare_fx *usd = fare_fx_find(STR("USD"));
-    struct fare_units u = fare_units(10001, 500, 1000, usd);
+    const struct passenger_mix one = {.adults = 1},
+                               all = {.children = 1, .lap_infants = 1, .seat_infants = 1};
+    struct fare_units u = fare_units(10001, 500, 1000, usd, &all);
     ASSERT_INT_EQ(u.minor[PASSENGER_ADULT - 1], 5001); /* 5000.5 */
     ASSERT_INT_EQ(u.minor[PASSENGER_CHILD - 1], 3751); /* 3750.75 */
     ASSERT_INT_EQ(u.minor[PASSENGER_INFANT_ON_LAP - 1], 500);
     ASSERT_INT_EQ(u.minor[PASSENGER_INFANT_IN_SEAT - 1], 3751);
-    u = fare_units(30000, 450, 1180, usd);
+    u = fare_units(30000, 450, 1180, usd, &one);
     ASSERT_INT_EQ(u.minor[PASSENGER_ADULT - 1], 15930);
-    u = fare_units(0, 450, 1180, usd);
+    ASSERT_INT_EQ(u.minor[PASSENGER_CHILD - 1], 0);
+    u = fare_units(0, 450, 1180, usd, &one);
     ASSERT_INT_EQ(u.minor[PASSENGER_ADULT - 1], 0);
 }
 
