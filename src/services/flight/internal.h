@@ -96,8 +96,8 @@ bool search_look_up(struct call *c, struct search *s);
 void search_ask(struct call *c, struct search *s);
 void search_take_rows(struct call *c, struct search *s);
 void search_make_journeys(struct call *c, struct search *s);
-/* search_price.c: what a flight costs; and a trip as an offer, false where it has more taxes than
- * an offer can hold. */
+/* search_price.c: what a flight costs; and a trip as an offer, of which nothing is set behind the
+ * taxes and segments that it has; false where it has more taxes than an offer can hold. */
 void search_price_flight(const struct search *s, const struct search_flight *flight,
                          struct itinerary_flight *leg);
 bool search_make_offer(const struct search *s, const struct itinerary_trip *trip, int64_t expire_s,

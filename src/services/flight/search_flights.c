@@ -5,7 +5,7 @@
 #include "services/flight/internal.h"
 
 #define FLIGHTS_MAX 1000 /* with room for the party; as find_flights has it */
-#define FLIGHTS_FEW 32
+#define FLIGHTS_FEW 8
 
 /* Twice the room, for as many as are found is not known before. */
 static void grow(struct call *c, struct search *s)

@@ -39,12 +39,10 @@ enum { PRICE_BASE = 1, PRICE_TOTAL = 4 };
 enum { MONEY_CURRENCY = 1, MONEY_UNITS, MONEY_NANOS };
 enum { INSTANT_SECONDS = 1 };
 
-static uint8_t *put_varint(uint8_t *p, uint64_t value)
+#define HOT static inline __attribute__((always_inline))
+
+static __attribute__((noinline)) uint8_t *put_long(uint8_t *p, uint64_t value)
 {
-    if (value < 0x80) {
-        *--p = (uint8_t)value;
-        return p;
-    }
     size_t bytes = (size_t)(63 - __builtin_clzll(value)) / 7 + 1;
     uint8_t *start = p - bytes;
     for (size_t i = 0; i + 1 < bytes; i++, value >>= 7)
@@ -53,24 +51,33 @@ static uint8_t *put_varint(uint8_t *p, uint64_t value)
     return start;
 }
 
-static uint8_t *put_tag(uint8_t *p, unsigned field, ProtobufCWireType type)
+/* Tags and most lengths are of one byte, and known here. */
+HOT uint8_t *put_varint(uint8_t *p, uint64_t value)
+{
+    if (value >= 0x80)
+        return put_long(p, value);
+    *--p = (uint8_t)value;
+    return p;
+}
+
+HOT uint8_t *put_tag(uint8_t *p, unsigned field, ProtobufCWireType type)
 {
     return put_varint(p, field << 3 | type);
 }
 
-static uint8_t *put_number(uint8_t *p, unsigned field, int64_t value)
+HOT uint8_t *put_number(uint8_t *p, unsigned field, int64_t value)
 {
     return value == 0 ? p
                       : put_tag(put_varint(p, (uint64_t)value), field, PROTOBUF_C_WIRE_TYPE_VARINT);
 }
 
 /* What was written up to @end is the message in @field. */
-static uint8_t *put_around(uint8_t *p, unsigned field, const uint8_t *end)
+HOT uint8_t *put_around(uint8_t *p, unsigned field, const uint8_t *end)
 {
     return put_tag(put_varint(p, (uint64_t)(end - p)), field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
 }
 
-static uint8_t *put_text(uint8_t *p, unsigned field, struct str text)
+HOT uint8_t *put_text(uint8_t *p, unsigned field, struct str text)
 {
     if (text.n == 0)
         return p;
@@ -80,8 +87,23 @@ static uint8_t *put_text(uint8_t *p, unsigned field, struct str text)
     return put_around(p, field, end);
 }
 
+/* Up to three letters, which are not worth two calls. */
+HOT uint8_t *put_code(uint8_t *p, unsigned field, const char *code)
+{
+    if (code[0] == '\0')
+        return p;
+    const uint8_t *end = p;
+    if (code[1] != '\0') {
+        if (code[2] != '\0')
+            *--p = (uint8_t)code[2];
+        *--p = (uint8_t)code[1];
+    }
+    *--p = (uint8_t)code[0];
+    return put_around(p, field, end);
+}
+
 /* A timestamp or a duration. */
-static uint8_t *put_seconds(uint8_t *p, unsigned field, int64_t seconds)
+HOT uint8_t *put_seconds(uint8_t *p, unsigned field, int64_t seconds)
 {
     const uint8_t *end = p;
     return put_around(put_number(p, INSTANT_SECONDS, seconds), field, end);
@@ -89,14 +111,13 @@ static uint8_t *put_seconds(uint8_t *p, unsigned field, int64_t seconds)
 
 static uint8_t *put_money(uint8_t *p, unsigned field, const struct offer *o, int64_t minor)
 {
-    struct str currency = str_of(o->currency);
     const uint8_t *end = p;
     int64_t units;
     int32_t nanos;
-    money_to_units(currency, minor, &units, &nanos);
+    money_to_units(str_of(o->currency), minor, &units, &nanos);
     p = put_number(p, MONEY_NANOS, nanos);
     p = put_number(p, MONEY_UNITS, units);
-    p = put_text(p, MONEY_CURRENCY, currency);
+    p = put_code(p, MONEY_CURRENCY, o->currency);
     return put_around(p, field, end);
 }
 
@@ -138,17 +159,17 @@ static uint8_t *put_segment(uint8_t *p, const struct app *app, const struct offe
     offer_fare_basis(basis, s->booking_class, brand, origin ? origin->country : "ZZ");
     uuid_format(s->flight_id, flight + sizeof "flights/" - 1);
     memcpy(number, s->carrier, 2);
-    p = put_text(p, SEGMENT_AIRCRAFT, str_of(s->aircraft));
+    p = put_code(p, SEGMENT_AIRCRAFT, s->aircraft);
     p = put_times(p, s, origin, destination);
-    p = put_text(p, SEGMENT_FARE_BASIS, str_of(basis));
+    p = put_text(p, SEGMENT_FARE_BASIS, str_bytes(basis, FARE_BASIS_BYTES - 1));
     p = put_text(p, SEGMENT_CLASS, str_bytes(&s->booking_class, 1));
     p = put_number(p, SEGMENT_CABIN, o->cabin);
-    p = put_text(p, SEGMENT_DESTINATION, str_of(s->destination));
-    p = put_text(p, SEGMENT_ORIGIN, str_of(s->origin));
+    p = put_code(p, SEGMENT_DESTINATION, s->destination);
+    p = put_code(p, SEGMENT_ORIGIN, s->origin);
     p = put_text(p, SEGMENT_NUMBER,
                  str_bytes(number, (size_t)(text_decimal(number + 2, s->number) - number)));
-    p = put_text(p, SEGMENT_OPERATING_CARRIER, str_of(s->carrier));
-    p = put_text(p, SEGMENT_MARKETING_CARRIER, str_of(s->carrier));
+    p = put_code(p, SEGMENT_OPERATING_CARRIER, s->carrier);
+    p = put_code(p, SEGMENT_MARKETING_CARRIER, s->carrier);
     p = put_text(p, SEGMENT_FLIGHT, str_bytes(flight, sizeof flight - 1));
     return put_around(p, JOURNEY_SEGMENTS, end);
 }

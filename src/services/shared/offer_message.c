@@ -46,12 +46,11 @@ void offer_fare_basis(char ret_text[static FARE_BASIS_BYTES], char booking_class
 {
     static const char *const families[][2] = {
         {"LIGHT", "LGT"}, {"STANDARD", "STD"}, {"FLEX", "FLX"}};
-    struct str rest = str_of(brand);
-    while (rest.n > 0 && memchr(rest.p, '_', rest.n))
-        str_cut(&rest, '_');
+    const char *last = brand ? strrchr(brand, '_') : NULL;
+    const char *rest = last ? last + 1 : brand ? brand : "";
     const char *family = "FAR";
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
-        if (str_eq(rest, str_of(families[i][0])))
+        if (strcmp(rest, families[i][0]) == 0)
             family = families[i][1];
     ret_text[0] = booking_class;
     memcpy(ret_text + 1, family, 3);

@@ -121,7 +121,7 @@ static struct offer make_offer(struct passenger_mix party, const char *currency,
     struct itinerary_flight legs[3];
     struct itinerary_journey journeys[2];
     struct itinerary_trip trips[3];
-    struct offer offer;
+    struct offer offer = {0}; /* search leaves the rest of taxes and segments as it was */
     make_search(&s, flights, legs, journeys, party, currency);
     ASSERT_INT_EQ(itinerary_find(&s.trips, NULL, 3, trips), 3);
     for (unsigned i = 0; i < 3; i++)
