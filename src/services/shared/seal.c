@@ -93,10 +93,36 @@ int seal_derive(struct str secret, struct str label, uint8_t ret_key[static SEAL
 
 static const char alphabet[65] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/* Three bytes, of which the last is the lowest; @in has a fourth. */
+static uint32_t three_of(const uint8_t *in)
+{
+    uint32_t word;
+    memcpy(&word, in, sizeof word);
+    return be32toh(word) >> 8;
+}
+
+typedef uint32_t words __attribute__((vector_size(16)));
+typedef int8_t letters __attribute__((vector_size(16)));
+
+/* Sixteen letters at once, from twelve bytes; the thirteenth is looked at too. Names of offers are
+ * a third of what a search sends. */
+static letters letters_of(const uint8_t *in)
+{
+    const words w = {three_of(in), three_of(in + 3), three_of(in + 6), three_of(in + 9)};
+    const letters six =
+        (letters)(w >> 18 | (w >> 4 & 0x3f00) | (w << 10 & 0x3f0000) | (w << 24 & 0x3f000000));
+    return six + 'A' + ((six > 25) & ('a' - 'Z' - 1)) + ((six > 51) & ('0' - 'z' - 1)) +
+           ((six > 61) & ('-' - '9' - 1)) + ((six > 62) & ('_' - '-' - 1));
+}
+
 void base64url_encode(const void *p, size_t bytes, char *ret_text)
 {
     const uint8_t *in = p;
     char *out = ret_text;
+    for (; bytes >= 13; bytes -= 12, in += 12, out += 16) {
+        const letters text = letters_of(in);
+        memcpy(out, &text, sizeof text);
+    }
     for (; bytes >= 3; bytes -= 3, in += 3, out += 4) {
         uint32_t held = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
         out[0] = alphabet[held >> 18];

@@ -174,6 +174,28 @@ TEST(seal, base64url_has_one_text_for_each_value)
     ASSERT_INT_EQ(base64url_decode(STR("Zm9vYmFyZm9v"), 8, back, &bytes), -ENOSPC);
 }
 
+TEST(seal, writes_every_letter_wherever_it_stands)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint8_t bytes[96], back[96];
+    char text[BASE64URL_LEN(sizeof bytes) + 1];
+    size_t n = 0;
+    for (size_t shift = 0; shift < 64; shift++) {
+        char want[129];
+        for (size_t i = 0; i < 128; i++)
+            want[i] = alphabet[(i * 5 + shift) % 64];
+        want[128] = '\0';
+        ASSERT_INT_EQ(base64url_decode(str_of(want), sizeof back, back, &n), 0);
+        ASSERT_INT_EQ(n, sizeof bytes);
+        for (size_t from = 0; from < sizeof bytes; from += 3) { /* of every length */
+            memcpy(bytes, back + from, n - from);
+            base64url_encode(bytes, n - from, text);
+            ASSERT_STR_EQ(text, want + from / 3 * 4);
+        }
+    }
+}
+
 TEST(seal, parts_do_not_run_into_each_other)
 {
     uint8_t a[SEAL_BYTES], b[SEAL_BYTES];
