@@ -61,7 +61,8 @@ static void order_trips(struct search *s)
 
 /* A brief one comes packed: it leaves as a field that only the descriptor does not know of. */
 static void add_offer(struct call *c, const struct search *s, const struct itinerary_trip *trip,
-                      int64_t expire_s, Faregate__V1__SearchOffersResponse *reply)
+                      int64_t expire_s, struct offer_brief_known *known,
+                      Faregate__V1__SearchOffersResponse *reply)
 {
     const struct app *app = app_of(c);
     struct offer offer;
@@ -72,7 +73,7 @@ static void add_offer(struct call *c, const struct search *s, const struct itine
         reply->offers[reply->n_offers++] = offer_message(app, &c->arena, &offer, name);
         return;
     }
-    struct str brief = offer_brief(app, &c->arena, &offer, name);
+    struct str brief = offer_brief(app, &c->arena, known, &offer, name);
     reply->base.unknown_fields[reply->base.n_unknown_fields++] = (ProtobufCMessageUnknownField){
         .tag = RESPONSE_OFFERS,
         .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
@@ -94,12 +95,13 @@ static enum step answer(struct call *c)
     order_trips(s);
     size_t found = itinerary_find(&s->trips, s->goes_on ? &s->after : NULL, size + 1, trips);
     size_t shown = found < size ? found : size;
+    struct offer_brief_known known = {.count = 0};
     Faregate__V1__SearchOffersResponse reply;
     faregate__v1__search_offers_response__init(&reply);
     reply.offers = arena_array(&c->arena, shown, sizeof *reply.offers);
     reply.base.unknown_fields = arena_array(&c->arena, shown, sizeof *reply.base.unknown_fields);
     for (size_t i = 0; i < shown; i++)
-        add_offer(c, s, &trips[i], expire_s, &reply);
+        add_offer(c, s, &trips[i], expire_s, &known, &reply);
     if (found > shown)
         reply.next_page_token = page_token_seal(c, &trips[shown - 1].rank, sizeof trips[0].rank);
     reply.read_time = timestamp_of_us(&c->arena, s->read_ns / NS_PER_US);

@@ -100,10 +100,19 @@ int offer_open(const struct app *app, struct str name, struct offer *ret_offer);
 Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena,
                                    const struct offer *offer, struct str name);
 
+/* The flights of a page as they were written for one offer: the brands of a journey, and journeys
+ * with a flight in common, differ in little else. Starts empty, lives as long as the arena. */
+#define OFFER_BRIEF_KNOWN_MAX 16
+struct brief_segment;
+struct offer_brief_known {
+    const struct brief_segment *segments[OFFER_BRIEF_KNOWN_MAX];
+    unsigned count;
+};
+
 /* OFFER_VIEW_BASIC: name, journeys without conditions, base fare and total, seats, expiry; as it
  * leaves, with its length before it. */
-struct str offer_brief(const struct app *app, struct arena *arena, const struct offer *offer,
-                       struct str name);
+struct str offer_brief(const struct app *app, struct arena *arena, struct offer_brief_known *known,
+                       const struct offer *offer, struct str name);
 
 /* YLGT0GB: class, family, no minimum stay, country of departure. */
 #define FARE_BASIS_BYTES 8

@@ -2,6 +2,9 @@
  * made only to be packed were a quarter of a search. Written from the end to the start, so that
  * every length is known when its turn comes. What must stay true: the bytes are those of
  * offer_message's message without what the basic view leaves out; a test compares them. */
+#include <assert.h>
+#include <stddef.h>
+
 #include "base/check.h"
 #include "base/text.h"
 #include "domain/money.h"
@@ -147,34 +150,95 @@ static uint8_t *put_times(uint8_t *p, const struct offer_segment *s,
     return put_seconds(p, SEGMENT_DEPARTURE, s->departure_s);
 }
 
-static uint8_t *put_segment(uint8_t *p, const struct app *app, const struct offer *o,
-                            const struct offer_segment *s, const char *brand)
+/* Behind the fare basis. */
+static uint8_t *put_tail(uint8_t *p, const struct offer_segment *s,
+                         const struct reference_airport *origin,
+                         const struct reference_airport *destination)
 {
-    const struct reference_airport *origin = reference_airport(app->reference, str_of(s->origin));
-    const struct reference_airport *destination =
-        reference_airport(app->reference, str_of(s->destination));
-    char basis[FARE_BASIS_BYTES], number[2 + TEXT_DECIMAL_MAX];
+    return put_times(put_code(p, SEGMENT_AIRCRAFT, s->aircraft), s, origin, destination);
+}
+
+/* Before it. */
+static uint8_t *put_head(uint8_t *p, uint8_t cabin, const struct offer_segment *s)
+{
+    char number[2 + TEXT_DECIMAL_MAX];
     char flight[sizeof "flights/" + UUID_TEXT_LEN] = "flights/";
-    const uint8_t *end = p;
-    offer_fare_basis(basis, s->booking_class, brand, origin ? origin->country : "ZZ");
     uuid_format(s->flight_id, flight + sizeof "flights/" - 1);
     memcpy(number, s->carrier, 2);
-    p = put_code(p, SEGMENT_AIRCRAFT, s->aircraft);
-    p = put_times(p, s, origin, destination);
-    p = put_text(p, SEGMENT_FARE_BASIS, str_bytes(basis, FARE_BASIS_BYTES - 1));
     p = put_text(p, SEGMENT_CLASS, str_bytes(&s->booking_class, 1));
-    p = put_number(p, SEGMENT_CABIN, o->cabin);
+    p = put_number(p, SEGMENT_CABIN, cabin);
     p = put_code(p, SEGMENT_DESTINATION, s->destination);
     p = put_code(p, SEGMENT_ORIGIN, s->origin);
     p = put_text(p, SEGMENT_NUMBER,
                  str_bytes(number, (size_t)(text_decimal(number + 2, s->number) - number)));
     p = put_code(p, SEGMENT_OPERATING_CARRIER, s->carrier);
     p = put_code(p, SEGMENT_MARKETING_CARRIER, s->carrier);
-    p = put_text(p, SEGMENT_FLIGHT, str_bytes(flight, sizeof flight - 1));
+    return put_text(p, SEGMENT_FLIGHT, str_bytes(flight, sizeof flight - 1));
+}
+
+/* A segment's bytes: they are those of its flight, but for the fare basis. */
+struct brief_segment {
+    struct offer_segment of;
+    uint8_t cabin;
+    const char *country; /* of departure */
+    struct str head, tail;
+};
+
+#define FLIGHT_PART offsetof(struct offer_segment, fare_minor)
+static_assert(FLIGHT_PART + sizeof(int64_t) == sizeof(struct offer_segment),
+              "the fare, which the bytes say nothing of, is the last of a segment");
+
+static const struct brief_segment *known_segment(const struct offer_brief_known *known,
+                                                 uint8_t cabin, const struct offer_segment *s)
+{
+    for (unsigned i = 0; i < known->count; i++) {
+        const struct brief_segment *k = known->segments[i];
+        if (uuid_eq(k->of.flight_id, s->flight_id) && memcmp(&k->of, s, FLIGHT_PART) == 0 &&
+            k->cabin == cabin)
+            return k;
+    }
+    return NULL;
+}
+
+static const struct brief_segment *learn_segment(struct offer_brief_known *known,
+                                                 const struct app *app, struct arena *arena,
+                                                 uint8_t cabin, const struct offer_segment *s)
+{
+    const struct reference_airport *origin = reference_airport(app->reference, str_of(s->origin));
+    const struct reference_airport *destination =
+        reference_airport(app->reference, str_of(s->destination));
+    uint8_t bytes[SEGMENT_BYTES_MAX], *end = bytes + sizeof bytes;
+    uint8_t *tail = put_tail(end, s, origin, destination), *head = put_head(tail, cabin, s);
+    struct brief_segment *k = arena_alloc(arena, sizeof *k);
+    const char *kept = arena_dup_str(arena, str_bytes(head, (size_t)(end - head))).p;
+    *k = (struct brief_segment){.of = *s,
+                                .cabin = cabin,
+                                .country = origin ? origin->country : "ZZ",
+                                .head = {.p = kept, .n = (size_t)(tail - head)},
+                                .tail = {.p = kept + (tail - head), .n = (size_t)(end - tail)}};
+    if (known->count < OFFER_BRIEF_KNOWN_MAX)
+        known->segments[known->count++] = k;
+    return k;
+}
+
+static uint8_t *put_bytes(uint8_t *p, struct str bytes)
+{
+    return memcpy(p - bytes.n, bytes.p, bytes.n);
+}
+
+static uint8_t *put_segment(uint8_t *p, const struct brief_segment *k, const char *brand)
+{
+    char basis[FARE_BASIS_BYTES];
+    const uint8_t *end = p;
+    offer_fare_basis(basis, k->of.booking_class, brand, k->country);
+    p = put_bytes(p, k->tail);
+    p = put_text(p, SEGMENT_FARE_BASIS, str_bytes(basis, FARE_BASIS_BYTES - 1));
+    p = put_bytes(p, k->head);
     return put_around(p, JOURNEY_SEGMENTS, end);
 }
 
-static uint8_t *put_journey(uint8_t *p, const struct app *app, const struct offer *o,
+static uint8_t *put_journey(uint8_t *p, const struct app *app, struct arena *arena,
+                            struct offer_brief_known *known, const struct offer *o,
                             const struct offer_segment *first, const struct offer_segment *last)
 {
     const struct reference *r = app->reference;
@@ -185,25 +249,28 @@ static uint8_t *put_journey(uint8_t *p, const struct app *app, const struct offe
                        local_day(first->departure_s + first->departure_offset_min * 60));
     p = put_text(p, JOURNEY_BRAND, str_of(brand));
     p = put_seconds(p, JOURNEY_DURATION, last->arrival_s - first->departure_s);
-    for (const struct offer_segment *s = last; s >= first; s--)
-        p = put_segment(p, app, o, s, brand);
+    for (const struct offer_segment *s = last; s >= first; s--) {
+        const struct brief_segment *k = known_segment(known, o->cabin, s);
+        p = put_segment(p, k ? k : learn_segment(known, app, arena, o->cabin, s), brand);
+    }
     return put_around(p, OFFER_JOURNEYS, end);
 }
 
-static uint8_t *put_journeys(uint8_t *p, const struct app *app, const struct offer *o)
+static uint8_t *put_journeys(uint8_t *p, const struct app *app, struct arena *arena,
+                             struct offer_brief_known *known, const struct offer *o)
 {
     const struct offer_segment *last = &o->segments[o->segment_count - 1], *first;
     for (; last >= o->segments; last = first - 1) {
         first = last;
         while (first > o->segments && first[-1].slice == last->slice)
             first--;
-        p = put_journey(p, app, o, first, last);
+        p = put_journey(p, app, arena, known, o, first, last);
     }
     return p;
 }
 
-struct str offer_brief(const struct app *app, struct arena *arena, const struct offer *o,
-                       struct str name)
+struct str offer_brief(const struct app *app, struct arena *arena, struct offer_brief_known *known,
+                       const struct offer *o, struct str name)
 {
     uint8_t bytes[HEAD_BYTES_MAX + NAME_BYTES_MAX + OFFER_SEGMENTS_MAX * SEGMENT_BYTES_MAX];
     uint8_t *const end = bytes + sizeof bytes, *p = end;
@@ -215,7 +282,7 @@ struct str offer_brief(const struct app *app, struct arena *arena, const struct 
     p = put_money(p, PRICE_TOTAL, o, o->total_minor);
     p = put_money(p, PRICE_BASE, o, o->base_minor);
     p = put_around(p, OFFER_PRICE, price_end);
-    p = put_journeys(p, app, o);
+    p = put_journeys(p, app, arena, known, o);
     p = put_text(p, OFFER_NAME, name);
     p = put_varint(p, (uint64_t)(end - p));
     return arena_dup_str(arena, str_bytes(p, (size_t)(end - p)));

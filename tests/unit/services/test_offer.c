@@ -385,9 +385,11 @@ static void drop_details(Faregate__V1__Offer *m)
 TEST(offer, is_briefly_what_the_message_is_without_details)
 {
     static const char *const currencies[] = {"USD", "JPY", "KWD"};
+    struct offer_brief_known known = {.count = 0};
     setup();
-    for (unsigned i = 0; i < 9; i++) {
-        struct offer offer = make_offer(family, currencies[i / 3], i % 3);
+    for (unsigned i = 0; i < 27; i++) {
+        struct offer offer = make_offer(family, currencies[i / 3 % 3], i % 3);
+        offer.segments[2].number = (uint16_t)(100 + i); /* more flights than are kept */
         if (i == 4) {
             offer.segments[0].departure_s = offer.segments[0].departure_offset_min = 0;
             memcpy(offer.segments[1].origin, "QQQ", 3); /* closed since it was sold */
@@ -400,7 +402,7 @@ TEST(offer, is_briefly_what_the_message_is_without_details)
         drop_details(m);
         uint8_t wanted[8192];
         size_t bytes = faregate__v1__offer__pack(m, wanted);
-        struct str brief = offer_brief(rig_app(), &arena, &offer, name);
+        struct str brief = offer_brief(rig_app(), &arena, &known, &offer, name);
         ASSERT_INT_EQ(brief.n, bytes + 2); /* its length */
         ASSERT_MEM_EQ(brief.p + 2, wanted, bytes);
         ASSERT_INT_EQ((brief.p[0] & 0x7F) | brief.p[1] << 7, bytes);
