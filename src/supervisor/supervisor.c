@@ -20,6 +20,7 @@
 #include "io/loop.h"
 #include "services/all.h"
 #include "services/app.h"
+#include "services/auth/token.h"
 #include "services/flight/board.h"
 #include "supervisor/admin.h"
 #include "supervisor/keeper.h"
@@ -434,6 +435,7 @@ static int prepare(struct supervisor *s, const struct config *config)
         mmap(NULL, sizeof *ctx->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ctx->shared != MAP_FAILED);
     CHECK(obs_region_new(&ctx->region) == 0);
+    ctx->tokens = token_cache_new(tokens_limits_default.cache_entries);
     if (serves && config->app.search_stale_ms > 0 && searches(config))
         ctx->board = board_new(config->app.timetable_bytes);
     if (ctx->log_fd < 0 && strcmp(config->log, "none") != 0) {
@@ -490,6 +492,7 @@ int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), voi
     if (s->context.region)
         obs_region_free(s->context.region);
     board_free(s->context.board);
+    token_cache_free(s->context.tokens);
     free(s);
     return status;
 }

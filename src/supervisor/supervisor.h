@@ -56,9 +56,10 @@ struct supervisor_context {
     unsigned worker_count;
     unsigned cpu_count;
     int log_fd;
-    uint32_t certificates; /* as in the shared page when a child was made */
-    struct obs *obs;       /* the supervisor's own counters and events */
-    struct board *board;   /* shared by all children; NULL: searches ask the database */
+    uint32_t certificates;      /* as in the shared page when a child was made */
+    struct obs *obs;            /* the supervisor's own counters and events */
+    struct token_cache *tokens; /* shared by the workers */
+    struct board *board;        /* shared by all children; NULL: searches ask the database */
 };
 
 /* "worker", "jobs" or "timetable". */

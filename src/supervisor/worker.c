@@ -187,7 +187,8 @@ static int build_app(struct worker *w)
     char error[256];
     w->app = (struct app){.clock = &clock_system, .loop = &w->loop, .limits = c->app};
     if (app_keys_load(&w->app.keys, c->secret, error, sizeof error) < 0 ||
-        tokens_new(&w->app.tokens, c->keys, c->app.access_token_seconds, error, sizeof error) < 0 ||
+        tokens_new(&w->app.tokens, c->keys, c->app.access_token_seconds, w->context->tokens, error,
+                   sizeof error) < 0 ||
         provider_new(&w->app.provider, &w->loop, c->provider, c->provider_url, c->provider_key,
                      &c->app, error, sizeof error) < 0)
         return refuse(error);

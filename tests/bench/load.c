@@ -127,7 +127,7 @@ static int do_sign(struct load *l)
 {
     struct tokens *tokens;
     char error[256];
-    if (tokens_new(&tokens, l->keys, l->life_s, error, sizeof error) < 0) {
+    if (tokens_new(&tokens, l->keys, l->life_s, NULL, error, sizeof error) < 0) {
         fprintf(stderr, "load: %s\n", error);
         return -1;
     }

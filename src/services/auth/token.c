@@ -31,27 +31,28 @@ static const char *const role_names[] = {
 
 #define ROLE_COUNT (sizeof role_names / sizeof role_names[0])
 
-int tokens_new(struct tokens **ret_tokens, const char *dir, uint32_t life_s, char *error,
-               size_t error_bytes)
+int tokens_new(struct tokens **ret_tokens, const char *dir, uint32_t life_s,
+               struct token_cache *cache, char *error, size_t error_bytes)
 {
     struct tokens_limits limits = tokens_limits_default;
     limits.life_s = life_s;
-    return tokens_new_with(ret_tokens, dir, &limits, error, error_bytes);
+    return tokens_new_with(ret_tokens, dir, &limits, cache, error, error_bytes);
 }
 
 int tokens_new_with(struct tokens **ret_tokens, const char *dir, const struct tokens_limits *limits,
-                    char *error, size_t error_bytes)
+                    struct token_cache *cache, char *error, size_t error_bytes)
 {
     struct tokens *t = calloc(1, sizeof *t);
     CHECK(t);
     t->limits = *limits;
     int result = token_keys_load(t, dir, error, error_bytes);
-    if (result == 0)
-        result = token_cache_init(t);
     if (result < 0) {
         tokens_free(t);
         return result;
     }
+    t->own_cache = cache ? NULL : token_cache_new(limits->cache_entries);
+    t->cache = cache ? cache : t->own_cache;
+    token_revoked_init(t);
     *ret_tokens = t;
     return 0;
 }
@@ -67,7 +68,7 @@ int tokens_reload(struct tokens *t, const char *dir, char *error, size_t error_b
     token_keys_free(t);
     t->key_count = fresh.key_count;
     memcpy(t->keys, fresh.keys, sizeof t->keys);
-    token_cache_clear(t);
+    t->keys_id = fresh.keys_id;
     return 0;
 }
 
@@ -76,7 +77,8 @@ struct tokens *tokens_free(struct tokens *tokens)
     if (!tokens)
         return NULL;
     token_keys_free(tokens);
-    token_cache_deinit(tokens);
+    token_cache_free(tokens->own_cache);
+    free(tokens->revoked);
     free(tokens);
     return NULL;
 }
@@ -228,18 +230,16 @@ enum reason tokens_verify(struct tokens *tokens, struct str token, int64_t wall_
 {
     if (token.n <= TOKEN_SIGNATURE_LEN)
         return REASON_TOKEN_INVALID;
-    const struct principal *known = token_cache_find(tokens, token);
-    struct principal fresh = {0};
-    if (!known) {
-        if (!token_read(tokens, token, wall_ns, &fresh))
+    struct principal known = {0};
+    if (!token_cache_find(tokens->cache, token, tokens->keys_id, &known)) {
+        if (!token_read(tokens, token, wall_ns, &known))
             return REASON_TOKEN_INVALID;
-        token_cache_add(tokens, token, &fresh);
-        known = &fresh;
+        token_cache_add(tokens->cache, token, tokens->keys_id, &known);
     }
-    if (known->expire_wall_ns <= wall_ns || known->expire_wall_ns <= tokens->floor_expire_ns)
+    if (known.expire_wall_ns <= wall_ns || known.expire_wall_ns <= tokens->floor_expire_ns)
         return REASON_TOKEN_EXPIRED;
-    if (token_is_revoked(tokens, known->session_id, wall_ns))
+    if (token_is_revoked(tokens, known.session_id, wall_ns))
         return REASON_TOKEN_REVOKED;
-    *ret_principal = *known;
+    *ret_principal = known;
     return REASON_NONE;
 }

@@ -21,6 +21,7 @@
 #define TOKEN_X_LEN 43
 
 struct tokens;
+struct token_cache;
 
 struct tokens_limits {
     uint32_t life_s; /* of an access token */
@@ -33,13 +34,19 @@ struct tokens_limits {
 
 extern const struct tokens_limits tokens_limits_default;
 
+/* Memory for verified tokens, shared with all processes forked from here on: a token that one has
+ * verified, all know. @entries: see cache_entries. */
+struct token_cache *token_cache_new(uint32_t entries);
+struct token_cache *token_cache_free(struct token_cache *cache);
+
 /* Loads DIR/N.pem (Ed25519 private keys, not readable by others), N being the Unix second from
  * which the key signs: the newest that is due signs, all verify. Until a key is due it is
- * published, so that verifiers have it in time. 0, or negative errno and one line in @error. */
-int tokens_new(struct tokens **ret_tokens, const char *dir, uint32_t life_s, char *error,
-               size_t error_bytes);
+ * published, so that verifiers have it in time. 0, or negative errno and one line in @error. @cache
+ * outlives it; NULL: one of its own. */
+int tokens_new(struct tokens **ret_tokens, const char *dir, uint32_t life_s,
+               struct token_cache *cache, char *error, size_t error_bytes);
 int tokens_new_with(struct tokens **ret_tokens, const char *dir, const struct tokens_limits *limits,
-                    char *error, size_t error_bytes);
+                    struct token_cache *cache, char *error, size_t error_bytes);
 /* Reads DIR again (SIGHUP): tokens of a key that is gone are refused from now on. When anything in
  * it is bad the old keys stay: negative errno and one line in @error. */
 int tokens_reload(struct tokens *tokens, const char *dir, char *error, size_t error_bytes);

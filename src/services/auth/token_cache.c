@@ -1,52 +1,66 @@
-/* What a worker remembers about tokens: those it has verified, and the sessions that have ended.
- * token.c asks on every call, so nothing here allocates or parses.
- * What must stay true: a hit means that every byte of the token is the same. */
-#include <errno.h>
+/* What is remembered about tokens: those that one of the installation's workers has verified, and
+ * the sessions that have ended. token.c asks on every call, so nothing here allocates or parses.
+ * What must stay true: a hit means that every byte of the token is the same, and that it was
+ * verified with the very keys that the asker has; nobody waits for anybody. */
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
 #include "services/auth/token_internal.h"
 
-int token_cache_init(struct tokens *t)
+/* Written by who makes the version odd, read by anybody: what was read while it was even and the
+ * same before and after is whole. A writer that died leaves it odd, and the place unused. */
+struct token_entry {
+    _Atomic uint32_t version;
+    uint32_t len;     /* 0: empty */
+    uint64_t keys_id; /* of the keys it was verified with */
+    struct principal principal;
+    char text[TOKEN_CACHED_BYTES_MAX];
+};
+
+struct token_set {
+    _Atomic uint32_t next; /* the way that goes next */
+    struct token_entry ways[TOKEN_WAYS];
+};
+
+struct token_cache {
+    size_t bytes;
+    uint32_t set_mask;
+    struct token_set sets[];
+};
+
+struct token_cache *token_cache_new(uint32_t entries)
 {
-    const struct tokens_limits *l = &t->limits;
-    CHECK(l->cache_entries >= TOKEN_WAYS && (l->cache_entries & (l->cache_entries - 1)) == 0);
-    uint32_t slots = 16;
-    while (slots < 2 * l->revocations_max)
-        slots *= 2;
-    /* calloc maps zero pages: entries cost memory only once they are used. */
-    t->cache = calloc(l->cache_entries, sizeof t->cache[0]);
-    t->victims = calloc(l->cache_entries / TOKEN_WAYS, 1);
-    t->revoked = calloc(slots, sizeof t->revoked[0]);
-    t->set_mask = l->cache_entries / TOKEN_WAYS - 1;
-    t->revoked_mask = slots - 1;
-    return t->cache && t->victims && t->revoked ? 0 : -ENOMEM;
+    CHECK(entries >= TOKEN_WAYS && (entries & (entries - 1)) == 0);
+    const uint32_t sets = entries / TOKEN_WAYS;
+    const size_t bytes = sizeof(struct token_cache) + sets * sizeof(struct token_set);
+    /* Zero pages: entries cost memory only once they are used. */
+    struct token_cache *cache = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(cache != MAP_FAILED);
+    madvise(cache, bytes, MADV_DONTDUMP);
+    cache->bytes = bytes;
+    cache->set_mask = sets - 1;
+    return cache;
 }
 
-/* Entries never used are pages never touched; reading them leaves it at that. */
-void token_cache_clear(struct tokens *t)
+struct token_cache *token_cache_free(struct token_cache *cache)
 {
-    for (size_t i = 0; i < t->limits.cache_entries; i++)
-        if (t->cache[i].len > 0)
-            t->cache[i].len = 0;
-}
-
-void token_cache_deinit(struct tokens *t)
-{
-    free(t->cache);
-    free(t->victims);
-    free(t->revoked);
+    if (cache)
+        munmap(cache, cache->bytes);
+    return NULL;
 }
 
 /* The end of a signature is as good as random. Whoever could choose it could only push tokens out
  * of the cache, and only verified ones get in. */
-static uint32_t set_of(const struct tokens *t, struct str token)
+static struct token_set *set_of(struct token_cache *cache, struct str token)
 {
     uint64_t tail[2];
     CHECK(token.n >= sizeof tail + 2);
     memcpy(tail, token.p + token.n - sizeof tail - 2, sizeof tail);
     uint64_t mixed = (tail[0] ^ (tail[1] << 1)) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)(mixed >> 40) & t->set_mask;
+    return &cache->sets[(uint32_t)(mixed >> 40) & cache->set_mask];
 }
 
 /* All bytes are looked at whatever they are: time must not tell how much of a guess was right. */
@@ -65,28 +79,58 @@ static bool same_text(const char *a, const char *b, size_t n)
     return differs == 0;
 }
 
-const struct principal *token_cache_find(const struct tokens *t, struct str token)
+bool token_cache_find(struct token_cache *cache, struct str token, uint64_t keys_id,
+                      struct principal *ret)
 {
     if (token.n > TOKEN_CACHED_BYTES_MAX)
-        return NULL;
-    const struct token_entry *set = &t->cache[(size_t)set_of(t, token) * TOKEN_WAYS];
+        return false;
+    struct token_set *set = set_of(cache, token);
     for (unsigned way = 0; way < TOKEN_WAYS; way++) {
-        if (set[way].len == token.n && same_text(set[way].text, token.p, token.n))
-            return &set[way].principal;
+        struct token_entry *e = &set->ways[way];
+        const uint32_t version = atomic_load_explicit(&e->version, memory_order_acquire);
+        if (version & 1 || e->len != token.n || e->keys_id != keys_id ||
+            !same_text(e->text, token.p, token.n))
+            continue;
+        const struct principal principal = e->principal;
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&e->version, memory_order_relaxed) != version)
+            continue;
+        *ret = principal;
+        return true;
     }
-    return NULL;
+    return false;
 }
 
-void token_cache_add(struct tokens *t, struct str token, const struct principal *principal)
+void token_cache_add(struct token_cache *cache, struct str token, uint64_t keys_id,
+                     const struct principal *principal)
 {
     if (token.n > TOKEN_CACHED_BYTES_MAX)
         return;
-    uint32_t set = set_of(t, token);
-    unsigned way = t->victims[set]++ % TOKEN_WAYS;
-    struct token_entry *entry = &t->cache[(size_t)set * TOKEN_WAYS + way];
-    entry->len = (uint32_t)token.n;
-    entry->principal = *principal;
-    memcpy(entry->text, token.p, token.n);
+    struct token_set *set = set_of(cache, token);
+    const uint32_t first = atomic_fetch_add_explicit(&set->next, 1, memory_order_relaxed);
+    for (unsigned i = 0; i < TOKEN_WAYS; i++) {
+        struct token_entry *e = &set->ways[(first + i) % TOKEN_WAYS];
+        uint32_t version = atomic_load_explicit(&e->version, memory_order_relaxed);
+        if (version & 1 || !atomic_compare_exchange_strong(&e->version, &version, version + 1))
+            continue;
+        atomic_thread_fence(memory_order_release);
+        e->len = (uint32_t)token.n;
+        e->keys_id = keys_id;
+        e->principal = *principal;
+        memcpy(e->text, token.p, token.n);
+        atomic_store_explicit(&e->version, version + 2, memory_order_release);
+        return;
+    }
+}
+
+void token_revoked_init(struct tokens *t)
+{
+    uint32_t slots = 16;
+    while (slots < 2 * t->limits.revocations_max)
+        slots *= 2;
+    t->revoked = calloc(slots, sizeof t->revoked[0]);
+    CHECK(t->revoked);
+    t->revoked_mask = slots - 1;
 }
 
 /* Session ids are UUIDs of version 7: their last eight bytes are random. */

@@ -22,12 +22,6 @@ struct token_key {
     struct token_key_public public;
 };
 
-struct token_entry {
-    uint32_t len; /* 0: empty */
-    struct principal principal;
-    char text[TOKEN_CACHED_BYTES_MAX];
-};
-
 /* Open addressing by session id; nil is empty. Twice as many slots as sessions, so probes are
  * short. */
 struct token_revoked {
@@ -39,9 +33,8 @@ struct tokens {
     struct tokens_limits limits;
     unsigned key_count;
     struct token_key keys[TOKEN_KEYS_MAX]; /* oldest first */
-    struct token_entry *cache;
-    uint32_t set_mask;
-    uint8_t *victims; /* per set: the way that goes next */
+    uint64_t keys_id;                      /* of all of them together */
+    struct token_cache *cache, *own_cache;
     struct token_revoked *revoked;
     uint32_t revoked_mask;
     uint32_t revoked_count;
@@ -56,10 +49,10 @@ const struct token_key *token_key_at(const struct tokens *t, int64_t issue_s);
 const struct token_key *token_key_of_header(const struct tokens *t, struct str token);
 
 /* token_cache.c */
-int token_cache_init(struct tokens *t);
-void token_cache_deinit(struct tokens *t);
-/* Verdicts of keys that may be gone. */
-void token_cache_clear(struct tokens *t);
-const struct principal *token_cache_find(const struct tokens *t, struct str token);
-void token_cache_add(struct tokens *t, struct str token, const struct principal *principal);
+/* @keys_id: what was verified with other keys is not known. */
+bool token_cache_find(struct token_cache *cache, struct str token, uint64_t keys_id,
+                      struct principal *ret);
+void token_cache_add(struct token_cache *cache, struct str token, uint64_t keys_id,
+                     const struct principal *principal);
+void token_revoked_init(struct tokens *t);
 bool token_is_revoked(const struct tokens *t, struct uuid session_id, int64_t wall_ns);

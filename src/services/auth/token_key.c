@@ -100,6 +100,9 @@ int token_keys_load(struct tokens *t, const char *dir, char *error, size_t error
     if (result == 0 && t->key_count == 0)
         result = error_line(error, error_bytes, -ENOENT, "%s: no signing key (NUMBER.pem)", dir);
     qsort(t->keys, t->key_count, sizeof t->keys[0], by_age);
+    t->keys_id = 0;
+    for (unsigned i = 0; i < t->key_count; i++)
+        t->keys_id = t->keys_id * 31 + str_hash(str_of(t->keys[i].public.kid));
     return result;
 }
 

@@ -128,7 +128,7 @@ static void make_tokens(void)
     char error[256];
     CHECK(mkdtemp(key_directory));
     CHECK(tokens_add_key(key_directory, 1, error, sizeof error) == 0);
-    CHECK(tokens_new(&world.app.tokens, key_directory, 600, error, sizeof error) == 0);
+    CHECK(tokens_new(&world.app.tokens, key_directory, 600, NULL, error, sizeof error) == 0);
 }
 
 static void make_password(void)
