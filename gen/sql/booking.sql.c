@@ -149,7 +149,7 @@ const struct db_statement booking_hold_statement = {
         ")\n"
         "SELECT n::int4, claimed, refusal, CASE WHEN holds THEN now() END AS create_time,\n"
         "       CASE WHEN holds THEN now() + ($16::int4[])[n] * interval '1 second' END AS due_time\n"
-        "  FROM g ORDER BY n",
+        "  FROM g",
     .params = hold_params,
     .param_count = 20,
     .columns = hold_columns,

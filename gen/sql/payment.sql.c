@@ -514,7 +514,7 @@ const struct db_statement payment_failed_statement = {
         "     WHERE x.key = ANY (ARRAY(SELECT key FROM v))\n"
         ")\n"
         "SELECT r.n::int4, g.n IS NOT NULL AS done, g.after AS booking_state, now() AS update_time\n"
-        "  FROM r LEFT JOIN g USING (n) ORDER BY r.n",
+        "  FROM r LEFT JOIN g USING (n)",
     .params = failed_params,
     .param_count = 12,
     .columns = failed_columns,
@@ -611,7 +611,7 @@ const struct db_statement payment_wait_statement = {
         "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
         "    SELECT r.booking_id, a.event_count + 1, 'PAYMENT_UNKNOWN', 'CONFIRMING', 'system' FROM a JOIN r USING (n) WHERE a.told\n"
         ")\n"
-        "SELECT r.n::int4, a.n IS NOT NULL AS done, now() AS update_time FROM r LEFT JOIN a USING (n) ORDER BY r.n",
+        "SELECT r.n::int4, a.n IS NOT NULL AS done, now() AS update_time FROM r LEFT JOIN a USING (n)",
     .params = wait_params,
     .param_count = 7,
     .columns = wait_columns,

@@ -127,7 +127,7 @@ WITH s AS MATERIALIZED (
 )
 SELECT n::int4, claimed, refusal, CASE WHEN holds THEN now() END AS create_time,
        CASE WHEN holds THEN now() + (@hold_seconds)[n] * interval '1 second' END AS due_time
-  FROM g ORDER BY n;
+  FROM g;
 
 -- name: claim_seats(booking_id uuid, expire_seconds int4, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
 --       -> one (taken int4)

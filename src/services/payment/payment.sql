@@ -332,7 +332,7 @@ WITH r AS MATERIALIZED (
      WHERE x.key = ANY (ARRAY(SELECT key FROM v))
 )
 SELECT r.n::int4, g.n IS NOT NULL AS done, g.after AS booking_state, now() AS update_time
-  FROM r LEFT JOIN g USING (n) ORDER BY r.n;
+  FROM r LEFT JOIN g USING (n);
 
 -- name: wait(booking_id uuid, attempt_id uuid, state text, provider_reference text?, redirect_url text?, inquired bool,
 --       due_seconds int4?) -> one (done bool, update_time timestamptz)
@@ -371,7 +371,7 @@ WITH r AS MATERIALIZED (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor)
     SELECT r.booking_id, a.event_count + 1, 'PAYMENT_UNKNOWN', 'CONFIRMING', 'system' FROM a JOIN r USING (n) WHERE a.told
 )
-SELECT r.n::int4, a.n IS NOT NULL AS done, now() AS update_time FROM r LEFT JOIN a USING (n) ORDER BY r.n;
+SELECT r.n::int4, a.n IS NOT NULL AS done, now() AS update_time FROM r LEFT JOIN a USING (n);
 
 -- name: attention(booking_id uuid, attempt_id uuid, item_id uuid, kind text, detail text, final bool, due_seconds int4?)
 --       -> one (done bool)
