@@ -207,7 +207,7 @@ struct outgoing {
 struct call_impl {
     struct call pub;          /* first: call_impl_of */
     struct list node;         /* in server->calls while in flight, else in the pool */
-    struct list woken;        /* in server->woken */
+    struct list woken;        /* in server->ready until it runs, then in server->woken */
     struct h2_stream *stream; /* NULL: internal, or the client has gone */
     enum call_phase phase;
 
@@ -339,6 +339,8 @@ struct server {
     struct answer_blocks blocks;
     struct list calls; /* in flight */
     struct list pool;  /* struct call_impl to reuse */
+    struct list ready; /* whole requests of the read under way, to be started behind it */
+    unsigned ready_count;
     struct list woken; /* to be resumed at the end of this turn */
     struct loop_task wake_task;
     ev_timer wake_later; /* the rest of them, in the next turn */

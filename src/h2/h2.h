@@ -96,6 +96,8 @@ struct h2_handler {
     /* The stream is gone, whoever ended it: by_peer when a RST_STREAM or the loss of the connection
      * did (H2_CANCEL for the latter). Last callback. */
     void (*on_close)(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx);
+    /* All that one read brought has been told, of every stream. May be NULL. */
+    void (*on_read_done)(void *ctx);
 };
 
 /* Every limit: unit in the name, default in h2_limits_default, flag in config. */

@@ -162,6 +162,8 @@ static ssize_t on_read(void *ctx, const uint8_t *p, size_t bytes)
     if (admitted < 0)
         return (ssize_t)bytes;
     ssize_t n = nghttp2_session_mem_recv(c->session, p, (size_t)admitted);
+    if (c->server->handler->on_read_done)
+        c->server->handler->on_read_done(c->server->ctx);
     if (n < 0)
         n = on_recv_error(c, n, p, bytes);
     if (n < 0)

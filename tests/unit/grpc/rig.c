@@ -316,6 +316,7 @@ void client_end(struct client *c)
 {
     c->stream.request_ended = true;
     server_h2_handler.on_end(&c->stream, rig.server);
+    server_h2_handler.on_read_done(rig.server);
 }
 
 void client_take(struct client *c)
