@@ -66,6 +66,10 @@ class Load:
     def failures(self):
         return [pair for one in self.failed for pair in one]
 
+    def hurt(self, since):
+        """How many had a call fail since then."""
+        return sum(any(at >= since for at, _ in one) for one in self.failed)
+
     def prove(self):
         """Everybody's list is exactly what they were told, no less and no more than one lost answer."""
         for user, booked in zip(self.users, self.booked):
@@ -91,7 +95,8 @@ def test_a_killed_worker_costs_only_its_own_connections(world):
         survivor, deaths, took = dev.pids()["worker 1"], [], []
         # A second on a machine of our own: where others want the CPUs as well, that share of them.
         limit = max(1, os.getloadavg()[0] / os.cpu_count())
-        while not took or took[-1] >= limit and len(took) < 3:
+        # Nobody is hurt whose connection happens to be between two calls.
+        while not took or (took[-1] >= limit or not load.hurt(deaths[-1])) and len(took) < 5:
             deaths.append(kill_worker_0(dev))
             took.append(time.monotonic() - deaths[-1])
             time.sleep(1)
@@ -99,9 +104,8 @@ def test_a_killed_worker_costs_only_its_own_connections(world):
         load.finish()
     assert took[-1] < limit, f"back after {took} s"
     assert dev.pids()["worker 1"] == survivor
-    hurt = [i for i, failed in enumerate(load.failed) if failed]
-    assert len(hurt) < 12, "the other worker's connections did not notice"
-    assert 0 < len(hurt), "the load did reach the killed worker"
+    assert load.hurt(deaths[-1]) < 12, "the other worker's connections did not notice"
+    assert load.hurt(deaths[-1]) > 0, "the load did reach the killed worker"
     for i, failed in enumerate(load.failed):
         for at, refusal in failed:
             assert any(d <= at < d + t + 1 for d, t in zip(deaths, took)), refusal
