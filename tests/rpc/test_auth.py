@@ -73,10 +73,10 @@ def test_keys_change_without_a_restart(world, tmp_path):
 
 
 def test_access_tokens_expire(world):
-    with world.dev.sibling("--access-token-seconds=1") as server:
+    with world.dev.sibling("--access-token-seconds=4") as server:
         ann = world.traveller("Ann", server)
         assert ann.GetUser(name="users/me").name == ann.user.name
-        world.wait(2.2)
+        world.wait(4.2)  # it counts from the beginning of the second it was issued in
         with refused("UNAUTHENTICATED", "TOKEN_EXPIRED"):
             ann.GetUser(name="users/me")
         ann.token = refresh(ann, ann.tokens.refresh_token).access_token
