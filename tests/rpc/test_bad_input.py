@@ -251,12 +251,12 @@ def test_booking_fields(world, ann):
 
 
 def test_expired_offer(world):
-    with world.dev.sibling("--offer-seconds=1") as server:
+    with world.dev.sibling("--offer-seconds=4") as server:
         ann = world.traveller("Ann", server)
         offer = world.offer(ann)
         assert ann.GetOffer(name=offer.name).name == offer.name
         request = world.hold_request(ann, offer)
-        world.wait(2.1)
+        world.wait(5.1)
         with refused("FAILED_PRECONDITION", "OFFER_EXPIRED"):
             ann.GetOffer(name=offer.name)
         with refused("FAILED_PRECONDITION", "OFFER_EXPIRED"):
