@@ -66,23 +66,8 @@ static void see_encoding(struct call_impl *ci, struct str value)
         ci->encoding = ENCODING_OTHER;
 }
 
-/* True where the list's last element is @word: most clients name gzip last or alone. */
-static bool ends_in(struct str list, struct str word)
-{
-    size_t before = list.n - word.n;
-    if (list.n < word.n || memcmp(list.p + before, word.p, word.n) != 0)
-        return false;
-    while (before > 0 && list.p[before - 1] == ' ')
-        before--;
-    return before == 0 || list.p[before - 1] == ',';
-}
-
 static void see_accept_encoding(struct call_impl *ci, struct str value)
 {
-    if (ends_in(value, STR("gzip"))) {
-        ci->accepts_gzip = true;
-        return;
-    }
     while (value.n > 0) {
         struct str one = str_cut(&value, ',');
         while (one.n > 0 && one.p[0] == ' ')

@@ -86,25 +86,6 @@ static void index_services(struct registry *r)
     }
 }
 
-/* Eight bytes at a time, and of a long path its last eight once more. Whoever sends paths can only
- * choose which slots are looked at, not what is in them. */
-static uint64_t hash_of(struct str path)
-{
-    const uint64_t odd = UINT64_C(0x9fb21c651e98df25);
-    uint64_t word = 0, h = path.n;
-    for (size_t at = 0; at + sizeof word <= path.n; at += sizeof word) {
-        memcpy(&word, path.p + at, sizeof word);
-        h = (h ^ word) * odd;
-        h ^= h >> 32;
-    }
-    if (path.n >= sizeof word)
-        memcpy(&word, path.p + path.n - sizeof word, sizeof word);
-    else if (path.n > 0)
-        memcpy(&word, path.p, path.n);
-    h = (h ^ word) * odd;
-    return h ^ h >> 32;
-}
-
 int registry_index(struct registry *r)
 {
     size_t slots = 16;
@@ -117,7 +98,7 @@ int registry_index(struct registry *r)
     for (size_t i = 0; i < r->method_count; i++) {
         if (registry_find(r, r->methods[i].path))
             return -EEXIST;
-        size_t at = hash_of(r->methods[i].path) & r->slot_mask;
+        size_t at = str_hash(r->methods[i].path) & r->slot_mask;
         while (r->slots[at] != 0)
             at = (at + 1) & r->slot_mask;
         r->slots[at] = (uint32_t)i + 1;
@@ -128,7 +109,7 @@ int registry_index(struct registry *r)
 
 const struct rpc_method *registry_find(const struct registry *r, struct str path)
 {
-    for (size_t at = hash_of(path) & r->slot_mask; r->slots[at] != 0;
+    for (size_t at = str_hash(path) & r->slot_mask; r->slots[at] != 0;
          at = (at + 1) & r->slot_mask) {
         const struct rpc_method *m = &r->methods[r->slots[at] - 1];
         if (str_eq(m->path, path))
