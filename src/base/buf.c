@@ -72,20 +72,15 @@ void buf_printf(struct buf *b, const char *format, ...)
     buf_commit(b, (size_t)n);
 }
 
-#define EACH_BYTE (~UINT64_C(0) / 255)
-#define HIGH_BITS (EACH_BYTE * 128)
-
 /* All eight bytes at @p stand for themselves inside a JSON string. Each term has the high bit of a
  * byte that is one of those it looks for; where it errs, that is because of another such byte. */
 static bool is_plain_word(const char *p)
 {
     uint64_t word;
     memcpy(&word, p, sizeof word);
-    uint64_t below_space = word - EACH_BYTE * 0x20;
-    uint64_t quote = (word ^ EACH_BYTE * '"') - EACH_BYTE;
-    uint64_t backslash = (word ^ EACH_BYTE * '\\') - EACH_BYTE;
-    uint64_t above_tilde = word | (word + EACH_BYTE);
-    return !((below_space | quote | backslash | above_tilde) & HIGH_BITS);
+    uint64_t quote = (word ^ STR_EACH_BYTE * '"') - STR_EACH_BYTE;
+    uint64_t backslash = (word ^ STR_EACH_BYTE * '\\') - STR_EACH_BYTE;
+    return !(str_odd_bytes(word, ' ') | ((quote | backslash) & STR_HIGH_BITS));
 }
 
 /* How many of the leading bytes stand for themselves inside a JSON string. Eight at a time, the

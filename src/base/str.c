@@ -85,13 +85,11 @@ size_t str_utf8_next(struct str s)
 /* How many of the leading bytes are ASCII other than NUL, looked at eight at a time. */
 static size_t ascii_run(struct str s)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t tops = UINT64_C(0x8080808080808080);
     size_t i = 0;
     for (; i + 8 <= s.n; i += 8) {
         uint64_t word;
         memcpy(&word, s.p + i, sizeof word);
-        if ((word | ((word - ones) & ~word)) & tops)
+        if ((word | ((word - STR_EACH_BYTE) & ~word)) & STR_HIGH_BITS)
             break;
     }
     while (i < s.n && s.p[i] > 0)

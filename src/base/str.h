@@ -39,6 +39,18 @@ static inline bool str_skip(struct str *s, struct str prefix)
     return true;
 }
 
+/* Eight bytes at once: each of a word, and the top bit of each. */
+#define STR_EACH_BYTE (~UINT64_C(0) / 255)
+#define STR_HIGH_BITS (STR_EACH_BYTE * 128)
+
+/* Of the STR_HIGH_BITS, not zero exactly where some byte of @word is below @first (ASCII) or above
+ * '~'; which byte it is they do not tell. */
+static inline uint64_t str_odd_bytes(uint64_t word, char first)
+{
+    return ((word - STR_EACH_BYTE * (uint8_t)first) | word | (word + STR_EACH_BYTE)) &
+           STR_HIGH_BITS;
+}
+
 /* Cuts off everything up to @sep (or the end) and returns it; @sep itself is dropped. */
 struct str str_cut(struct str *s, char sep);
 

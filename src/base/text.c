@@ -6,17 +6,6 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest of a word");
 
-char *text_digits(char *out, uint64_t value, unsigned digits)
-{
-    for (unsigned i = digits; i-- > 0; value /= 10)
-        out[i] = (char)('0' + value % 10);
-    return out + digits;
-}
-
-static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
-                            "34353637383940414243444546474849505152535455565758596061626364656667"
-                            "6869707172737475767778798081828384858687888990919293949596979899";
-
 char *text_decimal(char *out, uint64_t value)
 {
     unsigned digits = 1;
@@ -26,7 +15,7 @@ char *text_decimal(char *out, uint64_t value)
     char *end = out + digits + (rest >= 10), *at = end;
     for (; value >= 10; value /= 100) {
         at -= 2;
-        memcpy(at, pairs + value % 100 * 2, 2);
+        text_two_digits(at, (unsigned)(value % 100));
     }
     if (at > out)
         *out = (char)('0' + value);

@@ -8,8 +8,13 @@
 /* The most digits that a uint64_t has. */
 #define TEXT_DECIMAL_MAX 20
 
-/* The last @digits decimal digits of @value at @out, with zeros in front; what follows them. */
-char *text_digits(char *out, uint64_t value, unsigned digits);
+/* @value, below 100, as two digits at @out; what follows them. */
+static inline char *text_two_digits(char *out, unsigned value)
+{
+    out[0] = (char)('0' + value / 10);
+    out[1] = (char)('0' + value % 10);
+    return out + 2;
+}
 
 /* All decimal digits of @value at @out; what follows them. */
 char *text_decimal(char *out, uint64_t value);

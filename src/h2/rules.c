@@ -7,10 +7,6 @@
 
 #include "h2/internal.h"
 
-#define EACH_BYTE (~UINT64_C(0) / 255)
-#define HIGH_BITS (EACH_BYTE * 128)
-#define LAST_PLAIN 0x7e
-
 enum seen {
     SEEN_METHOD = 1 << 0,
     SEEN_SCHEME = 1 << 1,
@@ -27,27 +23,21 @@ enum seen {
 
 /* ---- characters ---- */
 
-/* Not zero where a byte is below @first or above LAST_PLAIN. */
-static uint64_t odd_bytes(uint64_t word, char first)
-{
-    return ((word - EACH_BYTE * (uint8_t)first) | word | (word + EACH_BYTE)) & HIGH_BITS;
-}
-
 /* Every byte is a character from @first to '~'. */
 static bool is_plain(struct str s, char first)
 {
     uint64_t word, odd = 0;
     if (s.n < sizeof word) {
         for (size_t i = 0; i < s.n; i++)
-            odd |= (uint8_t)s.p[i] < (uint8_t)first || (uint8_t)s.p[i] > LAST_PLAIN;
+            odd |= (uint8_t)s.p[i] < (uint8_t)first || (uint8_t)s.p[i] > '~';
         return odd == 0;
     }
     for (size_t i = 0; i + sizeof word < s.n; i += sizeof word) {
         memcpy(&word, s.p + i, sizeof word);
-        odd |= odd_bytes(word, first);
+        odd |= str_odd_bytes(word, first);
     }
     memcpy(&word, s.p + s.n - sizeof word, sizeof word); /* over some of those before */
-    return (odd | odd_bytes(word, first)) == 0;
+    return (odd | str_odd_bytes(word, first)) == 0;
 }
 
 static bool is_value(struct str s)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "domain/zone.h"
 
 #define DAY_S INT64_C(86400)
@@ -12,28 +13,21 @@ int32_t local_day(int64_t local_s)
     return (int32_t)(local_s / DAY_S - (local_s % DAY_S < 0));
 }
 
-static char *two_digits(char *p, unsigned value)
-{
-    p[0] = (char)('0' + value / 10);
-    p[1] = (char)('0' + value % 10);
-    return p + 2;
-}
-
 void local_time_text(int64_t local_s, char ret_text[static LOCAL_TEXT_BYTES])
 {
     int32_t year, month, day, days = local_day(local_s);
     civil_date(days, &year, &month, &day);
     unsigned minute = (unsigned)(local_s - days * DAY_S) / 60;
-    char *p = two_digits(ret_text, (unsigned)year / 100 % 100);
-    p = two_digits(p, (unsigned)year % 100);
+    char *p = text_two_digits(ret_text, (unsigned)year / 100 % 100);
+    p = text_two_digits(p, (unsigned)year % 100);
     *p++ = '-';
-    p = two_digits(p, (unsigned)month);
+    p = text_two_digits(p, (unsigned)month);
     *p++ = '-';
-    p = two_digits(p, (unsigned)day);
+    p = text_two_digits(p, (unsigned)day);
     *p++ = 'T';
-    p = two_digits(p, minute / 60);
+    p = text_two_digits(p, minute / 60);
     *p++ = ':';
-    p = two_digits(p, minute % 60);
+    p = text_two_digits(p, minute % 60);
     *p = '\0';
 }
 
@@ -42,6 +36,6 @@ void instant_text(int64_t utc_s, char ret_text[static INSTANT_TEXT_BYTES])
     local_time_text(utc_s, ret_text);
     char *p = ret_text + LOCAL_TEXT_BYTES - 1;
     *p++ = ':';
-    p = two_digits(p, (unsigned)(((utc_s % 60) + 60) % 60));
+    p = text_two_digits(p, (unsigned)(((utc_s % 60) + 60) % 60));
     memcpy(p, "Z", 2);
 }
