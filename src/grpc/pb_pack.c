@@ -8,22 +8,18 @@
 #include "base/check.h"
 #include "grpc/pb_types.h"
 
-#define VARINT_BYTES_MAX 10
+uint8_t *pb_long_varint_before(uint8_t *end, uint64_t value)
+{
+    uint8_t *start = end - (63 - __builtin_clzll(value)) / 7 - 1;
+    for (uint8_t *p = start; p < end - 1; value >>= 7)
+        *p++ = (uint8_t)(value | 0x80);
+    end[-1] = (uint8_t)value;
+    return start;
+}
 
 static uint8_t *put_varint(const uint8_t *start, uint8_t *p, uint64_t value)
 {
-    if (p - start < VARINT_BYTES_MAX)
-        return NULL;
-    if (value < 0x80) {
-        *--p = (uint8_t)value;
-        return p;
-    }
-    size_t bytes = (size_t)(63 - __builtin_clzll(value)) / 7 + 1;
-    p -= bytes;
-    for (size_t i = 0; i + 1 < bytes; i++, value >>= 7)
-        p[i] = (uint8_t)(value | 0x80);
-    p[bytes - 1] = (uint8_t)value;
-    return p;
+    return p - start < PB_VARINT_BYTES_MAX ? NULL : pb_varint_before(p, value);
 }
 
 static uint8_t *put_tag(const uint8_t *start, uint8_t *p, uint32_t id, ProtobufCWireType type)

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "domain/money.h"
+#include "grpc/pb_pack.h"
 #include "services/reference.h"
 #include "services/shared/local_time.h"
 #include "services/shared/offer.h"
@@ -44,40 +45,23 @@ enum { INSTANT_SECONDS = 1 };
 
 #define HOT static inline __attribute__((always_inline))
 
-static __attribute__((noinline)) uint8_t *put_long(uint8_t *p, uint64_t value)
-{
-    size_t bytes = (size_t)(63 - __builtin_clzll(value)) / 7 + 1;
-    uint8_t *start = p - bytes;
-    for (size_t i = 0; i + 1 < bytes; i++, value >>= 7)
-        start[i] = (uint8_t)(value | 0x80);
-    start[bytes - 1] = (uint8_t)value;
-    return start;
-}
-
-/* Tags and most lengths are of one byte, and known here. */
-HOT uint8_t *put_varint(uint8_t *p, uint64_t value)
-{
-    if (value >= 0x80)
-        return put_long(p, value);
-    *--p = (uint8_t)value;
-    return p;
-}
-
 HOT uint8_t *put_tag(uint8_t *p, unsigned field, ProtobufCWireType type)
 {
-    return put_varint(p, field << 3 | type);
+    return pb_varint_before(p, field << 3 | type);
 }
 
 HOT uint8_t *put_number(uint8_t *p, unsigned field, int64_t value)
 {
-    return value == 0 ? p
-                      : put_tag(put_varint(p, (uint64_t)value), field, PROTOBUF_C_WIRE_TYPE_VARINT);
+    return value == 0
+               ? p
+               : put_tag(pb_varint_before(p, (uint64_t)value), field, PROTOBUF_C_WIRE_TYPE_VARINT);
 }
 
 /* What was written up to @end is the message in @field. */
 HOT uint8_t *put_around(uint8_t *p, unsigned field, const uint8_t *end)
 {
-    return put_tag(put_varint(p, (uint64_t)(end - p)), field, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
+    return put_tag(pb_varint_before(p, (uint64_t)(end - p)), field,
+                   PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
 }
 
 HOT uint8_t *put_text(uint8_t *p, unsigned field, struct str text)
@@ -284,6 +268,6 @@ struct str offer_brief(const struct app *app, struct arena *arena, struct offer_
     p = put_around(p, OFFER_PRICE, price_end);
     p = put_journeys(p, app, arena, known, o);
     p = put_text(p, OFFER_NAME, name);
-    p = put_varint(p, (uint64_t)(end - p));
+    p = pb_varint_before(p, (uint64_t)(end - p));
     return arena_dup_str(arena, str_bytes(p, (size_t)(end - p)));
 }
