@@ -140,8 +140,8 @@ static enum step decide(struct call *c)
 {
     struct attempt *s = c->state;
     const struct jobs_item *item = item_of(c);
-    bool moved = s->answer.outcome == PROVIDER_AUTHORIZED || s->answer.outcome == PROVIDER_CAPTURED;
-    if (moved && !checkout_agrees(&s->answer, item->amount_minor, str_of(item->currency)))
+    if (provider_moved(s->answer.outcome) &&
+        !checkout_agrees(&s->answer, item->amount_minor, str_of(item->currency)))
         s->answer.outcome = PROVIDER_UNKNOWN;
     if (s->answer.reference.n > 0)
         s->payment.reference = s->answer.reference;

@@ -59,10 +59,11 @@ WITH b AS MATERIALIZED (
                -- Of the hour before, the share that a window of one hour still reaches into, rounded up.
                WHEN EXISTS (SELECT FROM (VALUES ((@user_key)[b.n], (@user_max)[b.n]), ((@card_key)[b.n], (@card_max)[b.n]))
                                         AS l(key, most) LEFT JOIN velocity x USING (key)
-                             WHERE CASE date_trunc('hour', now()) - x.hour
-                                        WHEN interval '0' THEN x.hits + ceil(x.hits_before * (1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600))
-                                        WHEN interval '1 hour' THEN ceil(x.hits * (1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600))
-                                        ELSE 0 END >= l.most)
+                             WHERE CASE WHEN x.hour = date_trunc('hour', now()) THEN x.hits ELSE 0 END
+                                   + ceil(CASE date_trunc('hour', now()) - x.hour WHEN interval '0' THEN x.hits_before
+                                                                                  WHEN interval '1 hour' THEN x.hits
+                                                                                  ELSE 0 END
+                                          * (1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600)) >= l.most)
                    THEN 'RISK_VELOCITY'
            END AS refusal
       FROM b LEFT JOIN i ON i.n = b.n AND i.intent_id = (@intent_id)[b.n]

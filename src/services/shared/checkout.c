@@ -136,10 +136,10 @@ static void submit_wait(struct call *c, struct checkout *s, struct str state)
                  s->answer.redirect_url, false, &due_s);
 }
 
-/* The provider has the money, or holds it for us, and as much as was asked for. */
+/* As much as was asked for. */
 static bool moved_money(const struct checkout *s)
 {
-    return (s->answer.outcome == PROVIDER_AUTHORIZED || s->answer.outcome == PROVIDER_CAPTURED) &&
+    return provider_moved(s->answer.outcome) &&
            checkout_agrees(&s->answer, s->start.amount_minor, s->start.currency);
 }
 
@@ -149,14 +149,11 @@ enum step checkout_settle(struct call *c)
     if (!is_going(s))
         return STEP_NEXT;
     call_note(c, "provider", "%s", provider_outcome_name(s->answer.outcome));
+    if (moved_money(s)) {
+        checkout_submit_authorised(c, &s->authorised, s->booking_id, s->attempt_id, &s->answer);
+        return STEP_NEXT;
+    }
     switch (s->answer.outcome) {
-    case PROVIDER_AUTHORIZED:
-    case PROVIDER_CAPTURED:
-        if (moved_money(s))
-            checkout_submit_authorised(c, &s->authorised, s->booking_id, s->attempt_id, &s->answer);
-        else
-            submit_wait(c, s, STR("UNKNOWN"));
-        break;
     case PROVIDER_DECLINED:
         submit_failed(c, s, STR("DECLINED"));
         break;

@@ -27,6 +27,12 @@ enum provider_outcome {
     PROVIDER_REFUND_FAILED,
 };
 
+/* Money was taken, or is held for us. */
+static inline bool provider_moved(enum provider_outcome outcome)
+{
+    return outcome == PROVIDER_AUTHORIZED || outcome == PROVIDER_CAPTURED;
+}
+
 /* Filled before the step after the one that asked. Strings are in the call's arena. */
 struct provider_answer {
     enum provider_outcome outcome;

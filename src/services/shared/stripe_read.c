@@ -143,8 +143,7 @@ static void read_list(struct arena *arena, const struct stripe_question *q, cons
     *ret = (struct provider_answer){.outcome = PROVIDER_NOT_FOUND};
     for (size_t i = 0; i < json_array_size(data); i++) {
         const json_t *object = json_array_get(data, i);
-        bool moved = ret->outcome == PROVIDER_AUTHORIZED || ret->outcome == PROVIDER_CAPTURED ||
-                     ret->outcome == PROVIDER_REFUND_SUCCEEDED;
+        bool moved = provider_moved(ret->outcome) || ret->outcome == PROVIDER_REFUND_SUCCEEDED;
         if (!is_ours(q, object) || moved)
             continue;
         if (q->operation == STRIPE_INQUIRE)
