@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "domain/passengers.h"
 
 /* A price level of a cabin: open while the seats in use are below its share of the authorised ones.
  */
@@ -36,7 +37,6 @@ struct fare_fx {
 
 /* By passenger type; the index is enum passenger_type minus one. */
 #define FARE_TYPES 4
-struct passenger_mix;
 struct fare_units {
     int64_t minor[FARE_TYPES];
 };
@@ -51,8 +51,7 @@ int fare_bucket_find(const struct fare_bucket *buckets, size_t count, int32_t au
 
 /* What one passenger of each type pays for one flight, in the sale currency: an adult @base_minor
  * by the two shares; a child and an infant in a seat 75 %, an infant on a lap 10 % of that; halves
- * of a cent go up, conversion goes up. Zero for the types that @party has
- * none of, adults apart. */
+ * of a cent go up, conversion goes up. Zero for the types that @party has none of, adults apart. */
 struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_t brand_permille,
                              const struct fare_fx *fx, const struct passenger_mix *party);
 

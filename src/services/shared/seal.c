@@ -73,9 +73,7 @@ void seal_mac(const uint8_t key[static SEAL_KEY_BYTES], const struct str *parts,
 
 void seal_sha256(struct str data, uint8_t ret_digest[static 32])
 {
-    unsigned bytes = 0;
-    CHECK(EVP_Digest(data.p, data.n, ret_digest, &bytes, EVP_sha256(), NULL) == 1);
-    CHECK(bytes == 32);
+    CHECK(SHA256((const uint8_t *)data.p, data.n, ret_digest));
 }
 
 int seal_derive(struct str secret, struct str label, uint8_t ret_key[static SEAL_KEY_BYTES])
