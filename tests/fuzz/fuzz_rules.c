@@ -12,30 +12,6 @@ static const struct h2_header honest[] = {
 };
 #define HONEST 4
 
-static const struct str names[] = {
-    STR(":method"),
-    STR(":scheme"),
-    STR(":path"),
-    STR(":authority"),
-    STR("te"),
-    STR("host"),
-    STR("content-length"),
-    STR("connection"),
-    STR("keep-alive"),
-    STR("proxy-connection"),
-    STR("transfer-encoding"),
-    STR("upgrade"),
-    STR("content-type"),
-    STR("user-agent"),
-    STR("traceparent"),
-    STR("authorization"),
-    STR("grpc-timeout"),
-    STR("grpc-encoding"),
-    STR("grpc-accept-encoding"),
-    STR("x-a"),
-};
-#define NAMES (sizeof names / sizeof names[0])
-
 struct input {
     const uint8_t *p;
     size_t bytes;
@@ -67,7 +43,7 @@ static unsigned take_fields(struct input *in, struct h2_header *fields, unsigned
         uint8_t which = take_byte(in);
         if (which == 0xff)
             break;
-        fields[count].name = which < NAMES ? names[which] : take_text(in, which % 32);
+        fields[count].name = which < ORACLE_NAMES ? oracle_names[which] : take_text(in, which % 32);
         fields[count].value = take_text(in, take_byte(in) % (REQUEST_TEXT_MAX + 1));
         count++;
     }

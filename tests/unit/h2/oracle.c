@@ -8,6 +8,29 @@
 
 #define FRAME_BYTES_MAX 16384
 
+const struct str oracle_names[ORACLE_NAMES] = {
+    STR(":method"),
+    STR(":scheme"),
+    STR(":path"),
+    STR(":authority"),
+    STR("te"),
+    STR("host"),
+    STR("content-length"),
+    STR("connection"),
+    STR("keep-alive"),
+    STR("proxy-connection"),
+    STR("transfer-encoding"),
+    STR("upgrade"),
+    STR("content-type"),
+    STR("user-agent"),
+    STR("traceparent"),
+    STR("authorization"),
+    STR("grpc-timeout"),
+    STR("grpc-encoding"),
+    STR("grpc-accept-encoding"),
+    STR("x-a"),
+};
+
 /* ---- theirs ---- */
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,

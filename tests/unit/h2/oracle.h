@@ -24,6 +24,11 @@ struct verdict {
     bool ended;
 };
 
+/* Names of requests that a rule is about, and others. The seeds of fuzz_rules count on their order.
+ */
+#define ORACLE_NAMES 20
+extern const struct str oracle_names[ORACLE_NAMES];
+
 struct verdict oracle_theirs(const struct request *r);
 struct verdict oracle_ours(const struct request *r);
 bool oracle_agrees(const struct request *r);

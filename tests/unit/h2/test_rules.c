@@ -19,33 +19,13 @@ static const struct h2_header honest[] = {
 };
 #define HONEST (sizeof honest / sizeof honest[0])
 
-/* All that either knows, what is nearly one of them, and others. */
-static const struct str names[] = {
-    STR(":method"),
-    STR(":scheme"),
-    STR(":path"),
-    STR(":authority"),
+/* Nearly one of oracle_names, or no name of a request. */
+static const struct str strange_names[] = {
     STR(":status"),
     STR(":protocol"),
     STR(":"),
     STR(":x"),
     STR(""),
-    STR("te"),
-    STR("host"),
-    STR("content-length"),
-    STR("connection"),
-    STR("keep-alive"),
-    STR("proxy-connection"),
-    STR("transfer-encoding"),
-    STR("upgrade"),
-    STR("content-type"),
-    STR("user-agent"),
-    STR("traceparent"),
-    STR("authorization"),
-    STR("grpc-timeout"),
-    STR("grpc-encoding"),
-    STR("grpc-accept-encoding"),
-    STR("x-a"),
     STR("Te"),
     STR("tE"),
     STR("hosT"),
@@ -54,7 +34,12 @@ static const struct str names[] = {
     STR("x-long-name-of-30-characters.."),
     STR("cookie"),
 };
-#define NAMES (sizeof names / sizeof names[0])
+#define NAMES (ORACLE_NAMES + sizeof strange_names / sizeof strange_names[0])
+
+static struct str name_at(size_t i)
+{
+    return i < ORACLE_NAMES ? oracle_names[i] : strange_names[i - ORACLE_NAMES];
+}
 
 static const struct str values[] = {
     STR(""),
@@ -162,7 +147,7 @@ TEST(h2_rules, every_name_with_every_value)
 {
     for (size_t n = 0; n < NAMES; n++) {
         for (size_t v = 0; v < VALUES; v++)
-            agree_with(names[n], values[v]);
+            agree_with(name_at(n), values[v]);
     }
 }
 
@@ -186,12 +171,13 @@ TEST(h2_rules, every_octet_at_every_place_of_a_value)
 TEST(h2_rules, every_octet_at_every_place_of_a_name)
 {
     for (size_t n = 0; n < NAMES; n++) {
-        for (size_t at = 0; at < names[n].n; at++) {
+        const struct str name = name_at(n);
+        for (size_t at = 0; at < name.n; at++) {
             for (unsigned octet = 0; octet < 256; octet++) {
                 char text[40];
-                memcpy(text, names[n].p, names[n].n);
+                memcpy(text, name.p, name.n);
                 text[at] = (char)octet;
-                agree_with((struct str){.p = text, .n = names[n].n}, STR("trailers"));
+                agree_with((struct str){.p = text, .n = name.n}, STR("trailers"));
             }
         }
     }
@@ -205,7 +191,7 @@ static uint32_t draw(uint64_t *state, uint32_t below)
 
 static void add_drawn(uint64_t *state, struct h2_header *fields, unsigned *count)
 {
-    struct str name = names[draw(state, NAMES)];
+    struct str name = name_at(draw(state, NAMES));
     if (draw(state, 3) == 0)
         name = STR("content-length");
     add(fields, count, name, values[draw(state, VALUES)]);
