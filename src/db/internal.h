@@ -171,6 +171,7 @@ struct db_conn {
     struct db_reply *replies;
     uint32_t reply_head, reply_count, reply_cap; /* a ring; cap is a power of two */
     uint8_t *prepared;   /* per plan and form: PREPARED and a generation from 0 */
+    uint32_t executions; /* since it was last up */
     uint32_t timeout_ms; /* the session's statement_timeout; 0: not known */
     int64_t progress_ns; /* when the oldest unit became the oldest */
     struct db_lane *lane;

@@ -98,6 +98,14 @@ UPDATE item SET v = @v WHERE id = @id RETURNING item.v;
 -- read
 SELECT v FROM item WHERE id = @id;
 
+-- name: look(id int4) -> maybe (reads int8)
+-- read
+-- batched: max 64
+-- How many index entries this session has read by then, as far as they have not been reported yet.
+-- many:
+SELECT r.n::int4, pg_stat_get_xact_tuples_returned('item_pkey'::regclass)
+  FROM unnest(@id) WITH ORDINALITY r(id, n) JOIN item USING (id);
+
 -- name: star(id int4) -> maybe (id int4, v text)
 -- read
 -- Its result follows the table: altered under it, the cached plan becomes stale.

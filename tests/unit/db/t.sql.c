@@ -625,6 +625,44 @@ void t_get_item(struct call *c, struct t_get_item_row *ret,
     db_submit(&c->scope, &t_get_item_statement, values, ret);
 }
 
+static const struct db_param look_params[] = {
+    {.name = "id", .type = DB_INT4},
+};
+
+static const struct db_column look_columns[] = {
+    {.name = "reads", .type = DB_INT8,
+     .offset = offsetof(struct t_look_row, reads)},
+};
+
+const struct db_statement t_look_statement = {
+    .name = "t_look",
+    .sql_one = NULL,
+    .sql_many =
+        "SELECT r.n::int4, pg_stat_get_xact_tuples_returned('item_pkey'::regclass)\n"
+        "  FROM unnest($1::int4[]) WITH ORDINALITY r(id, n) JOIN item USING (id)",
+    .params = look_params,
+    .param_count = 1,
+    .columns = look_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct t_look_row),
+    .found_offset = offsetof(struct t_look_row, found),
+    .cardinality = DB_MAYBE,
+    .is_read = true,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 64,
+};
+
+void t_look(struct call *c, struct t_look_row *ret,
+    int32_t id)
+{
+    const struct db_value values[] = {
+        {.i = id},
+    };
+    db_submit(&c->scope, &t_look_statement, values, ret);
+}
+
 static const struct db_param star_params[] = {
     {.name = "id", .type = DB_INT4},
 };
@@ -960,6 +998,7 @@ const struct db_statement *const t_statements[] = {
     &t_put_statement,
     &t_set_item_statement,
     &t_get_item_statement,
+    &t_look_statement,
     &t_star_statement,
     &t_wait_a_bit_statement,
     &t_wait_and_log_statement,

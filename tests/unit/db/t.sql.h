@@ -173,6 +173,15 @@ struct t_get_item_row {
 void t_get_item(struct call *c, struct t_get_item_row *ret,
     int32_t id);
 
+struct t_look_row {
+    bool found;
+    int64_t reads;
+};
+
+/* How many index entries this session has read by then, as far as they have not been reported yet. */
+void t_look(struct call *c, struct t_look_row *ret,
+    int32_t id);
+
 struct t_star_row {
     bool found;
     int32_t id;
@@ -257,6 +266,7 @@ extern const struct db_statement t_add_statement;
 extern const struct db_statement t_put_statement;
 extern const struct db_statement t_set_item_statement;
 extern const struct db_statement t_get_item_statement;
+extern const struct db_statement t_look_statement;
 extern const struct db_statement t_star_statement;
 extern const struct db_statement t_wait_a_bit_statement;
 extern const struct db_statement t_wait_and_log_statement;
