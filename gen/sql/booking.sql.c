@@ -7,7 +7,6 @@ static const struct db_param hold_params[] = {
     {.name = "request_id", .type = DB_UUID},
     {.name = "fingerprint", .type = DB_BYTEA},
     {.name = "booking_id", .type = DB_UUID},
-    {.name = "locator", .type = DB_TEXT},
     {.name = "ticket_code", .type = DB_TEXT},
     {.name = "seats", .type = DB_INT4},
     {.name = "party", .type = DB_INT4},
@@ -30,6 +29,9 @@ static const struct db_column hold_columns[] = {
     {.name = "refusal", .type = DB_TEXT,
      .offset = offsetof(struct booking_hold_row, refusal),
      .is_nullable = true, .has_offset = offsetof(struct booking_hold_row, has_refusal)},
+    {.name = "serial", .type = DB_INT8,
+     .offset = offsetof(struct booking_hold_row, serial),
+     .is_nullable = true, .has_offset = offsetof(struct booking_hold_row, has_serial)},
     {.name = "create_time", .type = DB_TIMESTAMPTZ,
      .offset = offsetof(struct booking_hold_row, create_time),
      .is_nullable = true, .has_offset = offsetof(struct booking_hold_row, has_create_time)},
@@ -42,20 +44,20 @@ const struct db_statement booking_hold_statement = {
     .name = "booking_hold",
     .sql_one =
         "WITH s AS MATERIALIZED (\n"
-        "    SELECT s.flight_id, s.cabin, count(*)::int4 * $8::int4 AS seats\n"
-        "      FROM unnest($19::uuid[], $20::int2[]) AS s(flight_id, cabin) GROUP BY 1, 2\n"
+        "    SELECT s.flight_id, s.cabin, count(*)::int4 * $7::int4 AS seats\n"
+        "      FROM unnest($18::uuid[], $19::int2[]) AS s(flight_id, cabin) GROUP BY 1, 2\n"
         "), l AS MATERIALIZED (\n"
         "    SELECT i.flight_id, i.cabin, s.seats, i.free, i.held, i.sales_close_time > now() AS open\n"
         "      FROM inventory i JOIN s USING (flight_id, cabin)\n"
         "     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i\n"
         "), v AS MATERIALIZED (\n"
         "    SELECT CASE\n"
-        "               WHEN $13::timestamptz <= now() THEN 'OFFER_EXPIRED'\n"
+        "               WHEN $12::timestamptz <= now() THEN 'OFFER_EXPIRED'\n"
         "               WHEN count(*) < (SELECT count(*) FROM s) OR NOT bool_and(l.open) THEN 'SALES_CLOSED'\n"
         "               WHEN min(l.free - l.seats) < 0 THEN 'SEATS_UNAVAILABLE'\n"
         "               WHEN (SELECT count(*) FROM booking b\n"
-        "                      WHERE b.user_id = $2::uuid AND b.booking_id >= $17::uuid\n"
-        "                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE) >= $18::int4 THEN 'HOLD_LIMIT'\n"
+        "                      WHERE b.user_id = $2::uuid AND b.booking_id >= $16::uuid\n"
+        "                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE) >= $17::int4 THEN 'HOLD_LIMIT'\n"
         "           END AS refusal\n"
         "      FROM l\n"
         "), k AS (\n"
@@ -71,22 +73,20 @@ const struct db_statement booking_hold_statement = {
         "), f AS (\n"
         "    INSERT INTO inventory_change (flight_id, flight_ids)\n"
         "    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0\n"
-        "), c AS (\n"
-        "    INSERT INTO record_locator (locator, booking_id) SELECT $6::text, $5::uuid FROM g\n"
         "), b AS (\n"
-        "    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,\n"
+        "    INSERT INTO booking (booking_id, user_id, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,\n"
         "                         offer, snapshot, passengers, payment_required_time)\n"
-        "    SELECT $5::uuid, $2::uuid, $6::text, 'HELD', $10::int8, $11::text, $7::text, $8::int4, $9::int4, $19::uuid[], $20::int2[], $12::text,\n"
-        "           $14::bytea, $15::bytea, now() + $16::int4 * interval '1 second'\n"
+        "    SELECT $5::uuid, $2::uuid, 'HELD', $9::int8, $10::text, $6::text, $7::int4, $8::int4, $18::uuid[], $19::int2[], $11::text,\n"
+        "           $13::bytea, $14::bytea, now() + $15::int4 * interval '1 second'\n"
         "      FROM g\n"
-        "    RETURNING create_time, payment_required_time\n"
+        "    RETURNING serial, create_time, payment_required_time\n"
         ")\n"
-        "SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, b.create_time, b.payment_required_time AS due_time\n"
+        "SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, b.serial, b.create_time, b.payment_required_time AS due_time\n"
         "  FROM v LEFT JOIN b ON true",
     .sql_many =
         "WITH s AS MATERIALIZED (\n"
-        "    SELECT i, ($20::int4[])[i] AS n, ($19::uuid[])[i] AS flight_id, ($21::int2[])[i] AS cabin, ($8::int4[])[($20::int4[])[i]] AS seats\n"
-        "      FROM generate_subscripts($19::uuid[], 1) AS i\n"
+        "    SELECT i, ($19::int4[])[i] AS n, ($18::uuid[])[i] AS flight_id, ($20::int2[])[i] AS cabin, ($7::int4[])[($19::int4[])[i]] AS seats\n"
+        "      FROM generate_subscripts($18::uuid[], 1) AS i\n"
         "), l AS MATERIALIZED (\n"
         "    SELECT i.flight_id, i.cabin, i.free, i.held, i.sales_close_time > now() AS open\n"
         "      FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)\n"
@@ -106,13 +106,12 @@ const struct db_statement booking_hold_statement = {
         "), w AS MATERIALIZED (\n"
         "    SELECT v.n, v.first, v.last, v.principal, ($3::uuid[])[v.n] AS request_id,\n"
         "           CASE\n"
-        "               WHEN ($13::timestamptz[])[v.n] <= now() THEN 'OFFER_EXPIRED'\n"
+        "               WHEN ($12::timestamptz[])[v.n] <= now() THEN 'OFFER_EXPIRED'\n"
         "               WHEN v.refusal IS NOT NULL THEN v.refusal\n"
-        "               WHEN EXISTS (SELECT FROM record_locator o WHERE o.locator = ($6::text[])[v.n]) THEN 'CROWDED'\n"
-        "               ELSE (SELECT CASE WHEN count(*) >= ($18::int4[])[v.n] THEN 'HOLD_LIMIT'\n"
-        "                                 WHEN count(*) + v.place > ($18::int4[])[v.n] THEN 'CROWDED' END\n"
+        "               ELSE (SELECT CASE WHEN count(*) >= ($17::int4[])[v.n] THEN 'HOLD_LIMIT'\n"
+        "                                 WHEN count(*) + v.place > ($17::int4[])[v.n] THEN 'CROWDED' END\n"
         "                       FROM booking b\n"
-        "                      WHERE b.user_id = v.principal AND b.booking_id >= ($17::uuid[])[v.n]\n"
+        "                      WHERE b.user_id = v.principal AND b.booking_id >= ($16::uuid[])[v.n]\n"
         "                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE)\n"
         "           END AS refusal\n"
         "      FROM v\n"
@@ -124,36 +123,34 @@ const struct db_statement booking_hold_statement = {
         "    RETURNING principal, request_id, resource\n"
         "), g AS MATERIALIZED (\n"
         "    SELECT w.n, w.first, w.last, w.refusal, k.request_id IS NOT NULL AS claimed,\n"
-        "           k.request_id IS NOT NULL AND w.refusal IS NULL AS holds\n"
+        "           CASE WHEN k.request_id IS NOT NULL AND w.refusal IS NULL THEN nextval('booking_serial') END AS serial\n"
         "      FROM w LEFT JOIN k ON k.principal = w.principal AND k.request_id = w.request_id\n"
         "       AND k.resource IS NOT DISTINCT FROM CASE WHEN w.refusal IS NULL THEN ($5::uuid[])[w.n] END\n"
         "), u AS (\n"
         "    UPDATE inventory i SET free = t.free - t.seats, held = t.held + t.seats\n"
         "      FROM (SELECT flight_id, cabin, l.free, l.held, sum(s.seats)::int4 AS seats\n"
         "              FROM g JOIN s USING (n) JOIN l USING (flight_id, cabin)\n"
-        "             WHERE g.holds GROUP BY flight_id, cabin, l.free, l.held) t\n"
+        "             WHERE g.serial IS NOT NULL GROUP BY flight_id, cabin, l.free, l.held) t\n"
         "     WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin\n"
         "    RETURNING i.flight_id\n"
         "), f AS (\n"
         "    INSERT INTO inventory_change (flight_id, flight_ids)\n"
         "    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0\n"
-        "), c AS (\n"
-        "    INSERT INTO record_locator (locator, booking_id) SELECT ($6::text[])[n], ($5::uuid[])[n] FROM g WHERE holds\n"
         "), b AS (\n"
-        "    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,\n"
+        "    INSERT INTO booking (booking_id, user_id, serial, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,\n"
         "                         offer, snapshot, passengers, payment_required_time)\n"
-        "    SELECT ($5::uuid[])[n], ($2::uuid[])[n], ($6::text[])[n], 'HELD', ($10::int8[])[n], ($11::text[])[n], ($7::text[])[n], ($8::int4[])[n], ($9::int4[])[n],\n"
-        "           ($19::uuid[])[first:last], ($21::int2[])[first:last], ($12::text[])[n], ($14::bytea[])[n], ($15::bytea[])[n],\n"
-        "           now() + ($16::int4[])[n] * interval '1 second'\n"
-        "      FROM g WHERE holds\n"
+        "    SELECT ($5::uuid[])[n], ($2::uuid[])[n], serial, 'HELD', ($9::int8[])[n], ($10::text[])[n], ($6::text[])[n], ($7::int4[])[n], ($8::int4[])[n],\n"
+        "           ($18::uuid[])[first:last], ($20::int2[])[first:last], ($11::text[])[n], ($13::bytea[])[n], ($14::bytea[])[n],\n"
+        "           now() + ($15::int4[])[n] * interval '1 second'\n"
+        "      FROM g WHERE serial IS NOT NULL\n"
         ")\n"
-        "SELECT n::int4, claimed, refusal, CASE WHEN holds THEN now() END AS create_time,\n"
-        "       CASE WHEN holds THEN now() + ($16::int4[])[n] * interval '1 second' END AS due_time\n"
+        "SELECT n::int4, claimed, refusal, serial, CASE WHEN serial IS NOT NULL THEN now() END AS create_time,\n"
+        "       CASE WHEN serial IS NOT NULL THEN now() + ($15::int4[])[n] * interval '1 second' END AS due_time\n"
         "  FROM g",
     .params = hold_params,
-    .param_count = 20,
+    .param_count = 19,
     .columns = hold_columns,
-    .column_count = 4,
+    .column_count = 5,
     .row_bytes = sizeof(struct booking_hold_row),
     .cardinality = DB_ONE,
     .is_read = false,
@@ -169,7 +166,6 @@ void booking_hold(struct call *c, struct booking_hold_row *ret,
     struct uuid request_id,
     struct str fingerprint,
     struct uuid booking_id,
-    struct str locator,
     struct str ticket_code,
     int32_t seats,
     int32_t party,
@@ -191,7 +187,6 @@ void booking_hold(struct call *c, struct booking_hold_row *ret,
         {.u = request_id},
         {.s = fingerprint},
         {.u = booking_id},
-        {.s = locator},
         {.s = ticket_code},
         {.i = seats},
         {.i = party},
@@ -283,8 +278,8 @@ static const struct db_column get_columns[] = {
      .offset = offsetof(struct booking_get_row, booking_id)},
     {.name = "user_id", .type = DB_UUID,
      .offset = offsetof(struct booking_get_row, user_id)},
-    {.name = "locator", .type = DB_TEXT,
-     .offset = offsetof(struct booking_get_row, locator)},
+    {.name = "serial", .type = DB_INT8,
+     .offset = offsetof(struct booking_get_row, serial)},
     {.name = "state", .type = DB_TEXT,
      .offset = offsetof(struct booking_get_row, state)},
     {.name = "state_reason", .type = DB_TEXT,
@@ -324,14 +319,14 @@ static const struct db_column get_columns[] = {
 const struct db_statement booking_get_statement = {
     .name = "booking_get",
     .sql_one =
-        "SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
         "       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,\n"
         "       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
         "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
         "  FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id\n"
         " WHERE b.booking_id = $1::uuid",
     .sql_many =
-        "SELECT r.n::int4, b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "SELECT r.n::int4, b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
         "       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,\n"
         "       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
         "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
@@ -509,8 +504,8 @@ static const struct db_column list_columns[] = {
      .offset = offsetof(struct booking_list_row, booking_id)},
     {.name = "user_id", .type = DB_UUID,
      .offset = offsetof(struct booking_list_row, user_id)},
-    {.name = "locator", .type = DB_TEXT,
-     .offset = offsetof(struct booking_list_row, locator)},
+    {.name = "serial", .type = DB_INT8,
+     .offset = offsetof(struct booking_list_row, serial)},
     {.name = "state", .type = DB_TEXT,
      .offset = offsetof(struct booking_list_row, state)},
     {.name = "state_reason", .type = DB_TEXT,
@@ -548,7 +543,7 @@ static const struct db_column list_columns[] = {
 const struct db_statement booking_list_statement = {
     .name = "booking_list",
     .sql_one =
-        "SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
         "       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot, b.passengers,\n"
         "       b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
         "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
@@ -562,7 +557,7 @@ const struct db_statement booking_list_statement = {
         "SELECT r.n::int4, x.*\n"
         "  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int4[]) WITH ORDINALITY r(user_id, before, states, row_count, n)\n"
         " CROSS JOIN LATERAL (\n"
-        "       SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "       SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
         "              coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot,\n"
         "              b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
         "              b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"

@@ -13,32 +13,32 @@ struct booking_hold_row {
     bool claimed;
     bool has_refusal;
     struct str refusal;
+    bool has_serial;
+    int64_t serial;
     bool has_create_time;
     int64_t create_time;
     bool has_due_time;
     int64_t due_time;
 };
 
-/* Takes the seats on every flight or on none, and writes the booking, its locator and its claim at once. The booking's row
- * is its first event too.
+/* Takes the seats on every flight or on none, and writes the booking and its claim at once. The booking's row is its first
+ * event too. @serial: a number that no other booking has, from which its locator is made.
  * The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
  * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
- * leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once; and one whose
- * locator is taken, lest the batch fails: each try brings another one.
+ * leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
  * Counters are set to what was read behind the lock, here and everywhere: PostgreSQL tries an update on the row as the
  * statement's snapshot has it before it looks for a newer one, and the old counts plus these seats can break the check.
  * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
  * IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
  * What a member brings is picked from the arrays where it is needed: unnest and joins would copy the long columns about.
  * Scans: booking
- * Spans: booking_id, flight_id, locator, principal */
+ * Spans: booking_id, flight_id, principal */
 void booking_hold(struct call *c, struct booking_hold_row *ret,
     struct uuid flight,
     struct uuid principal,
     struct uuid request_id,
     struct str fingerprint,
     struct uuid booking_id,
-    struct str locator,
     struct str ticket_code,
     int32_t seats,
     int32_t party,
@@ -72,7 +72,7 @@ struct booking_get_row {
     bool found;
     struct uuid booking_id;
     struct uuid user_id;
-    struct str locator;
+    int64_t serial;
     struct str state;
     bool has_state_reason;
     struct str state_reason;
@@ -141,7 +141,7 @@ void booking_seats(struct call *c, struct booking_seats_rows *ret,
 struct booking_list_row {
     struct uuid booking_id;
     struct uuid user_id;
-    struct str locator;
+    int64_t serial;
     struct str state;
     bool has_state_reason;
     struct str state_reason;

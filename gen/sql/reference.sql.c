@@ -1,6 +1,32 @@
 /* Made by sqlgen from reference.sql: do not edit. */
 #include "reference.sql.h"
 
+static const struct db_column read_installation_columns[] = {
+    {.name = "locator_key", .type = DB_BYTEA,
+     .offset = offsetof(struct reference_read_installation_row, locator_key)},
+};
+
+const struct db_statement reference_read_installation_statement = {
+    .name = "reference_read_installation",
+    .sql_one =
+        "SELECT locator_key FROM installation",
+    .sql_many = NULL,
+    .columns = read_installation_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct reference_read_installation_row),
+    .cardinality = DB_ONE,
+    .is_read = true,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void reference_read_installation(struct call *c, struct reference_read_installation_row *ret)
+{
+    db_submit(&c->scope, &reference_read_installation_statement, NULL, ret);
+}
+
 static const struct db_column read_airports_columns[] = {
     {.name = "iata", .type = DB_TEXT,
      .offset = offsetof(struct reference_read_airports_row, iata)},
@@ -388,6 +414,7 @@ void reference_read_routes(struct call *c, struct reference_read_routes_rows *re
 }
 
 const struct db_statement *const reference_statements[] = {
+    &reference_read_installation_statement,
     &reference_read_airports_statement,
     &reference_read_airlines_statement,
     &reference_read_aircraft_statement,

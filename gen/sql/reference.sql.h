@@ -9,6 +9,12 @@
 #include "db/db.h"
 #include "grpc/grpc.h"
 
+struct reference_read_installation_row {
+    struct str locator_key;
+};
+
+void reference_read_installation(struct call *c, struct reference_read_installation_row *ret);
+
 struct reference_read_airports_row {
     struct str iata;
     struct str name;
@@ -170,6 +176,7 @@ struct reference_read_routes_rows {
 
 void reference_read_routes(struct call *c, struct reference_read_routes_rows *ret);
 
+extern const struct db_statement reference_read_installation_statement;
 extern const struct db_statement reference_read_airports_statement;
 extern const struct db_statement reference_read_airlines_statement;
 extern const struct db_statement reference_read_aircraft_statement;

@@ -61,6 +61,7 @@ const struct db_statement *const sql_statements[] = {
     &payment_refund_wait_statement,
     &payment_refund_succeeded_statement,
     &payment_refund_failed_statement,
+    &reference_read_installation_statement,
     &reference_read_airports_statement,
     &reference_read_airlines_statement,
     &reference_read_aircraft_statement,

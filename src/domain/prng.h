@@ -1,5 +1,6 @@
 /* A small deterministic generator (splitmix64): the same seed makes the same timetable on every
- * machine. For made-up data only; never for secrets. Floating point stays out of what it decides.
+ * machine. For made-up data and locators; never for secrets. Floating point stays out of what it
+ * decides.
  */
 #pragma once
 

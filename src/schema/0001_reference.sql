@@ -1,5 +1,13 @@
 -- Reference data: small, read mostly, the same on every node.
--- Loaded by `faregate seed` from the data files embedded in the binary.
+-- Loaded by `faregate seed` from the data files embedded in the binary; `installation` alone is written here, once.
+
+-- What all servers of this database share and nobody may ever change: another key would give live bookings each other's
+-- record locators.
+CREATE TABLE installation (             -- reference
+    one         boolean NOT NULL CONSTRAINT installation_pk PRIMARY KEY CONSTRAINT installation_one_ck CHECK (one),
+    locator_key bytea NOT NULL CONSTRAINT installation_locator_key_ck CHECK (length(locator_key) = 32)
+);
+INSERT INTO installation SELECT true, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
 
 CREATE TABLE airport (                  -- reference
     iata        text NOT NULL CONSTRAINT airport_pk PRIMARY KEY CONSTRAINT airport_iata_ck CHECK (iata ~ '^[A-Z]{3}$'),

@@ -27,11 +27,9 @@ CREATE TABLE idempotency (              -- distributed by principal
     CONSTRAINT idempotency_pk PRIMARY KEY (principal, method, request_id)
 ) WITH (fillfactor = 90);
 
--- Unique among live bookings; claimed with the booking, freed by retention.
-CREATE TABLE record_locator (           -- distributed by locator
-    locator     text NOT NULL CONSTRAINT record_locator_pk PRIMARY KEY,
-    booking_id  uuid NOT NULL
-);
+-- A booking's record locator is its serial, written with the installation's key (domain/locator.h): unique without a claim,
+-- never reused soon (after 2^30 bookings). Which serial is the larger means nothing: each session takes 64 at once.
+CREATE SEQUENCE booking_serial MINVALUE 1 CACHE 64;
 
 -- The order record. No foreign keys and no CHECKs on this path: `faregate check` proves what they would. Paying updates it twice within a
 -- moment, and its neighbours, made with it, as well: over half of a page is left for that, or the row moves (at 60: in two
@@ -40,6 +38,7 @@ CREATE TABLE booking (                  -- distributed by booking_id
     booking_id            uuid NOT NULL CONSTRAINT booking_pk PRIMARY KEY,
     user_id               uuid NOT NULL,
     total_minor           amount_or_none NOT NULL,
+    serial                int8 NOT NULL DEFAULT nextval('booking_serial'),
     create_time           timestamptz NOT NULL DEFAULT now(),
     payment_required_time timestamptz NOT NULL, -- the lease on the seats, by the database's clock
     -- What changes stands together, before what is long and never does: the log of an update within a page leaves out
@@ -53,7 +52,6 @@ CREATE TABLE booking (                  -- distributed by booking_id
     state                 booking_state NOT NULL,
     intent_id             uuid,                 -- the latest payment intent
     state_reason          text,
-    locator               text NOT NULL,
     currency              text NOT NULL,
     ticket_code           text NOT NULL,        -- of the airline that issues the tickets: the first flight's
     seats                 int2 NOT NULL,        -- per flight: lap infants take none
@@ -68,6 +66,8 @@ CREATE TABLE booking (                  -- distributed by booking_id
 CREATE INDEX booking_user_ix ON booking (user_id, booking_id);
 -- Never updated after the insert, so payments stay HOT; the sweeper walks it forward from its watermark.
 CREATE INDEX booking_due_ix ON booking (payment_required_time);
+-- To find a booking by its locator; new ones stand at the right edge. Unique it need not be: `faregate check` proves it.
+CREATE INDEX booking_serial_ix ON booking (serial);
 
 -- Append-only history; sequence dense from 2 per booking: number 1 is the booking's own row, which never loses what that
 -- event tells. booking_history has them all.

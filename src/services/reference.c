@@ -141,6 +141,15 @@ size_t reference_expand(const struct reference *reference, struct str iata,
     return 1;
 }
 
+static bool build_installation(struct reference_build *b)
+{
+    struct str key = b->source->installation.locator_key;
+    if (key.n != LOCATOR_KEY_BYTES)
+        return reference_refuse(b, "the installation has a locator key of %zu bytes", key.n);
+    memcpy(b->made->locator_key, key.p, key.n);
+    return true;
+}
+
 struct reference *reference_new(const struct reference_source *source, char *error,
                                 size_t error_bytes)
 {
@@ -153,7 +162,8 @@ struct reference *reference_new(const struct reference_source *source, char *err
     arena_init(&reference->arena, &reference->pool, BUDGET_BYTES);
     struct reference_build b = {
         .source = source, .made = reference, .error = error, .error_bytes = error_bytes};
-    if (reference_build_sale(&b) && reference_build_airports(&b) && reference_build_routes(&b)) {
+    if (build_installation(&b) && reference_build_sale(&b) && reference_build_airports(&b) &&
+        reference_build_routes(&b)) {
         reference_build_cities(&b);
         reference_build_words(&b);
         return reference;

@@ -13,6 +13,7 @@
 #include "base/reason.h"
 #include "base/str.h"
 #include "domain/fares.h"
+#include "domain/locator.h"
 #include "domain/zone.h"
 #include "gen/sql/reference.sql.h"
 
@@ -117,6 +118,7 @@ struct reference_word {
 };
 
 struct reference {
+    uint8_t locator_key[LOCATOR_KEY_BYTES];   /* of the installation */
     const struct reference_airport *airports; /* in order of their codes */
     const struct reference_city *cities;      /* the same */
     const struct reference_airline *airlines;
@@ -137,6 +139,7 @@ struct reference {
 
 /* The rows that one is made of; a test may write them by hand. */
 struct reference_source {
+    struct reference_read_installation_row installation;
     struct reference_read_airports_rows airports;
     struct reference_read_airlines_rows airlines;
     struct reference_read_aircraft_rows aircraft;

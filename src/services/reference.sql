@@ -1,5 +1,9 @@
 -- What every worker keeps in memory. Read by an internal call at start; orders are those of C, whatever the database's locale.
 
+-- name: read_installation() -> one (locator_key bytea)
+-- read
+SELECT locator_key FROM installation;
+
 -- name: read_airports() -> many (iata text, name text, city text, metro text, country text, zone text, latitude float8,
 --   longitude float8, traffic int4)
 -- read

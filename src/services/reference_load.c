@@ -15,6 +15,7 @@ struct load {
 static enum step read_tables(struct call *c)
 {
     struct load *s = c->state;
+    reference_read_installation(c, &s->source.installation);
     reference_read_airports(c, &s->source.airports);
     reference_read_airlines(c, &s->source.airlines);
     reference_read_aircraft(c, &s->source.aircraft);

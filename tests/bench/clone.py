@@ -21,10 +21,9 @@ def bookings(pg, first, end):
     pg.sql("CREATE UNLOGGED TABLE IF NOT EXISTS bench_hold AS SELECT row_number() OVER () - 1 AS i, h.* FROM"
            " (SELECT * FROM booking WHERE state = 'HELD' AND event_count = 1 LIMIT 10000) h")
     source = f"generate_series({first}, {end - 1}) n JOIN bench_hold t ON t.i = n % (SELECT count(*) FROM bench_hold)"
-    _copy(pg, "booking", source, {"booking_id": BOOKING_ID, "locator": "lpad(to_hex(n), 7, '0')", "state": "'EXPIRED'",
+    _copy(pg, "booking", source, {"booking_id": BOOKING_ID, "serial": "nextval('booking_serial')", "state": "'EXPIRED'",
                                   "event_count": "2", "create_time": LONG_AGO, "update_time": LONG_AGO,
                                   "payment_required_time": LONG_AGO})
-    pg.sql(f"INSERT INTO record_locator SELECT lpad(to_hex(n), 7, '0'), {BOOKING_ID} FROM generate_series({first}, {end - 1}) n")
     # A hold's first event is its booking's row; this is its end.
     pg.sql("INSERT INTO booking_event (booking_id, sequence, type, state, actor, occur_time)"
            f" SELECT {BOOKING_ID}, 2, 'EXPIRED', 'EXPIRED', 'system', {LONG_AGO}"

@@ -20,8 +20,9 @@ def test_create_booking_replays_byte_for_byte(world, ann):
     # still the first answer when the booking has moved on
     booking = first.message
     world.pay(ann, booking)
-    world.booking(ann, booking, "CONFIRMED")
+    confirmed = world.booking(ann, booking, "CONFIRMED")
     assert ann.ask("CreateBooking", request).raw == first.raw
+    assert booking.record_locator == confirmed.record_locator == ann.ListBookings().bookings[0].record_locator
 
 
 def test_replay_with_seats(world, ann):

@@ -1,23 +1,22 @@
 -- BookingService. The statements that take and give back seats lock inventory rows in (flight_id, cabin) order, always.
 
--- name: hold(flight uuid, principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, locator text, ticket_code text, seats int4,
+-- name: hold(flight uuid, principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, ticket_code text, seats int4,
 --       party int4, total_minor int8, currency text, offer text, offer_expire timestamptz, snapshot bytea, passengers bytea,
 --       hold_seconds int4, holds_since uuid, holds_max int4, flight_ids uuid[], cabins int2[])
---       -> one (claimed bool, refusal text?, create_time timestamptz?, due_time timestamptz?)
+--       -> one (claimed bool, refusal text?, serial int8?, create_time timestamptz?, due_time timestamptz?)
 -- batched: on flight distinct request_id max 64
--- Takes the seats on every flight or on none, and writes the booking, its locator and its claim at once. The booking's row
--- is its first event too.
+-- Takes the seats on every flight or on none, and writes the booking and its claim at once. The booking's row is its first
+-- event too. @serial: a number that no other booking has, from which its locator is made.
 -- The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
--- leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once; and one whose
--- locator is taken, lest the batch fails: each try brings another one.
+-- leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
 -- Counters are set to what was read behind the lock, here and everywhere: PostgreSQL tries an update on the row as the
 -- statement's snapshot has it before it looks for a newer one, and the old counts plus these seats can break the check.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
 -- IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
 -- What a member brings is picked from the arrays where it is needed: unnest and joins would copy the long columns about.
 -- Scans: booking
--- Spans: booking_id, flight_id, locator, principal
+-- Spans: booking_id, flight_id, principal
 -- one:
 WITH s AS MATERIALIZED (
     SELECT s.flight_id, s.cabin, count(*)::int4 * @seats AS seats
@@ -49,17 +48,15 @@ WITH s AS MATERIALIZED (
 ), f AS (
     INSERT INTO inventory_change (flight_id, flight_ids)
     SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
-), c AS (
-    INSERT INTO record_locator (locator, booking_id) SELECT @locator, @booking_id FROM g
 ), b AS (
-    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
+    INSERT INTO booking (booking_id, user_id, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
                          offer, snapshot, passengers, payment_required_time)
-    SELECT @booking_id, @principal, @locator, 'HELD', @total_minor, @currency, @ticket_code, @seats, @party, @flight_ids, @cabins, @offer,
+    SELECT @booking_id, @principal, 'HELD', @total_minor, @currency, @ticket_code, @seats, @party, @flight_ids, @cabins, @offer,
            @snapshot, @passengers, now() + @hold_seconds * interval '1 second'
       FROM g
-    RETURNING create_time, payment_required_time
+    RETURNING serial, create_time, payment_required_time
 )
-SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, b.create_time, b.payment_required_time AS due_time
+SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, b.serial, b.create_time, b.payment_required_time AS due_time
   FROM v LEFT JOIN b ON true;
 -- many:
 WITH s AS MATERIALIZED (
@@ -86,7 +83,6 @@ WITH s AS MATERIALIZED (
            CASE
                WHEN (@offer_expire)[v.n] <= now() THEN 'OFFER_EXPIRED'
                WHEN v.refusal IS NOT NULL THEN v.refusal
-               WHEN EXISTS (SELECT FROM record_locator o WHERE o.locator = (@locator)[v.n]) THEN 'CROWDED'
                ELSE (SELECT CASE WHEN count(*) >= (@holds_max)[v.n] THEN 'HOLD_LIMIT'
                                  WHEN count(*) + v.place > (@holds_max)[v.n] THEN 'CROWDED' END
                        FROM booking b
@@ -102,31 +98,29 @@ WITH s AS MATERIALIZED (
     RETURNING principal, request_id, resource
 ), g AS MATERIALIZED (
     SELECT w.n, w.first, w.last, w.refusal, k.request_id IS NOT NULL AS claimed,
-           k.request_id IS NOT NULL AND w.refusal IS NULL AS holds
+           CASE WHEN k.request_id IS NOT NULL AND w.refusal IS NULL THEN nextval('booking_serial') END AS serial
       FROM w LEFT JOIN k ON k.principal = w.principal AND k.request_id = w.request_id
        AND k.resource IS NOT DISTINCT FROM CASE WHEN w.refusal IS NULL THEN (@booking_id)[w.n] END
 ), u AS (
     UPDATE inventory i SET free = t.free - t.seats, held = t.held + t.seats
       FROM (SELECT flight_id, cabin, l.free, l.held, sum(s.seats)::int4 AS seats
               FROM g JOIN s USING (n) JOIN l USING (flight_id, cabin)
-             WHERE g.holds GROUP BY flight_id, cabin, l.free, l.held) t
+             WHERE g.serial IS NOT NULL GROUP BY flight_id, cabin, l.free, l.held) t
      WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
     RETURNING i.flight_id
 ), f AS (
     INSERT INTO inventory_change (flight_id, flight_ids)
     SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
-), c AS (
-    INSERT INTO record_locator (locator, booking_id) SELECT (@locator)[n], (@booking_id)[n] FROM g WHERE holds
 ), b AS (
-    INSERT INTO booking (booking_id, user_id, locator, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
+    INSERT INTO booking (booking_id, user_id, serial, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
                          offer, snapshot, passengers, payment_required_time)
-    SELECT (@booking_id)[n], (@principal)[n], (@locator)[n], 'HELD', (@total_minor)[n], (@currency)[n], (@ticket_code)[n], (@seats)[n], (@party)[n],
+    SELECT (@booking_id)[n], (@principal)[n], serial, 'HELD', (@total_minor)[n], (@currency)[n], (@ticket_code)[n], (@seats)[n], (@party)[n],
            (@flight_ids)[first:last], (@cabins)[first:last], (@offer)[n], (@snapshot)[n], (@passengers)[n],
            now() + (@hold_seconds)[n] * interval '1 second'
-      FROM g WHERE holds
+      FROM g WHERE serial IS NOT NULL
 )
-SELECT n::int4, claimed, refusal, CASE WHEN holds THEN now() END AS create_time,
-       CASE WHEN holds THEN now() + (@hold_seconds)[n] * interval '1 second' END AS due_time
+SELECT n::int4, claimed, refusal, serial, CASE WHEN serial IS NOT NULL THEN now() END AS create_time,
+       CASE WHEN serial IS NOT NULL THEN now() + (@hold_seconds)[n] * interval '1 second' END AS due_time
   FROM g;
 
 -- name: claim_seats(booking_id uuid, expire_seconds int4, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
@@ -148,7 +142,7 @@ WITH s AS (
 )
 SELECT count(*)::int4 AS taken FROM s;
 
--- name: get(booking_id uuid) -> maybe (booking_id uuid, user_id uuid, locator text, state text, state_reason text?,
+-- name: get(booking_id uuid) -> maybe (booking_id uuid, user_id uuid, serial int8, state text, state_reason text?,
 --       total_minor int8, currency text, authorised_minor int8, captured_minor int8, refunded_minor int8, offer text,
 --       snapshot bytea, passengers bytea, intent_id uuid?, create_time timestamptz, update_time timestamptz,
 --       due_time timestamptz, lapsed bool, event_count int4)
@@ -156,14 +150,14 @@ SELECT count(*)::int4 AS taken FROM s;
 -- batched: on booking_id max 32
 -- A hold past its lease is dead even if nobody swept it yet: @lapsed.
 -- one:
-SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
+SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
        coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,
        b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
        b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
   FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id
  WHERE b.booking_id = @booking_id;
 -- many:
-SELECT r.n::int4, b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
+SELECT r.n::int4, b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
        coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,
        b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
        b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
@@ -209,7 +203,7 @@ SELECT r.n::int4, f.i::int4 AS segment, s.passenger, s.seat
  WHERE b.has_assigned_seats AND s.expire_time > now()
  ORDER BY 2, 3;
 
--- name: list(user_id uuid, before uuid, states text?, row_count int4) -> many (booking_id uuid, user_id uuid, locator text,
+-- name: list(user_id uuid, before uuid, states text?, row_count int4) -> many (booking_id uuid, user_id uuid, serial int8,
 --       state text, state_reason text?, total_minor int8, currency text, authorised_minor int8, captured_minor int8,
 --       refunded_minor int8, snapshot bytea, passengers bytea, intent_id uuid?, create_time timestamptz,
 --       update_time timestamptz, due_time timestamptz, lapsed bool, event_count int4)
@@ -219,7 +213,7 @@ SELECT r.n::int4, f.i::int4 AS segment, s.passenger, s.seat
 -- Newest first: booking ids are ordered by time. @states are parted by commas; none: all.
 -- Scans: booking, payment_intent
 -- one:
-SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
+SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
        coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot, b.passengers,
        b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
        b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
@@ -233,7 +227,7 @@ SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_mino
 SELECT r.n::int4, x.*
   FROM unnest(@user_id, @before, @states, @row_count) WITH ORDINALITY r(user_id, before, states, row_count, n)
  CROSS JOIN LATERAL (
-       SELECT b.booking_id, b.user_id, b.locator, b.state, b.state_reason, b.total_minor, b.currency,
+       SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
               coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot,
               b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
               b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count

@@ -3,7 +3,6 @@
  * two; paying adds the steps of checkout. What must stay true: an answer is a booking that is in
  * the database; the same request_id never books twice. */
 #include "base/check.h"
-#include "domain/locator.h"
 #include "services/booking/internal.h"
 #include "services/reference.h"
 #include "services/shared/checkout.h"
@@ -17,7 +16,6 @@ struct create {
     struct offer offer;
     const struct reference_airline *airline; /* that issues the tickets */
     struct uuid booking_id;
-    char locator[LOCATOR_LEN + 1];
     struct str snapshot;
     struct str passengers;
     struct booking_hold_row hold;
@@ -121,18 +119,15 @@ static void submit_hold(struct call *c)
     unsigned n = s->offer.segment_count;
     struct uuid *flights = arena_array(&c->arena, n, sizeof *flights);
     int16_t *cabins = arena_array(&c->arena, n, sizeof *cabins);
-    uint32_t random; /* for each try: the locator of the one before may have been taken */
-    random_bytes(&random, sizeof random);
-    locator_format(random, s->locator);
     for (unsigned i = 0; i < n; i++) {
         flights[i] = s->offer.segments[i].flight_id;
         cabins[i] = s->offer.cabin;
     }
     booking_hold(c, &s->hold, flights[0], c->principal.user_id, c->request_id,
-                 idempotency_fingerprint(c), s->booking_id, str_of(s->locator),
-                 str_of(s->airline->ticket_code), (int32_t)offer_seats(&s->offer),
-                 (int32_t)s->req->n_passengers, s->offer.total_minor, str_of(s->offer.currency),
-                 str_of(s->req->offer), s->offer.expire_s * 1000000, s->snapshot, s->passengers,
+                 idempotency_fingerprint(c), s->booking_id, str_of(s->airline->ticket_code),
+                 (int32_t)offer_seats(&s->offer), (int32_t)s->req->n_passengers,
+                 s->offer.total_minor, str_of(s->offer.currency), str_of(s->req->offer),
+                 s->offer.expire_s * 1000000, s->snapshot, s->passengers,
                  (int32_t)app->limits.hold_seconds, holds_since(c),
                  (int32_t)app->limits.unpaid_holds_max, flights, n, cabins, n);
 }
@@ -192,7 +187,7 @@ static enum step judge(struct call *c)
 
 /* ---- the answer ---- */
 
-static struct booking_view as_created(struct call *c, struct uuid booking_id, struct str locator,
+static struct booking_view as_created(struct call *c, struct uuid booking_id, int64_t serial,
                                       struct str snapshot, struct str passengers, int64_t create_us,
                                       int64_t due_us)
 {
@@ -200,7 +195,7 @@ static struct booking_view as_created(struct call *c, struct uuid booking_id, st
     return (struct booking_view){
         .booking_id = booking_id,
         .user_id = c->principal.user_id,
-        .locator = locator,
+        .serial = serial,
         .state = STR("HELD"),
         .state_reason = STR(""),
         .currency = str_of(s->offer.currency),
@@ -218,7 +213,7 @@ static struct booking_view as_created(struct call *c, struct uuid booking_id, st
 static enum step reply_created(struct call *c, const struct booking_view *view)
 {
     struct create *s = c->state;
-    Faregate__V1__Booking *m = booking_changing(&c->arena, view);
+    Faregate__V1__Booking *m = booking_changing(c, view);
     m->n_seats = s->req->n_seat_selections;
     m->seats = s->req->seat_selections;
     struct str bytes = booking_bytes(c, view, m);
@@ -254,7 +249,7 @@ static enum step answer(struct call *c)
         call_commit(c); /* the seats are held, whatever becomes of the payment */
         return STEP_NEXT;
     }
-    struct booking_view view = as_created(c, s->booking_id, str_of(s->locator), s->snapshot,
+    struct booking_view view = as_created(c, s->booking_id, s->hold.serial, s->snapshot,
                                           s->passengers, s->hold.create_time, s->hold.due_time);
     return reply_created(c, &view);
 }
@@ -268,7 +263,7 @@ static enum step answer_again(struct call *c)
         return STEP_NEXT;
     if (!b->found)
         return call_fail(c, REASON_NOT_FOUND);
-    struct booking_view view = as_created(c, b->booking_id, b->locator, b->snapshot, b->passengers,
+    struct booking_view view = as_created(c, b->booking_id, b->serial, b->snapshot, b->passengers,
                                           b->create_time, b->due_time);
     return reply_created(c, &view);
 }

@@ -139,7 +139,7 @@ enum step booking_read_answer(struct call *c, const struct booking_read *r)
     if (!r->row.found || !booking_may_read(c, r->row.user_id))
         return call_fail(c, REASON_NOT_FOUND);
     struct booking_view view = BOOKING_VIEW_OF(&r->row);
-    Faregate__V1__Booking *m = booking_changing(&c->arena, &view);
+    Faregate__V1__Booking *m = booking_changing(c, &view);
     add_tickets(c, r, m);
     add_seats(c, r, m);
     struct str bytes = booking_bytes(c, &view, m);

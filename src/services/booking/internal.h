@@ -22,7 +22,7 @@ struct booking_view {
     struct uuid booking_id;
     struct uuid user_id;
     struct uuid intent_id; /* nil: none */
-    struct str locator;
+    int64_t serial;        /* what the locator is made from */
     struct str state;
     struct str state_reason;
     struct str currency;
@@ -45,7 +45,7 @@ struct booking_view {
         .booking_id = (row)->booking_id,                                                           \
         .user_id = (row)->user_id,                                                                 \
         .intent_id = (row)->has_intent_id ? (row)->intent_id : (struct uuid){0},                   \
-        .locator = (row)->locator,                                                                 \
+        .serial = (row)->serial,                                                                   \
         .state = (row)->state,                                                                     \
         .state_reason = (row)->has_state_reason ? (row)->state_reason : STR(""),                   \
         .currency = (row)->currency,                                                               \
@@ -63,7 +63,7 @@ struct booking_view {
     })
 
 /* The part of the message that changes; the caller may add tickets and seats. */
-Faregate__V1__Booking *booking_changing(struct arena *arena, const struct booking_view *view);
+Faregate__V1__Booking *booking_changing(struct call *c, const struct booking_view *view);
 
 /* The serialized message: the fragments and @changing one after the other, which protobuf merges.
  */

@@ -78,7 +78,7 @@ static uint32_t pack_bookings(struct call *c, struct str *ret_packed, size_t *re
         struct booking_view view = BOOKING_VIEW_OF(&s->rows.rows[i]);
         if (*ret_bytes > PAGE_BYTES_MAX || !has_room(c, &view, *ret_bytes))
             return i;
-        ret_packed[i] = booking_bytes(c, &view, booking_changing(&c->arena, &view));
+        ret_packed[i] = booking_bytes(c, &view, booking_changing(c, &view));
         *ret_bytes += HEAD_BYTES_MAX + ret_packed[i].n;
     }
     return count;

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "services/booking/internal.h"
+#include "services/reference.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
 #include "services/shared/timestamp.h"
@@ -88,13 +89,15 @@ static char *etag_of(struct arena *arena, const struct booking_view *v)
     return etag;
 }
 
-Faregate__V1__Booking *booking_changing(struct arena *arena, const struct booking_view *v)
+Faregate__V1__Booking *booking_changing(struct call *c, const struct booking_view *v)
 {
+    struct arena *arena = &c->arena;
     Faregate__V1__Booking *m = arena_alloc(arena, sizeof *m);
     faregate__v1__booking__init(m);
     m->name = name_make(arena, "bookings", v->booking_id);
     m->user = name_make(arena, "users", v->user_id);
-    m->record_locator = arena_dup(arena, v->locator);
+    m->record_locator = arena_alloc(arena, LOCATOR_LEN + 1);
+    locator_format(app_of(c)->reference->locator_key, v->serial, m->record_locator);
     m->state = v->lapsed ? FAREGATE__V1__BOOKING__STATE__EXPIRED : booking_state_of(v->state);
     m->state_reason =
         v->lapsed ? arena_dup(arena, STR("HOLD_EXPIRED")) : arena_dup(arena, v->state_reason);

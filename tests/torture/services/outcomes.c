@@ -47,7 +47,6 @@ static const struct {
     {NULL, "destination", {"JFK"}},
     {NULL, "email", {EMAIL}},
     {NULL, "seat", {"20A"}},
-    {NULL, "locator", {"K7Q2ZD"}},
     {NULL, "network", {"192.0.2.0/24"}},
     {NULL, "actor", {"system"}},
 };

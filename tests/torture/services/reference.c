@@ -76,6 +76,7 @@ static struct reference_read_routes_row routes[] = {
 struct reference *world_reference(void)
 {
     const struct reference_source source = {
+        .installation = {STR("thirty-two bytes for the tests .")},
         .airports = ROWS(airports),
         .airlines = ROWS(airlines),
         .aircraft = ROWS(aircraft),

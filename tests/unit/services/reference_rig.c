@@ -90,6 +90,7 @@ static struct reference_read_routes_row routes[] = {
 struct reference_source rig_source(void)
 {
     return (struct reference_source){
+        .installation = {S("thirty-two bytes for the tests .")},
         .airports = ROWS(airports),
         .airlines = ROWS(airlines),
         .aircraft = ROWS(aircraft),

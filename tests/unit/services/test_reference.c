@@ -164,11 +164,14 @@ TEST(reference, refuses_rows_that_make_no_sense)
     struct reference_read_airports_row airport = {.iata = STR("L1R")};
     s.airports = (struct reference_read_airports_rows){.rows = &airport, .count = 1};
     ASSERT_STR_EQ(refuses(&s), "airport code L1R");
+    s = rig_source();
+    s.installation.locator_key = STR("short");
+    ASSERT_STR_EQ(refuses(&s), "the installation has a locator key of 5 bytes");
 }
 
 TEST(reference, can_be_empty)
 {
-    struct reference_source s = {0};
+    struct reference_source s = {.installation = rig_source().installation};
     char error[160];
     struct reference *r = reference_new(&s, error, sizeof error);
     uint16_t found[4];

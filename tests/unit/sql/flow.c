@@ -16,7 +16,6 @@ void fill_hold(struct ask *ask, unsigned member, unsigned booking, const char *f
     ask_set(ask, member, "request_id", t_id('r', booking));
     ask_set(ask, member, "fingerprint", "\\x01");
     ask_set(ask, member, "booking_id", t_id('b', booking));
-    ask_set(ask, member, "locator", t_format("L%05u", booking));
     ask_set(ask, member, "ticket_code", "999");
     ask_int(ask, member, "seats", seats);
     ask_int(ask, member, "party", seats);

@@ -220,20 +220,27 @@ TEST(hold, leaves_the_same_rows_in_both_forms)
     free(dumps[1]);
 }
 
-TEST(hold, does_not_fail_its_batch_for_a_locator_that_is_taken)
+static const char *serial_of(unsigned booking)
 {
-    t_begin(1, 9);
-    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    return t_sql(
+        t_format("SELECT serial FROM booking WHERE booking_id = '%s'", t_id('b', booking)));
+}
+
+TEST(hold, answers_each_with_the_serial_of_its_own_booking)
+{
+    t_begin(1, 4);
     struct ask ask;
-    fill_hold(&ask, 0, 2, t_id('f', 1), 1);
-    fill_hold(&ask, 1, 3, t_id('f', 1), 1);
-    ask_set(&ask, 0, "locator", "L00001");
-    PGresult *r = ask_many(t_session(0), &ask);
-    ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "CROWDED");
-    ASSERT_STR_EQ(t_cell(r, 1, "refusal"), "");
-    PQclear(r);
-    ask_set(&ask, 0, "locator", "L00009");
-    ASSERT_STR_EQ(t_only(ask_one(t_session(0), &ask, 0), "refusal"), "");
+    fill_hold(&ask, 0, 1, t_id('f', 1), 2);
+    fill_hold(&ask, 1, 2, t_id('f', 1), 9); /* refused */
+    fill_hold(&ask, 2, 3, t_id('f', 1), 1);
+    PGresult *many = ask_many(t_session(0), &ask);
+    ASSERT_STR_EQ(t_cell(many, 0, "serial"), serial_of(1));
+    ASSERT_STR_EQ(t_cell(many, 1, "serial"), "");
+    ASSERT_STR_EQ(t_cell(many, 2, "serial"), serial_of(3));
+    PQclear(many);
+    fill_hold(&ask, 0, 4, t_id('f', 1), 1);
+    const char *answered = t_only(ask_one(t_session(0), &ask, 0), "serial");
+    ASSERT_STR_EQ(answered, serial_of(4));
     t_end();
 }
 

@@ -46,7 +46,7 @@ static const struct corruption cases[] = {
     {"B2", NULL, "DELETE FROM ticket WHERE booking_id = " B("1"), NULL},
     {"B2", NULL, "UPDATE ticket SET coupons = 'OO' WHERE booking_id = " B("1"), NULL},
     {"B3", NULL, "UPDATE ticket SET coupons = 'O' WHERE booking_id = " B("3"), NULL},
-    {"B5", NULL, "DELETE FROM record_locator WHERE booking_id = " B("1"), NULL},
+    {"B5", NULL, "UPDATE booking SET serial = (SELECT max(serial) FROM booking)", NULL},
     {"B5", NULL, "UPDATE ticket SET number = (SELECT max(number) FROM ticket)", NULL},
     {"B10", NULL,
      "UPDATE booking SET update_time = now() - interval '2 days' WHERE booking_id = " B("3"), NULL},

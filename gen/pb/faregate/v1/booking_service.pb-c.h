@@ -614,7 +614,7 @@ struct  Faregate__V1__Booking
    */
   char *name;
   /*
-   * Six letters and digits for people, unique among live bookings.
+   * Six letters and digits for people, unique among live bookings and never reused soon.
    */
   char *record_locator;
   /*
