@@ -251,7 +251,7 @@ static const struct db_column read_seats_columns[] = {
     {.name = "aircraft", .type = DB_TEXT,
      .offset = offsetof(struct flight_read_seats_row, aircraft),
      .is_nullable = true, .has_offset = offsetof(struct flight_read_seats_row, has_aircraft)},
-    {.name = "cabins", .type = DB_TEXT,
+    {.name = "cabins", .type = DB_INT4,
      .offset = offsetof(struct flight_read_seats_row, cabins),
      .is_nullable = true, .has_offset = offsetof(struct flight_read_seats_row, has_cabins)},
     {.name = "taken", .type = DB_TEXT,
@@ -265,15 +265,14 @@ const struct db_statement flight_read_seats_statement = {
     .name = "flight_read_seats",
     .sql_one =
         "SELECT (SELECT f.aircraft FROM flight f WHERE f.flight_id = $1::uuid),\n"
-        "       (SELECT string_agg(i.cabin::text, ',') FROM inventory i WHERE i.flight_id = $1::uuid),\n"
+        "       (SELECT bit_or(1 << i.cabin) FROM inventory i WHERE i.flight_id = $1::uuid),\n"
         "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = $1::uuid AND a.expire_time > now()),\n"
         "       now()",
     .sql_many =
-        "SELECT r.n::int4, (SELECT f.aircraft FROM flight f WHERE f.flight_id = r.flight_id),\n"
-        "       (SELECT string_agg(i.cabin::text, ',') FROM inventory i WHERE i.flight_id = r.flight_id),\n"
+        "SELECT r.n::int4, f.aircraft, (SELECT bit_or(1 << i.cabin) FROM inventory i WHERE i.flight_id = r.flight_id),\n"
         "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = r.flight_id AND a.expire_time > now()),\n"
         "       now()\n"
-        "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)",
+        "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n) LEFT JOIN flight f ON f.flight_id = r.flight_id",
     .params = read_seats_params,
     .param_count = 1,
     .columns = read_seats_columns,

@@ -90,13 +90,13 @@ struct flight_read_seats_row {
     bool has_aircraft;
     struct str aircraft;
     bool has_cabins;
-    struct str cabins;
+    int32_t cabins;
     bool has_taken;
     struct str taken;
     int64_t read_time;
 };
 
-/* Cabins on the flight and the seats that are assigned and have not lapsed, parted by commas. */
+/* Cabins on the flight, a bit for each, and the seats that are assigned and have not lapsed, parted by commas. */
 void flight_read_seats(struct call *c, struct flight_read_seats_row *ret,
     struct uuid flight_id);
 

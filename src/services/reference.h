@@ -83,6 +83,10 @@ struct reference_cabin {
     char *columns;
     const int16_t *exit_rows;
     uint16_t exit_row_count;
+    uint32_t letters;         /* of the columns, a bit for each */
+    uint32_t free_rows_bytes; /* of all together */
+    const struct str
+        *free_rows; /* from the first row on: as seat_row.h writes them, no seat taken */
 };
 
 struct reference_aircraft {

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "services/reference_internal.h"
+#include "services/seat_row.h"
 
 bool reference_refuse(struct reference_build *b, const char *format, ...)
 {
@@ -41,6 +42,28 @@ static void take_exit_rows(struct arena *arena, struct str list, struct referenc
     cabin->exit_rows = exit_rows;
 }
 
+/* A seat map is made of them in no time, as long as nobody has taken a seat in a row. */
+static bool build_rows(struct arena *arena, struct reference_cabin *cabin)
+{
+    if (cabin->first_row < 1 || cabin->last_row < cabin->first_row ||
+        strlen(cabin->columns) > SEAT_ROW_COLUMNS_MAX)
+        return false;
+    for (const char *column = cabin->columns; *column; column++)
+        if (*column >= 'A' && *column <= 'Z')
+            cabin->letters |= 1u << (*column - 'A');
+    struct str *rows =
+        arena_array(arena, (size_t)(cabin->last_row - cabin->first_row + 1), sizeof *rows);
+    for (int row = cabin->first_row; row <= cabin->last_row; row++) {
+        uint8_t bytes[SEAT_ROW_BYTES_MAX], *end = bytes + sizeof bytes;
+        const uint8_t *p = seat_row_put(end, cabin, row, 0);
+        struct str text = {.p = (const char *)p, .n = (size_t)(end - p)};
+        rows[row - cabin->first_row] = arena_dup_str(arena, text);
+        cabin->free_rows_bytes += (uint32_t)text.n;
+    }
+    cabin->free_rows = rows;
+    return true;
+}
+
 static bool build_aircraft(struct reference_build *b)
 {
     const struct reference_read_aircraft_rows *rows = &b->source->aircraft;
@@ -63,6 +86,9 @@ static bool build_aircraft(struct reference_build *b)
             cabin->last_row = row->last_row;
             cabin->columns = arena_dup(arena, row->columns);
             take_exit_rows(arena, row->exit_rows, cabin);
+            if (!build_rows(arena, cabin))
+                return reference_refuse(b, "aircraft %s has a cabin %d without good rows",
+                                        aircraft[i].code, row->cabin);
         }
     }
     if (next < cabins->count)

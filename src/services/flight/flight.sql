@@ -80,21 +80,20 @@ SELECT r.n::int4, f.carrier, f.number, f.origin, f.destination, f.departure_time
   JOIN inventory i ON i.flight_id = f.flight_id
  ORDER BY r.n, i.cabin;
 
--- name: read_seats(flight_id uuid) -> one (aircraft text?, cabins text?, taken text?, read_time timestamptz)
+-- name: read_seats(flight_id uuid) -> one (aircraft text?, cabins int4?, taken text?, read_time timestamptz)
 -- read
 -- batched: max 64
--- Cabins on the flight and the seats that are assigned and have not lapsed, parted by commas.
+-- Cabins on the flight, a bit for each, and the seats that are assigned and have not lapsed, parted by commas.
 -- one:
 SELECT (SELECT f.aircraft FROM flight f WHERE f.flight_id = @flight_id),
-       (SELECT string_agg(i.cabin::text, ',') FROM inventory i WHERE i.flight_id = @flight_id),
+       (SELECT bit_or(1 << i.cabin) FROM inventory i WHERE i.flight_id = @flight_id),
        (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = @flight_id AND a.expire_time > now()),
        now();
 -- many:
-SELECT r.n::int4, (SELECT f.aircraft FROM flight f WHERE f.flight_id = r.flight_id),
-       (SELECT string_agg(i.cabin::text, ',') FROM inventory i WHERE i.flight_id = r.flight_id),
+SELECT r.n::int4, f.aircraft, (SELECT bit_or(1 << i.cabin) FROM inventory i WHERE i.flight_id = r.flight_id),
        (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = r.flight_id AND a.expire_time > now()),
        now()
-  FROM unnest(@flight_id) WITH ORDINALITY r(flight_id, n);
+  FROM unnest(@flight_id) WITH ORDINALITY r(flight_id, n) LEFT JOIN flight f ON f.flight_id = r.flight_id;
 
 -- name: begin_timetable() -> one (snapshot text, session text, first_date date)
 -- read

@@ -3,6 +3,10 @@
 
 #include <errno.h>
 
+#include "grpc/pb_put.h"
+
+enum { MONEY_CURRENCY = 1, MONEY_UNITS, MONEY_NANOS };
+
 Google__Type__Money *money_message(struct arena *arena, int64_t minor, struct str currency)
 {
     Google__Type__Money *m = arena_alloc(arena, sizeof *m);
@@ -10,6 +14,18 @@ Google__Type__Money *money_message(struct arena *arena, int64_t minor, struct st
     m->currency_code = arena_dup(arena, currency);
     money_to_units(currency, minor, &m->units, &m->nanos);
     return m;
+}
+
+uint8_t *money_put(uint8_t *p, unsigned field, int64_t minor, const char *currency)
+{
+    const uint8_t *end = p;
+    int64_t units;
+    int32_t nanos;
+    money_to_units(str_of(currency), minor, &units, &nanos);
+    p = pb_put_number(p, MONEY_NANOS, nanos);
+    p = pb_put_number(p, MONEY_UNITS, units);
+    p = pb_put_code(p, MONEY_CURRENCY, currency);
+    return pb_put_around(p, field, end);
 }
 
 bool money_take(struct call *c, const char *field, const Google__Type__Money *money,

@@ -7,10 +7,10 @@
 
 #include "base/check.h"
 #include "base/text.h"
-#include "domain/money.h"
-#include "grpc/pb_pack.h"
+#include "grpc/pb_put.h"
 #include "services/reference.h"
 #include "services/shared/local_time.h"
+#include "services/shared/money.h"
 #include "services/shared/offer.h"
 #include "services/shared/seal.h"
 
@@ -40,72 +40,13 @@ enum {
 };
 enum { LOCAL_TEXT = 1, LOCAL_OFFSET, LOCAL_ZONE };
 enum { PRICE_BASE = 1, PRICE_TOTAL = 4 };
-enum { MONEY_CURRENCY = 1, MONEY_UNITS, MONEY_NANOS };
 enum { INSTANT_SECONDS = 1 };
 
-#define HOT static inline __attribute__((always_inline))
-
-HOT uint8_t *put_tag(uint8_t *p, unsigned field, ProtobufCWireType type)
-{
-    return pb_varint_before(p, field << 3 | type);
-}
-
-HOT uint8_t *put_number(uint8_t *p, unsigned field, int64_t value)
-{
-    return value == 0
-               ? p
-               : put_tag(pb_varint_before(p, (uint64_t)value), field, PROTOBUF_C_WIRE_TYPE_VARINT);
-}
-
-/* What was written up to @end is the message in @field. */
-HOT uint8_t *put_around(uint8_t *p, unsigned field, const uint8_t *end)
-{
-    return put_tag(pb_varint_before(p, (uint64_t)(end - p)), field,
-                   PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
-}
-
-HOT uint8_t *put_text(uint8_t *p, unsigned field, struct str text)
-{
-    if (text.n == 0)
-        return p;
-    const uint8_t *end = p;
-    p -= text.n;
-    memcpy(p, text.p, text.n);
-    return put_around(p, field, end);
-}
-
-/* Up to three letters, which are not worth two calls. */
-HOT uint8_t *put_code(uint8_t *p, unsigned field, const char *code)
-{
-    if (code[0] == '\0')
-        return p;
-    const uint8_t *end = p;
-    if (code[1] != '\0') {
-        if (code[2] != '\0')
-            *--p = (uint8_t)code[2];
-        *--p = (uint8_t)code[1];
-    }
-    *--p = (uint8_t)code[0];
-    return put_around(p, field, end);
-}
-
 /* A timestamp or a duration. */
-HOT uint8_t *put_seconds(uint8_t *p, unsigned field, int64_t seconds)
+PB_HOT uint8_t *put_seconds(uint8_t *p, unsigned field, int64_t seconds)
 {
     const uint8_t *end = p;
-    return put_around(put_number(p, INSTANT_SECONDS, seconds), field, end);
-}
-
-static uint8_t *put_money(uint8_t *p, unsigned field, const struct offer *o, int64_t minor)
-{
-    const uint8_t *end = p;
-    int64_t units;
-    int32_t nanos;
-    money_to_units(str_of(o->currency), minor, &units, &nanos);
-    p = put_number(p, MONEY_NANOS, nanos);
-    p = put_number(p, MONEY_UNITS, units);
-    p = put_code(p, MONEY_CURRENCY, o->currency);
-    return put_around(p, field, end);
+    return pb_put_around(pb_put_number(p, INSTANT_SECONDS, seconds), field, end);
 }
 
 /* ---- journeys ---- */
@@ -117,10 +58,10 @@ static uint8_t *put_local(uint8_t *p, unsigned field, int64_t utc_s, int16_t off
     const uint8_t *end = p;
     local_time_text(utc_s + offset_min * 60, text);
     if (airport)
-        p = put_text(p, LOCAL_ZONE, str_of(airport->zone_name));
-    p = put_number(p, LOCAL_OFFSET, offset_min);
-    p = put_text(p, LOCAL_TEXT, str_bytes(text, LOCAL_TEXT_BYTES - 1));
-    return put_around(p, field, end);
+        p = pb_put_text(p, LOCAL_ZONE, str_of(airport->zone_name));
+    p = pb_put_number(p, LOCAL_OFFSET, offset_min);
+    p = pb_put_text(p, LOCAL_TEXT, str_bytes(text, LOCAL_TEXT_BYTES - 1));
+    return pb_put_around(p, field, end);
 }
 
 static uint8_t *put_times(uint8_t *p, const struct offer_segment *s,
@@ -139,7 +80,7 @@ static uint8_t *put_tail(uint8_t *p, const struct offer_segment *s,
                          const struct reference_airport *origin,
                          const struct reference_airport *destination)
 {
-    return put_times(put_code(p, SEGMENT_AIRCRAFT, s->aircraft), s, origin, destination);
+    return put_times(pb_put_code(p, SEGMENT_AIRCRAFT, s->aircraft), s, origin, destination);
 }
 
 /* Before it. */
@@ -149,15 +90,15 @@ static uint8_t *put_head(uint8_t *p, uint8_t cabin, const struct offer_segment *
     char flight[sizeof "flights/" + UUID_TEXT_LEN] = "flights/";
     uuid_format(s->flight_id, flight + sizeof "flights/" - 1);
     memcpy(number, s->carrier, 2);
-    p = put_text(p, SEGMENT_CLASS, str_bytes(&s->booking_class, 1));
-    p = put_number(p, SEGMENT_CABIN, cabin);
-    p = put_code(p, SEGMENT_DESTINATION, s->destination);
-    p = put_code(p, SEGMENT_ORIGIN, s->origin);
-    p = put_text(p, SEGMENT_NUMBER,
-                 str_bytes(number, (size_t)(text_decimal(number + 2, s->number) - number)));
-    p = put_code(p, SEGMENT_OPERATING_CARRIER, s->carrier);
-    p = put_code(p, SEGMENT_MARKETING_CARRIER, s->carrier);
-    return put_text(p, SEGMENT_FLIGHT, str_bytes(flight, sizeof flight - 1));
+    p = pb_put_text(p, SEGMENT_CLASS, str_bytes(&s->booking_class, 1));
+    p = pb_put_number(p, SEGMENT_CABIN, cabin);
+    p = pb_put_code(p, SEGMENT_DESTINATION, s->destination);
+    p = pb_put_code(p, SEGMENT_ORIGIN, s->origin);
+    p = pb_put_text(p, SEGMENT_NUMBER,
+                    str_bytes(number, (size_t)(text_decimal(number + 2, s->number) - number)));
+    p = pb_put_code(p, SEGMENT_OPERATING_CARRIER, s->carrier);
+    p = pb_put_code(p, SEGMENT_MARKETING_CARRIER, s->carrier);
+    return pb_put_text(p, SEGMENT_FLIGHT, str_bytes(flight, sizeof flight - 1));
 }
 
 /* A segment's bytes: they are those of its flight, but for the fare basis. */
@@ -205,20 +146,15 @@ static const struct brief_segment *learn_segment(struct offer_brief_known *known
     return k;
 }
 
-static uint8_t *put_bytes(uint8_t *p, struct str bytes)
-{
-    return memcpy(p - bytes.n, bytes.p, bytes.n);
-}
-
 static uint8_t *put_segment(uint8_t *p, const struct brief_segment *k, const char *brand)
 {
     char basis[FARE_BASIS_BYTES];
     const uint8_t *end = p;
     offer_fare_basis(basis, k->of.booking_class, brand, k->country);
-    p = put_bytes(p, k->tail);
-    p = put_text(p, SEGMENT_FARE_BASIS, str_bytes(basis, FARE_BASIS_BYTES - 1));
-    p = put_bytes(p, k->head);
-    return put_around(p, JOURNEY_SEGMENTS, end);
+    p = pb_put_bytes(p, k->tail);
+    p = pb_put_text(p, SEGMENT_FARE_BASIS, str_bytes(basis, FARE_BASIS_BYTES - 1));
+    p = pb_put_bytes(p, k->head);
+    return pb_put_around(p, JOURNEY_SEGMENTS, end);
 }
 
 static uint8_t *put_journey(uint8_t *p, const struct app *app, struct arena *arena,
@@ -228,16 +164,16 @@ static uint8_t *put_journey(uint8_t *p, const struct app *app, struct arena *are
     const struct reference *r = app->reference;
     const char *brand = o->brand < r->brand_count ? r->brands[o->brand].code : NULL;
     const uint8_t *end = p;
-    p = put_number(p, JOURNEY_DAYS,
-                   local_day(last->arrival_s + last->arrival_offset_min * 60) -
-                       local_day(first->departure_s + first->departure_offset_min * 60));
-    p = put_text(p, JOURNEY_BRAND, str_of(brand));
+    p = pb_put_number(p, JOURNEY_DAYS,
+                      local_day(last->arrival_s + last->arrival_offset_min * 60) -
+                          local_day(first->departure_s + first->departure_offset_min * 60));
+    p = pb_put_text(p, JOURNEY_BRAND, str_of(brand));
     p = put_seconds(p, JOURNEY_DURATION, last->arrival_s - first->departure_s);
     for (const struct offer_segment *s = last; s >= first; s--) {
         const struct brief_segment *k = known_segment(known, o->cabin, s);
         p = put_segment(p, k ? k : learn_segment(known, app, arena, o->cabin, s), brand);
     }
-    return put_around(p, OFFER_JOURNEYS, end);
+    return pb_put_around(p, OFFER_JOURNEYS, end);
 }
 
 static uint8_t *put_journeys(uint8_t *p, const struct app *app, struct arena *arena,
@@ -261,13 +197,13 @@ struct str offer_brief(const struct app *app, struct arena *arena, struct offer_
     CHECK(name.n <= NAME_BYTES_MAX);
     CHECK(o->segment_count >= 1 && o->segment_count <= OFFER_SEGMENTS_MAX);
     p = put_seconds(p, OFFER_EXPIRE_TIME, o->expire_s);
-    p = put_number(p, OFFER_SEATS, offer_seats_shown(o));
+    p = pb_put_number(p, OFFER_SEATS, offer_seats_shown(o));
     const uint8_t *price_end = p;
-    p = put_money(p, PRICE_TOTAL, o, o->total_minor);
-    p = put_money(p, PRICE_BASE, o, o->base_minor);
-    p = put_around(p, OFFER_PRICE, price_end);
+    p = money_put(p, PRICE_TOTAL, o->total_minor, o->currency);
+    p = money_put(p, PRICE_BASE, o->base_minor, o->currency);
+    p = pb_put_around(p, OFFER_PRICE, price_end);
     p = put_journeys(p, app, arena, known, o);
-    p = put_text(p, OFFER_NAME, name);
+    p = pb_put_text(p, OFFER_NAME, name);
     p = pb_varint_before(p, (uint64_t)(end - p));
     return arena_dup_str(arena, str_bytes(p, (size_t)(end - p)));
 }

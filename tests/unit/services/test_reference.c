@@ -167,6 +167,10 @@ TEST(reference, refuses_rows_that_make_no_sense)
     s = rig_source();
     s.installation.locator_key = STR("short");
     ASSERT_STR_EQ(refuses(&s), "the installation has a locator key of 5 bytes");
+    s = rig_source();
+    struct reference_read_cabins_row cabin = {STR("320"), 1, 9, 8, STR("AB"), STR("")};
+    s.cabins = (struct reference_read_cabins_rows){.rows = &cabin, .count = 1};
+    ASSERT_STR_EQ(refuses(&s), "aircraft 320 has a cabin 1 without good rows");
 }
 
 TEST(reference, can_be_empty)
