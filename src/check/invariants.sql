@@ -117,13 +117,13 @@ SELECT format('%s in %s is on the wrong side: %s', account, currency, balance)
 
 -- check: M3 captured within authorised, refunds within captured, reservations are the refunds
 SELECT format('intent %s: authorised %s captured %s reserved %s refunded %s, refunds live %s done %s', i.intent_id,
-              i.authorised_minor, i.captured_minor, i.refund_reserved_minor, i.refunded_minor, coalesce(r.live, 0), coalesce(r.done, 0))
+              i.authorised_minor, i.captured_minor, i.captured_minor - i.refundable_minor, i.refunded_minor, coalesce(r.live, 0), coalesce(r.done, 0))
   FROM payment_intent i
   LEFT JOIN (SELECT booking_id, intent_id, sum(amount_minor) FILTER (WHERE state <> 'FAILED') AS live,
                     sum(amount_minor) FILTER (WHERE state = 'SUCCEEDED') AS done FROM refund GROUP BY 1, 2) r
     USING (booking_id, intent_id)
- WHERE i.captured_minor > i.authorised_minor OR i.refund_reserved_minor > i.captured_minor
-    OR i.refund_reserved_minor <> coalesce(r.live, 0) OR i.refunded_minor <> coalesce(r.done, 0)
+ WHERE i.captured_minor > i.authorised_minor
+    OR i.captured_minor - i.refundable_minor <> coalesce(r.live, 0) OR i.refunded_minor <> coalesce(r.done, 0)
 
 -- check: M4 no captured money without a booking for it, or a refund on its way
 SELECT format('booking %s is %s: captured %s, refunded %s', b.booking_id, b.state, b.captured_minor, b.refunded_minor)

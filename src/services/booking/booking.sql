@@ -322,7 +322,7 @@ WITH b AS MATERIALIZED (
 ), q AS MATERIALIZED (
     SELECT c.* FROM cancellation c JOIN b USING (booking_id) WHERE c.cancellation_id = @cancellation_id FOR UPDATE OF c
 ), r AS MATERIALIZED (
-    SELECT p.refund_reserved_minor > p.refunded_minor AS is_refunding
+    SELECT p.captured_minor - p.refundable_minor > p.refunded_minor AS is_refunding
       FROM payment_intent p JOIN b ON b.booking_id = p.booking_id AND b.intent_id = p.intent_id FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT CASE
@@ -379,7 +379,7 @@ WITH b AS MATERIALIZED (
       FROM g WHERE cancellation.booking_id = @booking_id AND cancellation.cancellation_id = @cancellation_id
 ), p AS (
     UPDATE payment_intent i
-       SET refund_reserved_minor = i.refund_reserved_minor + g.refund_minor, update_time = now(),
+       SET refundable_minor = i.refundable_minor - g.refund_minor, update_time = now(),
            state = CASE i.state WHEN 'REQUIRES_PAYMENT_METHOD' THEN 'CANCELLED' WHEN 'REQUIRES_ACTION' THEN 'CANCELLED'
                    ELSE i.state END
       FROM g WHERE i.booking_id = g.booking_id AND i.intent_id = g.intent_id

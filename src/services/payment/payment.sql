@@ -181,7 +181,7 @@ WITH b AS MATERIALIZED (
     UPDATE payment_intent p
        SET state = CASE WHEN d.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, authorised_minor = d.amount_minor,
            captured_minor = CASE WHEN d.is_captured THEN d.amount_minor ELSE 0 END, update_time = now(),
-           refund_reserved_minor = CASE WHEN d.refunds THEN d.amount_minor ELSE 0 END,
+           refundable_minor = CASE WHEN d.is_captured AND NOT d.refunds THEN d.amount_minor ELSE 0 END,
            provider_reference = (@provider_reference)[d.n], decline_code = NULL
       FROM (SELECT n, booking_id, intent_id, amount_minor, is_captured, refunds FROM a OFFSET 0) d
      WHERE p.booking_id = d.booking_id AND p.intent_id = d.intent_id
@@ -218,7 +218,7 @@ WITH b AS MATERIALIZED (
     RETURNING b.n, x.booking_id, x.attempt_id, x.intent_id, x.amount_minor, x.currency, b.dead, b.state, b.event_count
 ), i AS (
     UPDATE payment_intent p SET state = 'CAPTURED', captured_minor = a.amount_minor, update_time = now(),
-                                refund_reserved_minor = CASE WHEN a.dead THEN a.amount_minor ELSE 0 END
+                                refundable_minor = CASE WHEN a.dead THEN 0 ELSE a.amount_minor END
       FROM a WHERE p.booking_id = a.booking_id AND p.intent_id = a.intent_id
 ), w AS (
     UPDATE booking SET captured_minor = booking.captured_minor + a.amount_minor, update_time = now(),
@@ -466,7 +466,7 @@ SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
 -- The intent with its latest attempt. Not marked read: replays must see the commit that won the claim.
 -- many:
 SELECT r.n::int4, p.user_id, p.state, p.amount_minor, p.currency, p.authorised_minor, p.captured_minor,
-       p.refund_reserved_minor, p.create_time, p.update_time, b.pin_time, a.attempt_id, a.state AS attempt_state, a.provider,
+       p.captured_minor - p.refundable_minor AS refund_reserved_minor, p.create_time, p.update_time, b.pin_time, a.attempt_id, a.state AS attempt_state, a.provider,
        a.provider_reference, a.error_code, a.decline_code, a.redirect_url, a.inquiry_count, a.due_time,
        a.create_time AS attempt_create_time, a.card
   FROM unnest(@booking_id, @intent_id) WITH ORDINALITY AS r(booking_id, intent_id, n)
@@ -490,7 +490,7 @@ WITH b AS MATERIALIZED (
                WHEN i.intent_id IS NULL THEN 'NOT_FOUND'
                WHEN i.state <> 'CAPTURED' THEN 'PAYMENT_STATE'
                WHEN i.currency <> @currency THEN 'CURRENCY_MISMATCH'
-               WHEN i.refund_reserved_minor + @amount_minor > i.captured_minor THEN 'REFUND_EXCEEDS_CAPTURE'
+               WHEN @amount_minor > i.refundable_minor THEN 'REFUND_EXCEEDS_CAPTURE'
            END AS refusal
       FROM (SELECT 1) x LEFT JOIN i ON true
 ), k AS (
@@ -507,7 +507,7 @@ WITH b AS MATERIALIZED (
            now() + @due_seconds * interval '1 second'
       FROM g
 ), p AS (
-    UPDATE payment_intent p SET refund_reserved_minor = p.refund_reserved_minor + @amount_minor, update_time = now()
+    UPDATE payment_intent p SET refundable_minor = p.refundable_minor - @amount_minor, update_time = now()
       FROM g WHERE p.booking_id = @booking_id AND p.intent_id = @intent_id
 ), w AS (
     UPDATE booking SET event_count = g.event_count + 1, update_time = now() FROM g WHERE booking_id = @booking_id
@@ -594,7 +594,7 @@ WITH b AS MATERIALIZED (
       FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = @refund_id AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')
     RETURNING f.intent_id, f.amount_minor, f.cause
 ), i AS (
-    UPDATE payment_intent p SET refund_reserved_minor = p.refund_reserved_minor - u.amount_minor, update_time = now()
+    UPDATE payment_intent p SET refundable_minor = p.refundable_minor + u.amount_minor, update_time = now()
       FROM u WHERE p.booking_id = @booking_id AND p.intent_id = u.intent_id
 ), g AS MATERIALIZED (
     SELECT u.*, b.state, b.event_count, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS stops FROM u, b

@@ -60,7 +60,7 @@ static const struct corruption cases[] = {
      "INSERT INTO ledger_transfer VALUES (" B("1") ", " ANY_ID
                                                    ", 'X', 'penalty_revenue', 'x', 9999, 'USD')",
      NULL},
-    {"M3", NULL, "UPDATE payment_intent SET refund_reserved_minor = 1 WHERE booking_id = " B("1"),
+    {"M3", NULL, "UPDATE payment_intent SET refundable_minor = 1 WHERE booking_id = " B("1"),
      NULL},
     {"M4", NULL,
      "UPDATE booking SET captured_minor = captured_minor + 1 WHERE booking_id = " B("1"), NULL},
