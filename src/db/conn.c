@@ -10,7 +10,6 @@
 
 #define PREPARED 0x80 /* in conn->prepared; the rest is the generation */
 #define NULLS_MAX 1000
-#define TIMEOUT_SLACK 5 /* how many times too long a statement_timeout may be */
 
 bool db_conn_is_ready(const struct db_conn *conn)
 {
@@ -181,9 +180,9 @@ bool db_conn_send_sync(struct db_conn *conn)
     return conn->state != CONN_BROKEN;
 }
 
-/* Few different values, and one that is somewhat too long will do, so that SET is rare: the
- * caller's own deadline is exact. It shares the unit's transaction: if that fails, so does the
- * SET. */
+/* Few different values, and for all but the shortest the next longer one will do, so that SET is
+ * rare: the caller's own deadline is exact. It shares the unit's transaction: if that fails, so
+ * does the SET. */
 bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
 {
     static const uint32_t buckets_ms[] = {1000, 2000, 5000, 10000, 30000};
@@ -193,7 +192,8 @@ bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
     for (size_t i = sizeof buckets_ms / sizeof buckets_ms[0]; i-- > 0;)
         if (buckets_ms[i] < ms && left_ms <= (int64_t)buckets_ms[i])
             ms = buckets_ms[i];
-    if (ms <= conn->timeout_ms && conn->timeout_ms <= TIMEOUT_SLACK * ms)
+    if (ms == conn->timeout_ms ||
+        (ms > buckets_ms[0] && ms < conn->timeout_ms && conn->timeout_ms <= ms * 5 / 2))
         return true;
     char sql[64];
     snprintf(sql, sizeof sql, "SET statement_timeout = %u", ms);
