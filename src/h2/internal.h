@@ -117,6 +117,24 @@ struct h2_inbound {
     int64_t control_ns; /* refilled up to here */
 };
 
+#define H2_MEMORY_CLASSES 17
+/* Where it is in a session's pages. */
+#define H2_STREAM_TABLE ((size_t)6 * 4096)
+
+/* memory.c: what a server's sessions share. Zeroed: empty. */
+struct h2_memory {
+    void *free[H2_MEMORY_CLASSES];
+    void *spare; /* pages of sessions that are gone */
+    size_t free_bytes;
+};
+
+/* What nghttp2's allocator knows of one session. */
+struct h2_session_memory {
+    struct h2_memory *shared;
+    uint8_t *pages;  /* NULL: it has none of its own */
+    unsigned placed; /* its parts that have been asked for */
+};
+
 enum h2_pause {
     H2_PAUSE_CALM = 1 << 0,  /* resets: until calm_until_ns */
     H2_PAUSE_BYTES = 1 << 1, /* the worker holds too much */
@@ -130,6 +148,7 @@ struct h2_conn {
     uint64_t id, listener_id;
     struct conn *transport;
     nghttp2_session *session; /* NULL until the transport is open */
+    struct h2_session_memory memory;
     struct list streams;
     struct list dirty;
     struct stream *cached; /* the one looked up last */
@@ -190,13 +209,6 @@ struct h2_conn {
 #define H2_NO_POOLS 0
 #endif
 
-#define H2_MEMORY_CLASSES 17
-
-struct h2_memory {
-    void *free[H2_MEMORY_CLASSES];
-    size_t free_bytes;
-};
-
 #define H2_LISTENERS_MAX 8
 
 struct h2_listener {
@@ -215,7 +227,6 @@ struct h2_server {
     void *ctx;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
-    nghttp2_mem mem;
     struct h2_memory memory;
     struct list conns;
     struct list idle;
@@ -354,5 +365,8 @@ void h2_fields_write(const struct h2_fields *f, struct h2_conn *c, int32_t strea
                      bool end_stream);
 
 /* memory.c */
-nghttp2_mem h2_memory_init(struct h2_memory *memory);
+/* The allocator of a session that is about to be made. */
+nghttp2_mem h2_memory_open(struct h2_session_memory *session, struct h2_memory *shared);
+/* The session is gone, or never was. */
+void h2_memory_close(struct h2_session_memory *session);
 void h2_memory_deinit(struct h2_memory *memory);

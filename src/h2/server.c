@@ -299,7 +299,6 @@ int h2_server_new(struct h2_server **ret_server, struct loop *loop, const struct
     server->handler = handler;
     server->ctx = ctx;
     server->callbacks = h2_callbacks_new();
-    server->mem = h2_memory_init(&server->memory);
     set_options(server);
     list_init(&server->conns);
     list_init(&server->idle);

@@ -22,8 +22,9 @@ static const char http1_answer[] =
 static int start_session(struct h2_conn *c)
 {
     const struct h2_limits *limits = &c->server->limits;
-    int r = nghttp2_session_server_new3(&c->session, c->server->callbacks, c, c->server->option,
-                                        &c->server->mem);
+    nghttp2_mem mem = h2_memory_open(&c->memory, &c->server->memory);
+    int r =
+        nghttp2_session_server_new3(&c->session, c->server->callbacks, c, c->server->option, &mem);
     if (r < 0)
         return r;
     const nghttp2_settings_entry settings[] = {
@@ -384,6 +385,7 @@ void h2_conn_free(struct h2_conn *c, bool by_peer)
     end_streams(c, by_peer);
     if (c->session)
         nghttp2_session_del(c->session);
+    h2_memory_close(&c->memory);
     list_remove(&c->node);
     list_remove(&c->idle);
     h2_server_shook_hands(c);
