@@ -118,7 +118,7 @@ struct h2_inbound {
 };
 
 #define H2_MEMORY_CLASSES 17
-/* Where it is in a session's pages. */
+/* Where it is in a session's pages: what rests. */
 #define H2_STREAM_TABLE ((size_t)6 * 4096)
 
 /* memory.c: what a server's sessions share. Zeroed: empty. */
@@ -166,6 +166,7 @@ struct h2_conn {
     int64_t last_stream_ns, last_message_sent_ns, last_message_received_ns;
     int64_t opened_ns;
     int64_t idle_since_ns;
+    int64_t rested_ns; /* the idle_since_ns whose idleness has been used to give memory back */
     struct h2_peer *peer;
     int64_t progress_ns; /* last time body left, or began to wait */
     int64_t noticed_ns;
@@ -367,6 +368,9 @@ void h2_fields_write(const struct h2_fields *f, struct h2_conn *c, int32_t strea
 /* memory.c */
 /* The allocator of a session that is about to be made. */
 nghttp2_mem h2_memory_open(struct h2_session_memory *session, struct h2_memory *shared);
+/* Gives back what a session without streams does not need. It is there again as soon as it is used.
+ */
+void h2_memory_rest(const struct h2_session_memory *session);
 /* The session is gone, or never was. */
 void h2_memory_close(struct h2_session_memory *session);
 void h2_memory_deinit(struct h2_memory *memory);

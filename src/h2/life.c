@@ -13,6 +13,9 @@
 /* Without streams nobody would lose a call by the last GOAWAY: one that crosses it was not
  * processed, and the client knows. Clients that sleep while idle (gRPC C core) never answer. */
 #define DRAIN_NOTICE_IDLE_MS 250
+/* Memory that is given back and wanted again costs some microseconds: a connection that has a call
+ * every few seconds is not to pay that. */
+#define REST_AFTER_MS 10000
 
 void h2_life_begin(struct h2_conn *c)
 {
@@ -107,6 +110,15 @@ static void reset_stalled(struct h2_conn *c, int64_t now_ns)
     }
 }
 
+static void rest(struct h2_conn *c, int64_t now_ns)
+{
+    if (c->streams_open || c->rested_ns == c->idle_since_ns ||
+        !overdue(c->idle_since_ns, now_ns, REST_AFTER_MS))
+        return;
+    c->rested_ns = c->idle_since_ns;
+    h2_memory_rest(&c->memory);
+}
+
 /* A few times a second: timeouts that need no timer of their own. */
 void h2_conn_tick(struct h2_conn *c, int64_t now_ns)
 {
@@ -137,4 +149,5 @@ void h2_conn_tick(struct h2_conn *c, int64_t now_ns)
     if (c->queued_bytes)
         reset_stalled(c, now_ns);
     keep_alive(c, now_ns);
+    rest(c, now_ns);
 }

@@ -164,6 +164,17 @@ nghttp2_mem h2_memory_open(struct h2_session_memory *session, struct h2_memory *
     };
 }
 
+void h2_memory_rest(const struct h2_session_memory *session)
+{
+    if (!session->pages)
+        return;
+    uint8_t *table = session->pages + H2_STREAM_TABLE;
+    /* The system gives zeros for it: by looking we need not know when nghttp2 leaves it so. One
+     * with larger pages declines. */
+    if (table[0] == 0 && memcmp(table, table + 1, PAGE_BYTES - 1) == 0)
+        madvise(table, PAGE_BYTES, MADV_DONTNEED);
+}
+
 void h2_memory_close(struct h2_session_memory *session)
 {
     struct h2_memory *m = session->shared;
