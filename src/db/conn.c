@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "db/internal.h"
 
-#define PREPARED 0x80 /* in conn->prepared; the rest is the generation */
+#define GENERATIONS_MAX 200
 #define NULLS_MAX 1000
 
 bool db_conn_is_ready(const struct db_conn *conn)
@@ -85,19 +85,20 @@ bool db_conn_send_query(struct db_conn *conn, const char *sql, int count, const 
     return sent(conn, ok, (struct db_reply){.kind = REPLY_EXEC});
 }
 
-static uint8_t *prepared_of(struct db_conn *conn, const struct db_plan *plan, bool is_many)
+static struct db_prepared *prepared_of(struct db_conn *conn, const struct db_plan *plan,
+                                       bool is_many)
 {
     return &conn->prepared[plan->index * 2 + is_many];
 }
 
 bool db_conn_send_prepare(struct db_conn *conn, const struct db_plan *plan, bool is_many)
 {
-    uint8_t *prepared = prepared_of(conn, plan, is_many);
+    struct db_prepared *prepared = prepared_of(conn, plan, is_many);
     char name[24];
-    if (*prepared & PREPARED)
+    if (prepared->is_there)
         return true;
-    *prepared |= PREPARED;
-    db_plan_name(plan, is_many, *prepared & ~PREPARED, name);
+    prepared->is_there = true;
+    db_plan_name(plan, is_many, prepared->generation, name);
     const char *sql = is_many ? plan->statement->sql_many : plan->statement->sql_one;
     int ok = PQsendPrepare(conn->pg, name, sql, plan->param_counts[is_many], plan->oids[is_many]);
     return sent(conn, ok,
@@ -107,40 +108,44 @@ bool db_conn_send_prepare(struct db_conn *conn, const struct db_plan *plan, bool
 bool db_conn_send_describe(struct db_conn *conn, const struct db_plan *plan, bool is_many)
 {
     char name[24];
-    db_plan_name(plan, is_many, *prepared_of(conn, plan, is_many) & ~PREPARED, name);
+    db_plan_name(plan, is_many, prepared_of(conn, plan, is_many)->generation, name);
     return sent(conn, PQsendDescribePrepared(conn->pg, name),
                 (struct db_reply){.kind = REPLY_DESCRIBE, .plan = plan, .is_many = is_many});
 }
 
 void db_conn_forget_plan(struct db_conn *conn, const struct db_plan *plan, bool is_many)
 {
-    uint8_t *prepared = prepared_of(conn, plan, is_many);
-    unsigned generation = (*prepared & ~PREPARED) + 1u;
-    if (generation >= PREPARED) {
+    struct db_prepared *prepared = prepared_of(conn, plan, is_many);
+    prepared->is_there = false;
+    if (++prepared->generation > GENERATIONS_MAX)
         db_conn_break(conn, "statements were prepared again too often");
-        return;
-    }
-    *prepared = (uint8_t)generation;
 }
 
 /* A plan is made for tables as they are, and PostgreSQL makes it again only after an ANALYZE: one
  * of an almost empty table reads all of it for every row asked for, also a minute later when it is
- * full (measured: 963 payments a second in place of 6,100). Made again whenever the connection has
- * done as much as in all its life before, a plan is of a table half as large at worst. */
-static bool renew_plans(struct db_conn *conn)
+ * full (measured: 963 payments a second in place of 6,100). So a statement is prepared again when
+ * it has been executed as often as in all its life before: what it fills was half as large at
+ * least when its plan was made. */
+static bool outgrow_plan(struct db_conn *conn, const struct db_plan *plan, bool is_many)
 {
-    uint32_t before = conn->executions++;
-    return before == 0 || (before & (before - 1)) != 0 ||
-           db_conn_send_command(conn, "DISCARD PLANS", REPLY_COMMAND);
+    struct db_prepared *prepared = prepared_of(conn, plan, is_many);
+    uint32_t before = prepared->uses++;
+    if (!prepared->is_there || before == 0 || (before & (before - 1)) != 0)
+        return true;
+    char sql[48], name[24];
+    db_plan_name(plan, is_many, prepared->generation, name);
+    snprintf(sql, sizeof sql, "DEALLOCATE \"%s\"", name);
+    db_conn_forget_plan(conn, plan, is_many);
+    return db_conn_send_command(conn, sql, REPLY_COMMAND);
 }
 
 bool db_conn_send_exec(struct db_conn *conn, const struct db_plan *plan, bool is_many,
                        const struct db_wire *wire, struct db_member *member)
 {
     char name[24];
-    if (!renew_plans(conn) || !db_conn_send_prepare(conn, plan, is_many))
+    if (!outgrow_plan(conn, plan, is_many) || !db_conn_send_prepare(conn, plan, is_many))
         return false;
-    db_plan_name(plan, is_many, *prepared_of(conn, plan, is_many) & ~PREPARED, name);
+    db_plan_name(plan, is_many, prepared_of(conn, plan, is_many)->generation, name);
     CHECK(wire->count == plan->param_counts[is_many]);
     int ok = PQsendQueryPrepared(conn->pg, name, wire->count, wire->values, wire->bytes,
                                  db_wire_formats, 1);
@@ -251,7 +256,7 @@ static void take_error(struct db_conn *conn, struct db_unit *unit, PGresult *res
         bool at_commit = reply->kind == REPLY_SYNC || reply->kind == REPLY_COMMIT;
         db_failure_set(&unit->failure, result, at_commit || unit->result);
         if (reply->kind == REPLY_PREPARE) {
-            *prepared_of(conn, reply->plan, reply->is_many) &= (uint8_t)~PREPARED;
+            prepared_of(conn, reply->plan, reply->is_many)->is_there = false;
             if (unit->kind == UNIT_SETUP)
                 db_set_error(conn->db, "statement %s (%s form) cannot be prepared: %s",
                              reply->plan->statement->name, reply->is_many ? "many" : "one",
@@ -277,7 +282,7 @@ static void take_result(struct db_conn *conn, PGresult *result)
         break;
     case PGRES_PIPELINE_ABORTED:
         if (head(conn)->kind == REPLY_PREPARE)
-            *prepared_of(conn, head(conn)->plan, head(conn)->is_many) &= (uint8_t)~PREPARED;
+            prepared_of(conn, head(conn)->plan, head(conn)->is_many)->is_there = false;
         PQclear(result);
         break;
     case PGRES_PIPELINE_SYNC:
@@ -366,8 +371,7 @@ void db_conn_lost(struct db_conn *conn)
     PQfinish(conn->pg);
     conn->pg = NULL;
     conn->reply_head = conn->reply_count = 0;
-    conn->executions = 0;
-    memset(conn->prepared, 0, db->plan_count * 2);
+    memset(conn->prepared, 0, db->plan_count * 2 * sizeof *conn->prepared);
     for (struct list *node; (node = list_pop(&conn->units)) != NULL; db->in_flight--)
         list_append(&units, node);
     if (conn->was_up) {

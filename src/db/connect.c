@@ -54,7 +54,7 @@ void db_conn_init(struct db_conn *conn, struct db *db, bool needs_writes)
     ev_init(&conn->io, on_io);
     ev_init(&conn->timer, on_timer);
     conn->io.data = conn->timer.data = conn;
-    conn->prepared = calloc(db->plan_count * 2 + 1, 1);
+    conn->prepared = calloc(db->plan_count * 2 + 1, sizeof *conn->prepared);
     CHECK(conn->prepared);
 }
 

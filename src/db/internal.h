@@ -156,6 +156,13 @@ enum conn_state {
     CONN_WAITING, /* until the next attempt */
 };
 
+/* A statement's form on one connection. */
+struct db_prepared {
+    bool is_there;
+    uint8_t generation; /* of its name */
+    uint32_t uses;      /* executions so far, also under earlier names */
+};
+
 struct db_conn {
     struct db *db;
     enum conn_state state;
@@ -170,10 +177,9 @@ struct db_conn {
     struct list units; /* sent, oldest first */
     struct db_reply *replies;
     uint32_t reply_head, reply_count, reply_cap; /* a ring; cap is a power of two */
-    uint8_t *prepared;   /* per plan and form: PREPARED and a generation from 0 */
-    uint32_t executions; /* since it was last up */
-    uint32_t timeout_ms; /* the session's statement_timeout; 0: not known */
-    int64_t progress_ns; /* when the oldest unit became the oldest */
+    struct db_prepared *prepared;                /* per plan and form */
+    uint32_t timeout_ms;                         /* the session's statement_timeout; 0: not known */
+    int64_t progress_ns;                         /* when the oldest unit became the oldest */
     struct db_lane *lane;
     struct db_lease *lease;
     struct resolve *resolve;
