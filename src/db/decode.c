@@ -118,7 +118,8 @@ static void decode_row(struct db_member *m, const PGresult *result, int row, int
     uint8_t *base = out;
     for (int i = 0; i < s->column_count; i++) {
         const struct db_column *c = &s->columns[i];
-        bool is_null = PQgetisnull(result, row, i + first);
+        int bytes = PQgetlength(result, row, i + first);
+        bool is_null = bytes == 0 && PQgetisnull(result, row, i + first);
         if (c->is_nullable)
             *(bool *)(base + c->has_offset) = !is_null;
         if (is_null) {
@@ -126,9 +127,8 @@ static void decode_row(struct db_member *m, const PGresult *result, int row, int
                 fail(m, REASON_INTERNAL_ERROR, c->name);
             continue;
         }
-        int r =
-            decode_value(c->type, PQgetvalue(result, row, i + first),
-                         PQgetlength(result, row, i + first), m->op.scope->arena, base + c->offset);
+        int r = decode_value(c->type, PQgetvalue(result, row, i + first), bytes, m->op.scope->arena,
+                             base + c->offset);
         if (r == -ENOMEM)
             fail(m, REASON_MESSAGE_TOO_LARGE, "the call's memory budget is spent");
         else if (r < 0)
@@ -204,7 +204,7 @@ void db_decode_one(struct db_member *m, const PGresult *result)
 /* Which member row @row belongs to; @count where it belongs to none. */
 static unsigned ordinal(const PGresult *result, int row, unsigned count)
 {
-    if (PQgetisnull(result, row, 0) || PQgetlength(result, row, 0) != 4)
+    if (PQgetlength(result, row, 0) != 4) /* of NULL it is 0 */
         return count;
     uint32_t n = get32(PQgetvalue(result, row, 0));
     return n >= 1 && n <= count ? n - 1 : count;
