@@ -502,8 +502,6 @@ static const struct db_param list_params[] = {
 static const struct db_column list_columns[] = {
     {.name = "booking_id", .type = DB_UUID,
      .offset = offsetof(struct booking_list_row, booking_id)},
-    {.name = "user_id", .type = DB_UUID,
-     .offset = offsetof(struct booking_list_row, user_id)},
     {.name = "serial", .type = DB_INT8,
      .offset = offsetof(struct booking_list_row, serial)},
     {.name = "state", .type = DB_TEXT,
@@ -516,11 +514,14 @@ static const struct db_column list_columns[] = {
     {.name = "currency", .type = DB_TEXT,
      .offset = offsetof(struct booking_list_row, currency)},
     {.name = "authorised_minor", .type = DB_INT8,
-     .offset = offsetof(struct booking_list_row, authorised_minor)},
+     .offset = offsetof(struct booking_list_row, authorised_minor),
+     .is_nullable = true, .has_offset = offsetof(struct booking_list_row, has_authorised_minor)},
     {.name = "captured_minor", .type = DB_INT8,
-     .offset = offsetof(struct booking_list_row, captured_minor)},
+     .offset = offsetof(struct booking_list_row, captured_minor),
+     .is_nullable = true, .has_offset = offsetof(struct booking_list_row, has_captured_minor)},
     {.name = "refunded_minor", .type = DB_INT8,
-     .offset = offsetof(struct booking_list_row, refunded_minor)},
+     .offset = offsetof(struct booking_list_row, refunded_minor),
+     .is_nullable = true, .has_offset = offsetof(struct booking_list_row, has_refunded_minor)},
     {.name = "snapshot", .type = DB_BYTEA,
      .offset = offsetof(struct booking_list_row, snapshot)},
     {.name = "passengers", .type = DB_BYTEA,
@@ -531,11 +532,13 @@ static const struct db_column list_columns[] = {
     {.name = "create_time", .type = DB_TIMESTAMPTZ,
      .offset = offsetof(struct booking_list_row, create_time)},
     {.name = "update_time", .type = DB_TIMESTAMPTZ,
-     .offset = offsetof(struct booking_list_row, update_time)},
+     .offset = offsetof(struct booking_list_row, update_time),
+     .is_nullable = true, .has_offset = offsetof(struct booking_list_row, has_update_time)},
     {.name = "due_time", .type = DB_TIMESTAMPTZ,
      .offset = offsetof(struct booking_list_row, due_time)},
     {.name = "lapsed", .type = DB_BOOL,
-     .offset = offsetof(struct booking_list_row, lapsed)},
+     .offset = offsetof(struct booking_list_row, lapsed),
+     .is_nullable = true, .has_offset = offsetof(struct booking_list_row, has_lapsed)},
     {.name = "event_count", .type = DB_INT4,
      .offset = offsetof(struct booking_list_row, event_count)},
 };
@@ -543,11 +546,14 @@ static const struct db_column list_columns[] = {
 const struct db_statement booking_list_statement = {
     .name = "booking_list",
     .sql_one =
-        "SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
-        "       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot, b.passengers,\n"
-        "       b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
-        "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
-        "  FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id\n"
+        "SELECT b.booking_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "       CASE WHEN b.intent_id IS NOT NULL THEN (SELECT p.authorised_minor FROM payment_intent p\n"
+        "                                                WHERE p.booking_id = b.booking_id AND p.intent_id = b.intent_id) END\n"
+        "       AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor, nullif(b.refunded_minor, 0) AS refunded_minor,\n"
+        "       b.snapshot, b.passengers, b.intent_id, b.create_time, nullif(b.update_time, b.create_time) AS update_time,\n"
+        "       b.payment_required_time AS due_time,\n"
+        "       CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN true END AS lapsed, b.event_count\n"
+        "  FROM booking b\n"
         " WHERE b.user_id = $1::uuid AND b.booking_id < $2::uuid\n"
         "   AND ($3::text IS NULL\n"
         "        OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END\n"
@@ -557,21 +563,23 @@ const struct db_statement booking_list_statement = {
         "SELECT r.n::int4, x.*\n"
         "  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int4[]) WITH ORDINALITY r(user_id, before, states, row_count, n)\n"
         " CROSS JOIN LATERAL (\n"
-        "       SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
-        "              coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.snapshot,\n"
-        "              b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
-        "              b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
-        "         FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id\n"
+        "       SELECT b.booking_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
+        "              CASE WHEN b.intent_id IS NOT NULL THEN (SELECT p.authorised_minor FROM payment_intent p\n"
+        "                                                       WHERE p.booking_id = b.booking_id AND p.intent_id = b.intent_id) END\n"
+        "              AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor, nullif(b.refunded_minor, 0) AS refunded_minor,\n"
+        "              b.snapshot, b.passengers, b.intent_id, b.create_time, nullif(b.update_time, b.create_time) AS update_time,\n"
+        "              b.payment_required_time AS due_time,\n"
+        "              CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN true END AS lapsed, b.event_count\n"
+        "         FROM booking b\n"
         "        WHERE b.user_id = r.user_id AND b.booking_id < r.before\n"
         "          AND (r.states IS NULL\n"
         "               OR CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN 'EXPIRED' ELSE b.state END\n"
         "                  = ANY (string_to_array(r.states, ',')))\n"
-        "        ORDER BY b.booking_id DESC LIMIT r.row_count) x\n"
-        " ORDER BY x.booking_id DESC",
+        "        ORDER BY b.booking_id DESC LIMIT r.row_count) x",
     .params = list_params,
     .param_count = 4,
     .columns = list_columns,
-    .column_count = 18,
+    .column_count = 17,
     .row_bytes = sizeof(struct booking_list_row),
     .cardinality = DB_MANY,
     .is_read = true,
@@ -635,8 +643,7 @@ const struct db_statement booking_events_statement = {
         " CROSS JOIN LATERAL (\n"
         "       SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time\n"
         "                        FROM booking_history h WHERE h.booking_id = r.booking_id AND sequence >= r.after) h\n"
-        "        WHERE sequence > r.after ORDER BY sequence LIMIT r.row_count) x\n"
-        " ORDER BY x.sequence",
+        "        WHERE sequence > r.after ORDER BY sequence LIMIT r.row_count) x",
     .params = events_params,
     .param_count = 3,
     .columns = events_columns,

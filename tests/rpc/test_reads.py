@@ -52,3 +52,23 @@ def test_histories_read_at_once(world):
         for _ in range(3):
             assert list(pool.map(history, clients)) == [alone[i % len(users)] for i in range(CALLERS)]
     until(lambda: shared() > before, 5, "statements were shared")
+
+
+def test_a_list_shows_what_the_booking_itself_does(world):
+    ann = world.traveller()
+    for _ in range(3):
+        late = world.hold(ann)
+    world.ticketed(ann)
+    ended, _ = world.ticketed(ann)
+    ann.ConfirmCancellation(name=ann.CreateCancellation(parent=ended.name).name)
+    world.dev.sql(f"UPDATE booking SET payment_required_time = now() WHERE booking_id = '{late.name.removeprefix('bookings/')}'")
+
+    def same():
+        shown = pages(ann.ListBookings, 4)
+        whole = [ann.GetBooking(name=b.name) for b in shown]
+        for booking in whole:
+            del booking.tickets[:], booking.seats[:]
+        return len(shown) == 5 and shown == whole
+
+    until(same, 5, "the list says the same as each booking")  # the refund and the sweeper are still at work
+    assert [world.state(b) for b in pages(ann.ListBookings, 9, states=["EXPIRED"])] == ["EXPIRED"]

@@ -203,7 +203,6 @@ static struct booking_view as_created(struct call *c, struct uuid booking_id, in
         .passengers = passengers,
         .total_minor = s->offer.total_minor,
         .create_us = create_us,
-        .update_us = create_us,
         .due_us = due_us,
         .event_count = 1,
     };
@@ -213,12 +212,11 @@ static struct booking_view as_created(struct call *c, struct uuid booking_id, in
 static enum step reply_created(struct call *c, const struct booking_view *view)
 {
     struct create *s = c->state;
-    Faregate__V1__Booking *m = booking_changing(c, view);
-    m->n_seats = s->req->n_seat_selections;
-    m->seats = s->req->seat_selections;
-    struct str bytes = booking_bytes(c, view, m);
-    call_note(c, "booking", "%s", m->name);
-    return call_reply_bytes(c, (const uint8_t *)bytes.p, bytes.n);
+    Faregate__V1__Booking more = FAREGATE__V1__BOOKING__INIT;
+    more.n_seats = s->req->n_seat_selections;
+    more.seats = s->req->seat_selections;
+    call_note(c, "booking", "%s", name_make(&c->arena, "bookings", view->booking_id));
+    return booking_reply(c, view, &more);
 }
 
 static enum step read_again(struct call *c)

@@ -138,12 +138,11 @@ enum step booking_read_answer(struct call *c, const struct booking_read *r)
 {
     if (!r->row.found || !booking_may_read(c, r->row.user_id))
         return call_fail(c, REASON_NOT_FOUND);
-    struct booking_view view = BOOKING_VIEW_OF(&r->row);
-    Faregate__V1__Booking *m = booking_changing(c, &view);
-    add_tickets(c, r, m);
-    add_seats(c, r, m);
-    struct str bytes = booking_bytes(c, &view, m);
-    return call_reply_bytes(c, (const uint8_t *)bytes.p, bytes.n);
+    struct booking_view view = BOOKING_VIEW_OF(&r->row, r->row.user_id);
+    Faregate__V1__Booking more = FAREGATE__V1__BOOKING__INIT;
+    add_tickets(c, r, &more);
+    add_seats(c, r, &more);
+    return booking_reply(c, &view, &more);
 }
 
 static enum step answer(struct call *c)

@@ -33,17 +33,17 @@ struct booking_view {
     int64_t captured_minor;
     int64_t refunded_minor;
     int64_t create_us;
-    int64_t update_us;
+    int64_t update_us; /* 0: not since it was made */
     int64_t due_us;
     int32_t event_count;
     bool lapsed;
 };
 
-/* The columns of `get` and `list` have the same names. */
-#define BOOKING_VIEW_OF(row)                                                                       \
+/* The columns of `get` and `list` have the same names. NULL is zero. */
+#define BOOKING_VIEW_OF(row, owner)                                                                \
     ((struct booking_view){                                                                        \
         .booking_id = (row)->booking_id,                                                           \
-        .user_id = (row)->user_id,                                                                 \
+        .user_id = (owner),                                                                        \
         .intent_id = (row)->has_intent_id ? (row)->intent_id : (struct uuid){0},                   \
         .serial = (row)->serial,                                                                   \
         .state = (row)->state,                                                                     \
@@ -62,13 +62,14 @@ struct booking_view {
         .lapsed = (row)->lapsed,                                                                   \
     })
 
-/* The part of the message that changes; the caller may add tickets and seats. */
-Faregate__V1__Booking *booking_changing(struct call *c, const struct booking_view *view);
+/* The message in front of @p, as grpc/pb_put.h has it: the two fragments and what changes one after
+ * the other, which protobuf merges. It takes up to booking_bytes_max. */
+uint8_t *booking_put(uint8_t *p, const struct app *app, const struct booking_view *view);
+size_t booking_bytes_max(const struct booking_view *view);
 
-/* The serialized message: the fragments and @changing one after the other, which protobuf merges.
- */
-struct str booking_bytes(struct call *c, const struct booking_view *view,
-                         const Faregate__V1__Booking *changing);
+/* Replies with it and @more, the tickets and seats that a booking of a list does not show. */
+enum step booking_reply(struct call *c, const struct booking_view *view,
+                        const Faregate__V1__Booking *more);
 
 Faregate__V1__Booking__State booking_state_of(struct str state);
 

@@ -1,6 +1,7 @@
 /* ListBookings: the caller's own, newest first. The page token carries the last id sent.
  * What must stay true: a page stays below what a reply and the call's memory may be, whatever is in
  * the bookings. */
+#include "grpc/pb_put.h"
 #include "services/booking/internal.h"
 #include "services/shared/page_token.h"
 
@@ -9,7 +10,10 @@
 #define PAGE_BYTES_MAX                                                                             \
     (2u << 20) /* behind this no further booking: a page of large ones is shorter */
 #define HEAD_BYTES_MAX 6
-#define CHANGING_BYTES_MAX 8192 /* what the changing part of a booking takes, and a page token */
+#define TOKEN_BYTES_MAX 64  /* with its head */
+#define REST_BYTES_MAX 8192 /* of the call's memory, for what makes the token */
+
+enum { BOOKINGS = 1, NEXT_PAGE_TOKEN }; /* as the .proto numbers them */
 
 struct list_bookings {
     uint32_t page_size;
@@ -48,38 +52,27 @@ static enum step read_rows(struct call *c)
     return STEP_NEXT;
 }
 
-/* Tag and length in front of a booking: field 1, length-delimited. */
-static uint8_t *put_head(uint8_t *p, size_t bytes)
+static struct booking_view view_of(const struct call *c, uint32_t i)
 {
-    *p++ = 1 << 3 | 2;
-    for (; bytes >= 0x80; bytes >>= 7)
-        *p++ = (uint8_t)(bytes | 0x80);
-    *p++ = (uint8_t)bytes;
-    return p;
+    const struct list_bookings *s = c->state;
+    return BOOKING_VIEW_OF(&s->rows.rows[i], c->principal.user_id);
 }
 
-/* The call's memory has room for one more booking, twice: packed, and in the reply with
- * @reply_bytes before it. */
-static bool has_room(const struct call *c, const struct booking_view *view, size_t reply_bytes)
-{
-    size_t left = c->arena.used_bytes_max - c->arena.used_bytes;
-    size_t booking = view->snapshot.n + view->passengers.n + CHANGING_BYTES_MAX;
-    return reply_bytes + 2 * booking + CHANGING_BYTES_MAX <= left;
-}
-
-/* As many as fit into the page. Serialized as they lie in their rows: unpacking a page of the
- * largest bookings would take more memory than a call has. */
-static uint32_t pack_bookings(struct call *c, struct str *ret_packed, size_t *ret_bytes)
+/* As many as fit into the page, and into the call's memory twice: here and in the reply's frame.
+ * Serialized as they lie in their rows: unpacking a page of the largest bookings would take more
+ * memory than a call has. */
+static uint32_t count_bookings(const struct call *c, size_t *ret_bytes_max)
 {
     const struct list_bookings *s = c->state;
     uint32_t count = s->rows.count < s->page_size ? s->rows.count : s->page_size;
-    *ret_bytes = 0;
+    size_t left = c->arena.used_bytes_max - c->arena.used_bytes;
+    *ret_bytes_max = TOKEN_BYTES_MAX;
     for (uint32_t i = 0; i < count; i++) {
-        struct booking_view view = BOOKING_VIEW_OF(&s->rows.rows[i]);
-        if (*ret_bytes > PAGE_BYTES_MAX || !has_room(c, &view, *ret_bytes))
+        struct booking_view view = view_of(c, i);
+        size_t bytes_max = *ret_bytes_max + HEAD_BYTES_MAX + booking_bytes_max(&view);
+        if (*ret_bytes_max > PAGE_BYTES_MAX || 2 * bytes_max + REST_BYTES_MAX > left)
             return i;
-        ret_packed[i] = booking_bytes(c, &view, booking_changing(c, &view));
-        *ret_bytes += HEAD_BYTES_MAX + ret_packed[i].n;
+        *ret_bytes_max = bytes_max;
     }
     return count;
 }
@@ -87,25 +80,20 @@ static uint32_t pack_bookings(struct call *c, struct str *ret_packed, size_t *re
 static enum step answer(struct call *c)
 {
     const struct list_bookings *s = c->state;
-    Faregate__V1__ListBookingsResponse rest = FAREGATE__V1__LIST_BOOKINGS_RESPONSE__INIT;
-    struct str packed[PAGE_MAX];
-    size_t bytes;
-    uint32_t count = pack_bookings(c, packed, &bytes);
+    size_t bytes_max;
+    uint32_t count = count_bookings(c, &bytes_max);
     if (s->rows.count > 0 && count == 0)
         return call_fail(c, REASON_MESSAGE_TOO_LARGE);
+    uint8_t *end = (uint8_t *)arena_alloc(&c->arena, bytes_max) + bytes_max, *p = end;
     if (s->rows.count > count)
-        rest.next_page_token =
-            page_token_seal(c, s->rows.rows[count - 1].booking_id.b, sizeof(struct uuid));
-    uint8_t *reply = arena_alloc(
-        &c->arena, bytes + faregate__v1__list_bookings_response__get_packed_size(&rest) + 1);
-    uint8_t *p = reply;
-    for (uint32_t i = 0; i < count; i++) {
-        p = put_head(p, packed[i].n);
-        memcpy(p, packed[i].p, packed[i].n);
-        p += packed[i].n;
+        p = pb_put_text(
+            p, NEXT_PAGE_TOKEN,
+            str_of(page_token_seal(c, s->rows.rows[count - 1].booking_id.b, sizeof(struct uuid))));
+    for (uint32_t i = count; i-- > 0;) {
+        struct booking_view view = view_of(c, i);
+        p = pb_put_around(booking_put(p, app_of(c), &view), BOOKINGS, p);
     }
-    p += faregate__v1__list_bookings_response__pack(&rest, p);
-    return call_reply_bytes(c, reply, (size_t)(p - reply));
+    return call_reply_bytes(c, p, (size_t)(end - p));
 }
 
 static const struct step_def steps[] = {

@@ -1,12 +1,16 @@
-/* A booking row as a message: what never changes is stored packed, what changes is packed behind
- * it. Every handler of the service that answers with a Booking calls it. */
+/* A booking row as the bytes of a message: what never changes is stored packed, what changes is
+ * written behind it, by heart (grpc/pb_put.h), since a page of history is made of nothing else.
+ * Every handler of the service that answers with a Booking calls it. */
 #include "base/check.h"
 #include "base/text.h"
+#include "grpc/pb_put.h"
 #include "services/booking/internal.h"
 #include "services/reference.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
 #include "services/shared/timestamp.h"
+
+#define CHANGING_BYTES_MAX 512 /* without the reason of the state */
 
 static const struct {
     const char *name;
@@ -39,92 +43,115 @@ bool booking_may_read(const struct call *c, struct uuid user_id)
            principal_has(p, ROLE_FINANCE) || principal_has(p, ROLE_ADMIN);
 }
 
-static Faregate__V1__BalanceSummary *balance(struct arena *arena, const struct booking_view *v,
-                                             Faregate__V1__Booking__State state)
+/* As the .proto numbers them. */
+enum {
+    BOOKING_NAME = 1,
+    BOOKING_RECORD_LOCATOR,
+    BOOKING_STATE,
+    BOOKING_BALANCE = 8,
+    BOOKING_PAYMENT_REQUIRED_TIME,
+    BOOKING_PRICE_GUARANTEE_EXPIRE_TIME,
+    BOOKING_AVAILABLE_ACTIONS,
+    BOOKING_PAYMENT_INTENT = 13,
+    BOOKING_ETAG = 15,
+    BOOKING_USER,
+    BOOKING_CREATE_TIME,
+    BOOKING_UPDATE_TIME,
+    BOOKING_STATE_REASON = 21,
+};
+enum { BALANCE_DUE = 1, BALANCE_AUTHORIZED, BALANCE_CAPTURED, BALANCE_REFUNDED };
+enum { ACTION_ACTION = 1, ACTION_AVAILABLE, ACTION_REASON };
+
+static uint8_t *put_balance(uint8_t *p, const struct booking_view *v,
+                            Faregate__V1__Booking__State state)
 {
     bool owes = state == FAREGATE__V1__BOOKING__STATE__HELD ||
                 state == FAREGATE__V1__BOOKING__STATE__CONFIRMING;
-    Faregate__V1__BalanceSummary *b = arena_alloc(arena, sizeof *b);
-    faregate__v1__balance_summary__init(b);
-    b->due = money_message(arena, owes ? v->total_minor - v->captured_minor : 0, v->currency);
-    b->authorized = money_message(arena, v->authorised_minor, v->currency);
-    b->captured = money_message(arena, v->captured_minor, v->currency);
-    b->refunded = money_message(arena, v->refunded_minor, v->currency);
-    return b;
+    const uint8_t *end = p;
+    p = money_put(p, BALANCE_REFUNDED, v->refunded_minor, v->currency.p);
+    p = money_put(p, BALANCE_CAPTURED, v->captured_minor, v->currency.p);
+    p = money_put(p, BALANCE_AUTHORIZED, v->authorised_minor, v->currency.p);
+    p = money_put(p, BALANCE_DUE, owes ? v->total_minor - v->captured_minor : 0, v->currency.p);
+    return pb_put_around(p, BOOKING_BALANCE, end);
 }
 
-static void add_action(struct arena *arena, Faregate__V1__Booking *m,
-                       Faregate__V1__AvailableAction__Action action, bool available,
-                       const char *reason)
+static uint8_t *put_action(uint8_t *p, Faregate__V1__AvailableAction__Action action, bool available,
+                           struct str reason)
 {
-    Faregate__V1__AvailableAction *a = arena_alloc(arena, sizeof *a);
-    faregate__v1__available_action__init(a);
-    a->action = action;
-    a->available = available;
-    if (!available)
-        a->reason = arena_dup(arena, str_of(reason));
-    m->available_actions[m->n_available_actions++] = a;
+    const uint8_t *end = p;
+    p = pb_put_text(p, ACTION_REASON, available ? STR("") : reason);
+    p = pb_put_number(p, ACTION_AVAILABLE, available);
+    p = pb_put_number(p, ACTION_ACTION, action);
+    return pb_put_around(p, BOOKING_AVAILABLE_ACTIONS, end);
 }
 
 /* What can be done now, so that clients need not know the state machine. */
-static void actions(struct arena *arena, Faregate__V1__Booking *m)
+static uint8_t *put_actions(uint8_t *p, Faregate__V1__Booking__State state)
 {
-    bool held = m->state == FAREGATE__V1__BOOKING__STATE__HELD;
-    bool confirmed = m->state == FAREGATE__V1__BOOKING__STATE__CONFIRMED;
-    const char *reason = m->state == FAREGATE__V1__BOOKING__STATE__CONFIRMING
-                             ? "PAYMENT_IN_PROGRESS"
-                             : "BOOKING_STATE";
-    m->available_actions = arena_array(arena, 2, sizeof *m->available_actions);
-    add_action(arena, m, FAREGATE__V1__AVAILABLE_ACTION__ACTION__PAY, held, reason);
-    add_action(arena, m, FAREGATE__V1__AVAILABLE_ACTION__ACTION__CANCEL, held || confirmed, reason);
+    bool held = state == FAREGATE__V1__BOOKING__STATE__HELD;
+    bool confirmed = state == FAREGATE__V1__BOOKING__STATE__CONFIRMED;
+    struct str reason = state == FAREGATE__V1__BOOKING__STATE__CONFIRMING
+                            ? STR("PAYMENT_IN_PROGRESS")
+                            : STR("BOOKING_STATE");
+    p = put_action(p, FAREGATE__V1__AVAILABLE_ACTION__ACTION__CANCEL, held || confirmed, reason);
+    return put_action(p, FAREGATE__V1__AVAILABLE_ACTION__ACTION__PAY, held, reason);
 }
 
 /* How many events there were, and whether the hold has lapsed, which is none. */
-static char *etag_of(struct arena *arena, const struct booking_view *v)
+static uint8_t *put_etag(uint8_t *p, const struct booking_view *v)
 {
-    char *etag = arena_alloc(arena, TEXT_DECIMAL_MAX + sizeof "x"); /* zeroed */
-    char *end = text_decimal(etag, (unsigned)v->event_count);
+    char etag[TEXT_DECIMAL_MAX + 1], *end = text_decimal(etag, (unsigned)v->event_count);
     if (v->lapsed)
-        *end = 'x';
-    return etag;
+        *end++ = 'x';
+    return pb_put_text(p, BOOKING_ETAG, (struct str){.p = etag, .n = (size_t)(end - etag)});
 }
 
-Faregate__V1__Booking *booking_changing(struct call *c, const struct booking_view *v)
+/* From the first field to the last, as far as they change. */
+static uint8_t *put_changing(uint8_t *p, const struct app *app, const struct booking_view *v)
 {
-    struct arena *arena = &c->arena;
-    Faregate__V1__Booking *m = arena_alloc(arena, sizeof *m);
-    faregate__v1__booking__init(m);
-    m->name = name_make(arena, "bookings", v->booking_id);
-    m->user = name_make(arena, "users", v->user_id);
-    m->record_locator = arena_alloc(arena, LOCATOR_LEN + 1);
-    locator_format(app_of(c)->reference->locator_key, v->serial, m->record_locator);
-    m->state = v->lapsed ? FAREGATE__V1__BOOKING__STATE__EXPIRED : booking_state_of(v->state);
-    m->state_reason =
-        v->lapsed ? arena_dup(arena, STR("HOLD_EXPIRED")) : arena_dup(arena, v->state_reason);
-    m->balance = balance(arena, v, m->state);
-    if (m->state == FAREGATE__V1__BOOKING__STATE__HELD) {
-        m->payment_required_time = timestamp_of_us(arena, v->due_us);
-        m->price_guarantee_expire_time = m->payment_required_time;
-    }
+    char locator[LOCATOR_LEN + 1];
+    Faregate__V1__Booking__State state =
+        v->lapsed ? FAREGATE__V1__BOOKING__STATE__EXPIRED : booking_state_of(v->state);
+    locator_format(app->reference->locator_key, v->serial, locator);
+    p = pb_put_text(p, BOOKING_STATE_REASON, v->lapsed ? STR("HOLD_EXPIRED") : v->state_reason);
+    p = timestamp_put(p, BOOKING_UPDATE_TIME, v->update_us ? v->update_us : v->create_us);
+    p = timestamp_put(p, BOOKING_CREATE_TIME, v->create_us);
+    p = name_put(p, BOOKING_USER, STR("users"), v->user_id);
+    p = put_etag(p, v);
     if (!uuid_is_nil(v->intent_id))
-        m->payment_intent =
-            name_make_child(arena, "bookings", v->booking_id, "paymentIntents", v->intent_id);
-    m->etag = etag_of(arena, v);
-    m->create_time = timestamp_of_us(arena, v->create_us);
-    m->update_time = timestamp_of_us(arena, v->update_us);
-    actions(arena, m);
-    return m;
+        p = name_put_child(p, BOOKING_PAYMENT_INTENT, STR("bookings"), v->booking_id,
+                           STR("paymentIntents"), v->intent_id);
+    p = put_actions(p, state);
+    if (state == FAREGATE__V1__BOOKING__STATE__HELD) {
+        p = timestamp_put(p, BOOKING_PRICE_GUARANTEE_EXPIRE_TIME, v->due_us);
+        p = timestamp_put(p, BOOKING_PAYMENT_REQUIRED_TIME, v->due_us);
+    }
+    p = put_balance(p, v, state);
+    p = pb_put_number(p, BOOKING_STATE, state);
+    p = pb_put_text(p, BOOKING_RECORD_LOCATOR, (struct str){.p = locator, .n = LOCATOR_LEN});
+    return name_put(p, BOOKING_NAME, STR("bookings"), v->booking_id);
 }
 
-struct str booking_bytes(struct call *c, const struct booking_view *v,
-                         const Faregate__V1__Booking *changing)
+size_t booking_bytes_max(const struct booking_view *v)
 {
-    size_t changing_bytes = faregate__v1__booking__get_packed_size(changing);
-    size_t bytes = v->snapshot.n + v->passengers.n + changing_bytes;
-    uint8_t *p = arena_alloc(&c->arena, bytes);
-    memcpy(p, v->snapshot.p, v->snapshot.n);
-    memcpy(p + v->snapshot.n, v->passengers.p, v->passengers.n);
-    CHECK(faregate__v1__booking__pack(changing, p + v->snapshot.n + v->passengers.n) ==
-          changing_bytes);
-    return (struct str){.p = (const char *)p, .n = bytes};
+    return v->snapshot.n + v->passengers.n + v->state_reason.n + CHANGING_BYTES_MAX;
+}
+
+uint8_t *booking_put(uint8_t *p, const struct app *app, const struct booking_view *v)
+{
+    const uint8_t *end = p;
+    p = put_changing(p, app, v);
+    CHECK((size_t)(end - p) <= v->state_reason.n + CHANGING_BYTES_MAX);
+    return pb_put_bytes(pb_put_bytes(p, v->passengers), v->snapshot);
+}
+
+enum step booking_reply(struct call *c, const struct booking_view *v,
+                        const Faregate__V1__Booking *more)
+{
+    size_t more_bytes = faregate__v1__booking__get_packed_size(more);
+    size_t bytes_max = booking_bytes_max(v) + more_bytes;
+    uint8_t *start = arena_alloc(&c->arena, bytes_max), *end = start + bytes_max;
+    CHECK(faregate__v1__booking__pack(more, end - more_bytes) == more_bytes);
+    const uint8_t *p = booking_put(end - more_bytes, app_of(c), v);
+    return call_reply_bytes(c, p, (size_t)(end - p));
 }

@@ -19,9 +19,10 @@ Google__Type__Money *money_message(struct arena *arena, int64_t minor, struct st
 uint8_t *money_put(uint8_t *p, unsigned field, int64_t minor, const char *currency)
 {
     const uint8_t *end = p;
-    int64_t units;
-    int32_t nanos;
-    money_to_units(str_of(currency), minor, &units, &nanos);
+    int64_t units = 0;
+    int32_t nanos = 0;
+    if (minor != 0) /* most of a balance is 0 */
+        money_to_units(str_of(currency), minor, &units, &nanos);
     p = pb_put_number(p, MONEY_NANOS, nanos);
     p = pb_put_number(p, MONEY_UNITS, units);
     p = pb_put_code(p, MONEY_CURRENCY, currency);

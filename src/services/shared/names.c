@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "grpc/pb_put.h"
 
 static int segment_match(struct str part, struct str wanted, struct uuid me, struct uuid *ret_id)
 {
@@ -76,4 +77,26 @@ char *name_make_child(struct arena *arena, const char *collection, struct uuid i
     *p++ = '/';
     put_name(p, second, child_id);
     return name;
+}
+
+static uint8_t *put_part(uint8_t *p, struct str collection, struct uuid id)
+{
+    char text[1 + UUID_TEXT_LEN + 1] = "/";
+    uuid_format(id, text + 1);
+    return pb_put_bytes(pb_put_bytes(p, (struct str){.p = text, .n = 1 + UUID_TEXT_LEN}),
+                        collection);
+}
+
+uint8_t *name_put(uint8_t *p, unsigned field, struct str collection, struct uuid id)
+{
+    return pb_put_around(put_part(p, collection, id), field, p);
+}
+
+uint8_t *name_put_child(uint8_t *p, unsigned field, struct str collection, struct uuid id,
+                        struct str child_collection, struct uuid child_id)
+{
+    const uint8_t *end = p;
+    p = put_part(p, child_collection, child_id);
+    *--p = '/';
+    return pb_put_around(put_part(p, collection, id), field, end);
 }

@@ -29,3 +29,8 @@ char *name_make(struct arena *arena, const char *collection, struct uuid id);
 /* "users/0193.../sessions/0193..." */
 char *name_make_child(struct arena *arena, const char *collection, struct uuid id,
                       const char *child_collection, struct uuid child_id);
+
+/* The same two in front of @p, as grpc/pb_put.h has it: the text in @field. */
+uint8_t *name_put(uint8_t *p, unsigned field, struct str collection, struct uuid id);
+uint8_t *name_put_child(uint8_t *p, unsigned field, struct str collection, struct uuid id,
+                        struct str child_collection, struct uuid child_id);

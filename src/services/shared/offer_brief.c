@@ -11,6 +11,7 @@
 #include "services/reference.h"
 #include "services/shared/local_time.h"
 #include "services/shared/money.h"
+#include "services/shared/names.h"
 #include "services/shared/offer.h"
 #include "services/shared/seal.h"
 
@@ -87,8 +88,6 @@ static uint8_t *put_tail(uint8_t *p, const struct offer_segment *s,
 static uint8_t *put_head(uint8_t *p, uint8_t cabin, const struct offer_segment *s)
 {
     char number[2 + TEXT_DECIMAL_MAX];
-    char flight[sizeof "flights/" + UUID_TEXT_LEN] = "flights/";
-    uuid_format(s->flight_id, flight + sizeof "flights/" - 1);
     memcpy(number, s->carrier, 2);
     p = pb_put_text(p, SEGMENT_CLASS, str_bytes(&s->booking_class, 1));
     p = pb_put_number(p, SEGMENT_CABIN, cabin);
@@ -98,7 +97,7 @@ static uint8_t *put_head(uint8_t *p, uint8_t cabin, const struct offer_segment *
                     str_bytes(number, (size_t)(text_decimal(number + 2, s->number) - number)));
     p = pb_put_code(p, SEGMENT_OPERATING_CARRIER, s->carrier);
     p = pb_put_code(p, SEGMENT_MARKETING_CARRIER, s->carrier);
-    return pb_put_text(p, SEGMENT_FLIGHT, str_bytes(flight, sizeof flight - 1));
+    return name_put(p, SEGMENT_FLIGHT, STR("flights"), s->flight_id);
 }
 
 /* A segment's bytes: they are those of its flight, but for the fare basis. */
