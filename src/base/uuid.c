@@ -66,40 +66,28 @@ struct uuid uuid_v7(const struct clock *clock)
     return u;
 }
 
+/* Below 0: none. */
 static int hex_digit(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-static bool is_hyphen_place(size_t i)
-{
-    return i == 8 || i == 13 || i == 18 || i == 23;
+    unsigned digit = (unsigned char)c - '0', letter = (unsigned char)(c | 0x20) - 'a';
+    return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
 }
 
 int uuid_parse(struct str text, struct uuid *ret_uuid)
 {
-    if (text.n != UUID_TEXT_LEN)
+    const char *p = text.p;
+    if (text.n != UUID_TEXT_LEN || p[8] != '-' || p[13] != '-' || p[18] != '-' || p[23] != '-')
         return -EINVAL;
-    struct uuid u = {0};
-    size_t digit = 0;
-    for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
-        if (is_hyphen_place(i)) {
-            if (text.p[i] != '-')
-                return -EINVAL;
-            continue;
-        }
-        int value = hex_digit(text.p[i]);
-        if (value < 0)
-            return -EINVAL;
-        u.b[digit / 2] = (uint8_t)(u.b[digit / 2] << 4 | value);
-        digit++;
+    struct uuid u;
+    int signs = 0;
+    for (size_t i = 0; i < sizeof u.b; i++, p += 2) {
+        p += i == 4 || i == 6 || i == 8 || i == 10;
+        int high = hex_digit(p[0]), low = hex_digit(p[1]);
+        signs |= high | low;
+        u.b[i] = (uint8_t)(high * 16 | low);
     }
+    if (signs < 0)
+        return -EINVAL;
     *ret_uuid = u;
     return 0;
 }
