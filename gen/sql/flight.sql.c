@@ -217,8 +217,7 @@ const struct db_statement flight_read_flight_statement = {
         "       i.sales_close_time > now(), f.arrival_time <= now()\n"
         "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)\n"
         "  JOIN flight f ON f.flight_id = r.flight_id\n"
-        "  JOIN inventory i ON i.flight_id = f.flight_id\n"
-        " ORDER BY r.n, i.cabin",
+        " CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = f.flight_id ORDER BY x.cabin) i",
     .params = read_flight_params,
     .param_count = 1,
     .columns = read_flight_columns,

@@ -82,7 +82,8 @@ struct flight_read_flight_rows {
     bool truncated;
 };
 
-/* A row for each cabin; none: no such flight. */
+/* A row for each cabin, in their order; none: no such flight. A LATERAL runs in a loop: the index gives the order, and the
+ * batch is not sorted. */
 void flight_read_flight(struct call *c, struct flight_read_flight_rows *ret,
     struct uuid flight_id);
 

@@ -63,7 +63,8 @@ SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_se
 -- read
 -- batched: max 64
 -- max: 8 rows
--- A row for each cabin; none: no such flight.
+-- A row for each cabin, in their order; none: no such flight. A LATERAL runs in a loop: the index gives the order, and the
+-- batch is not sorted.
 -- one:
 SELECT f.carrier, f.number, f.origin, f.destination, f.departure_time, f.arrival_time, f.departure_offset_min,
        f.arrival_offset_min, f.aircraft, f.distance_km, f.state, i.cabin, i.authorised, i.held + i.sold, i.base_minor,
@@ -77,8 +78,7 @@ SELECT r.n::int4, f.carrier, f.number, f.origin, f.destination, f.departure_time
        i.sales_close_time > now(), f.arrival_time <= now()
   FROM unnest(@flight_id) WITH ORDINALITY r(flight_id, n)
   JOIN flight f ON f.flight_id = r.flight_id
-  JOIN inventory i ON i.flight_id = f.flight_id
- ORDER BY r.n, i.cabin;
+ CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = f.flight_id ORDER BY x.cabin) i;
 
 -- name: read_seats(flight_id uuid) -> one (aircraft text?, cabins int4?, taken text?, read_time timestamptz)
 -- read
