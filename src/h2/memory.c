@@ -1,8 +1,8 @@
 /* nghttp2's allocator: freelists by size class, so that a busy connection does not touch malloc,
  * and pages of a session's own for what it is made of, so that an idle one takes few of them. One
  * per server, on the loop's thread. What must stay true: what is kept free stays below
- * FREE_BYTES_MAX; nothing depends on what nghttp2 asks for, only how much
- * memory it takes. Sanitizer builds go straight to malloc, or use after free would go unseen. */
+ * FREE_BYTES_MAX; on what nghttp2 asks for nothing depends but how much memory it takes. Sanitizer
+ * builds go straight to malloc, or use after free would go unseen. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
