@@ -19,5 +19,12 @@ static inline char *text_two_digits(char *out, unsigned value)
 /* All decimal digits of @value at @out; what follows them. */
 char *text_decimal(char *out, uint64_t value);
 
+/* The value of a hexadecimal digit in either case; below 0: none. */
+static inline int text_hex_digit(char c)
+{
+    unsigned digit = (unsigned char)c - '0', letter = (unsigned char)(c | 0x20) - 'a';
+    return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
+}
+
 /* Two lower-case digits a byte at @out; what follows them. */
 char *text_hex(char *out, const void *p, size_t bytes);

@@ -66,13 +66,6 @@ struct uuid uuid_v7(const struct clock *clock)
     return u;
 }
 
-/* Below 0: none. */
-static int hex_digit(char c)
-{
-    unsigned digit = (unsigned char)c - '0', letter = (unsigned char)(c | 0x20) - 'a';
-    return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
-}
-
 int uuid_parse(struct str text, struct uuid *ret_uuid)
 {
     const char *p = text.p;
@@ -82,7 +75,7 @@ int uuid_parse(struct str text, struct uuid *ret_uuid)
     int signs = 0;
     for (size_t i = 0; i < sizeof u.b; i++, p += 2) {
         p += i == 4 || i == 6 || i == 8 || i == 10;
-        int high = hex_digit(p[0]), low = hex_digit(p[1]);
+        int high = text_hex_digit(p[0]), low = text_hex_digit(p[1]);
         signs |= high | low;
         u.b[i] = (uint8_t)(high * 16 | low);
     }

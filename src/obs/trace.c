@@ -14,12 +14,8 @@ static bool hex_bytes(struct str text, uint8_t *out)
 {
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
-        unsigned value;
-        if (c >= '0' && c <= '9')
-            value = (unsigned)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            value = (unsigned)(c - 'a' + 10);
-        else
+        int value = text_hex_digit(c);
+        if (value < 0 || (c >= 'A' && c <= 'F'))
             return false;
         out[i / 2] = (uint8_t)(out[i / 2] << 4 | value);
     }

@@ -9,17 +9,7 @@
 
 #include "base/check.h"
 #include "base/str.h"
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+#include "base/text.h"
 
 /* Decodes in place: the result is never longer. */
 static int decode(char *text)
@@ -34,8 +24,8 @@ static int decode(char *text)
             *out++ = *in;
             continue;
         }
-        int high = hex_digit(in[1]);
-        int low = high < 0 ? -1 : hex_digit(in[2]);
+        int high = text_hex_digit(in[1]);
+        int low = high < 0 ? -1 : text_hex_digit(in[2]);
         if (low < 0 || (high == 0 && low == 0))
             return -EINVAL;
         *out++ = (char)(high * 16 + low);
