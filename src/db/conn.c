@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "db/internal.h"
 
-#define GENERATIONS_MAX 200
+#define GENERATIONS_MAX 200 /* names of one statement on one connection */
 #define NULLS_MAX 1000
 
 bool db_conn_is_ready(const struct db_conn *conn)
@@ -185,9 +185,9 @@ bool db_conn_send_sync(struct db_conn *conn)
     return conn->state != CONN_BROKEN;
 }
 
-/* Few different values, and for all but the shortest the next longer one will do, so that SET is
- * rare: the caller's own deadline is exact. It shares the unit's transaction: if that fails, so
- * does the SET. */
+/* Few different values, and for all but the shortest one up to two and a half times as long will
+ * do, so that SET is rare: the caller's own deadline is exact. It shares the unit's transaction: if
+ * that fails, so does the SET. */
 bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
 {
     static const uint32_t buckets_ms[] = {1000, 2000, 5000, 10000, 30000};

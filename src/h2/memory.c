@@ -152,7 +152,9 @@ static uint8_t *map_pages(void)
 
 nghttp2_mem h2_memory_open(struct h2_session_memory *session, struct h2_memory *m)
 {
-    uint8_t *pages = m->spare ? take_spare(m) : map_pages();
+    uint8_t *pages = take_spare(m);
+    if (!pages)
+        pages = map_pages();
     *session =
         (struct h2_session_memory){.shared = m, .pages = pages, .placed = pages ? 0 : PLACES};
     return (nghttp2_mem){

@@ -51,12 +51,9 @@ static uint32_t taken_in(const struct get_seat_map *s, int row)
 
 static int32_t available_count(const struct get_seat_map *s, const struct reference_cabin *cabin)
 {
-    const int32_t columns = __builtin_popcount(cabin->letters);
     int32_t count = 0;
-    for (int row = cabin->first_row; row <= cabin->last_row; row++) {
-        uint32_t taken = taken_in(s, row) & cabin->letters;
-        count += columns - (taken ? __builtin_popcount(taken) : 0);
-    }
+    for (int row = cabin->first_row; row <= cabin->last_row; row++)
+        count += __builtin_popcount(cabin->letters & ~taken_in(s, row));
     return count;
 }
 
