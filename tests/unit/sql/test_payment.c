@@ -394,6 +394,9 @@ TEST(pay, refunds_never_exceed_what_was_taken)
     ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('g', 3)), "t");
     ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('g', 3)), "f");
     ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 3)), "f");
+    PGresult *beyond = PQexec(t_session(0), "UPDATE payment_intent SET refundable_minor = -1");
+    ASSERT_STR_EQ(PQresultErrorField(beyond, PG_DIAG_CONSTRAINT_NAME), "refundable_ck");
+    PQclear(beyond);
     fill_refund(&ask, 1, 4, 1);
     ASSERT_STR_EQ(refusal(&ask), "REFUND_EXCEEDS_CAPTURE");
     fill_refund(&ask, 2, 5, 1);
