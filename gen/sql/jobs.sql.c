@@ -75,7 +75,6 @@ void jobs_expire(struct call *c, struct jobs_expire_row *ret,
 }
 
 static const struct db_param release_watches_params[] = {
-    {.name = "row_count", .type = DB_INT4},
     {.name = "patience_seconds", .type = DB_INT4},
 };
 
@@ -89,12 +88,12 @@ const struct db_statement jobs_release_watches_statement = {
     .sql_one =
         "WITH w AS MATERIALIZED (\n"
         "    SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch\n"
-        "     WHERE due_time <= now() ORDER BY due_time LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
+        "     WHERE due_time <= now() ORDER BY due_time LIMIT 64 FOR UPDATE SKIP LOCKED\n"
         "), u AS (\n"
         "    UPDATE payment_attempt a SET due_time = now()\n"
         "      FROM (SELECT x.* FROM w, unnest(w.booking_ids, w.attempt_ids) AS x(booking_id, attempt_id) ORDER BY 1) x\n"
         "     WHERE a.booking_id = x.booking_id AND a.attempt_id = x.attempt_id AND a.due_time IS NULL\n"
-        "       AND a.state IN ('SENT', 'AUTHORIZED') AND a.update_time <= now() - $2::int4 * interval '1 second'\n"
+        "       AND a.state IN ('SENT', 'AUTHORIZED') AND a.update_time <= now() - $1::int4 * interval '1 second'\n"
         "    RETURNING 1\n"
         "), x AS (\n"
         "    DELETE FROM payment_watch p USING w WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id\n"
@@ -102,7 +101,7 @@ const struct db_statement jobs_release_watches_statement = {
         "SELECT count(*)::int4 AS released FROM u",
     .sql_many = NULL,
     .params = release_watches_params,
-    .param_count = 2,
+    .param_count = 1,
     .columns = release_watches_columns,
     .column_count = 1,
     .row_bytes = sizeof(struct jobs_release_watches_row),
@@ -115,11 +114,9 @@ const struct db_statement jobs_release_watches_statement = {
 };
 
 void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
-    int32_t row_count,
     int32_t patience_seconds)
 {
     const struct db_value values[] = {
-        {.i = row_count},
         {.i = patience_seconds},
     };
     db_submit(&c->scope, &jobs_release_watches_statement, values, ret);

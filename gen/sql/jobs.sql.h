@@ -27,9 +27,10 @@ struct jobs_release_watches_row {
 };
 
 /* Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch.
+ * Each watch is of up to a batch of attempts. A LIMIT that the planner does not know it takes for a tenth of the table, and
+ * for so many it would read all attempts instead.
  * Scans: payment_watch */
 void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
-    int32_t row_count,
     int32_t patience_seconds);
 
 struct jobs_due_attempts_row {

@@ -4,8 +4,6 @@
  * process dies. */
 #include "jobs/internal.h"
 
-#define WATCH_ROWS 64 /* of up to a batch of attempts each */
-
 struct attempts {
     struct jobs_release_watches_row watched;
     struct jobs_due_attempts_rows due;
@@ -14,7 +12,7 @@ struct attempts {
 static enum step release_watches(struct call *c)
 {
     struct attempts *s = c->state;
-    jobs_release_watches(c, &s->watched, WATCH_ROWS, checkout_patience_s(app_of(c)));
+    jobs_release_watches(c, &s->watched, checkout_patience_s(app_of(c)));
     return STEP_NEXT;
 }
 

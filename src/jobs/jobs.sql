@@ -39,12 +39,14 @@ WITH d AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock;
 
--- name: release_watches(row_count int4, patience_seconds int4) -> one (released int4)
+-- name: release_watches(patience_seconds int4) -> one (released int4)
 -- Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch.
+-- Each watch is of up to a batch of attempts. A LIMIT that the planner does not know it takes for a tenth of the table, and
+-- for so many it would read all attempts instead.
 -- Scans: payment_watch
 WITH w AS MATERIALIZED (
     SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch
-     WHERE due_time <= now() ORDER BY due_time LIMIT @row_count FOR UPDATE SKIP LOCKED
+     WHERE due_time <= now() ORDER BY due_time LIMIT 64 FOR UPDATE SKIP LOCKED
 ), u AS (
     UPDATE payment_attempt a SET due_time = now()
       FROM (SELECT x.* FROM w, unnest(w.booking_ids, w.attempt_ids) AS x(booking_id, attempt_id) ORDER BY 1) x

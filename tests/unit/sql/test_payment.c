@@ -244,7 +244,6 @@ static const char *release_watches(int patience_s)
 {
     struct ask ask;
     ask_begin(&ask, "jobs_release_watches");
-    ask_int(&ask, 0, "row_count", 10);
     ask_int(&ask, 0, "patience_seconds", patience_s);
     return t_only(ask_run(t_session(0), &ask), "released");
 }
