@@ -23,11 +23,12 @@ struct booking_hold_row {
 
 /* Takes the seats on every flight or on none, and writes the booking and its claim at once. The booking's row is its first
  * event too. @serial: a number that no other booking has, from which its locator is made.
- * The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
+ * The outcome is decided from the inventory as the snapshot has it, before the claim is written, so that a refusal replays
+ * like a success. The inventory's row is written last (@b before @u), so that who waits for it waits for a flush of the log
+ * and not for the rest of the statement as well. Seats that somebody took meanwhile are missing then: seat_count_ck ends
+ * the batch without a trace, and its members look again, each on a snapshot of its own.
  * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
  * leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
- * Counters are set to what was read behind the lock, here and everywhere: PostgreSQL tries an update on the row as the
- * statement's snapshot has it before it looks for a newer one, and the old counts plus these seats can break the check.
  * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
  * IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
  * What a member brings is picked from the arrays where it is needed: unnest and joins would copy the long columns about.
@@ -255,8 +256,10 @@ struct booking_cancel_row {
 
 /* Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
  * provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
- * The quote and the intent are locked as well: they are read as they are after the wait for the booking. Seats, here and
- * everywhere, are touched after the inventory: who takes over a lapsed seat comes that way too.
+ * The quote and the intent are locked as well: they are read as they are after the wait for the booking. So is the
+ * inventory, here and in jobs.sql: PostgreSQL tries an update on the row as the statement's snapshot has it before it looks
+ * for a newer one, and what the snapshot has may be too little. After it, here and everywhere, come the assigned seats:
+ * who takes over a lapsed one comes that way too.
  * Spans: booking_id, flight_id, principal */
 void booking_cancel(struct call *c, struct booking_cancel_row *ret,
     struct uuid principal,

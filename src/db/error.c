@@ -99,6 +99,11 @@ bool db_failure_is_stale_plan(const struct db_failure *f)
     return !f->after_result && (is_class(f, "0A000") || is_class(f, "26000"));
 }
 
+bool db_failure_is_lost_race(const struct db_failure *f)
+{
+    return !f->after_result && is_class(f, "23514") && f->error.reason == REASON_CONFLICT;
+}
+
 bool db_failure_is_personal(const struct db_failure *f)
 {
     if (f->error.unknown)

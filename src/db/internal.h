@@ -140,6 +140,7 @@ struct db_unit {
     PGresult *result; /* kept until the Sync: before that nothing is committed */
     bool is_many;
     bool was_prepared_again;
+    uint32_t races; /* lost, and run again */
     int64_t sent_ns;
     struct db_failure failure;
     unsigned count;
@@ -303,6 +304,9 @@ void db_failure_make(struct db_failure *f, enum reason reason, const char *sqlst
                      const char *detail);
 bool db_failure_is_rewind(const struct db_failure *f);
 bool db_failure_is_stale_plan(const struct db_failure *f);
+/* A CHECK that reasons.def maps to CONFLICT: the statement decided by its snapshot, and the row
+ * that it then waited for had less. Nothing has happened. */
+bool db_failure_is_lost_race(const struct db_failure *f);
 /* It says something about the request, not about the database: members of a batch are then tried
  * alone. */
 bool db_failure_is_personal(const struct db_failure *f);

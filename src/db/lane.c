@@ -341,17 +341,23 @@ static bool may_rewind(struct db_unit *unit)
            m->rewinds < m->db->limits.rewind_max;
 }
 
-/* True: the unit is under way again. */
-static bool prepare_again(struct db_lane *lane, struct db_unit *unit)
+/* True: the unit is under way again, as it was: its plan was stale, or somebody took what its
+ * snapshot had shown. A new snapshot shows the truth to all of a batch at once. */
+static bool send_again(struct db_lane *lane, struct db_unit *unit)
 {
-    if (!db_failure_is_stale_plan(&unit->failure) || unit->was_prepared_again ||
-        !db_conn_is_ready(&lane->conn))
+    const bool is_stale = db_failure_is_stale_plan(&unit->failure) && !unit->was_prepared_again;
+    const bool is_race =
+        db_failure_is_lost_race(&unit->failure) && unit->races < lane->conn.db->limits.rewind_max;
+    if (!(is_stale || is_race) || !db_conn_is_ready(&lane->conn))
         return false;
-    db_conn_forget_plan(&lane->conn, unit->plan, unit->is_many);
+    if (is_stale)
+        db_conn_forget_plan(&lane->conn, unit->plan, unit->is_many);
+    unit->was_prepared_again |= is_stale;
+    unit->races += is_race;
+    lane->conn.db->stats.rewinds += is_race;
     PQclear(unit->result);
     unit->result = NULL;
     unit->failure.set = false;
-    unit->was_prepared_again = true;
     send_unit(lane, unit);
     return true;
 }
@@ -373,7 +379,7 @@ void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit)
     if (!f->set) {
         db_linger_begin(lane, unit);
         deliver(unit);
-    } else if (prepare_again(lane, unit)) {
+    } else if (send_again(lane, unit)) {
         return;
     } else if (unit->count > 1 && db_failure_is_personal(f)) {
         db->stats.solo_fallbacks++;

@@ -7,11 +7,12 @@
 -- batched: on flight distinct request_id max 64
 -- Takes the seats on every flight or on none, and writes the booking and its claim at once. The booking's row is its first
 -- event too. @serial: a number that no other booking has, from which its locator is made.
--- The outcome is decided from the locked inventory before the claim is written, so that a refusal replays like a success.
+-- The outcome is decided from the inventory as the snapshot has it, before the claim is written, so that a refusal replays
+-- like a success. The inventory's row is written last (@b before @u), so that who waits for it waits for a flush of the log
+-- and not for the rest of the statement as well. Seats that somebody took meanwhile are missing then: seat_count_ck ends
+-- the batch without a trace, and its members look again, each on a snapshot of its own.
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
 -- leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
--- Counters are set to what was read behind the lock, here and everywhere: PostgreSQL tries an update on the row as the
--- statement's snapshot has it before it looks for a newer one, and the old counts plus these seats can break the check.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
 -- IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
 -- What a member brings is picked from the arrays where it is needed: unnest and joins would copy the long columns about.
@@ -22,9 +23,7 @@ WITH s AS MATERIALIZED (
     SELECT s.flight_id, s.cabin, count(*)::int4 * @seats AS seats
       FROM unnest(@flight_ids, @cabins) AS s(flight_id, cabin) GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, s.seats, i.free, i.held, i.sales_close_time > now() AS open
-      FROM inventory i JOIN s USING (flight_id, cabin)
-     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
+    SELECT s.seats, i.free, i.sales_close_time > now() AS open FROM inventory i JOIN s USING (flight_id, cabin)
 ), v AS MATERIALIZED (
     SELECT CASE
                WHEN @offer_expire <= now() THEN 'OFFER_EXPIRED'
@@ -42,12 +41,6 @@ WITH s AS MATERIALIZED (
     RETURNING reason
 ), g AS MATERIALIZED (
     SELECT FROM k WHERE k.reason IS NULL
-), u AS (
-    UPDATE inventory i SET free = l.free - l.seats, held = l.held + l.seats FROM g, l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
-    RETURNING i.flight_id
-), f AS (
-    INSERT INTO inventory_change (flight_id, flight_ids)
-    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), b AS (
     INSERT INTO booking (booking_id, user_id, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
                          offer, snapshot, passengers, payment_required_time)
@@ -55,6 +48,14 @@ WITH s AS MATERIALIZED (
            @snapshot, @passengers, now() + @hold_seconds * interval '1 second'
       FROM g
     RETURNING serial, create_time, payment_required_time
+), u AS (
+    UPDATE inventory i SET free = i.free - t.seats, held = i.held + t.seats
+      FROM (SELECT s.* FROM s, (SELECT count(*) AS n FROM b) b WHERE b.n > 0 ORDER BY flight_id, cabin) t
+     WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
+    RETURNING i.flight_id
+), f AS (
+    INSERT INTO inventory_change (flight_id, flight_ids)
+    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 )
 SELECT EXISTS (SELECT FROM k) AS claimed, v.refusal, b.serial, b.create_time, b.payment_required_time AS due_time
   FROM v LEFT JOIN b ON true;
@@ -63,9 +64,8 @@ WITH s AS MATERIALIZED (
     SELECT i, (@flight_ids__ord)[i] AS n, (@flight_ids)[i] AS flight_id, (@cabins)[i] AS cabin, (@seats)[(@flight_ids__ord)[i]] AS seats
       FROM generate_subscripts(@flight_ids, 1) AS i
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.free, i.held, i.sales_close_time > now() AS open
+    SELECT i.flight_id, i.cabin, i.free, i.sales_close_time > now() AS open
       FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)
-     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), v AS (
     SELECT n, min(i) AS first, max(i) AS last, (@principal)[n] AS principal,
            row_number() OVER (PARTITION BY (@principal)[n] ORDER BY n) AS place,
@@ -101,16 +101,6 @@ WITH s AS MATERIALIZED (
            CASE WHEN k.request_id IS NOT NULL AND w.refusal IS NULL THEN nextval('booking_serial') END AS serial
       FROM w LEFT JOIN k ON k.principal = w.principal AND k.request_id = w.request_id
        AND k.resource IS NOT DISTINCT FROM CASE WHEN w.refusal IS NULL THEN (@booking_id)[w.n] END
-), u AS (
-    UPDATE inventory i SET free = t.free - t.seats, held = t.held + t.seats
-      FROM (SELECT flight_id, cabin, l.free, l.held, sum(s.seats)::int4 AS seats
-              FROM g JOIN s USING (n) JOIN l USING (flight_id, cabin)
-             WHERE g.serial IS NOT NULL GROUP BY flight_id, cabin, l.free, l.held) t
-     WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
-    RETURNING i.flight_id
-), f AS (
-    INSERT INTO inventory_change (flight_id, flight_ids)
-    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), b AS (
     INSERT INTO booking (booking_id, user_id, serial, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
                          offer, snapshot, passengers, payment_required_time)
@@ -118,6 +108,17 @@ WITH s AS MATERIALIZED (
            (@flight_ids)[first:last], (@cabins)[first:last], (@offer)[n], (@snapshot)[n], (@passengers)[n],
            now() + (@hold_seconds)[n] * interval '1 second'
       FROM g WHERE serial IS NOT NULL
+    RETURNING booking_id
+), u AS (
+    UPDATE inventory i SET free = i.free - t.seats, held = i.held + t.seats
+      FROM (SELECT flight_id, cabin, sum(seats)::int4 AS seats
+              FROM g JOIN s USING (n), (SELECT count(*) AS n FROM b) b
+             WHERE g.serial IS NOT NULL AND b.n > 0 GROUP BY flight_id, cabin ORDER BY flight_id, cabin) t
+     WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
+    RETURNING i.flight_id
+), f AS (
+    INSERT INTO inventory_change (flight_id, flight_ids)
+    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 )
 SELECT n::int4, claimed, refusal, serial, CASE WHEN serial IS NOT NULL THEN now() END AS create_time,
        CASE WHEN serial IS NOT NULL THEN now() + (@hold_seconds)[n] * interval '1 second' END AS due_time
@@ -320,8 +321,10 @@ SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund
 --       -> one (claimed bool, refusal text?)
 -- Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
 -- provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
--- The quote and the intent are locked as well: they are read as they are after the wait for the booking. Seats, here and
--- everywhere, are touched after the inventory: who takes over a lapsed seat comes that way too.
+-- The quote and the intent are locked as well: they are read as they are after the wait for the booking. So is the
+-- inventory, here and in jobs.sql: PostgreSQL tries an update on the row as the statement's snapshot has it before it looks
+-- for a newer one, and what the snapshot has may be too little. After it, here and everywhere, come the assigned seats:
+-- who takes over a lapsed one comes that way too.
 -- Spans: booking_id, flight_id, principal
 WITH b AS MATERIALIZED (
     SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE

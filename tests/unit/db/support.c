@@ -21,6 +21,8 @@ static const char tables[] =
     "CREATE TABLE child (id int4 PRIMARY KEY, parent int4 CONSTRAINT child_parent_fk REFERENCES "
     "parent"
     " DEFERRABLE INITIALLY DEFERRED);"
+    "CREATE DOMAIN seat_count AS int4 CONSTRAINT seat_count_ck CHECK (VALUE >= 0);"
+    "CREATE TABLE stock(rest seat_count); INSERT INTO stock VALUES (5);"
     "CREATE SEQUENCE failures;"
     "CREATE FUNCTION fail_with(state text) RETURNS int4 LANGUAGE plpgsql AS"
     " $$BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = state; END$$;"

@@ -129,6 +129,18 @@ SELECT fail_with(@state);
 -- Fails so often, then succeeds: a sequence remembers, since it is not rolled back.
 SELECT fail_times(@state, @times);
 
+-- name: take(amount int8) -> one (taken bool)
+-- batched: max 64
+-- Decides by what its snapshot shows of the one stock, and writes behind the lock: seat_count_ck says that it was too late.
+-- many:
+WITH v AS MATERIALIZED (
+    SELECT r.n, r.amount, sum(r.amount) OVER (ORDER BY r.n) <= (SELECT rest FROM stock) AS fits
+      FROM unnest(@amount) WITH ORDINALITY r(amount, n)
+), u AS (
+    UPDATE stock SET rest = rest - (SELECT coalesce(sum(amount), 0) FROM v WHERE fits)
+)
+SELECT n::int4, fits FROM v;
+
 -- name: deferred(id int4) -> one (v int4)
 -- Violates a deferred constraint: the error comes with the commit.
 INSERT INTO child(id, parent) VALUES (@id, -1) RETURNING id;

@@ -886,6 +886,48 @@ void t_fail_times(struct call *c, struct t_fail_times_row *ret,
     db_submit(&c->scope, &t_fail_times_statement, values, ret);
 }
 
+static const struct db_param take_params[] = {
+    {.name = "amount", .type = DB_INT8},
+};
+
+static const struct db_column take_columns[] = {
+    {.name = "taken", .type = DB_BOOL,
+     .offset = offsetof(struct t_take_row, taken)},
+};
+
+const struct db_statement t_take_statement = {
+    .name = "t_take",
+    .sql_one = NULL,
+    .sql_many =
+        "WITH v AS MATERIALIZED (\n"
+        "    SELECT r.n, r.amount, sum(r.amount) OVER (ORDER BY r.n) <= (SELECT rest FROM stock) AS fits\n"
+        "      FROM unnest($1::int8[]) WITH ORDINALITY r(amount, n)\n"
+        "), u AS (\n"
+        "    UPDATE stock SET rest = rest - (SELECT coalesce(sum(amount), 0) FROM v WHERE fits)\n"
+        ")\n"
+        "SELECT n::int4, fits FROM v",
+    .params = take_params,
+    .param_count = 1,
+    .columns = take_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct t_take_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 64,
+};
+
+void t_take(struct call *c, struct t_take_row *ret,
+    int64_t amount)
+{
+    const struct db_value values[] = {
+        {.i = amount},
+    };
+    db_submit(&c->scope, &t_take_statement, values, ret);
+}
+
 static const struct db_param deferred_params[] = {
     {.name = "id", .type = DB_INT4},
 };
@@ -1005,6 +1047,7 @@ const struct db_statement *const t_statements[] = {
     &t_timeout_statement,
     &t_fail_with_statement,
     &t_fail_times_statement,
+    &t_take_statement,
     &t_deferred_statement,
     &t_pid_statement,
     &t_kill_statement,

@@ -232,6 +232,14 @@ void t_fail_times(struct call *c, struct t_fail_times_row *ret,
     struct str state,
     int32_t times);
 
+struct t_take_row {
+    bool taken;
+};
+
+/* Decides by what its snapshot shows of the one stock, and writes behind the lock: seat_count_ck says that it was too late. */
+void t_take(struct call *c, struct t_take_row *ret,
+    int64_t amount);
+
 struct t_deferred_row {
     int32_t v;
 };
@@ -273,6 +281,7 @@ extern const struct db_statement t_wait_and_log_statement;
 extern const struct db_statement t_timeout_statement;
 extern const struct db_statement t_fail_with_statement;
 extern const struct db_statement t_fail_times_statement;
+extern const struct db_statement t_take_statement;
 extern const struct db_statement t_deferred_statement;
 extern const struct db_statement t_pid_statement;
 extern const struct db_statement t_kill_statement;

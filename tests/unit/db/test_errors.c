@@ -124,6 +124,35 @@ TEST(errors, a_real_deadlock_is_survived)
     t_end();
 }
 
+/* Five were left when the batch began, two when it had waited for them: it looks again, as a batch.
+ */
+TEST(errors, a_batch_that_lost_a_race_is_run_again)
+{
+    struct caller c[3];
+    struct t_take_row rows[3];
+    t_begin_lane();
+    PGconn *other = pg_session();
+    PQclear(PQexec(other, "BEGIN; UPDATE stock SET rest = 2"));
+    for (unsigned i = 0; i < 3; i++) {
+        caller_init(&c[i]);
+        t_take(&c[i].call, &rows[i], 1);
+    }
+    t_turn(20);
+    ASSERT_INT_EQ(t_finished, 0);
+    PQclear(PQexec(other, "COMMIT"));
+    PQfinish(other);
+    t_wait_all(c, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        ASSERT_STR_EQ(c[i].call.scope.error.detail, "");
+        ASSERT_TRUE(rows[i].taken == (i < 2));
+        caller_deinit(&c[i]);
+    }
+    ASSERT_STR_EQ(pg_value("SELECT rest FROM stock"), "0");
+    ASSERT_INT_EQ(db_stats(t_db)->rewinds, 1);
+    ASSERT_INT_EQ(db_stats(t_db)->solo_fallbacks, 0);
+    t_end();
+}
+
 TEST(errors, a_real_serialization_failure_is_retried)
 {
     struct caller c;
