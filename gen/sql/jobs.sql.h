@@ -26,9 +26,9 @@ struct jobs_release_watches_row {
     int32_t released;
 };
 
-/* Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch.
- * Each watch is of up to a batch of attempts. A LIMIT that the planner does not know it takes for a tenth of the table, and
- * for so many it would read all attempts instead.
+/* Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch. Each watch is of
+ * up to a batch of attempts, looked up as one array, in order: of a join the planner expects so much, not knowing how many
+ * are due, that it would read all attempts instead.
  * Scans: payment_watch */
 void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
     int32_t patience_seconds);

@@ -145,15 +145,10 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
     const char *hosts = value_of(&k, "host");
     if (conn->needs_writes && hosts && strchr(hosts, ',') && !value_of(&k, "target_session_attrs"))
         put(&k, "target_session_attrs", "read-write");
-    /* Generic plans made while a table is young and empty would scan or hash it for ever after:
-     * every statement here goes by a key for a handful of rows, so nested loops over indexes are
-     * right from the first row on (measured: paying on fresh tables 758/s with the planner's
-     * choice, 2735/s so). Theirs come last, so they win. */
+    /* Theirs come last, so they win. */
     snprintf(ours, sizeof ours,
-             "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off "
-             "-c enable_hashjoin=off -c enable_memoize=off "
-             "-c idle_in_transaction_session_timeout=15000"
-             " -c statement_timeout=%u -c lock_timeout=%u %s",
+             DB_PLANNER_SETTINGS " -c idle_in_transaction_session_timeout=15000"
+                                 " -c statement_timeout=%u -c lock_timeout=%u %s",
              limits->statement_timeout_ms, limits->lock_timeout_ms, theirs);
     put(&k, "options", ours);
     conn->pg = PQconnectStartParams(k.names, k.values, 0);

@@ -78,6 +78,14 @@ static inline const struct db_slot *member_slots(const struct db_member *m)
     return (const void *)m->data;
 }
 
+/* Generic plans made while a table is young and empty would scan or hash it for ever after: every
+ * statement here goes by a key for a handful of rows, so nested loops over indexes are right from
+ * the first row on (measured: paying on fresh tables 758/s with the planner's choice, 2735/s so).
+ */
+#define DB_PLANNER_SETTINGS                                                                        \
+    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_mergejoin=off "         \
+    "-c enable_hashjoin=off -c enable_memoize=off"
+
 /* ---- queues and lanes ---- */
 
 /* Those who wait for one statement. */

@@ -40,17 +40,17 @@ WITH d AS MATERIALIZED (
 SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock;
 
 -- name: release_watches(patience_seconds int4) -> one (released int4)
--- Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch.
--- Each watch is of up to a batch of attempts. A LIMIT that the planner does not know it takes for a tenth of the table, and
--- for so many it would read all attempts instead.
+-- Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch. Each watch is of
+-- up to a batch of attempts, looked up as one array, in order: of a join the planner expects so much, not knowing how many
+-- are due, that it would read all attempts instead.
 -- Scans: payment_watch
 WITH w AS MATERIALIZED (
     SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch
      WHERE due_time <= now() ORDER BY due_time LIMIT 64 FOR UPDATE SKIP LOCKED
 ), u AS (
     UPDATE payment_attempt a SET due_time = now()
-      FROM (SELECT x.* FROM w, unnest(w.booking_ids, w.attempt_ids) AS x(booking_id, attempt_id) ORDER BY 1) x
-     WHERE a.booking_id = x.booking_id AND a.attempt_id = x.attempt_id AND a.due_time IS NULL
+     WHERE a.booking_id = ANY (ARRAY(SELECT unnest(booking_ids) FROM w))
+       AND (a.attempt_id IN (SELECT unnest(attempt_ids) FROM w)) IS TRUE AND a.due_time IS NULL
        AND a.state IN ('SENT', 'AUTHORIZED') AND a.update_time <= now() - @patience_seconds * interval '1 second'
     RETURNING 1
 ), x AS (

@@ -186,6 +186,31 @@ static void send_form(PGconn *conn, const struct ask *ask, int member)
         free(w.values[i]);
 }
 
+char *ask_explain(PGconn *conn, const struct db_statement *s, bool many)
+{
+    Oid types[2 * PARAMS_MAX];
+    struct buf explain = {0};
+    int count = 0;
+    buf_printf(&explain, "EXPLAIN (FORMAT json) EXECUTE explained");
+    for (unsigned i = 0; i < s->param_count; i++) {
+        types[count++] = db_type_oid(s->params[i].type, many || s->params[i].is_array);
+        if (many && s->params[i].is_array)
+            types[count++] = db_type_oid(DB_INT4, true);
+    }
+    for (int i = 0; i < count; i++)
+        buf_printf(&explain, "%sNULL%s", i ? ", " : "(", i == count - 1 ? ")" : "");
+    char *sql = text_of(&explain);
+    PQclear(PQexec(conn, "DEALLOCATE ALL"));
+    PQclear(PQprepare(conn, "explained", many ? s->sql_many : s->sql_one, count, types));
+    PGresult *r = PQexec(conn, sql);
+    if (PQresultStatus(r) != PGRES_TUPLES_OK)
+        die(s->name, PQerrorMessage(conn));
+    free(sql);
+    char *plan = strdup(PQgetvalue(r, 0, 0));
+    PQclear(r);
+    return plan;
+}
+
 PGresult *ask_wait(PGconn *conn)
 {
     PGresult *first = PQgetResult(conn), *rest;
@@ -248,10 +273,10 @@ const char *t_only(PGresult *result, const char *column)
 PGconn *t_session(unsigned n)
 {
     if (!sessions[n]) {
-        sessions[n] = pg_session();
-        PQclear(PQexec(sessions[n], "SET plan_cache_mode = force_generic_plan"));
-        PQclear(PQexec(sessions[n], "SET enable_seqscan = off"));
-        PQclear(PQexec(sessions[n], "SET client_min_messages = warning"));
+        sessions[n] = PQconnectdb(t_format(
+            "%s options='" DB_PLANNER_SETTINGS " -c client_min_messages=warning'", pg_conninfo()));
+        if (PQstatus(sessions[n]) != CONNECTION_OK)
+            die("session", PQerrorMessage(sessions[n]));
     }
     return sessions[n];
 }

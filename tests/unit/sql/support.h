@@ -35,6 +35,9 @@ PGresult *ask_run(PGconn *conn, const struct ask *ask);
 void ask_send(PGconn *conn, const struct ask *ask);
 PGresult *ask_wait(PGconn *conn);
 
+/* The plan that the server's sessions execute it by, as JSON; free() it. */
+char *ask_explain(PGconn *conn, const struct db_statement *statement, bool many);
+
 /* Column of a row, of a batch that of its member @row, as text; "" for NULL, "error 23505" for an
  * error, "no row" where there is none. */
 const char *t_cell(const PGresult *result, int row, const char *column);
