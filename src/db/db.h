@@ -110,8 +110,7 @@ struct db_limits {
     uint32_t reconnect_max_ms;
     uint32_t statement_timeout_ms; /* the longest any statement may take */
     uint32_t lock_timeout_ms;
-    uint32_t
-        rewind_max; /* retries in a lane: solo of 40001/40P01, of all of a unit that lost a race */
+    uint32_t rewind_max; /* retries in a lane: 40001/40P01 alone, a lost race as it was */
 };
 
 extern const struct db_limits db_limits_default;

@@ -9,7 +9,7 @@
  * row.
  *
  * What must stay true: an error in a batch is nobody's error: its members are then executed alone,
- * in order, before anything else of their lane. */
+ * in order, before anything else of their lane. But for a lost race, after which all look again. */
 #include <stdio.h>
 
 #include "base/check.h"

@@ -10,7 +10,7 @@
 -- The outcome is decided from the inventory as the snapshot has it, before the claim is written, so that a refusal replays
 -- like a success. The inventory's row is written last (@b before @u), so that who waits for it waits for a flush of the log
 -- and not for the rest of the statement as well. Seats that somebody took meanwhile are missing then: seat_count_ck ends
--- the batch without a trace, and its members look again, each on a snapshot of its own.
+-- the statement without a trace, and the lane runs it again, on a new snapshot.
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
 -- leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
