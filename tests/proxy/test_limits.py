@@ -31,15 +31,22 @@ def test_headers_that_are_too_large(proxy):
 
 def test_messages_that_are_too_large(proxy):
     """Refused by their first five bytes, while the rest is still on its way: the answer arrives all the same, always. But
-    HAProxy resets such a stream with CANCEL behind the answer, and grpcio believes the reset."""
+    HAProxy resets such a stream with CANCEL behind the answer, and grpcio believes the reset. And HAProxy 2.6.12 forgets the
+    stream after it, in one of a hundred such storms: `show fd` then has send_cnt=1 and fctl_cnt=0 (unsent, and no window to
+    wait for) towards a server that has read all and has no call; it reads nothing of that client until the call gives up."""
     client = proxy.client()
     call = client.channel.unary_unary(PLACES)
-    for calls in [call.future(bytes(size), timeout=30) for size in (20000, 70000, 300000, 1000000) for _ in range(25)]:
+    haproxys = ("CANCELLED", "DEADLINE_EXCEEDED") if isinstance(proxy, HAProxy) else ()
+    refusals = 0
+    for calls in [call.future(bytes(size), timeout=10) for size in (20000, 70000, 300000, 1000000) for _ in range(25)]:
         assert calls.exception() is not None
-        if isinstance(proxy, HAProxy) and calls.code().name == "CANCELLED":
+        if calls.code().name in haproxys:
             continue
         refusal = Refusal(calls.exception())
         assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE"), refusal
+        refusals += 1
+    assert refusals > 0
+    assert client.SearchPlaces(query="london").places
 
 
 def test_large_answers_arrive_whole(proxy, dev):
