@@ -14,7 +14,8 @@
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
 -- leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
--- IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are.
+-- IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are. Behind IN it makes a hashed look-up
+-- of what would be a join, each member with each claim.
 -- What a member brings is picked from the arrays where it is needed: unnest and joins would copy the long columns about.
 -- Scans: booking
 -- Spans: booking_id, flight_id, principal
@@ -97,10 +98,10 @@ WITH s AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING principal, request_id, resource
 ), g AS MATERIALIZED (
-    SELECT w.n, w.first, w.last, w.refusal, k.request_id IS NOT NULL AS claimed,
-           CASE WHEN k.request_id IS NOT NULL AND w.refusal IS NULL THEN nextval('booking_serial') END AS serial
-      FROM w LEFT JOIN k ON k.principal = w.principal AND k.request_id = w.request_id
-       AND k.resource IS NOT DISTINCT FROM CASE WHEN w.refusal IS NULL THEN (@booking_id)[w.n] END
+    SELECT n, first, last, refusal, claimed, CASE WHEN claimed AND refusal IS NULL THEN nextval('booking_serial') END AS serial
+      FROM (SELECT w.*, ((principal, request_id, CASE WHEN refusal IS NULL THEN (@booking_id)[n] ELSE request_id END)
+                         IN (SELECT principal, request_id, coalesce(resource, request_id) FROM k)) IS TRUE AS claimed
+              FROM w OFFSET 0) w
 ), b AS (
     INSERT INTO booking (booking_id, user_id, serial, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
                          offer, snapshot, passengers, payment_required_time)
@@ -112,8 +113,9 @@ WITH s AS MATERIALIZED (
 ), u AS (
     UPDATE inventory i SET free = i.free - t.seats, held = i.held + t.seats
       FROM (SELECT flight_id, cabin, sum(seats)::int4 AS seats
-              FROM g JOIN s USING (n), (SELECT count(*) AS n FROM b) b
-             WHERE g.serial IS NOT NULL AND b.n > 0 GROUP BY flight_id, cabin ORDER BY flight_id, cabin) t
+              FROM s, (SELECT count(*) AS n FROM b) b
+             WHERE b.n > 0 AND (s.n IN (SELECT n FROM g WHERE serial IS NOT NULL)) IS TRUE
+             GROUP BY flight_id, cabin ORDER BY flight_id, cabin) t
      WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
     RETURNING i.flight_id
 ), f AS (
