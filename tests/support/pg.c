@@ -194,12 +194,19 @@ const char *pg_conninfo(void)
     return pg.conninfo;
 }
 
-PGconn *pg_session(void)
+PGconn *pg_session_with(const char *options)
 {
-    PGconn *conn = PQconnectdb(pg_conninfo());
+    char conninfo[1024];
+    snprintf(conninfo, sizeof conninfo, "%s options='%s'", pg_conninfo(), options);
+    PGconn *conn = PQconnectdb(conninfo);
     if (PQstatus(conn) != CONNECTION_OK)
         die(PQerrorMessage(conn));
     return conn;
+}
+
+PGconn *pg_session(void)
+{
+    return pg_session_with("");
 }
 
 const char *pg_conninfo_of_stopped(void)

@@ -24,3 +24,5 @@ void pg_exec(const char *sql);
 const char *pg_value(const char *sql);
 /* A session to play the other side with; PQfinish it. */
 PGconn *pg_session(void);
+/* One with settings of its own: "-c name=value -c ...". */
+PGconn *pg_session_with(const char *options);

@@ -272,12 +272,8 @@ const char *t_only(PGresult *result, const char *column)
 
 PGconn *t_session(unsigned n)
 {
-    if (!sessions[n]) {
-        sessions[n] = PQconnectdb(t_format(
-            "%s options='" DB_PLANNER_SETTINGS " -c client_min_messages=warning'", pg_conninfo()));
-        if (PQstatus(sessions[n]) != CONNECTION_OK)
-            die("session", PQerrorMessage(sessions[n]));
-    }
+    if (!sessions[n])
+        sessions[n] = pg_session_with(DB_PLANNER_SETTINGS " -c client_min_messages=warning");
     return sessions[n];
 }
 

@@ -106,9 +106,10 @@ static void take(unsigned lane)
     PGresult *r = ask_wait(t_session(lane + 1));
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
     const char *constraint = PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME);
+    bool is_hold = strcmp(crowd.asks[lane].statement->name, "booking_hold") == 0;
     if (state && strcmp(state, "40P01") == 0)
         crowd.deadlocks++;
-    else if (constraint && strcmp(constraint, "seat_count_ck") == 0)
+    else if (is_hold && constraint && strcmp(constraint, "seat_count_ck") == 0)
         crowd.races++;
     else if (state && ++crowd.errors == 1)
         ASSERT_STR_EQ(t_format("%s of %u: %s", crowd.asks[lane].statement->name,
@@ -137,7 +138,7 @@ TEST(crowd, many_sessions_on_two_flights_keep_the_books)
         take(lane);
     ASSERT_INT_EQ(crowd.errors, 0);
     ASSERT_INT_EQ(crowd.deadlocks, 0);
-    ASSERT_INT_IN(crowd.races, 0, ROUNDS / 20);
+    ASSERT_TRUE(crowd.races <= ROUNDS / 20);
     while (strcmp(do_expire(), "0") != 0)
         ;
     ASSERT_TRUE(atoi(t_sql("SELECT count(*) FROM booking WHERE state = 'CONFIRMED'")) > 5);
