@@ -45,27 +45,25 @@ static const struct db_column find_flights_columns[] = {
 const struct db_statement flight_find_flights_statement = {
     .name = "flight_find_flights",
     .sql_one =
-        "SELECT r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival_time, f.departure_offset_min,\n"
-        "       f.arrival_offset_min, f.aircraft, f.distance_km, i.authorised, i.held + i.sold, i.base_minor, i.sales_close_time\n"
+        "SELECT r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.held + i.sold, i.base_minor, i.sales_close_time\n"
         "  FROM unnest($1::text[], $2::text[], $3::date[], $4::date[], $5::int4[]) r(origin, destination, first, last, tag)\n"
         " CROSS JOIN LATERAL (\n"
-        "       SELECT * FROM flight x\n"
+        "       SELECT * FROM inventory x\n"
         "        WHERE x.origin = r.origin AND x.destination = r.destination AND x.departure_date BETWEEN r.first AND r.last\n"
-        "          AND x.state = 'SCHEDULED'\n"
-        "        LIMIT 40) f\n"
-        "  JOIN inventory i ON i.flight_id = f.flight_id AND i.cabin = $6::int2\n"
+        "          AND x.cabin = $6::int2 AND x.state = 'SCHEDULED'\n"
+        "        LIMIT 40) i\n"
         " WHERE i.free >= $7::int4 AND i.sales_close_time > now()",
     .sql_many =
-        "SELECT r.n, r.tag, f.flight_id, f.carrier, f.number, f.departure_time, f.arrival_time, f.departure_offset_min,\n"
-        "       f.arrival_offset_min, f.aircraft, f.distance_km, i.authorised, i.held + i.sold, i.base_minor, i.sales_close_time\n"
+        "SELECT r.n, r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.held + i.sold, i.base_minor, i.sales_close_time\n"
         "  FROM unnest($1::text[], $3::text[], $5::date[], $7::date[], $9::int4[], $2::int4[])\n"
         "       r(origin, destination, first, last, tag, n)\n"
         " CROSS JOIN LATERAL (\n"
-        "       SELECT * FROM flight x\n"
+        "       SELECT * FROM inventory x\n"
         "        WHERE x.origin = r.origin AND x.destination = r.destination AND x.departure_date BETWEEN r.first AND r.last\n"
-        "          AND x.state = 'SCHEDULED'\n"
-        "        LIMIT 40) f\n"
-        "  JOIN inventory i ON i.flight_id = f.flight_id AND i.cabin = ($11::int2[])[r.n]\n"
+        "          AND x.cabin = ($11::int2[])[r.n] AND x.state = 'SCHEDULED'\n"
+        "        LIMIT 40) i\n"
         " WHERE i.free >= ($12::int4[])[r.n] AND i.sales_close_time > now()",
     .params = find_flights_params,
     .param_count = 7,
@@ -121,20 +119,18 @@ static const struct db_column count_seats_columns[] = {
 const struct db_statement flight_count_seats_statement = {
     .name = "flight_count_seats",
     .sql_one =
-        "SELECT count(*)::int4, count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4,\n"
+        "SELECT count(*)::int4, count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4,\n"
         "       min(i.free)::int4\n"
         "  FROM unnest($1::uuid[]) r(flight_id)\n"
-        "  JOIN flight f ON f.flight_id = r.flight_id\n"
         "  JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = $2::int2",
     .sql_many =
         "SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_seats\n"
         "  FROM generate_subscripts($3::int2[], 1) m(n)\n"
         "  LEFT JOIN (\n"
         "       SELECT r.n, count(*)::int4 AS flights,\n"
-        "              count(*) FILTER (WHERE f.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,\n"
+        "              count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,\n"
         "              min(i.free)::int4 AS free_seats\n"
         "         FROM unnest($1::uuid[], $2::int4[]) r(flight_id, n)\n"
-        "         JOIN flight f ON f.flight_id = r.flight_id\n"
         "         JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = ($3::int2[])[r.n]\n"
         "        GROUP BY r.n) s USING (n)",
     .params = count_seats_params,
@@ -205,19 +201,18 @@ static const struct db_column read_flight_columns[] = {
 const struct db_statement flight_read_flight_statement = {
     .name = "flight_read_flight",
     .sql_one =
-        "SELECT f.carrier, f.number, f.origin, f.destination, f.departure_time, f.arrival_time, f.departure_offset_min,\n"
-        "       f.arrival_offset_min, f.aircraft, f.distance_km, f.state, i.cabin, i.authorised, i.held + i.sold, i.base_minor,\n"
-        "       i.sales_close_time > now(), f.arrival_time <= now()\n"
-        "  FROM flight f JOIN inventory i ON i.flight_id = f.flight_id\n"
-        " WHERE f.flight_id = $1::uuid\n"
+        "SELECT i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.held + i.sold, i.base_minor,\n"
+        "       i.sales_close_time > now(), i.arrival_time <= now()\n"
+        "  FROM inventory i\n"
+        " WHERE i.flight_id = $1::uuid\n"
         " ORDER BY i.cabin",
     .sql_many =
-        "SELECT r.n::int4, f.carrier, f.number, f.origin, f.destination, f.departure_time, f.arrival_time, f.departure_offset_min,\n"
-        "       f.arrival_offset_min, f.aircraft, f.distance_km, f.state, i.cabin, i.authorised, i.held + i.sold, i.base_minor,\n"
-        "       i.sales_close_time > now(), f.arrival_time <= now()\n"
+        "SELECT r.n::int4, i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.held + i.sold, i.base_minor,\n"
+        "       i.sales_close_time > now(), i.arrival_time <= now()\n"
         "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)\n"
-        "  JOIN flight f ON f.flight_id = r.flight_id\n"
-        " CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = f.flight_id ORDER BY x.cabin) i",
+        " CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = r.flight_id ORDER BY x.cabin) i",
     .params = read_flight_params,
     .param_count = 1,
     .columns = read_flight_columns,
@@ -263,15 +258,17 @@ static const struct db_column read_seats_columns[] = {
 const struct db_statement flight_read_seats_statement = {
     .name = "flight_read_seats",
     .sql_one =
-        "SELECT (SELECT f.aircraft FROM flight f WHERE f.flight_id = $1::uuid),\n"
-        "       (SELECT bit_or(1 << i.cabin) FROM inventory i WHERE i.flight_id = $1::uuid),\n"
+        "SELECT min(i.aircraft), bit_or(1 << i.cabin),\n"
         "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = $1::uuid AND a.expire_time > now()),\n"
-        "       now()",
+        "       now()\n"
+        "  FROM inventory i WHERE i.flight_id = $1::uuid",
     .sql_many =
-        "SELECT r.n::int4, f.aircraft, (SELECT bit_or(1 << i.cabin) FROM inventory i WHERE i.flight_id = r.flight_id),\n"
+        "SELECT r.n::int4, i.aircraft, i.cabins,\n"
         "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = r.flight_id AND a.expire_time > now()),\n"
         "       now()\n"
-        "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n) LEFT JOIN flight f ON f.flight_id = r.flight_id",
+        "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)\n"
+        " CROSS JOIN LATERAL (SELECT min(x.aircraft) AS aircraft, bit_or(1 << x.cabin) AS cabins\n"
+        "                       FROM inventory x WHERE x.flight_id = r.flight_id) i",
     .params = read_seats_params,
     .param_count = 1,
     .columns = read_seats_columns,
@@ -331,6 +328,7 @@ static const struct db_param read_departures_params[] = {
     {.name = "departure_date", .type = DB_DATE},
     {.name = "departure_time", .type = DB_TIMESTAMPTZ},
     {.name = "flight_id", .type = DB_UUID},
+    {.name = "cabin", .type = DB_INT2},
     {.name = "row_count", .type = DB_INT4},
 };
 
@@ -374,20 +372,17 @@ static const struct db_column read_departures_columns[] = {
 const struct db_statement flight_read_departures_statement = {
     .name = "flight_read_departures",
     .sql_one =
-        "SELECT f.origin, f.destination, f.flight_id, f.carrier, f.number, f.departure_date, f.departure_time, f.arrival_time,\n"
-        "       f.departure_offset_min, f.arrival_offset_min, f.aircraft, f.distance_km, coalesce(i.cabin, 0::int2),\n"
-        "       coalesce(i.authorised, 0), coalesce(i.held + i.sold, 0), coalesce(i.base_minor, 0),\n"
-        "       coalesce(i.sales_close_time, '-infinity')\n"
-        "  FROM (SELECT * FROM flight x\n"
-        "         WHERE (x.origin, x.destination, x.departure_date, x.departure_time, x.flight_id)\n"
-        "               > ($2::text, $3::text, $4::date, $5::timestamptz, $6::uuid)\n"
-        "           AND x.departure_date >= $1::date AND x.state = 'SCHEDULED'\n"
-        "         ORDER BY x.origin, x.destination, x.departure_date, x.departure_time, x.flight_id LIMIT $7::int4) f\n"
-        "  LEFT JOIN inventory i ON i.flight_id = f.flight_id\n"
-        " ORDER BY f.origin, f.destination, f.departure_date, f.departure_time, f.flight_id, i.cabin",
+        "SELECT i.origin, i.destination, i.flight_id, i.carrier, i.number, i.departure_date, i.departure_time, i.arrival_time,\n"
+        "       i.departure_offset_min, i.arrival_offset_min, i.aircraft, i.distance_km, i.cabin, i.authorised, i.held + i.sold,\n"
+        "       i.base_minor, i.sales_close_time\n"
+        "  FROM inventory i\n"
+        " WHERE (i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin)\n"
+        "       > ($2::text, $3::text, $4::date, $5::timestamptz, $6::uuid, $7::int2)\n"
+        "   AND i.departure_date >= $1::date AND i.state = 'SCHEDULED'\n"
+        " ORDER BY i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin LIMIT $8::int4",
     .sql_many = NULL,
     .params = read_departures_params,
-    .param_count = 7,
+    .param_count = 8,
     .columns = read_departures_columns,
     .column_count = 17,
     .row_bytes = sizeof(struct flight_read_departures_row),
@@ -408,6 +403,7 @@ void flight_read_departures(struct call *c, struct flight_read_departures_rows *
     int32_t departure_date,
     int64_t departure_time,
     struct uuid flight_id,
+    int16_t cabin,
     int32_t row_count)
 {
     const struct db_value values[] = {
@@ -417,6 +413,7 @@ void flight_read_departures(struct call *c, struct flight_read_departures_rows *
         {.i = departure_date},
         {.i = departure_time},
         {.u = flight_id},
+        {.i = cabin},
         {.i = row_count},
     };
     db_submit(&c->scope, &flight_read_departures_statement, values, ret);
@@ -476,11 +473,11 @@ const struct db_statement flight_read_changes_statement = {
         "       NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time\n"
         "  FROM c\n"
         "UNION ALL\n"
-        "SELECT NULL, NULL, false, f.flight_id, f.departure_time, f.state = 'SCHEDULED', i.cabin, i.authorised, i.held + i.sold,\n"
+        "SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.held + i.sold,\n"
         "       i.base_minor, i.sales_close_time\n"
         "  FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d\n"
-        "  JOIN flight f ON f.flight_id = d.flight_id JOIN inventory i ON i.flight_id = f.flight_id\n"
-        " WHERE f.departure_date >= $2::date",
+        "  JOIN inventory i ON i.flight_id = d.flight_id\n"
+        " WHERE i.departure_date >= $2::date",
     .sql_many = NULL,
     .params = read_changes_params,
     .param_count = 2,

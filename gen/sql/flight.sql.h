@@ -32,9 +32,9 @@ struct flight_find_flights_rows {
     bool truncated;
 };
 
-/* Flights of the routes with room for the party in the cabin and still on sale; at most 40 of a route. A tag is the
+/* Flights of the routes with room for the party in the cabin and still on sale, among the first 40 of a route. A tag is the
  * caller's number of the route. Times are taken from the index in its order, so no sort is needed.
- * Scans: flight */
+ * Scans: inventory */
 void flight_find_flights(struct call *c, struct flight_find_flights_rows *ret,
     const struct str *origins, size_t origins_count,
     const struct str *destinations, size_t destinations_count,
@@ -137,8 +137,8 @@ struct flight_read_departures_rows {
     bool truncated;
 };
 
-/* The next @row_count flights behind the one named, route by route, with a row for each cabin; cabin 0: it has none.
- * Scans: flight */
+/* The next @row_count cabins of flights behind the one named, route by route; a flight's cabins follow each other.
+ * Scans: inventory */
 void flight_read_departures(struct call *c, struct flight_read_departures_rows *ret,
     int32_t first_date,
     struct str origin,
@@ -146,6 +146,7 @@ void flight_read_departures(struct call *c, struct flight_read_departures_rows *
     int32_t departure_date,
     int64_t departure_time,
     struct uuid flight_id,
+    int16_t cabin,
     int32_t row_count);
 
 struct flight_read_changes_row {

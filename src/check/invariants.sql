@@ -41,6 +41,18 @@ SELECT format('booking %s: due %s', booking_id, payment_required_time)
 SELECT format('booking %s: party %s, seats %s, flights %s, cabins %s', booking_id, party, seats, flight_ids, cabins)
   FROM booking WHERE seats < 1 OR seats > 9 OR party < seats OR party > 2 * seats OR cardinality(flight_ids) <> cardinality(cabins)
 
+-- check: F1 the cabins of a flight tell the same of it, and it arrives after it leaves
+SELECT format('flight %s: cabins %s and %s', a.flight_id, a.cabin, b.cabin)
+  FROM inventory a JOIN inventory b USING (flight_id)
+ WHERE a.cabin < b.cabin
+   AND (a.carrier, a.number, a.origin, a.destination, a.departure_date, a.departure_time, a.arrival_time,
+        a.departure_offset_min, a.arrival_offset_min, a.aircraft, a.distance_km, a.state)
+       <> (b.carrier, b.number, b.origin, b.destination, b.departure_date, b.departure_time, b.arrival_time,
+           b.departure_offset_min, b.arrival_offset_min, b.aircraft, b.distance_km, b.state)
+UNION ALL
+SELECT format('flight %s: departs %s, arrives %s', flight_id, departure_time, arrival_time)
+  FROM inventory WHERE arrival_time <= departure_time
+
 -- check: B1 a booking's history is dense, ends in its state and follows the state machine
 WITH moves(before, after) AS (
     VALUES @booking_moves@

@@ -1,4 +1,4 @@
--- The timetable and the one contended row: a flight's cabin.
+-- The timetable, in rows of which each is contended: a flight's cabin.
 
 -- The weekly pattern that dated flights are expanded from (SSIM: local times, validity, days of the week).
 CREATE TABLE schedule (                 -- reference
@@ -17,45 +17,52 @@ CREATE TABLE schedule (                 -- reference
     CONSTRAINT schedule_pk PRIMARY KEY (carrier, number, first_date)
 );
 
-CREATE TABLE flight (                   -- distributed by flight_id
-    flight_id       uuid NOT NULL CONSTRAINT flight_pk PRIMARY KEY,
-    carrier         text NOT NULL,
-    number          int4 NOT NULL,
-    origin          text NOT NULL,
-    destination     text NOT NULL,
-    departure_date  date NOT NULL,          -- local at the origin
-    departure_time  timestamptz NOT NULL,
-    arrival_time    timestamptz NOT NULL,
-    departure_offset_min int2 NOT NULL,     -- UTC offset at the origin then: local = UTC + offset
-    arrival_offset_min   int2 NOT NULL,
-    aircraft        text NOT NULL,
-    distance_km     int4 NOT NULL,
-    state           text NOT NULL DEFAULT 'SCHEDULED'
-        CONSTRAINT flight_state_ck CHECK (state IN ('SCHEDULED', 'CLOSED', 'DEPARTED', 'CANCELLED')),
-    CONSTRAINT flight_times_ck CHECK (arrival_time > departure_time)
-) WITH (fillfactor = 95);
-
--- Counters are in no index and the row is narrow, so that every update stays HOT.
+-- A dated flight: a row for each of its cabins, which tells all of the flight as well, so that a search reads one index and
+-- the rows it finds there, and GetFlight the neighbours under one key. What is so of the flight is the same in all its rows:
+-- they are changed by one statement, and `faregate check` compares them.
+-- Counters are in no index, so that every update of them stays HOT; they stand together, before what hardly ever changes, so
+-- that the log of an update is short.
 -- Every seat that may be sold is free, held or sold. It is only moved between these three, and none can fall below zero: so
 -- no seat is sold twice. Domains, since a CHECK of the table (held + sold <= authorised) would be read again by each
 -- execution that writes it; that the three add up, `faregate check` proves (0004_booking.sql says more).
 CREATE DOMAIN seat_count AS int4 CONSTRAINT seat_count_ck CHECK (VALUE >= 0);
 CREATE DOMAIN cabin_code AS int2 CONSTRAINT cabin_code_ck CHECK (VALUE BETWEEN 1 AND 4);
+CREATE DOMAIN flight_state AS text
+    CONSTRAINT flight_state_ck CHECK (VALUE IN ('SCHEDULED', 'CLOSED', 'DEPARTED', 'CANCELLED'));
 
 CREATE TABLE inventory (                -- distributed by flight_id
     flight_id        uuid NOT NULL,
     cabin            cabin_code NOT NULL,
+    departure_offset_min int2 NOT NULL,     -- UTC offset at the origin then: local = UTC + offset
+    arrival_offset_min   int2 NOT NULL,
     authorised       seat_count NOT NULL,   -- seats that may be sold: free, held and sold together
     free             seat_count NOT NULL,
     held             seat_count NOT NULL DEFAULT 0,
     sold             seat_count NOT NULL DEFAULT 0,
     base_minor       int8 NOT NULL,         -- price before the bucket ladder, USD cents
-    sales_close_time timestamptz NOT NULL,  -- cut-off; -infinity takes the flight off sale
+    sales_close_time timestamptz NOT NULL,  -- cut-off; -infinity takes the cabin off sale
+    departure_time   timestamptz NOT NULL,
+    arrival_time     timestamptz NOT NULL,
+    departure_date   date NOT NULL,         -- local at the origin
+    number           int4 NOT NULL,
+    distance_km      int4 NOT NULL,
+    carrier          text NOT NULL,
+    origin           text NOT NULL,
+    destination      text NOT NULL,
+    aircraft         text NOT NULL,
+    state            flight_state NOT NULL DEFAULT 'SCHEDULED',
     CONSTRAINT inventory_pk PRIMARY KEY (flight_id, cabin)
-) WITH (fillfactor = 60);
+) WITH (fillfactor = 70);
 
--- Searched by route and local departure date. Made after the load by `faregate seed`; kept here so the schema is whole.
-CREATE INDEX flight_route_ix ON flight (origin, destination, departure_date, departure_time);
+-- Searched by route and local departure date; read whole in this order (read_departures). Made after the load by
+-- `faregate seed`; kept here so the schema is whole.
+CREATE INDEX inventory_route_ix ON inventory (origin, destination, departure_date, departure_time, flight_id, cabin);
+
+-- A row for each flight, for people.
+CREATE VIEW flight AS
+    SELECT DISTINCT ON (flight_id) flight_id, carrier, number, origin, destination, departure_date, departure_time,
+           arrival_time, departure_offset_min, arrival_offset_min, aircraft, distance_km, state
+      FROM inventory ORDER BY flight_id, cabin;
 
 -- What a statement changed of free seats, prices, sales or flights: one row for all flights of a batch, written by that
 -- statement. Who keeps the timetable in memory (services/flight/board_load.c) looks for rows that its last look could not

@@ -85,4 +85,3 @@ int seed_read_zones(struct seed *s);
 
 int seed_load_schedule(struct seed *s);
 int seed_load_flights(struct seed *s, bool freeze);
-int seed_load_inventory(struct seed *s, bool freeze);

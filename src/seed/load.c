@@ -85,60 +85,44 @@ static uint8_t *put_fields(uint8_t *p, uint16_t count)
     return p + 2;
 }
 
-#define FLIGHT_COLUMNS                                                                             \
-    "flight_id, carrier, number, origin, destination, departure_date, departure_time, "            \
-    "arrival_time, departure_offset_min, arrival_offset_min, aircraft, distance_km"
-#define INVENTORY_COLUMNS "flight_id, cabin, authorised, free, base_minor, sales_close_time"
-#define ROW_BYTES_MAX 320 /* of one flight or of all its cabins */
+#define INVENTORY_COLUMNS                                                                          \
+    "flight_id, cabin, authorised, free, base_minor, sales_close_time, carrier, number, origin, "  \
+    "destination, departure_date, departure_time, arrival_time, departure_offset_min, "            \
+    "arrival_offset_min, aircraft, distance_km"
+#define FLIGHT_BYTES_MAX 1024 /* of all its cabins */
 
+/* A row for each cabin. */
 static uint8_t *put_flight(uint8_t *p, const struct seed *s, const struct timetable_pattern *t,
                            const struct timetable_flight *f)
-{
-    p = put_fields(p, 12);
-    p = put_raw(p, f->flight_id.b, sizeof f->flight_id.b);
-    p = put_text(p, t->carrier);
-    p = put_int4(p, t->number);
-    p = put_text(p, s->network.airports[t->origin].iata);
-    p = put_text(p, s->network.airports[t->destination].iata);
-    p = put_int4(p, f->date_days - PG_EPOCH_DAYS);
-    p = put_time(p, f->departure_s);
-    p = put_time(p, f->arrival_s);
-    p = put_int2(p, f->departure_offset_min);
-    p = put_int2(p, f->arrival_offset_min);
-    p = put_text(p, s->network.aircraft[t->aircraft].code);
-    return put_int4(p, t->distance_km);
-}
-
-static uint8_t *put_inventory(uint8_t *p, const struct seed *s, const struct timetable_pattern *t,
-                              const struct timetable_flight *f)
 {
     const struct timetable_aircraft *a = &s->network.aircraft[t->aircraft];
     for (int32_t cabin = 1; cabin < TIMETABLE_CABINS; cabin++) {
         if (a->seats[cabin] == 0)
             continue;
-        p = put_fields(p, 6);
+        p = put_fields(p, 17);
         p = put_raw(p, f->flight_id.b, sizeof f->flight_id.b);
         p = put_int2(p, cabin);
         p = put_int4(p, a->seats[cabin]);
         p = put_int4(p, a->seats[cabin]);
         p = put_int8(p, timetable_cabin_price(f->base_minor, cabin));
         p = put_time(p, f->departure_s - CLOSE_BEFORE_S);
+        p = put_text(p, t->carrier);
+        p = put_int4(p, t->number);
+        p = put_text(p, s->network.airports[t->origin].iata);
+        p = put_text(p, s->network.airports[t->destination].iata);
+        p = put_int4(p, f->date_days - PG_EPOCH_DAYS);
+        p = put_time(p, f->departure_s);
+        p = put_time(p, f->arrival_s);
+        p = put_int2(p, f->departure_offset_min);
+        p = put_int2(p, f->arrival_offset_min);
+        p = put_text(p, a->code);
+        p = put_int4(p, t->distance_km);
     }
     return p;
 }
 
-/* What one pass over all dated flights writes. */
-struct pass {
-    uint8_t *(*put)(uint8_t *p, const struct seed *s, const struct timetable_pattern *t,
-                    const struct timetable_flight *f);
-    const char *what;
-    double from; /* share of the whole seeding, for the bar */
-    double to;
-    int64_t rows;
-};
-
 /* All flights of one route, in order of date and time. */
-static int copy_route(struct seed *s, struct pass *pass, int32_t first, int32_t end, struct buf *b)
+static int copy_route(struct seed *s, int32_t first, int32_t end, struct buf *b)
 {
     for (int32_t date = s->first_days; date <= s->last_days; date++) {
         for (int32_t i = first; i < end; i++) {
@@ -148,10 +132,10 @@ static int copy_route(struct seed *s, struct pass *pass, int32_t first, int32_t 
             struct timetable_flight f =
                 timetable_expand(t, s->number, date, &s->zones[s->zone_of[t->origin]],
                                  &s->zones[s->zone_of[t->destination]]);
-            uint8_t *start = buf_reserve(b, ROW_BYTES_MAX), *p = pass->put(start, s, t, &f);
-            CHECK(p <= start + ROW_BYTES_MAX);
+            uint8_t *start = buf_reserve(b, FLIGHT_BYTES_MAX), *p = put_flight(start, s, t, &f);
+            CHECK(p <= start + FLIGHT_BYTES_MAX);
             buf_commit(b, (size_t)(p - start));
-            pass->rows++;
+            s->flights++;
             if (buf_len(b) >= SEND_BYTES) {
                 int r = seed_copy_send(s, b);
                 if (r < 0)
@@ -162,12 +146,14 @@ static int copy_route(struct seed *s, struct pass *pass, int32_t first, int32_t 
     return 0;
 }
 
-static int copy_flights(struct seed *s, struct pass *pass, const char *sql)
+int seed_load_flights(struct seed *s, bool freeze)
 {
     static const uint8_t head[19] = "PGCOPY\n\377\r\n"; /* then flags and extension length: zero */
     static const uint8_t tail[2] = {0xff, 0xff};
     struct buf b = {0};
-    int r = seed_copy_begin(s, sql);
+    int r = seed_copy_begin(
+        s, freeze ? "COPY inventory (" INVENTORY_COLUMNS ") FROM STDIN (FORMAT binary, FREEZE)"
+                  : "COPY inventory (" INVENTORY_COLUMNS ") FROM STDIN (FORMAT binary)");
     if (r < 0)
         return r;
     buf_append(&b, head, sizeof head);
@@ -176,10 +162,8 @@ static int copy_flights(struct seed *s, struct pass *pass, const char *sql)
         while (end < s->timetable.count &&
                s->timetable.patterns[end].route == s->timetable.patterns[i].route)
             end++;
-        r = copy_route(s, pass, i, end, &b);
-        seed_progress_to(&s->progress,
-                         pass->from + (pass->to - pass->from) * end / s->timetable.count,
-                         pass->what);
+        r = copy_route(s, i, end, &b);
+        seed_progress_to(&s->progress, 0.05 + 0.65 * end / s->timetable.count, "flights");
     }
     buf_append(&b, tail, sizeof tail);
     if (r == 0)
@@ -188,26 +172,6 @@ static int copy_flights(struct seed *s, struct pass *pass, const char *sql)
         r = seed_copy_end(s);
     buf_deinit(&b);
     return r;
-}
-
-int seed_load_flights(struct seed *s, bool freeze)
-{
-    struct pass pass = {.put = put_flight, .what = "flights", .from = 0.05, .to = 0.35};
-    int r =
-        copy_flights(s, &pass,
-                     freeze ? "COPY flight (" FLIGHT_COLUMNS ") FROM STDIN (FORMAT binary, FREEZE)"
-                            : "COPY flight (" FLIGHT_COLUMNS ") FROM STDIN (FORMAT binary)");
-    s->flights = pass.rows;
-    return r;
-}
-
-int seed_load_inventory(struct seed *s, bool freeze)
-{
-    struct pass pass = {.put = put_inventory, .what = "seats and prices", .from = 0.35, .to = 0.80};
-    return copy_flights(
-        s, &pass,
-        freeze ? "COPY inventory (" INVENTORY_COLUMNS ") FROM STDIN (FORMAT binary, FREEZE)"
-               : "COPY inventory (" INVENTORY_COLUMNS ") FROM STDIN (FORMAT binary)");
 }
 
 static void put_date(struct buf *b, int32_t days)

@@ -104,7 +104,7 @@ static int look_around(struct seed *s)
         PQexec(s->conn,
                "SELECT count(*), coalesce(min(seed), 0), coalesce(min(scale_permille), 0), "
                "coalesce(max(last_date), 'epoch') - date 'epoch', min(first_date), max(last_date), "
-               "coalesce(sum(flights), 0), (EXISTS (SELECT FROM flight))::int4 FROM seed_run");
+               "coalesce(sum(flights), 0), (EXISTS (SELECT FROM inventory))::int4 FROM seed_run");
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
         PQclear(result);
         return seed_refused(s->conn, "is the database migrated?");
@@ -145,15 +145,15 @@ static int load_afresh(struct seed *s)
     int r;
     seed_progress_to(&s->progress, 0.01, "airports, airlines");
     if ((r = seed_exec(s, "SET LOCAL maintenance_work_mem = '256MB'")) < 0 ||
-        (r = seed_exec(s, "DROP INDEX IF EXISTS flight_route_ix")) < 0 ||
+        (r = seed_exec(s, "DROP INDEX IF EXISTS inventory_route_ix")) < 0 ||
         (r = seed_exec(s, "TRUNCATE airport, airline, aircraft, aircraft_cabin, fare_brand, "
-                          "fare_bucket, tax, connection_time, schedule, flight, inventory")) < 0 ||
+                          "fare_bucket, tax, connection_time, schedule, inventory")) < 0 ||
         (r = seed_load_reference(s)) < 0 || (r = seed_load_schedule(s)) < 0 ||
-        (r = seed_load_flights(s, true)) < 0 || (r = seed_load_inventory(s, true)) < 0)
+        (r = seed_load_flights(s, true)) < 0)
         return r;
-    seed_progress_to(&s->progress, 0.81, "search index");
-    return seed_exec(s, "CREATE INDEX flight_route_ix ON flight "
-                        "(origin, destination, departure_date, departure_time)");
+    seed_progress_to(&s->progress, 0.71, "search index");
+    return seed_exec(s, "CREATE INDEX inventory_route_ix ON inventory (origin, destination, "
+                        "departure_date, departure_time, flight_id, cabin)");
 }
 
 static int load_more(struct seed *s)
@@ -161,9 +161,7 @@ static int load_more(struct seed *s)
     int r =
         seed_exec(s, arena_printf(&s->arena, "UPDATE schedule SET last_date = date 'epoch' + %d",
                                   s->last_days));
-    if (r == 0)
-        r = seed_load_flights(s, false);
-    return r < 0 ? r : seed_load_inventory(s, false);
+    return r < 0 ? r : seed_load_flights(s, false);
 }
 
 static int load(struct seed *s, bool more)
@@ -182,7 +180,7 @@ static int load(struct seed *s, bool more)
     if ((r = seed_exec(s, "COMMIT")) < 0)
         return r;
     seed_progress_to(&s->progress, 0.93, "statistics");
-    return seed_exec(s, "ANALYZE airport, airline, schedule, flight, inventory");
+    return seed_exec(s, "ANALYZE airport, airline, schedule, inventory");
 }
 
 static void summarise(struct seed *s)

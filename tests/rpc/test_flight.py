@@ -111,7 +111,7 @@ def test_the_guide_works_when_pasted(world):
 def test_return_trip_for_a_family(world, ann):
     """Two adults, a child and a lap infant, there and back: four tickets, three seats, two coupons each."""
     origin, destination, date = world.trip()
-    back = world.dev.sql(f"""SELECT departure_date FROM flight f JOIN inventory i USING (flight_id) WHERE i.cabin = 1
+    back = world.dev.sql(f"""SELECT departure_date FROM inventory WHERE cabin = 1
         AND origin = '{destination}' AND destination = '{origin}' AND free > 20
         AND departure_date BETWEEN '{date}'::date + 2 AND '{date}'::date + 9 ORDER BY 1 LIMIT 1""")
     day = dict(zip(("year", "month", "day"), map(int, back[0][0].split("-"))))
@@ -141,10 +141,10 @@ def test_return_trip_for_a_family(world, ann):
 def test_a_connection_respects_the_minimum_time(world, ann):
     """A pair without a direct flight: every journey connects in one airport, in time."""
     rows = world.dev.sql("""
-        SELECT a.origin, b.destination, a.departure_date FROM flight a JOIN flight b ON a.destination = b.origin
+        SELECT a.origin, b.destination, a.departure_date FROM inventory a JOIN inventory b ON a.destination = b.origin
            AND b.departure_time BETWEEN a.arrival_time + interval '2 hours' AND a.arrival_time + interval '4 hours'
          WHERE a.departure_date = current_date + 20 AND a.origin <> b.destination AND NOT EXISTS
-               (SELECT FROM flight d WHERE d.origin = a.origin AND d.destination = b.destination)
+               (SELECT FROM inventory d WHERE d.origin = a.origin AND d.destination = b.destination)
          LIMIT 1""")
     origin, destination, date = rows[0]
     year, month, day = map(int, date.split("-"))

@@ -175,17 +175,17 @@ def test_a_flight_that_is_called_off_or_new_is_seen(world):
             return f"flights/{flight}" in flights_of(world.search(trip, client, page_size=50))
 
         before = loads(server)
-        say(f"UPDATE flight SET state = 'CANCELLED' WHERE flight_id = '{flight}'", f"{{{flight}}}")
+        say(f"UPDATE inventory SET state = 'CANCELLED' WHERE flight_id = '{flight}'", f"{{{flight}}}")
         until(lambda: not is_seen(), BOUND_S, "it is called off")
-        say(f"UPDATE flight SET state = 'SCHEDULED' WHERE flight_id = '{flight}'", f"{{{flight}}}")
+        say(f"UPDATE inventory SET state = 'SCHEDULED' WHERE flight_id = '{flight}'", f"{{{flight}}}")
         until(is_seen, BOUND_S, "it flies after all")
         assert loads(server) == before
-        say(f"UPDATE flight SET departure_time = departure_time + interval '1 minute' WHERE flight_id = '{flight}'", "{}")
+        say(f"UPDATE inventory SET departure_time = departure_time + interval '1 minute' WHERE flight_id = '{flight}'", "{}")
         until(lambda: loads(server) > before and is_fresh(server), 20, "the whole timetable is read anew")
         again = next(o for o in world.search(trip, client, page_size=50).offers if world.flight_id(o) == flight)
         moved = again.journeys[0].segments[0].departure_time.seconds - offer.journeys[0].segments[0].departure_time.seconds
         assert moved == 60
-        say(f"UPDATE flight SET departure_time = departure_time - interval '1 minute' WHERE flight_id = '{flight}'", "{}")
+        say(f"UPDATE inventory SET departure_time = departure_time - interval '1 minute' WHERE flight_id = '{flight}'", "{}")
 
 
 # ---- without it

@@ -17,7 +17,7 @@
 #include "base/check.h"
 #include "services/flight/board.h"
 
-#define PAGE_FLIGHTS 2000
+#define PAGE_ROWS 6000 /* a cabin of a flight each */
 #define CALL_TIMEOUT_MS 20000
 #define POLLS_PER_BOUND 4
 #define POLL_NS_MIN (5 * NS_PER_MS)
@@ -42,11 +42,12 @@ struct view {
     int64_t read_ns;  /* all of before is in */
     int64_t due_ns;
     bool is_lost;
-    /* the last flight of the pages so far */
+    /* the last row of the pages so far */
     char origin[8], destination[8];
     int32_t departure_date;
     int64_t departure_time;
     struct uuid flight_id;
+    int16_t cabin;
 };
 
 struct board_load {
@@ -103,6 +104,7 @@ static enum step begun(struct call *c)
     v->origin[0] = v->destination[0] = '\0';
     v->departure_time = 0;
     v->flight_id = (struct uuid){0};
+    v->cabin = 0;
     v->is_lost = false;
     v->read_ns = v->begun_ns;
     v->stage = STAGE_PAGES;
@@ -118,7 +120,7 @@ static enum step read_page(struct call *c)
     struct page_state *s = c->state;
     const struct view *v = call_request(c);
     flight_read_departures(c, &s->rows, v->first_date, str_of(v->origin), str_of(v->destination),
-                           v->departure_date, v->departure_time, v->flight_id, PAGE_FLIGHTS);
+                           v->departure_date, v->departure_time, v->flight_id, v->cabin, PAGE_ROWS);
     return STEP_NEXT;
 }
 
@@ -147,10 +149,8 @@ static enum step take_page(struct call *c)
 {
     const struct page_state *s = c->state;
     struct view *v = (struct view *)(uintptr_t)call_request(c);
-    uint32_t flights = 0;
     for (uint32_t i = 0; i < s->rows.count; i++) {
         const struct flight_read_departures_row *row = &s->rows.rows[i];
-        flights += i == 0 || !uuid_eq(row->flight_id, row[-1].flight_id);
         int r = board_add(&v->fill, row);
         if (r == -ENOSPC) {
             is_full(c, v);
@@ -166,10 +166,11 @@ static enum step take_page(struct call *c)
         v->departure_date = last->departure_date;
         v->departure_time = last->departure_time;
         v->flight_id = last->flight_id;
+        v->cabin = last->cabin;
     }
     if (v->is_lost)
         v->stage = STAGE_BEGIN;
-    else if (flights < PAGE_FLIGHTS)
+    else if (s->rows.count < PAGE_ROWS)
         v->stage = STAGE_CATCH_UP;
     return call_reply(c, NULL);
 }

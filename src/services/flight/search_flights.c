@@ -74,12 +74,14 @@ static bool look_up_route(struct call *c, struct search *s, const struct board_l
                      route->first_date, &range))
         return false;
     const struct departure *d;
-    for (unsigned i = 0; i < BOARD_ROUTE_FLIGHTS_MAX && *found < FLIGHTS_MAX &&
-                         (d = board_next(look, &range, route->last_date));
-         i++) {
+    unsigned with_cabin = 0;
+    while (with_cabin < BOARD_ROUTE_FLIGHTS_MAX && *found < FLIGHTS_MAX &&
+           (d = board_next(look, &range, route->last_date))) {
         struct departure_sale sale;
-        if (!board_sale(look, d, s->cabin, &sale) || sale.authorised - sale.used < s->seats ||
-            sale.close_us <= now_us)
+        if (!board_sale(look, d, s->cabin, &sale))
+            continue;
+        with_cabin++;
+        if (sale.authorised - sale.used < s->seats || sale.close_us <= now_us)
             continue;
         ++*found;
         take_flight(c, s, route, d, &sale);

@@ -37,6 +37,13 @@ static const struct corruption cases[] = {
      NULL},
     {"I7", NULL, "UPDATE booking SET party = 3 WHERE booking_id = " B("2"), NULL},
     {"I7", NULL, "UPDATE booking SET cabins = '{1,1}' WHERE booking_id = " B("3"), NULL},
+    {"F1", NULL,
+     "INSERT INTO inventory SELECT (jsonb_populate_record(i, '{\"cabin\": 2, \"free\": 0, "
+     "\"authorised\": 0, \"held\": 0, \"sold\": 0, \"number\": 7}')).* FROM inventory i "
+     "WHERE flight_id = " F("1"),
+     NULL},
+    {"F1", NULL, "UPDATE inventory SET arrival_time = departure_time WHERE flight_id = " F("1"),
+     NULL},
     {"B1", NULL, "UPDATE booking SET event_count = event_count + 1 WHERE booking_id = " B("1"),
      NULL},
     {"B1", NULL,
@@ -60,8 +67,7 @@ static const struct corruption cases[] = {
      "INSERT INTO ledger_transfer VALUES (" B("1") ", " ANY_ID
                                                    ", 'X', 'penalty_revenue', 'x', 9999, 'USD')",
      NULL},
-    {"M3", NULL, "UPDATE payment_intent SET refundable_minor = 1 WHERE booking_id = " B("1"),
-     NULL},
+    {"M3", NULL, "UPDATE payment_intent SET refundable_minor = 1 WHERE booking_id = " B("1"), NULL},
     {"M4", NULL,
      "UPDATE booking SET captured_minor = captured_minor + 1 WHERE booking_id = " B("1"), NULL},
     {"M5", NULL,
