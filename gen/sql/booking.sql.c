@@ -321,18 +321,16 @@ const struct db_statement booking_get_statement = {
     .name = "booking_get",
     .sql_one =
         "SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
-        "       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,\n"
-        "       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
+        "       b.authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot, b.passengers, b.intent_id,\n"
+        "       b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
         "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
-        "  FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id\n"
-        " WHERE b.booking_id = $1::uuid",
+        "  FROM booking b WHERE b.booking_id = $1::uuid",
     .sql_many =
         "SELECT r.n::int4, b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
-        "       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,\n"
-        "       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
+        "       b.authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot, b.passengers, b.intent_id,\n"
+        "       b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
         "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
-        "  FROM unnest($1::uuid[]) WITH ORDINALITY AS r(booking_id, n) JOIN booking b USING (booking_id)\n"
-        "  LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id",
+        "  FROM unnest($1::uuid[]) WITH ORDINALITY AS r(booking_id, n) JOIN booking b USING (booking_id)",
     .params = get_params,
     .param_count = 1,
     .columns = get_columns,
@@ -548,9 +546,8 @@ const struct db_statement booking_list_statement = {
     .name = "booking_list",
     .sql_one =
         "SELECT b.booking_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
-        "       CASE WHEN b.intent_id IS NOT NULL THEN (SELECT p.authorised_minor FROM payment_intent p\n"
-        "                                                WHERE p.booking_id = b.booking_id AND p.intent_id = b.intent_id) END\n"
-        "       AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor, nullif(b.refunded_minor, 0) AS refunded_minor,\n"
+        "       nullif(b.authorised_minor, 0) AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor,\n"
+        "       nullif(b.refunded_minor, 0) AS refunded_minor,\n"
         "       b.snapshot, b.passengers, b.intent_id, b.create_time, nullif(b.update_time, b.create_time) AS update_time,\n"
         "       b.payment_required_time AS due_time,\n"
         "       CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN true END AS lapsed, b.event_count\n"
@@ -565,9 +562,8 @@ const struct db_statement booking_list_statement = {
         "  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int4[]) WITH ORDINALITY r(user_id, before, states, row_count, n)\n"
         " CROSS JOIN LATERAL (\n"
         "       SELECT b.booking_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
-        "              CASE WHEN b.intent_id IS NOT NULL THEN (SELECT p.authorised_minor FROM payment_intent p\n"
-        "                                                       WHERE p.booking_id = b.booking_id AND p.intent_id = b.intent_id) END\n"
-        "              AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor, nullif(b.refunded_minor, 0) AS refunded_minor,\n"
+        "              nullif(b.authorised_minor, 0) AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor,\n"
+        "              nullif(b.refunded_minor, 0) AS refunded_minor,\n"
         "              b.snapshot, b.passengers, b.intent_id, b.create_time, nullif(b.update_time, b.create_time) AS update_time,\n"
         "              b.payment_required_time AS due_time,\n"
         "              CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN true END AS lapsed, b.event_count\n"

@@ -67,6 +67,7 @@ struct payment_authorised_row {
  * transfer; for a dead booking all of it is reserved to go back, as @refund_id.
  * Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
  * statement's snapshot has them cannot break a check.
+ * A booking follows the intent (@w reads @i), so that it shows what its latest one has.
  * Quiet: as many seats are free as before
  * Spans: booking_id, flight_id */
 void payment_authorised(struct call *c, struct payment_authorised_row *ret,

@@ -73,13 +73,12 @@ SELECT format('booking %s: state %s, %s events; last event %s says %s', b.bookin
 -- check: B2 a confirmed booking has a ticket for everybody, a coupon for every flight, and its money
 SELECT format('booking %s: %s tickets for %s travellers, %s bad coupons, %s of %s authorised', b.booking_id,
               count(t.number), b.party, count(*) FILTER (WHERE length(t.coupons) <> cardinality(b.flight_ids)
-                  OR t.coupons !~ '^[OCBF]+$'), max(coalesce(p.authorised_minor, 0)), b.total_minor)
+                  OR t.coupons !~ '^[OCBF]+$'), b.authorised_minor, b.total_minor)
   FROM booking b LEFT JOIN ticket t USING (booking_id)
-  LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id
  WHERE b.state IN ('CONFIRMED', 'COMPLETED')
  GROUP BY b.booking_id
 HAVING count(t.number) <> b.party OR bool_or(length(t.coupons) <> cardinality(b.flight_ids) OR t.coupons !~ '^[OCBF]+$')
-    OR max(coalesce(p.authorised_minor, 0)) <> b.total_minor
+    OR b.authorised_minor <> b.total_minor
 
 -- check: B3 a dead booking keeps no open coupon and no money beyond its penalty
 SELECT format('booking %s is %s: ticket %s has coupons %s', b.booking_id, b.state, t.number, t.coupons)
@@ -137,19 +136,22 @@ SELECT format('intent %s: authorised %s captured %s reserved %s refunded %s, ref
  WHERE i.captured_minor > i.authorised_minor
     OR i.captured_minor - i.refundable_minor <> coalesce(r.live, 0) OR i.refunded_minor <> coalesce(r.done, 0)
 
--- check: M4 no captured money without a booking for it, or a refund on its way
+-- check: M4 no captured money without a booking for it, or a refund on its way, and a booking tells what its intents do
 SELECT format('booking %s is %s: captured %s, refunded %s', b.booking_id, b.state, b.captured_minor, b.refunded_minor)
   FROM booking b
  WHERE b.captured_minor > 0 AND b.state IN ('HELD', 'EXPIRED', 'FAILED') AND b.captured_minor > b.refunded_minor
    AND b.update_time < now() - interval '2 minutes'
    AND NOT EXISTS (SELECT FROM refund r WHERE r.booking_id = b.booking_id AND r.state IN ('RESERVED', 'SENT', 'UNKNOWN'))
 UNION ALL
-SELECT format('booking %s: captured %s refunded %s, its intents say %s and %s', b.booking_id, b.captured_minor, b.refunded_minor,
-              coalesce(i.captured, 0), coalesce(i.refunded, 0))
+SELECT format('booking %s: captured %s refunded %s, its intents say %s and %s; authorised %s, its latest says %s', b.booking_id,
+              b.captured_minor, b.refunded_minor, coalesce(i.captured, 0), coalesce(i.refunded, 0), b.authorised_minor,
+              coalesce(p.authorised_minor, 0))
   FROM booking b
   LEFT JOIN (SELECT booking_id, sum(captured_minor) AS captured, sum(refunded_minor) AS refunded FROM payment_intent GROUP BY 1) i
     USING (booking_id)
+  LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id
  WHERE b.captured_minor <> coalesce(i.captured, 0) OR b.refunded_minor <> coalesce(i.refunded, 0)
+    OR b.authorised_minor <> coalesce(p.authorised_minor, 0)
 
 -- check: M5 confirmed bookings are captured within ten minutes, or a person knows
 SELECT format('booking %s: captured %s of %s', booking_id, captured_minor, total_minor)

@@ -2,7 +2,7 @@
 
 -- What one column may hold is said by a domain: its rule is read once by a session, and judged where the column is written.
 -- A CHECK of a table is read again by each execution that writes the table, and judged for every row. On the way of a
--- booking one is left, for the money of an intent; what else ties columns together `faregate check` proves.
+-- booking there is none: what ties columns together `faregate check` proves.
 CREATE DOMAIN amount AS int8 CONSTRAINT amount_ck CHECK (VALUE > 0); -- minor units
 CREATE DOMAIN amount_or_none AS int8 CONSTRAINT amount_or_none_ck CHECK (VALUE >= 0);
 CREATE DOMAIN flight_list AS uuid[] CONSTRAINT flight_list_ck CHECK (cardinality(VALUE) BETWEEN 1 AND 16);
@@ -44,6 +44,7 @@ CREATE TABLE booking (                  -- distributed by booking_id
     -- What changes stands together, before what is long and never does: the log of an update within a page leaves out
     -- what is equal at both ends of the row, here nearly all of it.
     update_time           timestamptz NOT NULL DEFAULT now(),
+    authorised_minor      int8 NOT NULL DEFAULT 0,  -- of the latest payment intent, as its own row has it
     captured_minor        int8 NOT NULL DEFAULT 0,
     refunded_minor        int8 NOT NULL DEFAULT 0,
     pin_time              timestamptz,          -- money is in flight: not expired before this

@@ -154,18 +154,16 @@ SELECT count(*)::int4 AS taken FROM s;
 -- A hold past its lease is dead even if nobody swept it yet: @lapsed.
 -- one:
 SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
-       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,
-       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
+       b.authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot, b.passengers, b.intent_id,
+       b.create_time, b.update_time, b.payment_required_time AS due_time,
        b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
-  FROM booking b LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id
- WHERE b.booking_id = @booking_id;
+  FROM booking b WHERE b.booking_id = @booking_id;
 -- many:
 SELECT r.n::int4, b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
-       coalesce(p.authorised_minor, 0) AS authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot,
-       b.passengers, b.intent_id, b.create_time, b.update_time, b.payment_required_time AS due_time,
+       b.authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot, b.passengers, b.intent_id,
+       b.create_time, b.update_time, b.payment_required_time AS due_time,
        b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
-  FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking b USING (booking_id)
-  LEFT JOIN payment_intent p ON p.booking_id = b.booking_id AND p.intent_id = b.intent_id;
+  FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking b USING (booking_id);
 
 -- name: owner(booking_id uuid) -> maybe (user_id uuid)
 -- read
@@ -219,9 +217,8 @@ SELECT r.n::int4, f.i::int4 AS segment, s.passenger, s.seat
 -- Scans: booking
 -- one:
 SELECT b.booking_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
-       CASE WHEN b.intent_id IS NOT NULL THEN (SELECT p.authorised_minor FROM payment_intent p
-                                                WHERE p.booking_id = b.booking_id AND p.intent_id = b.intent_id) END
-       AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor, nullif(b.refunded_minor, 0) AS refunded_minor,
+       nullif(b.authorised_minor, 0) AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor,
+       nullif(b.refunded_minor, 0) AS refunded_minor,
        b.snapshot, b.passengers, b.intent_id, b.create_time, nullif(b.update_time, b.create_time) AS update_time,
        b.payment_required_time AS due_time,
        CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN true END AS lapsed, b.event_count
@@ -236,9 +233,8 @@ SELECT r.n::int4, x.*
   FROM unnest(@user_id, @before, @states, @row_count) WITH ORDINALITY r(user_id, before, states, row_count, n)
  CROSS JOIN LATERAL (
        SELECT b.booking_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
-              CASE WHEN b.intent_id IS NOT NULL THEN (SELECT p.authorised_minor FROM payment_intent p
-                                                       WHERE p.booking_id = b.booking_id AND p.intent_id = b.intent_id) END
-              AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor, nullif(b.refunded_minor, 0) AS refunded_minor,
+              nullif(b.authorised_minor, 0) AS authorised_minor, nullif(b.captured_minor, 0) AS captured_minor,
+              nullif(b.refunded_minor, 0) AS refunded_minor,
               b.snapshot, b.passengers, b.intent_id, b.create_time, nullif(b.update_time, b.create_time) AS update_time,
               b.payment_required_time AS due_time,
               CASE WHEN b.state = 'HELD' AND b.payment_required_time <= now() THEN true END AS lapsed, b.event_count

@@ -83,7 +83,7 @@ WITH b AS MATERIALIZED (
 ), u AS (
     UPDATE booking SET state = 'CONFIRMING', pin_time = now() + (@pin_seconds)[g.n] * interval '1 second',
                        update_time = now(), event_count = booking.event_count + 1, intent_id = (@intent_id)[g.n],
-                       state_reason = NULL
+                       authorised_minor = 0, state_reason = NULL
       FROM g WHERE booking.booking_id = g.booking_id
 ), e AS (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor)
@@ -132,6 +132,7 @@ SELECT n::int4, (@request_id)[n] IN (SELECT request_id FROM k) AS claimed, refus
 -- transfer; for a dead booking all of it is reserved to go back, as @refund_id.
 -- Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
 -- statement's snapshot has them cannot break a check.
+-- A booking follows the intent (@w reads @i), so that it shows what its latest one has.
 -- Quiet: as many seats are free as before
 -- Spans: booking_id, flight_id
 -- many:
@@ -157,16 +158,26 @@ WITH b AS MATERIALIZED (
 ), u AS (
     UPDATE inventory i SET held = i.held - s.seats, sold = i.sold + s.seats
       FROM s WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin
-), c AS MATERIALIZED (
-    SELECT n, booking_id, sells, refunds, CASE WHEN is_captured THEN amount_minor ELSE 0 END AS captured_minor
-      FROM a WHERE sells OR is_captured
+), i AS (
+    UPDATE payment_intent p
+       SET state = CASE WHEN d.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, authorised_minor = d.amount_minor,
+           captured_minor = CASE WHEN d.is_captured THEN d.amount_minor ELSE 0 END, update_time = now(),
+           refundable_minor = CASE WHEN d.is_captured AND NOT d.refunds THEN d.amount_minor ELSE 0 END,
+           provider_reference = (@provider_reference)[d.n], decline_code = NULL
+      FROM (SELECT n, booking_id, intent_id, amount_minor, is_captured, sells, refunds FROM a OFFSET 0) d
+     WHERE p.booking_id = d.booking_id AND p.intent_id = d.intent_id
+       AND (d.sells OR d.is_captured OR p.state IN ('PROCESSING', 'REQUIRES_ACTION'))
+    RETURNING p.booking_id, p.intent_id, p.authorised_minor, p.captured_minor, d.sells, d.refunds
 ), w AS (
     UPDATE booking
-       SET state = CASE WHEN c.sells THEN 'CONFIRMED' ELSE booking.state END, update_time = now(),
-           pin_time = CASE WHEN c.sells THEN NULL ELSE booking.pin_time END,
-           captured_minor = booking.captured_minor + c.captured_minor,
-           event_count = booking.event_count + (c.sells OR c.refunds)::int4
-      FROM c WHERE booking.booking_id = c.booking_id
+       SET state = CASE WHEN i.sells THEN 'CONFIRMED' ELSE booking.state END,
+           update_time = CASE WHEN i.sells OR i.captured_minor > 0 THEN now() ELSE booking.update_time END,
+           pin_time = CASE WHEN i.sells THEN NULL ELSE booking.pin_time END,
+           authorised_minor = CASE WHEN booking.intent_id = i.intent_id THEN i.authorised_minor
+                              ELSE booking.authorised_minor END,
+           captured_minor = booking.captured_minor + i.captured_minor,
+           event_count = booking.event_count + (i.sells OR i.refunds)::int4
+      FROM i WHERE booking.booking_id = i.booking_id
 ), e AS (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
     SELECT booking_id, event_count + 1, CASE WHEN sells THEN 'BOOKING_CONFIRMED' ELSE 'REFUND_STARTED' END,
@@ -177,15 +188,6 @@ WITH b AS MATERIALIZED (
     SELECT booking_id, ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p, repeat('O', cardinality(flight_ids))
       FROM a, generate_series(0, party - 1) p
      WHERE sells
-), i AS (
-    UPDATE payment_intent p
-       SET state = CASE WHEN d.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, authorised_minor = d.amount_minor,
-           captured_minor = CASE WHEN d.is_captured THEN d.amount_minor ELSE 0 END, update_time = now(),
-           refundable_minor = CASE WHEN d.is_captured AND NOT d.refunds THEN d.amount_minor ELSE 0 END,
-           provider_reference = (@provider_reference)[d.n], decline_code = NULL
-      FROM (SELECT n, booking_id, intent_id, amount_minor, is_captured, refunds FROM a OFFSET 0) d
-     WHERE p.booking_id = d.booking_id AND p.intent_id = d.intent_id
-       AND (d.is_captured OR p.state IN ('PROCESSING', 'REQUIRES_ACTION'))
 ), l AS (
     INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)
     SELECT booking_id, attempt_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency
@@ -293,6 +295,8 @@ WITH r AS MATERIALIZED (
     UPDATE booking SET state = g.after, update_time = now(),
                        pin_time = CASE WHEN g.pinned THEN NULL ELSE booking.pin_time END,
                        intent_id = CASE WHEN g.pinned AND g.cancel_intent THEN NULL ELSE booking.intent_id END,
+                       authorised_minor = CASE WHEN g.was_live AND booking.intent_id = g.intent_id THEN 0
+                                          ELSE booking.authorised_minor END,
                        state_reason = CASE WHEN g.expires THEN 'HOLD_EXPIRED' WHEN g.pinned THEN g.error_code
                                       ELSE booking.state_reason END,
                        event_count = booking.event_count + CASE WHEN g.expires THEN 2 ELSE 1 END
@@ -450,7 +454,8 @@ WITH r AS MATERIALIZED (
     INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency)
     SELECT booking_id, intent_id, principal, 'REQUIRES_PAYMENT_METHOD', amount_minor, currency FROM g
 ), w AS (
-    UPDATE booking SET intent_id = g.intent_id, update_time = now() FROM g WHERE booking.booking_id = g.booking_id
+    UPDATE booking SET intent_id = g.intent_id, authorised_minor = 0, update_time = now()
+      FROM g WHERE booking.booking_id = g.booking_id
 )
 SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
        v.refusal, now() AS create_time

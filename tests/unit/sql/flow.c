@@ -235,6 +235,18 @@ void do_sale(unsigned booking)
     ASSERT_STR_EQ(do_captured(booking), "t");
 }
 
+void do_death(unsigned booking)
+{
+    ASSERT_STR_EQ(do_hold(booking, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_start(booking), "");
+    t_do(0, "UPDATE inventory SET free = free + held, held = 0");
+    t_do(0, "UPDATE booking SET state = 'EXPIRED', event_count = event_count + 1");
+    t_do(0,
+         t_format(
+             "INSERT INTO booking_event VALUES ('%s', 3, 'BOOKING_EXPIRED', 'EXPIRED', 'system')",
+             t_id('b', booking)));
+}
+
 void let_lapse(unsigned booking)
 {
     t_do(0, t_format("UPDATE booking SET payment_required_time = now() - interval '1 minute' "

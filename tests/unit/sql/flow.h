@@ -30,6 +30,8 @@ const char *do_cancel(unsigned booking, unsigned quote);
 const char *do_expire(void); /* how many */
 /* Held, paid, captured. */
 void do_sale(unsigned booking);
+/* Held, and ended by a person while an attempt to pay it is out. There is no other booking. */
+void do_death(unsigned booking);
 /* The lease of a hold passed a minute ago. */
 void let_lapse(unsigned booking);
 

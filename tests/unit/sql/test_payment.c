@@ -271,23 +271,11 @@ TEST(pay, an_attempt_left_alone_falls_due)
     t_end();
 }
 
-static void kill_booking(void)
-{
-    t_begin(1, 9);
-    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
-    ASSERT_STR_EQ(do_start(1), "");
-    t_do(0, "UPDATE inventory SET free = free + held, held = 0");
-    t_do(0, "UPDATE booking SET state = 'EXPIRED', event_count = event_count + 1");
-    t_do(0,
-         t_format(
-             "INSERT INTO booking_event VALUES ('%s', 3, 'BOOKING_EXPIRED', 'EXPIRED', 'system')",
-             t_id('b', 1)));
-}
-
 /* The booking died although an attempt of it was out (a person's doing): the money goes back. */
 TEST(pay, late_money_goes_back)
 {
-    kill_booking();
+    t_begin(1, 9);
+    do_death(1);
     ASSERT_STR_EQ(do_authorised(1), "LATE");
     ASSERT_STR_EQ(t_sql("SELECT count(*) FROM ticket"), "0");
     ASSERT_STR_EQ(t_sql("SELECT due_time <= now() FROM payment_attempt"), "t");
@@ -300,7 +288,8 @@ TEST(pay, late_money_goes_back)
 
 TEST(pay, late_money_taken_at_once_goes_back_too)
 {
-    kill_booking();
+    t_begin(1, 9);
+    do_death(1);
     struct ask ask;
     fill_authorised(&ask, 0, 1);
     ask_set(&ask, 0, "is_captured", "t");

@@ -207,6 +207,40 @@ TEST(race, the_same_answer_twice_at_once)
     t_end();
 }
 
+/* Booking, attempt and intent have changed during the wait; another booking of the batch has not.
+ */
+TEST(race, an_answer_behind_one_that_was_not_understood)
+{
+    static const char *const states[] = {"UNKNOWN", "ACTION_REQUIRED"};
+    for (unsigned i = 0; i < 2; i++) {
+        t_begin(1, 9);
+        for (unsigned booking = 1; booking <= 2; booking++) {
+            ASSERT_STR_EQ(do_hold(booking, t_id('f', 1), 1), "");
+            ASSERT_STR_EQ(do_start(booking), "");
+        }
+        struct ask first, second;
+        ask_begin(&first, "payment_wait");
+        ask_set(&first, 0, "booking_id", t_id('b', 1));
+        ask_set(&first, 0, "attempt_id", t_id('a', 1));
+        ask_set(&first, 0, "state", states[i]);
+        ask_set(&first, 0, "inquired", "t");
+        ask_int(&first, 0, "due_seconds", 1);
+        fill_authorised(&second, 0, 2);
+        fill_authorised(&second, 1, 1);
+        t_do(1, "BEGIN");
+        ASSERT_STR_EQ(in_first(&first, "done"), "t");
+        PGresult *r = after_wait(&second);
+        ASSERT_STR_EQ(t_cell(r, 0, "outcome"), "DONE");
+        ASSERT_STR_EQ(t_cell(r, 1, "outcome"), "DONE");
+        PQclear(r);
+        ASSERT_STR_EQ(
+            t_sql("SELECT string_agg(state || authorised_minor, ' ' ORDER BY 1) FROM booking"),
+            "CONFIRMED10000 CONFIRMED10000");
+        ASSERT_STR_EQ(t_broken(), "");
+        t_end();
+    }
+}
+
 /* The completer must see an attempt and its booking at one moment: AUTHORIZED beside CONFIRMING
  * would be voided although the seats are sold. */
 TEST(race, what_is_due_is_seen_at_one_moment)
