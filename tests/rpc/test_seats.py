@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from kit.client import Refusal, refused
+from kit.instance import until
 from kit.world import adult
 
 
@@ -65,6 +66,23 @@ def test_sold_out_is_seen_in_a_search(world, ann):
         offer = world.offer(ann)
         world.leave_seats(offer, 0)
         world.hold(ann, offer)
+
+
+def test_a_lost_race_is_run_again_and_counted(world, ann):
+    """The seats were there when the hold began, and are gone once it may write: it looks again."""
+    def rewinds():
+        return world.dev.metrics()["faregate_db_rewinds_total"]
+
+    offer = world.offer(ann)
+    request, before = world.hold_request(ann, offer), rewinds()
+    taken = (f"BEGIN; UPDATE inventory SET free = 0, authorised = held + sold WHERE cabin = 1 "
+             f"AND flight_id = '{world.flight_id(offer)}'; SELECT pg_sleep(2); COMMIT")
+    with subprocess.Popen(["psql", "-XAtq", "-d", world.dev.conninfo, "-c", taken], stdout=subprocess.DEVNULL):
+        until(lambda: world.dev.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != [["0"]],
+              2, "the seats are being taken")
+        with refused("FAILED_PRECONDITION", "SEATS_UNAVAILABLE"):
+            ann.CreateBooking(request)
+    until(lambda: rewinds() > before, 5, "it is counted")
 
 
 def test_a_hold_ends(world):
