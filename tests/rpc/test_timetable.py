@@ -110,6 +110,37 @@ def test_finds_what_postgresql_finds(world, ann):
         assert status == 200 and "timetable_loads" not in metrics, "who always asks the database needs no timetable"
 
 
+def all_flights(client, world, trip):
+    found, token = set(), ""
+    while True:
+        answer = world.search(trip, client, page_size=50, page_token=token)
+        found |= flights_of(answer)
+        token = answer.next_page_token
+        if not token:
+            return found
+
+
+def test_both_stop_at_the_fortieth_flight_with_the_cabin(world):
+    """Fifty flights of one route, a second apart, and as many between them that have business only."""
+    trip = world.trip()
+    row, = world.dev.sql(f"""
+        SELECT flight_id FROM inventory WHERE cabin = 1
+         AND (origin, destination, departure_date) = ('{trip[0]}', '{trip[1]}', '{trip[2]}') LIMIT 1""")
+    copies = f"flight_id IN (SELECT md5('{row[0]}' || i)::uuid FROM generate_series(1, 100) i)"
+    told = "INSERT INTO inventory_change (flight_id, flight_ids) VALUES ('00000000-0000-0000-0000-000000000000', '{}')"
+    world.dev.sql(f"""
+        INSERT INTO inventory SELECT (jsonb_populate_record(t, jsonb_build_object('flight_id', md5('{row[0]}' || i)::uuid,
+               'cabin', 1 + i % 2, 'departure_time', t.departure_time + i * interval '1 second'))).*
+          FROM inventory t, generate_series(1, 100) i WHERE t.flight_id = '{row[0]}' AND t.cabin = 1; {told}""")
+    try:
+        with serving(world) as memory, world.dev.sibling("--search-stale-ms=0") as database:
+            here, there = (all_flights(server.client(), world, trip) for server in (memory, database))
+            assert here == there and len(here) == 40
+            assert counts(memory)[1] == 0 and counts(database)[0] == 0
+    finally:
+        world.dev.sql(f"DELETE FROM inventory WHERE {copies}; {told}")
+
+
 # ---- how old
 
 
