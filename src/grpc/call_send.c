@@ -13,8 +13,9 @@
 /* A handler that ignores call_send's false is stopped here: this many times the limit. */
 #define STREAM_OVERRUN 4
 
-#define PACKED_ONCE_BYTES_MAX (64 * 1024) /* on the stack, of which only what is used is touched   \
-                                           */
+#define PACKED_ONCE_BYTES_MAX                                                                      \
+    (64 * 1024) /* on the stack, of which only what is used is touched                             \
+                 */
 
 /* Clients of grpc-go refuse header lists over this; proxies have such limits too. */
 #define HEADER_LIST_BYTES_MAX 8192
@@ -52,6 +53,8 @@ void answer_blocks_deinit(struct answer_blocks *blocks)
         h2_block_free(&blocks->proto[i]);
     }
     h2_block_free(&blocks->ok);
+    for (size_t i = 0; i < REASON_COUNT; i++)
+        h2_block_free(&blocks->refused[i].block);
 }
 
 static bool may_compress(const struct call_impl *ci)
@@ -112,8 +115,8 @@ static void send_headers(struct call_impl *ci, bool with_encoding)
                                                    : HEADERS_BASIC;
     if (ci->sent_headers.count == 0) {
         const struct answer_blocks *blocks = &ci->pub.server->blocks;
-        h2_respond_block(ci->stream, (ci->subtype_proto ? blocks->proto : blocks->plain) + count -
-                                         HEADERS_BASIC);
+        const struct h2_block *heads = ci->subtype_proto ? blocks->proto : blocks->plain;
+        h2_respond_block(ci->stream, &heads[count - HEADERS_BASIC], false);
     } else {
         struct h2_header small[HEADERS_WITH_ENCODING];
         struct h2_header *all = block_new(ci, small, HEADERS_WITH_ENCODING);
@@ -347,9 +350,26 @@ static struct str http_status_text(uint16_t http_status)
     }
 }
 
+/* Where the answer is the same for everybody who is refused for this reason, but for the pushback:
+ * encoded once, since who must refuse thousands is busy. NULL: it is not. */
+static struct refusal_block *refusal_block(struct call_impl *ci)
+{
+    bool is_usual = ci->http_status == 200 && !ci->subtype_proto &&
+                    ci->encoding != ENCODING_OTHER && !ci->replayed &&
+                    ci->sent_headers.count == 0 && ci->sent_trailers.count == 0 &&
+                    list_bytes_max(ci) == HEADER_LIST_BYTES_MAX;
+    return is_usual && status_is_plain(ci) ? &ci->pub.server->blocks.refused[ci->reason] : NULL;
+}
+
 /* One HEADERS frame that ends the stream: the only form in which proxies and clients retry. */
 static void send_trailers_only(struct call_impl *ci)
 {
+    struct refusal_block *same = refusal_block(ci);
+    if (same && same->block.p && same->has_pushback == ci->has_pushback &&
+        same->pushback_ms == ci->pushback_ms) {
+        h2_respond_block(ci->stream, &same->block, true);
+        return;
+    }
     struct h2_header small[HEADERS_BASIC + STATUS_HEADERS_MAX];
     struct h2_header *headers = block_new(ci, small, HEADERS_BASIC + STATUS_HEADERS_MAX);
     memcpy(headers, ci->subtype_proto ? proto_headers : plain_headers,
@@ -360,6 +380,10 @@ static void send_trailers_only(struct call_impl *ci)
     count += sent_fields_put(&ci->sent_headers, false, headers + count, &left);
     count += status_headers(ci, left, headers + count);
     h2_respond(ci->stream, headers, count, true);
+    if (same && !same->block.p)
+        *same = (struct refusal_block){.block = h2_block_new(headers, count),
+                                       .has_pushback = ci->has_pushback,
+                                       .pushback_ms = ci->pushback_ms};
 }
 
 static void send_trailers(struct call_impl *ci)

@@ -323,6 +323,13 @@ static bool tells_reason(const struct call_impl *ci)
     return ci->reason != REASON_NONE && !(method && method->service && method->service->is_foreign);
 }
 
+/* Whose quota it is depends on the caller. */
+bool status_is_plain(const struct call_impl *ci)
+{
+    return tells_reason(ci) && !ci->message && ci->fact_count == 0 && ci->violations.count == 0 &&
+           ci->code == reason_info(ci->reason)->code && ci->code != STATUS_RESOURCE_EXHAUSTED;
+}
+
 /* grpc-message and the details, which only failures have. */
 static void put_failure(struct call_impl *ci, struct block *b)
 {

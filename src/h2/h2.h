@@ -302,8 +302,8 @@ struct h2_block {
 struct h2_block h2_block_new(const struct h2_header *headers, size_t count);
 void h2_block_free(struct h2_block *b);
 
-/* h2_respond without @end, and h2_trailers, with such a block. */
-void h2_respond_block(struct h2_stream *s, const struct h2_block *b);
+/* h2_respond and h2_trailers with such a block. */
+void h2_respond_block(struct h2_stream *s, const struct h2_block *b, bool end);
 void h2_trailers_block(struct h2_stream *s, const struct h2_block *b);
 
 /* Queues body bytes (at least one). @p must stay valid until on_close or, if @on_sent is set, until

@@ -47,14 +47,14 @@ void h2_respond(struct h2_stream *pub, const struct h2_header *headers, size_t c
     respond(s, end);
 }
 
-void h2_respond_block(struct h2_stream *pub, const struct h2_block *b)
+void h2_respond_block(struct h2_stream *pub, const struct h2_block *b, bool end)
 {
     struct stream *s = stream_of(pub);
     CHECK(!pub->response_started);
     if (s->closed)
         return;
     h2_fields_lend(&s->head, b);
-    respond(s, false);
+    respond(s, end);
 }
 
 static void grow_chunks(struct stream *s)

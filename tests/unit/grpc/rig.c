@@ -161,12 +161,24 @@ void h2_trailers(struct h2_stream *s, const struct h2_header *headers, size_t co
     keep(c, headers, count, true);
 }
 
-/* Blocks stay lists here. */
+/* Blocks stay lists here, with their texts behind them. */
 struct h2_block h2_block_new(const struct h2_header *headers, size_t count)
 {
-    struct h2_block b = {.p = malloc(count * sizeof *headers), .bytes = count};
+    size_t bytes = count * sizeof *headers;
+    for (size_t i = 0; i < count; i++)
+        bytes += headers[i].name.n + headers[i].value.n;
+    struct h2_block b = {.p = malloc(bytes), .bytes = count};
     CHECK(b.p);
-    memcpy(b.p, headers, count * sizeof *headers);
+    struct h2_header *list = (void *)b.p;
+    char *text = (char *)(list + count);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(text, headers[i].name.p, headers[i].name.n);
+        list[i].name = (struct str){.p = text, .n = headers[i].name.n};
+        text += headers[i].name.n;
+        memcpy(text, headers[i].value.p, headers[i].value.n);
+        list[i].value = (struct str){.p = text, .n = headers[i].value.n};
+        text += headers[i].value.n;
+    }
     return b;
 }
 
@@ -175,9 +187,9 @@ void h2_block_free(struct h2_block *b)
     free(b->p);
 }
 
-void h2_respond_block(struct h2_stream *s, const struct h2_block *b)
+void h2_respond_block(struct h2_stream *s, const struct h2_block *b, bool end)
 {
-    h2_respond(s, (const void *)b->p, b->bytes, false);
+    h2_respond(s, (const void *)b->p, b->bytes, end);
 }
 
 void h2_trailers_block(struct h2_stream *s, const struct h2_block *b)

@@ -104,6 +104,34 @@ TEST(overload, refuses_search_first_and_money_last)
     finish();
 }
 
+/* The first is written for it, the others are a copy: nobody may tell. */
+TEST(overload, refuses_the_next_in_the_same_words)
+{
+    begin(1);
+    struct client *open = headers("/test.S/Pay", NULL), *first = headers("/test.S/Pay", NULL);
+    ASSERT_TRUE(rig.server->blocks.refused[REASON_OVERLOADED].block.p != NULL);
+    ASSERT_TRUE(client_field(first, "grpc-status-details-bin")[0] != '\0');
+    for (int i = 0; i < 2; i++) {
+        struct client *next = headers("/test.S/Book", NULL);
+        ASSERT_INT_EQ(next->field_count, first->field_count);
+        for (unsigned k = 0; k < first->field_count; k++) {
+            ASSERT_STR_EQ(next->names[k], first->names[k]);
+            ASSERT_STR_EQ(next->values[k], first->values[k]);
+        }
+        expect_overloaded(next);
+    }
+    struct client *small = client_new();
+    small->header_list_max = 300;
+    client_head(small, "/test.S/Pay");
+    client_head_end(small);
+    ASSERT_STR_EQ(client_field(small, "grpc-status-details-bin"), "");
+    expect_overloaded(small);
+    expect_overloaded(first);
+    client_close(open, true);
+    client_free(open);
+    finish();
+}
+
 TEST(overload, refuses_search_while_the_loop_is_late)
 {
     begin(1000);
