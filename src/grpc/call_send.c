@@ -13,9 +13,8 @@
 /* A handler that ignores call_send's false is stopped here: this many times the limit. */
 #define STREAM_OVERRUN 4
 
-#define PACKED_ONCE_BYTES_MAX                                                                      \
-    (64 * 1024) /* on the stack, of which only what is used is touched                             \
-                 */
+/* On the stack, of which only what is used is touched. */
+#define PACKED_ONCE_BYTES_MAX (64 * 1024)
 
 /* Clients of grpc-go refuse header lists over this; proxies have such limits too. */
 #define HEADER_LIST_BYTES_MAX 8192
