@@ -58,6 +58,15 @@ void fill_start(struct ask *ask, unsigned member, unsigned booking, bool is_new)
     ask_int(ask, member, "pin_seconds", 600);
 }
 
+void fill_try(struct ask *ask, unsigned member, unsigned booking, bool is_new, unsigned number)
+{
+    fill_start(ask, member, booking, is_new);
+    ask_set(ask, member, "request_id", t_id('s', number));
+    ask_set(ask, member, "attempt_id", t_id('a', number));
+    if (is_new)
+        ask_set(ask, member, "intent_id", t_id('i', number));
+}
+
 void fill_authorised(struct ask *ask, unsigned member, unsigned booking)
 {
     if (member == 0)
@@ -97,6 +106,16 @@ void fill_failed(struct ask *ask, unsigned member, unsigned booking, const char 
     ask_int(ask, member, "method", 8);
     ask_set(ask, member, "unclaim", NULL);
     ask_set(ask, member, "card_key", NULL);
+}
+
+void fill_wait(struct ask *ask, unsigned booking, const char *state)
+{
+    ask_begin(ask, "payment_wait");
+    ask_set(ask, 0, "booking_id", t_id('b', booking));
+    ask_set(ask, 0, "attempt_id", t_id('a', booking));
+    ask_set(ask, 0, "state", state);
+    ask_set(ask, 0, "inquired", "t");
+    ask_int(ask, 0, "due_seconds", 1);
 }
 
 void fill_intent(struct ask *ask, unsigned member, unsigned booking)

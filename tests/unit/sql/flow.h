@@ -8,9 +8,13 @@
 void fill_hold(struct ask *ask, unsigned member, unsigned booking, const char *flights,
                unsigned seats);
 void fill_start(struct ask *ask, unsigned member, unsigned booking, bool is_new);
+/* The same with a request and an attempt of its own, numbered @number; so is an intent that is new.
+ */
+void fill_try(struct ask *ask, unsigned member, unsigned booking, bool is_new, unsigned number);
 void fill_authorised(struct ask *ask, unsigned member, unsigned booking);
 void fill_captured(struct ask *ask, unsigned member, unsigned booking);
 void fill_failed(struct ask *ask, unsigned member, unsigned booking, const char *outcome);
+void fill_wait(struct ask *ask, unsigned booking, const char *state);
 void fill_intent(struct ask *ask, unsigned member, unsigned booking);
 void fill_quote(struct ask *ask, unsigned booking, unsigned quote, long long refund_minor,
                 long long penalty_minor);

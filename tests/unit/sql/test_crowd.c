@@ -44,10 +44,7 @@ static void ask_of_bookings(struct ask *ask, unsigned kind)
     for (unsigned i = 0; i < count && i * step < crowd.bookings; i++) {
         unsigned booking = 1 + (first + i * step) % crowd.bookings;
         if (kind == 0) {
-            fill_start(ask, i, booking, true);
-            ask_set(ask, i, "request_id", t_id('s', ++crowd.serial));
-            ask_set(ask, i, "intent_id", t_id('i', crowd.serial));
-            ask_set(ask, i, "attempt_id", t_id('a', crowd.serial));
+            fill_try(ask, i, booking, true, ++crowd.serial);
             continue;
         }
         const char *attempt =

@@ -74,10 +74,7 @@ TEST(pay, two_members_of_a_batch_pay_one_booking_once)
     struct ask ask;
     fill_start(&ask, 0, 1, true);
     fill_start(&ask, 1, 2, true);
-    fill_start(&ask, 2, 1, true);
-    ask_set(&ask, 2, "request_id", t_id('s', 3));
-    ask_set(&ask, 2, "intent_id", t_id('i', 3));
-    ask_set(&ask, 2, "attempt_id", t_id('a', 3));
+    fill_try(&ask, 2, 1, true, 3);
     PGresult *r = ask_many(t_session(0), &ask);
     ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "");
     ASSERT_STR_EQ(t_cell(r, 1, "refusal"), "");
@@ -122,9 +119,7 @@ TEST(pay, an_intent_first_then_its_confirmation)
     ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
     ASSERT_STR_EQ(state_of(1), "HELD");
     ASSERT_STR_EQ(t_sql("SELECT state FROM payment_intent"), "REQUIRES_PAYMENT_METHOD");
-    fill_start(&ask, 0, 1, false);
-    ask_set(&ask, 0, "request_id", t_id('s', 2));
-    ask_set(&ask, 0, "attempt_id", t_id('a', 2));
+    fill_try(&ask, 0, 1, false, 2);
     ASSERT_STR_EQ(refusal(&ask), "");
     t_end();
 }
@@ -136,9 +131,7 @@ TEST(pay, attempts_of_a_booking_are_counted)
     ASSERT_STR_EQ(do_start(1), "");
     ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
     struct ask ask;
-    fill_start(&ask, 0, 1, false);
-    ask_set(&ask, 0, "request_id", t_id('s', 2));
-    ask_set(&ask, 0, "attempt_id", t_id('a', 2));
+    fill_try(&ask, 0, 1, false, 2);
     ask_int(&ask, 0, "booking_max", 1);
     ASSERT_STR_EQ(refusal(&ask), "RISK_VELOCITY");
     t_end();
@@ -152,9 +145,7 @@ TEST(pay, attempts_that_never_left_do_not_count)
     ASSERT_STR_EQ(do_start(1), "");
     ASSERT_STR_EQ(do_failed(1, "NOT_RECEIVED"), "t");
     struct ask ask;
-    fill_start(&ask, 0, 1, false);
-    ask_set(&ask, 0, "request_id", t_id('s', 2));
-    ask_set(&ask, 0, "attempt_id", t_id('a', 2));
+    fill_try(&ask, 0, 1, false, 2);
     ask_int(&ask, 0, "booking_max", 1);
     ASSERT_STR_EQ(refusal(&ask), "");
     t_end();
@@ -200,12 +191,7 @@ TEST(pay, every_answer_may_come_twice)
     ASSERT_STR_EQ(do_failed(1, "DECLINED"), "f");
     ASSERT_STR_EQ(do_failed(1, "REVERSED"), "f");
     struct ask ask;
-    ask_begin(&ask, "payment_wait");
-    ask_set(&ask, 0, "booking_id", t_id('b', 1));
-    ask_set(&ask, 0, "attempt_id", t_id('a', 1));
-    ask_set(&ask, 0, "state", "UNKNOWN");
-    ask_set(&ask, 0, "inquired", "t");
-    ask_int(&ask, 0, "due_seconds", 1);
+    fill_wait(&ask, 1, "UNKNOWN");
     ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "done"), "f");
     char *after = t_dump();
     ASSERT_STR_EQ(after, before);

@@ -24,10 +24,7 @@ TEST(race, two_payments_of_one_booking)
     ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
     struct ask first, second;
     fill_start(&first, 0, 1, true);
-    fill_start(&second, 0, 1, true);
-    ask_set(&second, 0, "request_id", t_id('s', 2));
-    ask_set(&second, 0, "intent_id", t_id('i', 2));
-    ask_set(&second, 0, "attempt_id", t_id('a', 2));
+    fill_try(&second, 0, 1, true, 2);
     t_do(1, "BEGIN");
     ASSERT_STR_EQ(in_first(&first, "refusal"), "");
     PGresult *r = after_wait(&second);
@@ -46,10 +43,7 @@ TEST(race, a_payment_behind_one_that_was_called_off)
     struct ask first, second;
     fill_failed(&first, 0, 1, "NOT_RECEIVED");
     ask_set(&first, 0, "cancel_intent", "t");
-    fill_start(&second, 0, 1, true);
-    ask_set(&second, 0, "request_id", t_id('s', 2));
-    ask_set(&second, 0, "intent_id", t_id('i', 2));
-    ask_set(&second, 0, "attempt_id", t_id('a', 2));
+    fill_try(&second, 0, 1, true, 2);
     t_do(1, "BEGIN");
     ASSERT_STR_EQ(in_first(&first, "done"), "t");
     ASSERT_STR_EQ(t_only(after_wait(&second), "refusal"), "");
@@ -207,8 +201,7 @@ TEST(race, the_same_answer_twice_at_once)
     t_end();
 }
 
-/* Booking, attempt and intent have changed during the wait; another booking of the batch has not.
- */
+/* Its booking, attempt and intent changed during the wait; another booking of the batch did not. */
 TEST(race, an_answer_behind_one_that_was_not_understood)
 {
     static const char *const states[] = {"UNKNOWN", "ACTION_REQUIRED"};
@@ -219,12 +212,7 @@ TEST(race, an_answer_behind_one_that_was_not_understood)
             ASSERT_STR_EQ(do_start(booking), "");
         }
         struct ask first, second;
-        ask_begin(&first, "payment_wait");
-        ask_set(&first, 0, "booking_id", t_id('b', 1));
-        ask_set(&first, 0, "attempt_id", t_id('a', 1));
-        ask_set(&first, 0, "state", states[i]);
-        ask_set(&first, 0, "inquired", "t");
-        ask_int(&first, 0, "due_seconds", 1);
+        fill_wait(&first, 1, states[i]);
         fill_authorised(&second, 0, 2);
         fill_authorised(&second, 1, 1);
         t_do(1, "BEGIN");

@@ -24,13 +24,10 @@ static void expect_authorised(const char *minor)
                   minor);
 }
 
-static void start_again(bool is_new, unsigned intent, unsigned attempt)
+static void start(bool is_new, unsigned attempt)
 {
     struct ask ask;
-    fill_start(&ask, 0, 1, is_new);
-    ask_set(&ask, 0, "request_id", t_id('s', 10 + attempt));
-    ask_set(&ask, 0, "intent_id", t_id('i', intent));
-    ask_set(&ask, 0, "attempt_id", t_id('a', attempt));
+    fill_try(&ask, 0, 1, is_new, attempt);
     ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "refusal"), "");
     expect_authorised("0");
 }
@@ -54,10 +51,10 @@ TEST(shown, a_booking_shows_what_is_authorised_of_its_intent)
         fill_intent(&ask, 0, 1);
         ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "refusal"), "");
         expect_authorised("0");
-        start_again(false, 1, 1);
+        start(false, 1);
         ASSERT_STR_EQ(do_failed(1, "NOT_RECEIVED"), "t");
         expect_authorised("0");
-        start_again(false, 1, 2);
+        start(false, 2);
         ASSERT_STR_EQ(authorise(2, at_once), "DONE");
         expect_authorised("10000");
         /* The provider had the first attempt after all, and takes it back. */
@@ -84,7 +81,7 @@ TEST(shown, a_booking_shows_nothing_of_an_intent_that_was_called_off)
     ask_set(&ask, 0, "cancel_intent", "t");
     ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "booking_state"), "HELD");
     expect_authorised("0");
-    start_again(true, 2, 2);
+    start(true, 2);
     ASSERT_STR_EQ(authorise(2, false), "DONE");
     expect_authorised("10000");
     t_end();
