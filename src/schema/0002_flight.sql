@@ -54,8 +54,8 @@ CREATE TABLE inventory (                -- distributed by flight_id
     CONSTRAINT inventory_pk PRIMARY KEY (flight_id, cabin)
 ) WITH (fillfactor = 70);
 
--- Searched by route and local departure date; read whole in this order (read_departures). Made after the load by
--- `faregate seed`; kept here so the schema is whole.
+-- Searched by route and local departure date; read whole in this order (read_departures). `faregate seed` drops it
+-- and makes it after the load as it is defined here.
 CREATE INDEX inventory_route_ix ON inventory (origin, destination, departure_date, departure_time, flight_id, cabin);
 
 -- A row for each flight, for people.

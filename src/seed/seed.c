@@ -138,22 +138,37 @@ static int remember(struct seed *s)
                      (long long)s->flights));
 }
 
+/* How the schema defines it, so that it is said once. NULL: it is not there. */
+static const char *search_index(struct seed *s)
+{
+    PGresult *result = PQexec(s->conn, "SELECT pg_get_indexdef('inventory_route_ix'::regclass)");
+    const char *sql = NULL;
+    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        sql = arena_printf(&s->arena, "%s", PQgetvalue(result, 0, 0));
+    else
+        seed_refused(s->conn, "search index");
+    PQclear(result);
+    return sql;
+}
+
 /* Into empty tables: emptied in this transaction, they are written frozen, and, where wal_level is
  * minimal, unlogged. The search index is made once all rows are there. */
 static int load_afresh(struct seed *s)
 {
     int r;
     seed_progress_to(&s->progress, 0.01, "airports, airlines");
+    const char *index = search_index(s);
+    if (!index)
+        return -EINVAL;
     if ((r = seed_exec(s, "SET LOCAL maintenance_work_mem = '256MB'")) < 0 ||
-        (r = seed_exec(s, "DROP INDEX IF EXISTS inventory_route_ix")) < 0 ||
+        (r = seed_exec(s, "DROP INDEX inventory_route_ix")) < 0 ||
         (r = seed_exec(s, "TRUNCATE airport, airline, aircraft, aircraft_cabin, fare_brand, "
                           "fare_bucket, tax, connection_time, schedule, inventory")) < 0 ||
         (r = seed_load_reference(s)) < 0 || (r = seed_load_schedule(s)) < 0 ||
         (r = seed_load_flights(s, true)) < 0)
         return r;
     seed_progress_to(&s->progress, 0.71, "search index");
-    return seed_exec(s, "CREATE INDEX inventory_route_ix ON inventory (origin, destination, "
-                        "departure_date, departure_time, flight_id, cabin)");
+    return seed_exec(s, index);
 }
 
 static int load_more(struct seed *s)
