@@ -27,22 +27,16 @@ static const struct rpc_handler echo_handler = {
 static const struct rpc_service echo_service = {.full_name = "bench.Echo"};
 
 /* Any message with one string will do: { string service = 1; } is at hand. */
-static struct registry *make_registry(struct obs_region *region)
+static struct rpc_method method_of(struct obs_region *region, const char *path, enum rpc_auth auth)
 {
-    struct registry *registry = calloc(1, sizeof *registry);
-    CHECK(registry);
-    registry->methods = calloc(1, sizeof registry->methods[0]);
-    CHECK(registry->methods);
-    registry->method_count = 1;
-    struct rpc_method *method = &registry->methods[0];
-    *method = (struct rpc_method){
-        .path = STR("/bench.Echo/Get"),
-        .full_name = STR("bench.Echo/Get"),
+    struct rpc_method method = {
+        .path = str_of(path),
+        .full_name = str_of(path + 1),
         .service = &echo_service,
         .handler = &echo_handler,
         .request = &grpc__health__v1__health_check_request__descriptor,
         .reply = &grpc__health__v1__health_check_request__descriptor,
-        .policy = {.auth = RPC_AUTH_PUBLIC,
+        .policy = {.auth = auth,
                    .changes_nothing = true,
                    .deadline_default_ms = server_limits_default.deadline_default_ms,
                    .deadline_max_ms = server_limits_default.deadline_max_ms,
@@ -50,10 +44,23 @@ static struct registry *make_registry(struct obs_region *region)
                    .reply_bytes_max = server_limits_default.reply_bytes_max,
                    .rate_per_minute_max = 1000 * 1000 * 1000, /* looked up, never reached */
                    .in_flight_max = 100000},
-        .obs = obs_method(region, "bench.Echo/Get"),
+        .obs = obs_method(region, path + 1),
     };
     for (unsigned i = 0; i < RPC_STEPS_MAX; i++)
-        method->obs_steps[i] = i == 0 ? obs_step(region, method->obs, "echo") : -1;
+        method.obs_steps[i] = i == 0 ? obs_step(region, method.obs, "echo") : -1;
+    return method;
+}
+
+/* Locked refuses who has no token, as a busy server refuses: before a byte of the body is read. */
+static struct registry *make_registry(struct obs_region *region)
+{
+    struct registry *registry = calloc(1, sizeof *registry);
+    CHECK(registry);
+    registry->methods = calloc(2, sizeof registry->methods[0]);
+    CHECK(registry->methods);
+    registry->method_count = 2;
+    registry->methods[0] = method_of(region, "/bench.Echo/Get", RPC_AUTH_PUBLIC);
+    registry->methods[1] = method_of(region, "/bench.Echo/Locked", RPC_AUTH_USER);
     CHECK(registry_index(registry) == 0);
     return registry;
 }
