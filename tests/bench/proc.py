@@ -19,7 +19,7 @@ def _processes():
                 continue
             fields = text[text.rindex(")") + 2:].split()
             comm = text[text.index("(") + 1:text.rindex(")")]
-            found[int(name)] = (int(fields[1]), comm, (int(fields[11]) + int(fields[12])) / HZ)
+            found[int(name)] = (int(fields[1]), comm, sum(map(int, fields[11:15])) / HZ)
     return found
 
 
