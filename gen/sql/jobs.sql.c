@@ -42,8 +42,8 @@ const struct db_statement jobs_expire_statement = {
         "                       event_count = booking.event_count + 1\n"
         "      FROM d WHERE booking.booking_id = d.booking_id\n"
         "), p AS (\n"
-        "    UPDATE payment_intent i SET state = 'EXPIRED', update_time = now()\n"
-        "      FROM d WHERE i.booking_id = d.booking_id AND i.state = 'REQUIRES_PAYMENT_METHOD'\n"
+        "    UPDATE payment i SET intent_state = 'EXPIRED', update_time = now()\n"
+        "      FROM d WHERE i.booking_id = d.booking_id AND i.intent_state = 'REQUIRES_PAYMENT_METHOD'\n"
         "), e AS (\n"
         "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
         "    SELECT booking_id, event_count + 1, 'BOOKING_EXPIRED', 'EXPIRED', 'system' FROM d\n"
@@ -90,7 +90,7 @@ const struct db_statement jobs_release_watches_statement = {
         "    SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch\n"
         "     WHERE due_time <= now() ORDER BY due_time LIMIT 64 FOR UPDATE SKIP LOCKED\n"
         "), u AS (\n"
-        "    UPDATE payment_attempt a SET due_time = now()\n"
+        "    UPDATE payment a SET due_time = now()\n"
         "     WHERE a.booking_id = ANY (ARRAY(SELECT unnest(booking_ids) FROM w))\n"
         "       AND (a.attempt_id IN (SELECT unnest(attempt_ids) FROM w)) IS TRUE AND a.due_time IS NULL\n"
         "       AND a.state IN ('SENT', 'AUTHORIZED') AND a.update_time <= now() - $1::int4 * interval '1 second'\n"
@@ -159,12 +159,12 @@ const struct db_statement jobs_due_attempts_statement = {
     .sql_one =
         "WITH d AS MATERIALIZED (\n"
         "    SELECT a.booking_id, a.attempt_id, b.state AS booking_state, coalesce(b.pin_time <= now(), true) AS pin_passed\n"
-        "      FROM payment_attempt a JOIN booking b USING (booking_id)\n"
+        "      FROM payment a JOIN booking b USING (booking_id)\n"
         "     WHERE a.due_time <= now() AND a.provider = $1::text\n"
         "     ORDER BY a.due_time LIMIT $2::int4\n"
         "       FOR UPDATE OF a SKIP LOCKED FOR KEY SHARE OF b SKIP LOCKED\n"
         "), u AS (\n"
-        "    UPDATE payment_attempt a SET due_time = now() + $3::int4 * interval '1 second'\n"
+        "    UPDATE payment a SET due_time = now() + $3::int4 * interval '1 second'\n"
         "      FROM d WHERE a.booking_id = d.booking_id AND a.attempt_id = d.attempt_id\n"
         "    RETURNING a.*, d.booking_state, d.pin_passed\n"
         ")\n"
@@ -244,7 +244,7 @@ const struct db_statement jobs_due_refunds_statement = {
         ")\n"
         "SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.provider_reference AS payment_reference,\n"
         "       u.try_count, u.inquiry_count, coalesce(extract(epoch FROM now() - u.sent_time), 0)::int8 AS sent_age_seconds\n"
-        "  FROM u JOIN payment_intent p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id",
+        "  FROM u JOIN payment p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL",
     .sql_many = NULL,
     .params = due_refunds_params,
     .param_count = 2,
@@ -316,47 +316,6 @@ void jobs_prune_claims(struct call *c, struct jobs_prune_claims_row *ret,
         {.i = row_count},
     };
     db_submit(&c->scope, &jobs_prune_claims_statement, values, ret);
-}
-
-static const struct db_param prune_velocity_params[] = {
-    {.name = "row_count", .type = DB_INT4},
-};
-
-static const struct db_column prune_velocity_columns[] = {
-    {.name = "pruned", .type = DB_INT4,
-     .offset = offsetof(struct jobs_prune_velocity_row, pruned)},
-};
-
-const struct db_statement jobs_prune_velocity_statement = {
-    .name = "jobs_prune_velocity",
-    .sql_one =
-        "WITH d AS MATERIALIZED (\n"
-        "    SELECT key FROM velocity WHERE hour < now() - interval '2 hours' LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
-        "), x AS (\n"
-        "    DELETE FROM velocity v USING d WHERE v.key = d.key RETURNING 1\n"
-        ")\n"
-        "SELECT count(*)::int4 AS pruned FROM x",
-    .sql_many = NULL,
-    .params = prune_velocity_params,
-    .param_count = 1,
-    .columns = prune_velocity_columns,
-    .column_count = 1,
-    .row_bytes = sizeof(struct jobs_prune_velocity_row),
-    .cardinality = DB_ONE,
-    .is_read = false,
-    .rows_max = 0,
-    .key_param = -1,
-    .distinct_param = -1,
-    .batch_max = 1,
-};
-
-void jobs_prune_velocity(struct call *c, struct jobs_prune_velocity_row *ret,
-    int32_t row_count)
-{
-    const struct db_value values[] = {
-        {.i = row_count},
-    };
-    db_submit(&c->scope, &jobs_prune_velocity_statement, values, ret);
 }
 
 static const struct db_param prune_changes_params[] = {
@@ -455,7 +414,6 @@ const struct db_statement *const jobs_statements[] = {
     &jobs_due_attempts_statement,
     &jobs_due_refunds_statement,
     &jobs_prune_claims_statement,
-    &jobs_prune_velocity_statement,
     &jobs_prune_changes_statement,
     &jobs_expire_quotes_statement,
     NULL,

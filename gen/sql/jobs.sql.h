@@ -57,7 +57,7 @@ struct jobs_due_attempts_rows {
 /* Attempts to look at, taken for @lease_seconds: if this process dies, they are due again.
  * Both rows are locked, so that they tell of one moment: an attempt just AUTHORIZED beside its booking as it was before
  * that would look like money for nothing, and be voided. Nothing is waited for.
- * Scans: booking, payment_attempt */
+ * Scans: booking, payment */
 void jobs_due_attempts(struct call *c, struct jobs_due_attempts_rows *ret,
     struct str provider,
     int32_t row_count,
@@ -97,15 +97,6 @@ struct jobs_prune_claims_row {
 void jobs_prune_claims(struct call *c, struct jobs_prune_claims_row *ret,
     int32_t row_count);
 
-struct jobs_prune_velocity_row {
-    int32_t pruned;
-};
-
-/* Who has not tried for longer than the rules look back.
- * Scans: velocity */
-void jobs_prune_velocity(struct call *c, struct jobs_prune_velocity_row *ret,
-    int32_t row_count);
-
 struct jobs_prune_changes_row {
     int32_t pruned;
 };
@@ -129,7 +120,6 @@ extern const struct db_statement jobs_release_watches_statement;
 extern const struct db_statement jobs_due_attempts_statement;
 extern const struct db_statement jobs_due_refunds_statement;
 extern const struct db_statement jobs_prune_claims_statement;
-extern const struct db_statement jobs_prune_velocity_statement;
 extern const struct db_statement jobs_prune_changes_statement;
 extern const struct db_statement jobs_expire_quotes_statement;
 

@@ -24,15 +24,17 @@ struct payment_start_row {
 
 /* No row: no such booking.
  * Everything that must be true before money moves, and the attempt's row, committed before a byte leaves for the provider.
- * @is_new makes the intent as well (CreatePaymentIntent with confirm). Velocity is looked at here and counted for those
- * that go on; batches racing on one key may overshoot a limit by their size.
+ * @is_new makes the intent as well (CreatePaymentIntent with confirm); otherwise the try takes over telling of it.
+ * The risk rules count tries that can have reached the provider: what did not tells nothing about user or card, and proxies
+ * repeat it on their own. Calls that race may overshoot a limit by the size of their batches.
  * NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS and ETAG_MISMATCH neither: they pass.
  * The handler asks for a record of the same request before such a refusal stands.
  * Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
  * Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time.
  * The lock on a HELD booking is what keeps its live intents and attempts from becoming two (M6).
  * Who dies after this is found by payment_watch: a row for all the attempts of a batch, so that none needs an index entry.
- * Spans: booking_id, flight_id, key, principal */
+ * Scans: payment
+ * Spans: booking_id, flight_id, principal */
 void payment_start(struct call *c, struct payment_start_row *ret,
     struct uuid booking_id,
     struct uuid principal,
@@ -47,7 +49,6 @@ void payment_start(struct call *c, struct payment_start_row *ret,
     const int64_t *etag_time,
     struct str provider,
     struct str method_token,
-    struct uuid user_key,
     struct uuid card_key,
     int32_t user_max,
     int32_t card_max,
@@ -67,7 +68,7 @@ struct payment_authorised_row {
  * transfer; for a dead booking all of it is reserved to go back, as @refund_id.
  * Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
  * statement's snapshot has them cannot break a check.
- * A booking follows the intent (@w reads @i), so that it shows what its latest one has.
+ * A booking follows its latest intent.
  * Quiet: as many seats are free as before
  * Spans: booking_id, flight_id */
 void payment_authorised(struct call *c, struct payment_authorised_row *ret,
@@ -101,9 +102,8 @@ struct payment_failed_row {
 
 /* An attempt ends without money: @outcome is DECLINED, NOT_RECEIVED or REVERSED. The booking it pinned is HELD again, or
  * EXPIRED with its seats given back when the lease has passed meanwhile. @unclaim forgets the request: nothing was done, so
- * the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent. @card_key: the
- * provider could not be reached, which tells nothing about @principal or the card, so neither has tried.
- * Spans: booking_id, flight_id, key, principal */
+ * the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent.
+ * Spans: booking_id, flight_id, principal */
 void payment_failed(struct call *c, struct payment_failed_row *ret,
     struct uuid booking_id,
     struct uuid attempt_id,
@@ -115,8 +115,7 @@ void payment_failed(struct call *c, struct payment_failed_row *ret,
     bool cancel_intent,
     struct uuid principal,
     int16_t method,
-    const struct uuid *unclaim,
-    const struct uuid *card_key);
+    const struct uuid *unclaim);
 
 struct payment_wait_row {
     bool done;
@@ -124,7 +123,8 @@ struct payment_wait_row {
 };
 
 /* The attempt goes on waiting until @due_seconds from now: for the provider (@state UNKNOWN) or for the customer
- * (ACTION_REQUIRED). What is known of it is never forgotten: UNKNOWN replaces SENT only. NULL: nobody asks any more. */
+ * (ACTION_REQUIRED). What is known of it is never forgotten: UNKNOWN replaces SENT only. NULL: nobody asks any more.
+ * Asking once more for what never arrived changes nothing of the intent, whose etag is update_time. */
 void payment_wait(struct call *c, struct payment_wait_row *ret,
     struct uuid booking_id,
     struct uuid attempt_id,

@@ -159,10 +159,16 @@ SELECT format('booking %s: captured %s of %s', booking_id, captured_minor, total
  WHERE state = 'CONFIRMED' AND captured_minor <> total_minor AND update_time < now() - interval '10 minutes'
    AND NOT EXISTS (SELECT FROM attention_item a WHERE a.booking_id = b.booking_id AND a.resolve_time IS NULL)
 
--- check: M6 one live attempt per intent, one live intent per booking
+-- check: M6 one live attempt per intent, its latest, which alone tells of it; one live intent per booking
 SELECT format('intent %s: %s live attempts', intent_id, count(*)) FROM payment_attempt
  WHERE state IN ('CREATED', 'SENT', 'ACTION_REQUIRED', 'UNKNOWN', 'AUTHORIZED', 'CAPTURED', 'REVERSING')
  GROUP BY booking_id, intent_id HAVING count(*) > 1
+UNION ALL
+SELECT format('attempt %s is %s, and a later one tells of intent %s', attempt_id, state, intent_id) FROM payment
+ WHERE intent_state IS NULL AND state NOT IN ('DECLINED', 'NOT_RECEIVED', 'REVERSED', 'ATTENTION')
+UNION ALL
+SELECT format('intent %s: told of by %s attempts', intent_id, count(intent_state)) FROM payment
+ GROUP BY booking_id, intent_id HAVING count(intent_state) <> 1
 UNION ALL
 SELECT format('booking %s: %s live intents', booking_id, count(*)) FROM payment_intent
  WHERE state NOT IN ('CANCELLED', 'EXPIRED') GROUP BY booking_id HAVING count(*) > 1
@@ -172,8 +178,9 @@ SELECT format('reference %s: %s attempts', provider_reference, count(*)) FROM pa
  WHERE provider_reference IS NOT NULL GROUP BY provider, provider_reference HAVING count(*) > 1
 UNION ALL
 SELECT format('attempt %s is %s: %s CAPTURE transfers of %s', a.attempt_id, a.state, count(l.cause), coalesce(sum(l.amount_minor), 0))
-  FROM payment_attempt a
+  FROM payment a
   LEFT JOIN ledger_transfer l ON l.booking_id = a.booking_id AND l.cause = a.attempt_id AND l.kind = 'CAPTURE'
+ WHERE a.state IS NOT NULL
  GROUP BY a.booking_id, a.attempt_id
 HAVING coalesce(sum(l.amount_minor), 0) <> CASE WHEN a.state = 'CAPTURED' THEN a.amount_minor ELSE 0 END
 UNION ALL

@@ -54,7 +54,7 @@ static void submit_failed(struct call *c, struct str outcome, struct str code)
     bool missing = str_eq(outcome, STR("NOT_RECEIVED"));
     payment_failed(c, &s->failed, item->booking_id, item->id, outcome, code, s->answer.decline_code,
                    s->answer.reference, missing ? &look_s : NULL, false, (struct uuid){{0}}, 0,
-                   NULL, NULL);
+                   NULL);
 }
 
 static void submit_attention(struct call *c, const char *kind, bool final, const int32_t *due_s)

@@ -31,8 +31,8 @@ WITH d AS MATERIALIZED (
                        event_count = booking.event_count + 1
       FROM d WHERE booking.booking_id = d.booking_id
 ), p AS (
-    UPDATE payment_intent i SET state = 'EXPIRED', update_time = now()
-      FROM d WHERE i.booking_id = d.booking_id AND i.state = 'REQUIRES_PAYMENT_METHOD'
+    UPDATE payment i SET intent_state = 'EXPIRED', update_time = now()
+      FROM d WHERE i.booking_id = d.booking_id AND i.intent_state = 'REQUIRES_PAYMENT_METHOD'
 ), e AS (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor)
     SELECT booking_id, event_count + 1, 'BOOKING_EXPIRED', 'EXPIRED', 'system' FROM d
@@ -48,7 +48,7 @@ WITH w AS MATERIALIZED (
     SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch
      WHERE due_time <= now() ORDER BY due_time LIMIT 64 FOR UPDATE SKIP LOCKED
 ), u AS (
-    UPDATE payment_attempt a SET due_time = now()
+    UPDATE payment a SET due_time = now()
      WHERE a.booking_id = ANY (ARRAY(SELECT unnest(booking_ids) FROM w))
        AND (a.attempt_id IN (SELECT unnest(attempt_ids) FROM w)) IS TRUE AND a.due_time IS NULL
        AND a.state IN ('SENT', 'AUTHORIZED') AND a.update_time <= now() - @patience_seconds * interval '1 second'
@@ -65,15 +65,15 @@ SELECT count(*)::int4 AS released FROM u;
 -- Attempts to look at, taken for @lease_seconds: if this process dies, they are due again.
 -- Both rows are locked, so that they tell of one moment: an attempt just AUTHORIZED beside its booking as it was before
 -- that would look like money for nothing, and be voided. Nothing is waited for.
--- Scans: booking, payment_attempt
+-- Scans: booking, payment
 WITH d AS MATERIALIZED (
     SELECT a.booking_id, a.attempt_id, b.state AS booking_state, coalesce(b.pin_time <= now(), true) AS pin_passed
-      FROM payment_attempt a JOIN booking b USING (booking_id)
+      FROM payment a JOIN booking b USING (booking_id)
      WHERE a.due_time <= now() AND a.provider = @provider
      ORDER BY a.due_time LIMIT @row_count
        FOR UPDATE OF a SKIP LOCKED FOR KEY SHARE OF b SKIP LOCKED
 ), u AS (
-    UPDATE payment_attempt a SET due_time = now() + @lease_seconds * interval '1 second'
+    UPDATE payment a SET due_time = now() + @lease_seconds * interval '1 second'
       FROM d WHERE a.booking_id = d.booking_id AND a.attempt_id = d.attempt_id
     RETURNING a.*, d.booking_state, d.pin_passed
 )
@@ -100,7 +100,7 @@ WITH d AS MATERIALIZED (
 )
 SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.provider_reference AS payment_reference,
        u.try_count, u.inquiry_count, coalesce(extract(epoch FROM now() - u.sent_time), 0)::int8 AS sent_age_seconds
-  FROM u JOIN payment_intent p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id;
+  FROM u JOIN payment p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL;
 
 -- name: prune_claims(row_count int4) -> one (pruned int4)
 -- Claims of cheap calls after a day, of those that hold seats or move money after thirty.
@@ -114,16 +114,6 @@ WITH d AS MATERIALIZED (
     DELETE FROM idempotency i USING d
      WHERE i.principal = d.principal AND i.method = d.method AND i.request_id = d.request_id
     RETURNING 1
-)
-SELECT count(*)::int4 AS pruned FROM x;
-
--- name: prune_velocity(row_count int4) -> one (pruned int4)
--- Who has not tried for longer than the rules look back.
--- Scans: velocity
-WITH d AS MATERIALIZED (
-    SELECT key FROM velocity WHERE hour < now() - interval '2 hours' LIMIT @row_count FOR UPDATE SKIP LOCKED
-), x AS (
-    DELETE FROM velocity v USING d WHERE v.key = d.key RETURNING 1
 )
 SELECT count(*)::int4 AS pruned FROM x;
 

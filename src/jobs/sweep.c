@@ -71,7 +71,6 @@ const struct rpc_handler jobs_expire_handler = {
 
 struct retain {
     struct jobs_prune_claims_row claims;
-    struct jobs_prune_velocity_row velocity;
     struct jobs_prune_changes_row changes;
     struct jobs_expire_quotes_row quotes;
 };
@@ -80,13 +79,6 @@ static enum step prune_claims(struct call *c)
 {
     struct retain *s = c->state;
     jobs_prune_claims(c, &s->claims, PRUNE_ROWS);
-    return STEP_NEXT;
-}
-
-static enum step prune_velocity(struct call *c)
-{
-    struct retain *s = c->state;
-    jobs_prune_velocity(c, &s->velocity, PRUNE_ROWS);
     return STEP_NEXT;
 }
 
@@ -109,9 +101,9 @@ static enum step report(struct call *c)
 {
     const struct retain *s = c->state;
     const struct jobs_task *task = call_request(c);
-    int32_t pruned = s->claims.pruned + s->velocity.pruned + s->quotes.expired;
-    if (s->claims.pruned == PRUNE_ROWS || s->velocity.pruned == PRUNE_ROWS ||
-        s->changes.pruned == PRUNE_ROWS || s->quotes.expired == PRUNE_ROWS)
+    int32_t pruned = s->claims.pruned + s->quotes.expired;
+    if (s->claims.pruned == PRUNE_ROWS || s->changes.pruned == PRUNE_ROWS ||
+        s->quotes.expired == PRUNE_ROWS)
         task->jobs->tasks[JOBS_RETAIN].next_ns = 0;
     if (pruned > 0)
         call_note(c, "pruned", "%d", pruned);
@@ -119,8 +111,10 @@ static enum step report(struct call *c)
 }
 
 static const struct step_def retain_steps[] = {
-    STEP(prune_claims),  STEP(prune_velocity), STEP(prune_changes),
-    STEP(expire_quotes), STEP(report),
+    STEP(prune_claims),
+    STEP(prune_changes),
+    STEP(expire_quotes),
+    STEP(report),
 };
 
 const struct rpc_handler jobs_retain_handler = {

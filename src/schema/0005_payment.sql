@@ -1,4 +1,4 @@
--- Money: what is owed (intent), each try at a provider (attempt), what goes back (refund), and the double-entry ledger.
+-- Money: what is owed (intent) and each try at a provider (attempt), what goes back (refund), and the double-entry ledger.
 
 CREATE DOMAIN payment_intent_state AS text CONSTRAINT payment_intent_state_ck
     CHECK (VALUE IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION', 'PROCESSING', 'AUTHORIZED', 'CAPTURED', 'CANCELLED',
@@ -12,54 +12,58 @@ CREATE DOMAIN refund_state AS text CONSTRAINT refund_state_ck
 -- over several columns is read and compiled again by every statement that writes a row. The rest of M3 `faregate check` proves.
 CREATE DOMAIN refundable AS int8 CONSTRAINT refundable_ck CHECK (VALUE >= 0);
 
--- M6, one live intent per booking: made only behind the lock on its booking. `faregate check` proves it.
--- Rows made together are all updated soon after, before anything can be pruned, and grow: more than half of a
--- page is left for that.
-CREATE TABLE payment_intent (           -- distributed by booking_id
+-- A try to pay, in a row of its own: committed before any byte leaves for the provider, whose idempotency key is its id.
+-- The latest try of an intent tells of the intent as well, so that a usual payment is one row; an earlier one has no
+-- intent_state. An intent that nobody has tried to pay yet is a row without a try: no state, the intent's id for its own.
+-- M6, one live intent per booking, and while one attempt may have moved money there is no second one: both are made only
+-- behind the lock on their booking, the attempt with the booking's step from HELD to CONFIRMING, and the way back is open
+-- only to an attempt that ended without money. `faregate check` proves it.
+-- Rows made together are all updated soon after, before anything can be pruned, and grow: more than half of a page is left
+-- for that.
+CREATE TABLE payment (                  -- distributed by booking_id
     booking_id          uuid NOT NULL,
+    attempt_id          uuid NOT NULL,
     intent_id           uuid NOT NULL,
     user_id             uuid NOT NULL,
-    state               payment_intent_state NOT NULL,
+    card_key            uuid,                   -- what risk rules know the method by: a keyed hash
+    intent_create_time  timestamptz NOT NULL DEFAULT now(),
+    create_time         timestamptz NOT NULL DEFAULT now(),
+    update_time         timestamptz NOT NULL DEFAULT now(),
     amount_minor        amount NOT NULL,
-    currency            text NOT NULL,
     authorised_minor    int8 NOT NULL DEFAULT 0,
     captured_minor      int8 NOT NULL DEFAULT 0,
     refundable_minor    refundable NOT NULL DEFAULT 0,  -- captured less all refunds, live and finished
     refunded_minor      int8 NOT NULL DEFAULT 0,
-    decline_code        text,
-    provider_reference  text,
-    create_time         timestamptz NOT NULL DEFAULT now(),
-    update_time         timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT payment_intent_pk PRIMARY KEY (booking_id, intent_id)
-) WITH (fillfactor = 45);
-
--- The row is committed before any byte leaves for the provider; its id is the provider's idempotency key.
--- M6, while one attempt may have moved money there is no second one: it is made only with the step of its booking, locked,
--- from HELD to CONFIRMING, and the way back is open only to an attempt that ended without money.
-CREATE TABLE payment_attempt (          -- distributed by booking_id
-    booking_id          uuid NOT NULL,
-    attempt_id          uuid NOT NULL,
-    intent_id           uuid NOT NULL,
-    state               payment_attempt_state NOT NULL,
-    provider            text NOT NULL,
-    method_token        text NOT NULL,          -- the provider's token; never a card number
-    amount_minor        int8 NOT NULL,
+    -- When the completer looks at it next; NULL: nothing to do, or a call is at it and payment_watch knows, so that
+    -- the usual attempt is in no index of what is due, and every update of it HOT.
+    due_time            timestamptz,
+    inquiry_count       int4 NOT NULL DEFAULT 0,
+    intent_state        payment_intent_state,
+    state               payment_attempt_state,
     currency            text NOT NULL,
+    provider            text,
+    method_token        text,                   -- the provider's token; never a card number
     provider_reference  text,
     error_code          text,                   -- why it failed, in our words; the bank's are in decline_code
     decline_code        text,
     redirect_url        text,                   -- ACTION_REQUIRED: where the customer proves who they are
     card_fingerprint    bytea,                  -- keyed hash
     card                text,                   -- what may be shown of it: brand and last four digits
-    inquiry_count       int4 NOT NULL DEFAULT 0,
-    -- When the completer looks at it next; NULL: nothing to do, or a call is at it and payment_watch knows, so that
-    -- the usual attempt is in no index but its key's, and every update of it HOT.
-    due_time            timestamptz,
-    create_time         timestamptz NOT NULL DEFAULT now(),
-    update_time         timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT payment_attempt_pk PRIMARY KEY (booking_id, attempt_id)
+    CONSTRAINT payment_pk PRIMARY KEY (booking_id, attempt_id)
 ) WITH (fillfactor = 40);
-CREATE INDEX payment_attempt_due_ix ON payment_attempt (due_time) WHERE due_time IS NOT NULL;
+CREATE INDEX payment_due_ix ON payment (due_time) WHERE due_time IS NOT NULL;
+-- For the risk rules: how often a user or card has tried to pay within the last hour.
+CREATE INDEX payment_user_ix ON payment (user_id, create_time);
+CREATE INDEX payment_card_ix ON payment (card_key, create_time);
+-- What is owed, and each try to pay it, for people and checks.
+CREATE VIEW payment_intent AS
+    SELECT booking_id, intent_id, attempt_id, user_id, intent_state AS state, amount_minor, currency, authorised_minor,
+           captured_minor, refundable_minor, refunded_minor, provider_reference, intent_create_time AS create_time, update_time
+      FROM payment WHERE intent_state IS NOT NULL;
+CREATE VIEW payment_attempt AS
+    SELECT booking_id, attempt_id, intent_id, state, provider, method_token, amount_minor, currency, provider_reference,
+           error_code, decline_code, redirect_url, card_fingerprint, card, inquiry_count, due_time, create_time, update_time
+      FROM payment WHERE state IS NOT NULL;
 
 -- The attempts that one statement left to its calls: if these have not gone on with them by then, the completer does.
 CREATE TABLE payment_watch (            -- distributed by booking_id
@@ -104,15 +108,6 @@ CREATE TABLE ledger_transfer (          -- distributed by booking_id
     CONSTRAINT ledger_transfer_pk PRIMARY KEY (booking_id, cause, kind)
 );
 
--- For the risk rules: how often a user or card tried to pay in its latest hour on the clock, and in the one before.
-CREATE TABLE velocity (                 -- distributed by key
-    key          uuid NOT NULL CONSTRAINT velocity_pk PRIMARY KEY, -- a user's id, or a keyed hash of a card
-    hour         timestamptz NOT NULL,
-    hits         int4 NOT NULL,
-    hits_before  int4 NOT NULL DEFAULT 0
-) WITH (fillfactor = 60);
-
 -- What retention walks: appended in time order, so a few pages of summary find what is old.
 CREATE INDEX idempotency_create_ix ON idempotency USING brin (create_time);
-CREATE INDEX velocity_hour_ix ON velocity USING brin (hour);
 CREATE INDEX cancellation_due_ix ON cancellation (expire_time) WHERE state = 'QUOTED';

@@ -330,13 +330,15 @@ WITH b AS MATERIALIZED (
     SELECT c.* FROM cancellation c JOIN b USING (booking_id) WHERE c.cancellation_id = @cancellation_id FOR UPDATE OF c
 ), r AS MATERIALIZED (
     SELECT p.captured_minor - p.refundable_minor > p.refunded_minor AS is_refunding
-      FROM payment_intent p JOIN b ON b.booking_id = p.booking_id AND b.intent_id = p.intent_id FOR UPDATE OF p
+      FROM payment p JOIN b ON b.booking_id = p.booking_id AND b.intent_id = p.intent_id
+     WHERE p.intent_state IS NOT NULL FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT CASE
                WHEN b.user_id IS DISTINCT FROM @principal OR q.cancellation_id IS NULL THEN 'NOT_FOUND'
                WHEN q.state = 'SUPERSEDED' THEN 'QUOTE_SUPERSEDED'
+               -- Without @r another try took the intent over during the wait, too late to be seen here.
                WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND (b.captured_minor < b.total_minor OR r.is_refunding)
-                   THEN 'PAYMENT_IN_PROGRESS'
+                    OR b.state = 'HELD' AND b.intent_id IS NOT NULL AND r.is_refunding IS NULL THEN 'PAYMENT_IN_PROGRESS'
                WHEN q.state <> 'QUOTED' OR b.state NOT IN ('HELD', 'CONFIRMED') THEN 'BOOKING_STATE'
                WHEN q.expire_time <= now() THEN 'QUOTE_EXPIRED'
                WHEN b.captured_minor - b.refunded_minor <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'
@@ -385,11 +387,11 @@ WITH b AS MATERIALIZED (
                             refund_id = CASE WHEN g.refund_minor > 0 THEN @refund_id END
       FROM g WHERE cancellation.booking_id = @booking_id AND cancellation.cancellation_id = @cancellation_id
 ), p AS (
-    UPDATE payment_intent i
+    UPDATE payment i
        SET refundable_minor = i.refundable_minor - g.refund_minor, update_time = now(),
-           state = CASE i.state WHEN 'REQUIRES_PAYMENT_METHOD' THEN 'CANCELLED' WHEN 'REQUIRES_ACTION' THEN 'CANCELLED'
-                   ELSE i.state END
-      FROM g WHERE i.booking_id = g.booking_id AND i.intent_id = g.intent_id
+           intent_state = CASE WHEN i.intent_state IN ('REQUIRES_PAYMENT_METHOD', 'REQUIRES_ACTION') THEN 'CANCELLED'
+                          ELSE i.intent_state END
+      FROM g WHERE i.booking_id = g.booking_id AND i.intent_id = g.intent_id AND i.intent_state IS NOT NULL
 ), f AS (
     INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)
     SELECT booking_id, @refund_id, intent_id, 'RESERVED', refund_minor, currency, 'CANCELLATION', now()

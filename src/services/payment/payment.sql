@@ -3,22 +3,24 @@
 
 -- name: start(booking_id uuid, principal uuid, method int2, request_id uuid, fingerprint bytea, intent_id uuid,
 --       is_new bool, attempt_id uuid, amount_minor int8?, currency text?, etag_time timestamptz?, provider text,
---       method_token text, user_key uuid, card_key uuid, user_max int4, card_max int4, booking_max int4, due_seconds int4,
+--       method_token text, card_key uuid, user_max int4, card_max int4, booking_max int4, due_seconds int4,
 --       pin_seconds int4)
 --       -> maybe (claimed bool, refusal text?, amount_minor int8?, currency text?, create_time timestamptz,
 --                 update_time timestamptz)
 -- batched: on booking_id distinct request_id max 64
 -- No row: no such booking.
 -- Everything that must be true before money moves, and the attempt's row, committed before a byte leaves for the provider.
--- @is_new makes the intent as well (CreatePaymentIntent with confirm). Velocity is looked at here and counted for those
--- that go on; batches racing on one key may overshoot a limit by their size.
+-- @is_new makes the intent as well (CreatePaymentIntent with confirm); otherwise the try takes over telling of it.
+-- The risk rules count tries that can have reached the provider: what did not tells nothing about user or card, and proxies
+-- repeat it on their own. Calls that race may overshoot a limit by the size of their batches.
 -- NOT_FOUND is not recorded: it is an answer about permission; PAYMENT_IN_PROGRESS and ETAG_MISMATCH neither: they pass.
 -- The handler asks for a record of the same request before such a refusal stands.
 -- Intents are locked behind their booking: they are read as they are after the wait for it, not as they were before.
 -- Assigned seats are kept from here on as long as the booking is: a lapsed hold may be paid, if it was in time.
 -- The lock on a HELD booking is what keeps its live intents and attempts from becoming two (M6).
 -- Who dies after this is found by payment_watch: a row for all the attempts of a batch, so that none needs an index entry.
--- Spans: booking_id, flight_id, key, principal
+-- Scans: payment
+-- Spans: booking_id, flight_id, principal
 -- many:
 WITH b AS MATERIALIZED (
     SELECT r.n, k.booking_id, k.user_id, k.state, k.total_minor - k.captured_minor AS owed_minor, k.currency, k.event_count,
@@ -28,42 +30,38 @@ WITH b AS MATERIALIZED (
      ORDER BY k.booking_id FOR UPDATE OF k
 ), i AS MATERIALIZED (
     -- A booking without an intent has none that matters to who brings a new one.
-    SELECT b.n, p.intent_id, p.state, p.amount_minor, p.currency, p.create_time, p.update_time
-      FROM b JOIN payment_intent p USING (booking_id)
-     WHERE b.intent_id IS NOT NULL OR NOT (@is_new)[b.n]
+    SELECT b.n, p.attempt_id, p.intent_id, p.intent_state AS state, p.amount_minor, p.currency,
+           p.intent_create_time AS create_time, p.update_time
+      FROM b JOIN payment p USING (booking_id)
+     WHERE p.intent_state IS NOT NULL AND (b.intent_id IS NOT NULL OR NOT (@is_new)[b.n])
        FOR UPDATE OF p
 ), v AS MATERIALIZED (
-    SELECT b.n, b.booking_id, b.event_count, b.seat_flights,
+    SELECT b.n, b.booking_id, b.event_count, b.seat_flights, i.attempt_id AS former_id,
            coalesce((@amount_minor)[b.n], i.amount_minor) AS amount_minor, coalesce((@currency)[b.n], i.currency) AS currency,
            coalesce(i.create_time, now()) AS create_time,
            CASE
                WHEN b.user_id IS DISTINCT FROM (@principal)[b.n] THEN 'NOT_FOUND'
+               -- The booking names an intent or a try that was made during the wait, too late to be seen here.
+               WHEN b.state = 'CONFIRMING' OR NOT EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.intent_id = b.intent_id)
+                    AND CASE WHEN (@is_new)[b.n] THEN b.intent_id IS NOT NULL ELSE b.intent_id = (@intent_id)[b.n] END
+                   THEN 'PAYMENT_IN_PROGRESS'
                WHEN NOT (@is_new)[b.n] AND i.intent_id IS NULL THEN 'NOT_FOUND'
-               WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'
                WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.lapsed THEN 'HOLD_EXPIRED'
                WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'
                WHEN coalesce((@currency)[b.n], i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'
                WHEN coalesce((@amount_minor)[b.n], i.amount_minor) <> b.owed_minor THEN 'AMOUNT_MISMATCH'
                WHEN i.update_time <> (@etag_time)[b.n] THEN 'ETAG_MISMATCH'
                WHEN NOT (@is_new)[b.n] AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'
-               -- The booking names an intent that was made during the wait, too late to be seen here.
-               WHEN (@is_new)[b.n] AND b.intent_id IS NOT NULL
-                    AND NOT EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.intent_id = b.intent_id) THEN 'PAYMENT_IN_PROGRESS'
                WHEN (@is_new)[b.n] AND EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
                -- One attempt of a booking at a time also within this batch.
                WHEN row_number() OVER (PARTITION BY b.booking_id ORDER BY b.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
-               -- What never reached the provider tells nothing about the card, and proxies repeat it on their own.
-               WHEN b.intent_id IS NOT NULL AND (SELECT count(*) FROM payment_attempt a WHERE a.booking_id = b.booking_id
-                        AND a.state <> 'NOT_RECEIVED') >= (@booking_max)[b.n] THEN 'RISK_VELOCITY'
-               -- Of the hour before, the share that a window of one hour still reaches into, rounded up.
-               WHEN EXISTS (SELECT FROM (VALUES ((@user_key)[b.n], (@user_max)[b.n]), ((@card_key)[b.n], (@card_max)[b.n]))
-                                        AS l(key, most) LEFT JOIN velocity x USING (key)
-                             WHERE CASE WHEN x.hour = date_trunc('hour', now()) THEN x.hits ELSE 0 END
-                                   + ceil(CASE date_trunc('hour', now()) - x.hour WHEN interval '0' THEN x.hits_before
-                                                                                  WHEN interval '1 hour' THEN x.hits
-                                                                                  ELSE 0 END
-                                          * (1 - extract(epoch FROM now() - date_trunc('hour', now()))::float8 / 3600)) >= l.most)
+               WHEN b.intent_id IS NOT NULL AND (SELECT count(*) FROM payment x WHERE x.booking_id = b.booking_id
+                        AND x.state <> 'NOT_RECEIVED') >= (@booking_max)[b.n] THEN 'RISK_VELOCITY'
+               WHEN (SELECT count(*) FROM payment x WHERE x.user_id = (@principal)[b.n]
+                        AND x.create_time > now() - interval '1 hour' AND x.state <> 'NOT_RECEIVED') >= (@user_max)[b.n]
+                    OR (SELECT count(*) FROM payment x WHERE x.card_key = (@card_key)[b.n]
+                        AND x.create_time > now() - interval '1 hour' AND x.state <> 'NOT_RECEIVED') >= (@card_max)[b.n]
                    THEN 'RISK_VELOCITY'
            END AS refusal
       FROM b LEFT JOIN i ON i.n = b.n AND i.intent_id = (@intent_id)[b.n]
@@ -77,7 +75,7 @@ WITH b AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING request_id
 ), g AS MATERIALIZED (
-    SELECT n, booking_id, event_count, seat_flights, amount_minor, currency
+    SELECT n, booking_id, event_count, seat_flights, former_id, amount_minor, currency, create_time
       FROM v
      WHERE refusal IS NULL AND ((@request_id)[n] IN (SELECT request_id FROM k)) IS TRUE
 ), u AS (
@@ -89,15 +87,13 @@ WITH b AS MATERIALIZED (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor)
     SELECT booking_id, event_count + 1, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || (@principal)[n] FROM g
 ), p AS (
-    INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency)
-    SELECT booking_id, (@intent_id)[n], (@principal)[n], 'PROCESSING', amount_minor, currency FROM g WHERE (@is_new)[n]
-), q AS (
-    UPDATE payment_intent SET state = 'PROCESSING', update_time = now()
-      FROM g WHERE NOT (@is_new)[g.n] AND payment_intent.booking_id = g.booking_id
-       AND payment_intent.intent_id = (@intent_id)[g.n]
+    UPDATE payment SET intent_state = NULL
+      FROM g WHERE g.former_id IS NOT NULL AND payment.booking_id = g.booking_id AND payment.attempt_id = g.former_id
 ), a AS (
-    INSERT INTO payment_attempt (booking_id, attempt_id, intent_id, state, provider, method_token, amount_minor, currency)
-    SELECT booking_id, (@attempt_id)[n], (@intent_id)[n], 'SENT', (@provider)[n], (@method_token)[n], amount_minor, currency
+    INSERT INTO payment (booking_id, attempt_id, intent_id, user_id, card_key, intent_create_time, amount_minor, currency,
+                         intent_state, state, provider, method_token)
+    SELECT booking_id, (@attempt_id)[n], (@intent_id)[n], (@principal)[n], (@card_key)[n], create_time, amount_minor, currency,
+           'PROCESSING', 'SENT', (@provider)[n], (@method_token)[n]
       FROM g
 ), o AS (
     INSERT INTO payment_watch (booking_id, due_time, booking_ids, attempt_ids)
@@ -108,16 +104,6 @@ WITH b AS MATERIALIZED (
     UPDATE seat_assignment q SET expire_time = 'infinity'
      WHERE q.flight_id = ANY (ARRAY(SELECT unnest(seat_flights) FROM g))
        AND q.booking_id = ANY (ARRAY(SELECT booking_id FROM g WHERE seat_flights IS NOT NULL))
-), h AS (
-    INSERT INTO velocity (key, hour, hits)
-    SELECT t.key, date_trunc('hour', now()), count(*)::int4
-      FROM (SELECT (@user_key)[n] AS key FROM g UNION ALL SELECT (@card_key)[n] FROM g) t
-     GROUP BY t.key ORDER BY t.key
-        ON CONFLICT (key) DO UPDATE
-           SET hour = excluded.hour,
-               hits = excluded.hits + CASE WHEN velocity.hour = excluded.hour THEN velocity.hits ELSE 0 END,
-               hits_before = CASE excluded.hour - velocity.hour WHEN interval '0' THEN velocity.hits_before
-                                                                WHEN interval '1 hour' THEN velocity.hits ELSE 0 END
 )
 SELECT n::int4, (@request_id)[n] IN (SELECT request_id FROM k) AS claimed, refusal, amount_minor, currency, create_time,
        now() AS update_time
@@ -132,7 +118,7 @@ SELECT n::int4, (@request_id)[n] IN (SELECT request_id FROM k) AS claimed, refus
 -- transfer; for a dead booking all of it is reserved to go back, as @refund_id.
 -- Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
 -- statement's snapshot has them cannot break a check.
--- A booking follows the intent (@w reads @i), so that it shows what its latest one has.
+-- A booking follows its latest intent.
 -- Quiet: as many seats are free as before
 -- Spans: booking_id, flight_id
 -- many:
@@ -144,40 +130,38 @@ WITH b AS MATERIALIZED (
      ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS (
     -- An update sees the attempt as it is after the wait for its booking, not as it was before.
-    UPDATE payment_attempt x
+    UPDATE payment x
        SET state = CASE WHEN (@is_captured)[b.n] THEN 'CAPTURED' ELSE 'AUTHORIZED' END, update_time = now(),
            provider_reference = (@provider_reference)[b.n], card_fingerprint = (@card_fingerprint)[b.n], card = (@card)[b.n],
-           due_time = CASE WHEN NOT ((@is_captured)[b.n] OR b.sells) THEN now() END
+           due_time = CASE WHEN NOT ((@is_captured)[b.n] OR b.sells) THEN now() END,
+           intent_state = CASE WHEN (@is_captured)[b.n] THEN 'CAPTURED'
+                               WHEN b.sells OR x.intent_state IN ('PROCESSING', 'REQUIRES_ACTION') THEN 'AUTHORIZED'
+                               ELSE x.intent_state END,
+           authorised_minor = CASE WHEN (@is_captured)[b.n] OR b.sells OR x.intent_state IN ('PROCESSING', 'REQUIRES_ACTION')
+                              THEN x.amount_minor ELSE x.authorised_minor END,
+           captured_minor = CASE WHEN (@is_captured)[b.n] THEN x.amount_minor ELSE 0 END,
+           refundable_minor = CASE WHEN (@is_captured)[b.n] AND NOT b.refunds THEN x.amount_minor ELSE 0 END
       FROM b
      WHERE x.booking_id = b.booking_id AND x.attempt_id = (@attempt_id)[b.n] AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
     RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.seats, b.party, b.ticket_code, b.flight_ids, b.cabins,
-              b.event_count, x.attempt_id, x.intent_id, x.amount_minor, x.currency, (@is_captured)[b.n] AS is_captured
+              b.event_count, x.attempt_id, x.intent_id, x.amount_minor, x.currency, x.authorised_minor, x.captured_minor,
+              (@is_captured)[b.n] AS is_captured
 ), s AS MATERIALIZED (
     SELECT x.flight_id, x.cabin, sum(a.seats)::int4 AS seats
       FROM a, unnest(a.flight_ids, a.cabins) AS x(flight_id, cabin) WHERE a.sells GROUP BY 1, 2 ORDER BY 1, 2
 ), u AS (
     UPDATE inventory i SET held = i.held - s.seats, sold = i.sold + s.seats
       FROM s WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin
-), i AS (
-    UPDATE payment_intent p
-       SET state = CASE WHEN d.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, authorised_minor = d.amount_minor,
-           captured_minor = CASE WHEN d.is_captured THEN d.amount_minor ELSE 0 END, update_time = now(),
-           refundable_minor = CASE WHEN d.is_captured AND NOT d.refunds THEN d.amount_minor ELSE 0 END,
-           provider_reference = (@provider_reference)[d.n], decline_code = NULL
-      FROM (SELECT n, booking_id, intent_id, amount_minor, is_captured, sells, refunds FROM a OFFSET 0) d
-     WHERE p.booking_id = d.booking_id AND p.intent_id = d.intent_id
-       AND (d.sells OR d.is_captured OR p.state IN ('PROCESSING', 'REQUIRES_ACTION'))
-    RETURNING p.booking_id, p.intent_id, p.authorised_minor, p.captured_minor, d.sells, d.refunds
 ), w AS (
     UPDATE booking
-       SET state = CASE WHEN i.sells THEN 'CONFIRMED' ELSE booking.state END,
-           update_time = CASE WHEN i.sells OR i.captured_minor > 0 THEN now() ELSE booking.update_time END,
-           pin_time = CASE WHEN i.sells THEN NULL ELSE booking.pin_time END,
-           authorised_minor = CASE WHEN booking.intent_id = i.intent_id THEN i.authorised_minor
+       SET state = CASE WHEN a.sells THEN 'CONFIRMED' ELSE booking.state END,
+           update_time = CASE WHEN a.sells OR a.is_captured THEN now() ELSE booking.update_time END,
+           pin_time = CASE WHEN a.sells THEN NULL ELSE booking.pin_time END,
+           authorised_minor = CASE WHEN booking.intent_id = a.intent_id THEN a.authorised_minor
                               ELSE booking.authorised_minor END,
-           captured_minor = booking.captured_minor + i.captured_minor,
-           event_count = booking.event_count + (i.sells OR i.refunds)::int4
-      FROM i WHERE booking.booking_id = i.booking_id
+           captured_minor = booking.captured_minor + a.captured_minor,
+           event_count = booking.event_count + (a.sells OR a.refunds)::int4
+      FROM a WHERE a.authorised_minor > 0 AND booking.booking_id = a.booking_id
 ), e AS (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
     SELECT booking_id, event_count + 1, CASE WHEN sells THEN 'BOOKING_CONFIRMED' ELSE 'REFUND_STARTED' END,
@@ -214,14 +198,12 @@ WITH b AS MATERIALIZED (
       FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS (
-    UPDATE payment_attempt x SET state = 'CAPTURED', due_time = NULL, update_time = now()
+    UPDATE payment x
+       SET state = 'CAPTURED', intent_state = 'CAPTURED', captured_minor = x.amount_minor, due_time = NULL, update_time = now(),
+           refundable_minor = CASE WHEN b.dead THEN 0 ELSE x.amount_minor END
       FROM b
      WHERE x.booking_id = b.booking_id AND x.attempt_id = (@attempt_id)[b.n] AND x.state = 'AUTHORIZED'
     RETURNING b.n, x.booking_id, x.attempt_id, x.intent_id, x.amount_minor, x.currency, b.dead, b.state, b.event_count
-), i AS (
-    UPDATE payment_intent p SET state = 'CAPTURED', captured_minor = a.amount_minor, update_time = now(),
-                                refundable_minor = CASE WHEN a.dead THEN 0 ELSE a.amount_minor END
-      FROM a WHERE p.booking_id = a.booking_id AND p.intent_id = a.intent_id
 ), w AS (
     UPDATE booking SET captured_minor = booking.captured_minor + a.amount_minor, update_time = now(),
                        event_count = booking.event_count + a.dead::int4
@@ -239,35 +221,34 @@ WITH b AS MATERIALIZED (
 SELECT n::int4, n IN (SELECT n FROM a) AS done, now() AS update_time FROM generate_series(1, cardinality(@booking_id)) n;
 
 -- name: failed(booking_id uuid, attempt_id uuid, outcome text, error_code text?, decline_code text?,
---       provider_reference text?, due_seconds int4?, cancel_intent bool, principal uuid, method int2, unclaim uuid?,
---       card_key uuid?) -> one (done bool, booking_state text?, update_time timestamptz)
+--       provider_reference text?, due_seconds int4?, cancel_intent bool, principal uuid, method int2, unclaim uuid?)
+--       -> one (done bool, booking_state text?, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64
 -- An attempt ends without money: @outcome is DECLINED, NOT_RECEIVED or REVERSED. The booking it pinned is HELD again, or
 -- EXPIRED with its seats given back when the lease has passed meanwhile. @unclaim forgets the request: nothing was done, so
--- the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent. @card_key: the
--- provider could not be reached, which tells nothing about @principal or the card, so neither has tried.
--- Spans: booking_id, flight_id, key, principal
+-- the same request_id may try again; @cancel_intent goes with it, because nobody was told of the intent.
+-- Spans: booking_id, flight_id, principal
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @attempt_id, @outcome, @error_code, @decline_code, @provider_reference, @due_seconds,
-                         @cancel_intent, @principal, @method, @unclaim, @card_key)
+                         @cancel_intent, @principal, @method, @unclaim)
         WITH ORDINALITY AS r(booking_id, attempt_id, outcome, error_code, decline_code, provider_reference, due_seconds,
-                             cancel_intent, principal, method, unclaim, card_key, n)
+                             cancel_intent, principal, method, unclaim, n)
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.state, k.seats, k.flight_ids, k.cabins, k.event_count, k.has_assigned_seats,
            k.payment_required_time, k.payment_required_time <= now() AS lapsed
       FROM booking k JOIN r USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS MATERIALIZED (
-    SELECT r.n, x.booking_id, x.attempt_id, x.intent_id, x.create_time, x.state <> 'NOT_RECEIVED' AS was_live,
+    SELECT r.n, x.booking_id, x.attempt_id, x.intent_id, x.state <> 'NOT_RECEIVED' AS was_live,
            x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') AND b.state = 'CONFIRMING' AS pinned
-      FROM payment_attempt x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)
+      FROM payment x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)
      WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
         OR r.outcome = 'REVERSED' AND (x.state IN ('NOT_RECEIVED', 'REVERSING')
                                        OR x.state = 'AUTHORIZED' AND b.state NOT IN ('CONFIRMED', 'COMPLETED'))
        FOR UPDATE OF x
 ), g AS MATERIALIZED (
-    SELECT r.*, a.intent_id, a.create_time, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count,
+    SELECT r.*, a.intent_id, a.was_live, a.pinned, b.seats, b.flight_ids, b.cabins, b.event_count,
            a.pinned AND b.has_assigned_seats AS has_seats, b.payment_required_time,
            a.pinned AND b.lapsed AS expires,
            CASE WHEN NOT a.pinned THEN b.state WHEN b.lapsed THEN 'EXPIRED' ELSE 'HELD' END AS after
@@ -308,33 +289,19 @@ WITH r AS MATERIALIZED (
            g.after, 'system', CASE x.i WHEN 1 THEN g.error_code END
       FROM g JOIN (VALUES (1, NULL), (2, 'BOOKING_EXPIRED')) AS x(i, type) ON x.i = 1 OR g.expires
 ), d AS (
-    UPDATE payment_attempt x
-       SET state = g.outcome, error_code = g.error_code, decline_code = g.decline_code, update_time = now(),
+    UPDATE payment x
+       SET state = g.outcome, error_code = g.error_code, decline_code = g.decline_code, authorised_minor = 0, update_time = now(),
            provider_reference = coalesce(g.provider_reference, x.provider_reference),
-           due_time = now() + g.due_seconds * interval '1 second'
+           due_time = now() + g.due_seconds * interval '1 second',
+           intent_state = CASE WHEN NOT g.was_live OR x.intent_state NOT IN ('PROCESSING', 'REQUIRES_ACTION', 'AUTHORIZED')
+                                   THEN x.intent_state
+                               WHEN g.after = 'EXPIRED' THEN 'EXPIRED'
+                               WHEN g.cancel_intent OR NOT g.pinned THEN 'CANCELLED'
+                               ELSE 'REQUIRES_PAYMENT_METHOD' END
       FROM g WHERE x.booking_id = g.booking_id AND x.attempt_id = g.attempt_id
-), i AS (
-    UPDATE payment_intent p
-       SET authorised_minor = 0, decline_code = g.decline_code, update_time = now(),
-           state = CASE WHEN g.after = 'EXPIRED' THEN 'EXPIRED' WHEN g.cancel_intent OR NOT g.pinned THEN 'CANCELLED'
-                   ELSE 'REQUIRES_PAYMENT_METHOD' END
-      FROM g WHERE g.was_live AND p.booking_id = g.booking_id AND p.intent_id = g.intent_id
-       AND p.state IN ('PROCESSING', 'REQUIRES_ACTION', 'AUTHORIZED')
 ), k AS (
     DELETE FROM idempotency o USING g
      WHERE o.principal = g.principal AND o.method = g.method AND o.request_id = g.unclaim
-), t AS MATERIALIZED (
-    SELECT x.key, date_trunc('hour', g.create_time) AS hour, count(*)::int4 AS hits
-      FROM g, unnest(ARRAY[g.principal, g.card_key]) AS x(key) WHERE g.card_key IS NOT NULL GROUP BY 1, 2
-), v AS MATERIALIZED (
-    SELECT x.key FROM velocity x, (SELECT count(*) FROM l) locked
-     WHERE x.key = ANY (ARRAY(SELECT key FROM t)) ORDER BY x.key FOR UPDATE OF x
-), h AS (
-    UPDATE velocity x
-       SET hits = x.hits - coalesce((SELECT t.hits FROM t WHERE t.key = x.key AND t.hour = x.hour), 0),
-           hits_before = x.hits_before
-                         - coalesce((SELECT t.hits FROM t WHERE t.key = x.key AND t.hour = x.hour - interval '1 hour'), 0)
-     WHERE x.key = ANY (ARRAY(SELECT key FROM v))
 )
 SELECT r.n::int4, g.n IS NOT NULL AS done, g.after AS booking_state, now() AS update_time
   FROM r LEFT JOIN g USING (n);
@@ -344,6 +311,7 @@ SELECT r.n::int4, g.n IS NOT NULL AS done, g.after AS booking_state, now() AS up
 -- batched: on booking_id distinct booking_id max 64
 -- The attempt goes on waiting until @due_seconds from now: for the provider (@state UNKNOWN) or for the customer
 -- (ACTION_REQUIRED). What is known of it is never forgotten: UNKNOWN replaces SENT only. NULL: nobody asks any more.
+-- Asking once more for what never arrived changes nothing of the intent, whose etag is update_time.
 -- many:
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(@booking_id, @attempt_id, @state, @provider_reference, @redirect_url, @inquired, @due_seconds)
@@ -351,24 +319,23 @@ WITH r AS MATERIALIZED (
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.state, k.event_count FROM booking k JOIN r USING (booking_id) ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS MATERIALIZED (
-    SELECT r.n, x.intent_id, x.state = 'SENT' AND r.state = 'UNKNOWN' AND b.state = 'CONFIRMING' AS told, b.event_count,
+    SELECT r.n, x.state = 'SENT' AND r.state = 'UNKNOWN' AND b.state = 'CONFIRMING' AS told, b.event_count,
            CASE WHEN r.state = 'UNKNOWN' AND x.state = 'SENT' THEN 'UNKNOWN'
                 WHEN r.state = 'ACTION_REQUIRED' AND x.state IN ('SENT', 'UNKNOWN') THEN 'ACTION_REQUIRED'
                 ELSE x.state END AS after
-      FROM payment_attempt x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)
+      FROM payment x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)
      WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED', 'AUTHORIZED', 'NOT_RECEIVED', 'REVERSING')
        FOR UPDATE OF x
 ), d AS (
-    UPDATE payment_attempt x
-       SET state = a.after, update_time = now(), inquiry_count = x.inquiry_count + r.inquired::int4,
+    UPDATE payment x
+       SET state = a.after, inquiry_count = x.inquiry_count + r.inquired::int4,
            provider_reference = coalesce(r.provider_reference, x.provider_reference),
            redirect_url = coalesce(r.redirect_url, x.redirect_url),
-           due_time = now() + r.due_seconds * interval '1 second'
+           due_time = now() + r.due_seconds * interval '1 second',
+           update_time = CASE a.after WHEN 'NOT_RECEIVED' THEN x.update_time ELSE now() END,
+           intent_state = CASE WHEN a.after = 'ACTION_REQUIRED' AND x.intent_state = 'PROCESSING' THEN 'REQUIRES_ACTION'
+                          ELSE x.intent_state END
       FROM a JOIN r USING (n) WHERE x.booking_id = r.booking_id AND x.attempt_id = r.attempt_id
-), i AS (
-    UPDATE payment_intent p SET state = 'REQUIRES_ACTION', update_time = now()
-      FROM a JOIN r USING (n)
-     WHERE a.after = 'ACTION_REQUIRED' AND p.booking_id = r.booking_id AND p.intent_id = a.intent_id AND p.state = 'PROCESSING'
 ), w AS (
     UPDATE booking SET event_count = booking.event_count + 1, update_time = now()
       FROM a JOIN r USING (n) WHERE a.told AND booking.booking_id = r.booking_id
@@ -386,7 +353,7 @@ SELECT r.n::int4, a.n IS NOT NULL AS done, now() AS update_time FROM r LEFT JOIN
 WITH b AS MATERIALIZED (
     SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), a AS MATERIALIZED (
-    SELECT x.attempt_id, x.state FROM payment_attempt x JOIN b USING (booking_id)
+    SELECT x.attempt_id, x.state FROM payment x JOIN b USING (booking_id)
      WHERE x.attempt_id = @attempt_id AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED', 'AUTHORIZED', 'NOT_RECEIVED')
        FOR UPDATE OF x
 ), n AS (
@@ -395,7 +362,7 @@ WITH b AS MATERIALIZED (
      WHERE NOT EXISTS (SELECT FROM attention_item o
                         WHERE o.booking_id = @booking_id AND o.kind = @kind AND o.resolve_time IS NULL)
 ), d AS (
-    UPDATE payment_attempt x
+    UPDATE payment x
        SET state = CASE WHEN @final AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') THEN 'ATTENTION' ELSE x.state END,
            inquiry_count = x.inquiry_count + 1, update_time = now(), due_time = now() + @due_seconds * interval '1 second'
       FROM a WHERE x.booking_id = @booking_id AND x.attempt_id = a.attempt_id
@@ -425,7 +392,8 @@ WITH r AS MATERIALIZED (
       FROM booking k JOIN (SELECT DISTINCT booking_id FROM r) d USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), i AS MATERIALIZED (
-    SELECT p.booking_id, p.intent_id, p.state FROM payment_intent p JOIN b USING (booking_id) FOR UPDATE OF p
+    SELECT p.booking_id, p.intent_id, p.intent_state AS state FROM payment p JOIN b USING (booking_id)
+     WHERE p.intent_state IS NOT NULL FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT r.n, r.principal, r.request_id, r.fingerprint, r.intent_id,
            CASE
@@ -451,8 +419,8 @@ WITH r AS MATERIALIZED (
     SELECT r.* FROM k JOIN v USING (principal, request_id) JOIN r USING (n)
      WHERE k.resource = v.intent_id AND v.refusal IS NULL
 ), p AS (
-    INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency)
-    SELECT booking_id, intent_id, principal, 'REQUIRES_PAYMENT_METHOD', amount_minor, currency FROM g
+    INSERT INTO payment (booking_id, attempt_id, intent_id, user_id, intent_state, amount_minor, currency)
+    SELECT booking_id, intent_id, intent_id, principal, 'REQUIRES_PAYMENT_METHOD', amount_minor, currency FROM g
 ), w AS (
     UPDATE booking SET intent_id = g.intent_id, authorised_minor = 0, update_time = now()
       FROM g WHERE booking.booking_id = g.booking_id
@@ -470,15 +438,14 @@ SELECT v.n::int4, k.request_id IS NOT NULL AS claimed,
 -- batched: on booking_id max 64
 -- The intent with its latest attempt. Not marked read: replays must see the commit that won the claim.
 -- many:
-SELECT r.n::int4, p.user_id, p.state, p.amount_minor, p.currency, p.authorised_minor, p.captured_minor,
-       p.captured_minor - p.refundable_minor AS refund_reserved_minor, p.create_time, p.update_time, b.pin_time, a.attempt_id, a.state AS attempt_state, a.provider,
-       a.provider_reference, a.error_code, a.decline_code, a.redirect_url, a.inquiry_count, a.due_time,
-       a.create_time AS attempt_create_time, a.card
+SELECT r.n::int4, p.user_id, p.intent_state AS state, p.amount_minor, p.currency, p.authorised_minor, p.captured_minor,
+       p.captured_minor - p.refundable_minor AS refund_reserved_minor, p.intent_create_time AS create_time, p.update_time,
+       b.pin_time, CASE WHEN p.state IS NOT NULL THEN p.attempt_id END AS attempt_id, p.state AS attempt_state, p.provider,
+       p.provider_reference, p.error_code, p.decline_code, p.redirect_url, p.inquiry_count, p.due_time,
+       CASE WHEN p.state IS NOT NULL THEN p.create_time END AS attempt_create_time, p.card
   FROM unnest(@booking_id, @intent_id) WITH ORDINALITY AS r(booking_id, intent_id, n)
-  JOIN payment_intent p ON p.booking_id = r.booking_id AND p.intent_id = r.intent_id
-  JOIN booking b ON b.booking_id = r.booking_id
-  LEFT JOIN LATERAL (SELECT * FROM payment_attempt a WHERE a.booking_id = r.booking_id AND a.intent_id = r.intent_id
-                      ORDER BY a.attempt_id DESC LIMIT 1) a ON true;
+  JOIN payment p ON p.booking_id = r.booking_id AND p.intent_id = r.intent_id AND p.intent_state IS NOT NULL
+  JOIN booking b ON b.booking_id = r.booking_id;
 
 -- name: refund_create(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, intent_id uuid, refund_id uuid,
 --       amount_minor int8, currency text, cause text, due_seconds int4)
@@ -489,11 +456,12 @@ SELECT r.n::int4, p.user_id, p.state, p.amount_minor, p.currency, p.authorised_m
 WITH b AS MATERIALIZED (
     SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), i AS MATERIALIZED (
-    SELECT p.* FROM payment_intent p JOIN b USING (booking_id) WHERE p.intent_id = @intent_id FOR UPDATE OF p
+    SELECT p.* FROM payment p JOIN b USING (booking_id)
+     WHERE p.intent_id = @intent_id AND p.intent_state IS NOT NULL FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT i.provider_reference, CASE
                WHEN i.intent_id IS NULL THEN 'NOT_FOUND'
-               WHEN i.state <> 'CAPTURED' THEN 'PAYMENT_STATE'
+               WHEN i.intent_state <> 'CAPTURED' THEN 'PAYMENT_STATE'
                WHEN i.currency <> @currency THEN 'CURRENCY_MISMATCH'
                WHEN @amount_minor > i.refundable_minor THEN 'REFUND_EXCEEDS_CAPTURE'
            END AS refusal
@@ -512,8 +480,8 @@ WITH b AS MATERIALIZED (
            now() + @due_seconds * interval '1 second'
       FROM g
 ), p AS (
-    UPDATE payment_intent p SET refundable_minor = p.refundable_minor - @amount_minor, update_time = now()
-      FROM g WHERE p.booking_id = @booking_id AND p.intent_id = @intent_id
+    UPDATE payment p SET refundable_minor = p.refundable_minor - @amount_minor, update_time = now()
+      FROM g WHERE p.booking_id = @booking_id AND p.intent_id = @intent_id AND p.intent_state = 'CAPTURED'
 ), w AS (
     UPDATE booking SET event_count = g.event_count + 1, update_time = now() FROM g WHERE booking_id = @booking_id
 ), e AS (
@@ -561,8 +529,8 @@ WITH b AS MATERIALIZED (
       FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = @refund_id AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')
     RETURNING f.intent_id, f.amount_minor, f.currency, f.cause
 ), i AS (
-    UPDATE payment_intent p SET refunded_minor = p.refunded_minor + u.amount_minor, update_time = now()
-      FROM u WHERE p.booking_id = @booking_id AND p.intent_id = u.intent_id
+    UPDATE payment p SET refunded_minor = p.refunded_minor + u.amount_minor, update_time = now()
+      FROM u WHERE p.booking_id = @booking_id AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL
 ), g AS MATERIALIZED (
     SELECT u.*, b.state, b.event_count, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS cancels FROM u, b
 ), w AS (
@@ -599,8 +567,8 @@ WITH b AS MATERIALIZED (
       FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = @refund_id AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')
     RETURNING f.intent_id, f.amount_minor, f.cause
 ), i AS (
-    UPDATE payment_intent p SET refundable_minor = p.refundable_minor + u.amount_minor, update_time = now()
-      FROM u WHERE p.booking_id = @booking_id AND p.intent_id = u.intent_id
+    UPDATE payment p SET refundable_minor = p.refundable_minor + u.amount_minor, update_time = now()
+      FROM u WHERE p.booking_id = @booking_id AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL
 ), g AS MATERIALIZED (
     SELECT u.*, b.state, b.event_count, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS stops FROM u, b
 ), w AS (

@@ -61,15 +61,14 @@ enum step checkout_start(struct call *c)
     if (s->is_off)
         return STEP_NEXT;
     s->attempt_id = uuid_v7(app->clock);
-    payment_start(c, &s->start, s->booking_id, c->principal.user_id, (int16_t)s->method,
-                  c->request_id, idempotency_fingerprint(c), s->intent_id, s->is_new, s->attempt_id,
-                  s->has_amount ? &s->amount_minor : NULL,
-                  s->has_amount ? s->currency : (struct str){0}, s->has_etag ? &s->etag_us : NULL,
-                  str_of(provider_name(app)), s->method_token, c->principal.user_id,
-                  card_key(c, s->method_token), (int32_t)app->limits.pay_attempts_user_max,
-                  (int32_t)app->limits.pay_attempts_card_max,
-                  (int32_t)app->limits.pay_attempts_booking_max, checkout_patience_s(app),
-                  (int32_t)app->limits.pin_seconds);
+    payment_start(
+        c, &s->start, s->booking_id, c->principal.user_id, (int16_t)s->method, c->request_id,
+        idempotency_fingerprint(c), s->intent_id, s->is_new, s->attempt_id,
+        s->has_amount ? &s->amount_minor : NULL, s->has_amount ? s->currency : (struct str){0},
+        s->has_etag ? &s->etag_us : NULL, str_of(provider_name(app)), s->method_token,
+        card_key(c, s->method_token), (int32_t)app->limits.pay_attempts_user_max,
+        (int32_t)app->limits.pay_attempts_card_max, (int32_t)app->limits.pay_attempts_booking_max,
+        checkout_patience_s(app), (int32_t)app->limits.pin_seconds);
     return STEP_NEXT;
 }
 
@@ -122,11 +121,9 @@ void checkout_submit_authorised(struct call *c, struct payment_authorised_row *r
 static void submit_failed(struct call *c, struct checkout *s, struct str outcome)
 {
     bool forget = s->answer.outcome == PROVIDER_NOT_SENT;
-    struct uuid card = card_key(c, s->method_token);
     payment_failed(c, &s->failed, s->booking_id, s->attempt_id, outcome, s->answer.code,
                    s->answer.decline_code, s->answer.reference, NULL, forget && s->is_new,
-                   c->principal.user_id, (int16_t)s->method, forget ? &c->request_id : NULL,
-                   forget ? &card : NULL);
+                   c->principal.user_id, (int16_t)s->method, forget ? &c->request_id : NULL);
 }
 
 static void submit_wait(struct call *c, struct checkout *s, struct str state)

@@ -49,7 +49,6 @@ void fill_start(struct ask *ask, unsigned member, unsigned booking, bool is_new)
     ask_set(ask, member, "etag_time", NULL);
     ask_set(ask, member, "provider", "instant");
     ask_set(ask, member, "method_token", "pm_card_visa");
-    ask_set(ask, member, "user_key", t_id('u', 1));
     ask_set(ask, member, "card_key", t_id('v', 1));
     ask_int(ask, member, "user_max", 1000);
     ask_int(ask, member, "card_max", 1000);
@@ -105,7 +104,6 @@ void fill_failed(struct ask *ask, unsigned member, unsigned booking, const char 
     ask_set(ask, member, "principal", t_id('u', 1));
     ask_int(ask, member, "method", 8);
     ask_set(ask, member, "unclaim", NULL);
-    ask_set(ask, member, "card_key", NULL);
 }
 
 void fill_wait(struct ask *ask, unsigned booking, const char *state)

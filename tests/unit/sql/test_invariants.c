@@ -79,8 +79,14 @@ static const struct corruption cases[] = {
     {"M5", NULL,
      "UPDATE booking SET update_time = now() - interval '1 hour' WHERE booking_id = " B("4"), NULL},
     {"M6", NULL,
-     "INSERT INTO payment_intent (booking_id, intent_id, user_id, state, amount_minor, currency) "
-     "VALUES (" B("1") ", " ANY_ID ", " ANY_ID ", 'PROCESSING', 1, 'USD')",
+     "INSERT INTO payment (booking_id, attempt_id, intent_id, user_id, intent_state, amount_minor, "
+     "currency) "
+     "VALUES (" B("1") ", " ANY_ID ", " ANY_ID ", " ANY_ID ", 'PROCESSING', 1, 'USD')",
+     NULL},
+    {"M6", NULL,
+     "INSERT INTO payment (booking_id, attempt_id, intent_id, user_id, state, amount_minor, "
+     "currency) "
+     "VALUES (" B("1") ", " ANY_ID ", " ANY_ID ", " ANY_ID ", 'DECLINED', 1, 'USD')",
      NULL},
     {"M8", NULL, "DELETE FROM payment_watch", NULL},
     {"M7", NULL, "UPDATE payment_attempt SET provider_reference = 'pi_1'", NULL},
@@ -88,7 +94,13 @@ static const struct corruption cases[] = {
      "WITH a AS (UPDATE ledger_transfer SET cause = " ANY_ID
      " WHERE booking_id = " B("1") ") SELECT 1",
      NULL},
-    {"M10", NULL, "UPDATE payment_attempt SET currency = 'EUR' WHERE booking_id = " B("1"), NULL},
+    {"M10", NULL,
+     "INSERT INTO payment (booking_id, attempt_id, intent_id, user_id, state, amount_minor, "
+     "currency) "
+     "SELECT booking_id, " ANY_ID
+     ", intent_id, user_id, 'DECLINED', amount_minor, 'EUR' FROM payment "
+     "WHERE booking_id = " B("1"),
+     NULL},
     {"K1", NULL, "DELETE FROM idempotency WHERE resource = " B("1"), NULL},
     {"K1", NULL, "UPDATE idempotency SET resource = " ANY_ID " WHERE resource = " B("1"), NULL},
     {"K4", NULL,

@@ -80,7 +80,7 @@ TEST(pay, two_members_of_a_batch_pay_one_booking_once)
     ASSERT_STR_EQ(t_cell(r, 1, "refusal"), "");
     ASSERT_STR_EQ(t_cell(r, 2, "refusal"), "PAYMENT_IN_PROGRESS");
     PQclear(r);
-    ASSERT_STR_EQ(t_sql("SELECT sum(hits) FROM velocity"), "4");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM payment_attempt"), "2");
     t_end();
 }
 
@@ -151,8 +151,8 @@ TEST(pay, attempts_that_never_left_do_not_count)
     t_end();
 }
 
-/* Nor against the user and the card, each in the hour that it was counted in; a refusal does. */
-TEST(pay, attempts_that_never_left_are_taken_from_the_hour_they_were_counted_in)
+/* Nor against the user and the card, and the others for an hour. */
+TEST(pay, tries_of_the_last_hour_count_against_user_and_card)
 {
     t_begin(1, 9);
     struct ask ask;
@@ -161,23 +161,22 @@ TEST(pay, attempts_that_never_left_are_taken_from_the_hour_they_were_counted_in)
         ASSERT_STR_EQ(do_start(booking), "");
     }
     ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
-    ASSERT_STR_EQ(t_sql("SELECT string_agg(hits || ' ' || hits_before, ',') FROM velocity"),
-                  "4 0,4 0");
-    for (unsigned member = 0; member < 2; member++) { /* of one user and card, in one batch */
-        fill_failed(&ask, member, 2 + member, "NOT_RECEIVED");
-        ask_set(&ask, member, "card_key", t_id('v', 1));
-    }
-    PQclear(ask_many(t_session(0), &ask));
-    ASSERT_STR_EQ(t_sql("SELECT string_agg(hits || ' ' || hits_before, ',') FROM velocity"),
-                  "2 0,2 0");
-    /* The fourth was made in the hour before, and somebody has tried since. */
-    t_sql("UPDATE velocity SET hits = 1, hits_before = 2");
-    t_sql("UPDATE payment_attempt SET create_time = create_time - interval '1 hour'");
-    fill_failed(&ask, 0, 4, "NOT_RECEIVED");
-    ask_set(&ask, 0, "card_key", t_id('v', 1));
-    PQclear(ask_run(t_session(0), &ask));
-    ASSERT_STR_EQ(t_sql("SELECT string_agg(hits || ' ' || hits_before, ',') FROM velocity"),
-                  "1 1,1 1");
+    ASSERT_STR_EQ(do_failed(2, "NOT_RECEIVED"), "t");
+    t_do(0, t_format("UPDATE payment SET create_time = create_time - interval '1 hour' "
+                     "WHERE attempt_id = '%s'",
+                     t_id('a', 3)));
+    ASSERT_STR_EQ(do_hold(5, t_id('f', 1), 1), "");
+    fill_start(&ask, 0, 5, true);
+    ask_int(&ask, 0, "user_max", 2);
+    ASSERT_STR_EQ(refusal(&ask), "RISK_VELOCITY");
+    fill_try(&ask, 0, 5, true, 6);
+    ask_int(&ask, 0, "card_max", 2);
+    ASSERT_STR_EQ(refusal(&ask), "RISK_VELOCITY");
+    fill_try(&ask, 0, 5, true, 7);
+    ask_int(&ask, 0, "user_max", 3);
+    ask_int(&ask, 0, "card_max", 1);
+    ask_set(&ask, 0, "card_key", t_id('v', 2));
+    ASSERT_STR_EQ(refusal(&ask), "");
     t_end();
 }
 

@@ -89,6 +89,39 @@ TEST(race, a_confirmation_does_not_wake_a_cancelled_intent)
     t_end();
 }
 
+/* A second try came and went during the wait: its row, which tells of the intent, cannot be seen.
+ */
+TEST(race, an_intent_that_another_try_took_over_is_in_progress)
+{
+    for (int cancels = 0; cancels < 2; cancels++) {
+        t_begin(1, 9);
+        ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+        ASSERT_STR_EQ(do_quote(1, 1, 0, 0), "");
+        ASSERT_STR_EQ(do_start(1), "");
+        ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
+        struct ask other, loss, ask;
+        fill_try(&other, 0, 1, false, 2);
+        fill_failed(&loss, 0, 1, "DECLINED");
+        ask_set(&loss, 0, "attempt_id", t_id('a', 2));
+        if (cancels)
+            fill_cancel(&ask, 1, 1);
+        else
+            fill_try(&ask, 0, 1, false, 3);
+        t_do(1, "BEGIN");
+        ASSERT_STR_EQ(in_first(&other, "refusal"), "");
+        ASSERT_STR_EQ(in_first(&loss, "done"), "t");
+        PGresult *r = after_wait(&ask);
+        ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "PAYMENT_IN_PROGRESS");
+        ASSERT_STR_EQ(t_cell(r, 0, "claimed"), "f");
+        PQclear(r);
+        ASSERT_STR_EQ(t_only(ask_run(t_session(2), &ask), "refusal"), "");
+        ASSERT_STR_EQ(t_sql("SELECT state FROM payment_intent"),
+                      cancels ? "CANCELLED" : "PROCESSING");
+        ASSERT_STR_EQ(t_broken(), "");
+        t_end();
+    }
+}
+
 TEST(race, an_etag_is_compared_after_the_wait)
 {
     t_begin(1, 9);
@@ -250,7 +283,7 @@ TEST(race, what_is_due_is_seen_at_one_moment)
     /* The statement stops at the first attempt, with the snapshot it began with. */
     t_do(0, "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS "
             "'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN new; END'");
-    t_do(0, t_format("CREATE TRIGGER stop BEFORE UPDATE ON payment_attempt FOR EACH ROW "
+    t_do(0, t_format("CREATE TRIGGER stop BEFORE UPDATE ON payment FOR EACH ROW "
                      "WHEN (old.attempt_id = '%s') EXECUTE FUNCTION stop()",
                      t_id('a', 1)));
     t_do(1, "BEGIN; SELECT pg_advisory_xact_lock(1)");
