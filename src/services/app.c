@@ -22,6 +22,7 @@ const struct app_limits app_limits_default = {
     .timetable_bytes = 256u << 20, /* twice a million flights; about 120 bytes each are used */
     .pin_seconds = 600,
     .access_token_seconds = 600,
+    .token_cache_entries = 262144, /* travellers of ten minutes */
     .refresh_token_idle_seconds = 14 * 86400,
     .session_seconds = 90 * 86400,
     .refresh_grace_seconds = 30,

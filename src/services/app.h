@@ -39,6 +39,7 @@ struct app_limits {
     uint32_t timetable_bytes;
     uint32_t pin_seconds; /* hold is safe from expiry while money is in flight */
     uint32_t access_token_seconds;
+    uint32_t token_cache_entries;
     uint32_t refresh_token_idle_seconds;
     uint32_t session_seconds;          /* absolute */
     uint32_t refresh_grace_seconds;    /* the previous token still returns the same successor */

@@ -435,7 +435,7 @@ static int prepare(struct supervisor *s, const struct config *config)
         mmap(NULL, sizeof *ctx->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ctx->shared != MAP_FAILED);
     CHECK(obs_region_new(&ctx->region) == 0);
-    ctx->tokens = token_cache_new(tokens_limits_default.cache_entries);
+    ctx->tokens = token_cache_new(ctx->config->app.token_cache_entries);
     if (serves && config->app.search_stale_ms > 0 && searches(config))
         ctx->board = board_new(config->app.timetable_bytes);
     if (ctx->log_fd < 0 && strcmp(config->log, "none") != 0) {

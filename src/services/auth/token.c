@@ -18,7 +18,7 @@
 const struct tokens_limits tokens_limits_default = {
     .life_s = 600,
     .skew_s = 30,
-    .cache_entries = 65536, /* travellers of ten minutes; pages are taken as they are used */
+    .cache_entries = 65536,
     .revocations_max = 65536,
 };
 

@@ -24,10 +24,9 @@ struct tokens;
 struct token_cache;
 
 struct tokens_limits {
-    uint32_t life_s; /* of an access token */
-    uint32_t skew_s; /* servers' clocks may differ by this much */
-    uint32_t
-        cache_entries; /* verified tokens kept, a power of two; the oldest of its set makes room */
+    uint32_t life_s;        /* of an access token */
+    uint32_t skew_s;        /* servers' clocks may differ by this much */
+    uint32_t cache_entries; /* see token_cache_new, where no cache is given */
     uint32_t
         revocations_max; /* ended sessions kept; at the limit all older tokens must be refreshed */
 };
@@ -35,7 +34,8 @@ struct tokens_limits {
 extern const struct tokens_limits tokens_limits_default;
 
 /* Memory for verified tokens, shared with all processes forked from here on: a token that one has
- * verified, all know. @entries: see cache_entries. */
+ * verified, all know. Of @entries, rounded up to a power of two, the oldest of its set makes room;
+ * each takes 750 bytes once it is used. */
 struct token_cache *token_cache_new(uint32_t entries);
 struct token_cache *token_cache_free(struct token_cache *cache);
 

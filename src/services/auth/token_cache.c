@@ -32,8 +32,9 @@ struct token_cache {
 
 struct token_cache *token_cache_new(uint32_t entries)
 {
-    CHECK(entries >= TOKEN_WAYS && (entries & (entries - 1)) == 0);
-    const uint32_t sets = entries / TOKEN_WAYS;
+    uint32_t sets = 1;
+    while (sets < entries / TOKEN_WAYS && sets < TOKEN_SETS_MAX)
+        sets *= 2;
     const size_t bytes = sizeof(struct token_cache) + sets * sizeof(struct token_set);
     /* Zero pages: entries cost memory only once they are used. */
     struct token_cache *cache = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
