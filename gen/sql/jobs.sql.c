@@ -1,8 +1,65 @@
 /* Made by sqlgen from jobs.sql: do not edit. */
 #include "jobs.sql.h"
 
+static const struct db_column sweep_begin_columns[] = {
+    {.name = "watermark", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct jobs_sweep_begin_row, watermark)},
+};
+
+const struct db_statement jobs_sweep_begin_statement = {
+    .name = "jobs_sweep_begin",
+    .sql_one =
+        "SELECT coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'), (SELECT min(payment_required_time) FROM booking), now())\n"
+        "       AS watermark",
+    .sql_many = NULL,
+    .columns = sweep_begin_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct jobs_sweep_begin_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_sweep_begin(struct call *c, struct jobs_sweep_begin_row *ret)
+{
+    db_submit(&c->scope, &jobs_sweep_begin_statement, NULL, ret);
+}
+
+static const struct db_param sweep_move_params[] = {
+    {.name = "watermark", .type = DB_TIMESTAMPTZ},
+};
+
+const struct db_statement jobs_sweep_move_statement = {
+    .name = "jobs_sweep_move",
+    .sql_one =
+        "INSERT INTO sweep (task, watermark) VALUES ('EXPIRE_HOLDS', $1::timestamptz)\n"
+        "    ON CONFLICT (task) DO UPDATE SET watermark = excluded.watermark WHERE sweep.watermark < excluded.watermark",
+    .sql_many = NULL,
+    .params = sweep_move_params,
+    .param_count = 1,
+    .cardinality = DB_NONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_sweep_move(struct call *c,
+    int64_t watermark)
+{
+    const struct db_value values[] = {
+        {.i = watermark},
+    };
+    db_submit(&c->scope, &jobs_sweep_move_statement, values, NULL);
+}
+
 static const struct db_param expire_params[] = {
     {.name = "after", .type = DB_TIMESTAMPTZ},
+    {.name = "until", .type = DB_TIMESTAMPTZ},
     {.name = "row_count", .type = DB_INT4},
 };
 
@@ -19,8 +76,8 @@ const struct db_statement jobs_expire_statement = {
         "WITH d AS MATERIALIZED (\n"
         "    SELECT booking_id, seats, flight_ids, cabins, event_count, has_assigned_seats\n"
         "      FROM booking\n"
-        "     WHERE payment_required_time >= $1::timestamptz AND payment_required_time <= now() AND state = 'HELD'\n"
-        "     ORDER BY payment_required_time LIMIT $2::int4\n"
+        "     WHERE payment_required_time >= $1::timestamptz AND payment_required_time <= least($2::timestamptz, now()) AND state = 'HELD'\n"
+        "     ORDER BY payment_required_time LIMIT $3::int4\n"
         "       FOR UPDATE SKIP LOCKED\n"
         "), s AS MATERIALIZED (\n"
         "    SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats\n"
@@ -51,7 +108,7 @@ const struct db_statement jobs_expire_statement = {
         "SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock",
     .sql_many = NULL,
     .params = expire_params,
-    .param_count = 2,
+    .param_count = 3,
     .columns = expire_columns,
     .column_count = 2,
     .row_bytes = sizeof(struct jobs_expire_row),
@@ -65,10 +122,12 @@ const struct db_statement jobs_expire_statement = {
 
 void jobs_expire(struct call *c, struct jobs_expire_row *ret,
     int64_t after,
+    int64_t until,
     int32_t row_count)
 {
     const struct db_value values[] = {
         {.i = after},
+        {.i = until},
         {.i = row_count},
     };
     db_submit(&c->scope, &jobs_expire_statement, values, ret);
@@ -284,13 +343,16 @@ static const struct db_column prune_claims_columns[] = {
 const struct db_statement jobs_prune_claims_statement = {
     .name = "jobs_prune_claims",
     .sql_one =
-        "WITH d AS MATERIALIZED (\n"
+        "WITH c AS MATERIALIZED (\n"
         "    SELECT principal, method, request_id FROM idempotency\n"
-        "     WHERE create_time < now() - interval '1 day'\n"
-        "       AND (method BETWEEN 1 AND 4 OR create_time < now() - interval '30 days')\n"
-        "     LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
+        "     WHERE method < 5 AND create_time < now() - interval '1 day'\n"
+        "     ORDER BY create_time LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
+        "), m AS MATERIALIZED (\n"
+        "    SELECT principal, method, request_id FROM idempotency\n"
+        "     WHERE method >= 5 AND create_time < now() - interval '30 days'\n"
+        "     ORDER BY create_time LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
         "), x AS (\n"
-        "    DELETE FROM idempotency i USING d\n"
+        "    DELETE FROM idempotency i USING (SELECT * FROM c UNION ALL SELECT * FROM m) d\n"
         "     WHERE i.principal = d.principal AND i.method = d.method AND i.request_id = d.request_id\n"
         "    RETURNING 1\n"
         ")\n"
@@ -409,6 +471,8 @@ void jobs_expire_quotes(struct call *c, struct jobs_expire_quotes_row *ret,
 }
 
 const struct db_statement *const jobs_statements[] = {
+    &jobs_sweep_begin_statement,
+    &jobs_sweep_move_statement,
     &jobs_expire_statement,
     &jobs_release_watches_statement,
     &jobs_due_attempts_statement,

@@ -9,17 +9,31 @@
 #include "db/db.h"
 #include "grpc/grpc.h"
 
+struct jobs_sweep_begin_row {
+    int64_t watermark;
+};
+
+/* Where a process that starts goes on: it neither walks over all bookings that there are, nor leaves out what lapsed while
+ * nobody swept, however long that was.
+ * Scans: booking */
+void jobs_sweep_begin(struct call *c, struct jobs_sweep_begin_row *ret);
+
+/* Forward only: several servers may sweep, each with a watermark of its own. */
+void jobs_sweep_move(struct call *c,
+    int64_t watermark);
+
 struct jobs_expire_row {
     int32_t expired;
     int64_t clock;
 };
 
-/* Unpaid holds past their lease give their seats back. Who is being changed by somebody else is left for the next round:
+/* Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by somebody else is left for the next round:
  * nothing is waited for but inventory, in the order that everybody keeps.
  * Scans: booking
  * Spans: booking_id, flight_id */
 void jobs_expire(struct call *c, struct jobs_expire_row *ret,
     int64_t after,
+    int64_t until,
     int32_t row_count);
 
 struct jobs_release_watches_row {
@@ -92,7 +106,7 @@ struct jobs_prune_claims_row {
     int32_t pruned;
 };
 
-/* Claims of cheap calls after a day, of those that hold seats or move money after thirty.
+/* Claims of cheap calls after a day, of those that hold seats or move money after thirty: up to @row_count of each.
  * Scans: idempotency */
 void jobs_prune_claims(struct call *c, struct jobs_prune_claims_row *ret,
     int32_t row_count);
@@ -115,6 +129,8 @@ struct jobs_expire_quotes_row {
 void jobs_expire_quotes(struct call *c, struct jobs_expire_quotes_row *ret,
     int32_t row_count);
 
+extern const struct db_statement jobs_sweep_begin_statement;
+extern const struct db_statement jobs_sweep_move_statement;
 extern const struct db_statement jobs_expire_statement;
 extern const struct db_statement jobs_release_watches_statement;
 extern const struct db_statement jobs_due_attempts_statement;

@@ -40,6 +40,8 @@ const struct db_statement *const sql_statements[] = {
     &flight_begin_timetable_statement,
     &flight_read_departures_statement,
     &flight_read_changes_statement,
+    &jobs_sweep_begin_statement,
+    &jobs_sweep_move_statement,
     &jobs_expire_statement,
     &jobs_release_watches_statement,
     &jobs_due_attempts_statement,

@@ -11,7 +11,6 @@
 #define TICK_S 0.2
 #define TASK_TIMEOUT_MS 20000
 #define RETAIN_EVERY_MS 30000
-#define LOOK_BACK_US (2 * 86400 * INT64_C(1000000)) /* holds that fell due while nobody swept */
 
 static const struct {
     const struct rpc_handler *handler;
@@ -124,7 +123,6 @@ struct jobs *jobs_start(struct server *server, struct app *app)
     CHECK(jobs);
     jobs->server = server;
     jobs->app = app;
-    jobs->watermark_us = clock_wall_ns(app->clock) / NS_PER_US - LOOK_BACK_US;
     for (unsigned i = 0; i < JOBS_TASKS; i++) {
         struct jobs_task *task = &jobs->tasks[i];
         *task = (struct jobs_task){.jobs = jobs,

@@ -1,14 +1,26 @@
 -- The background work: what is due, claimed so that any number of processes may look at once.
 
--- name: expire(after timestamptz, row_count int4) -> one (expired int4, clock timestamptz)
--- Unpaid holds past their lease give their seats back. Who is being changed by somebody else is left for the next round:
+-- name: sweep_begin() -> one (watermark timestamptz)
+-- Where a process that starts goes on: it neither walks over all bookings that there are, nor leaves out what lapsed while
+-- nobody swept, however long that was.
+-- Scans: booking
+SELECT coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'), (SELECT min(payment_required_time) FROM booking), now())
+       AS watermark;
+
+-- name: sweep_move(watermark timestamptz) -> none
+-- Forward only: several servers may sweep, each with a watermark of its own.
+INSERT INTO sweep (task, watermark) VALUES ('EXPIRE_HOLDS', @watermark)
+    ON CONFLICT (task) DO UPDATE SET watermark = excluded.watermark WHERE sweep.watermark < excluded.watermark;
+
+-- name: expire(after timestamptz, until timestamptz, row_count int4) -> one (expired int4, clock timestamptz)
+-- Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by somebody else is left for the next round:
 -- nothing is waited for but inventory, in the order that everybody keeps.
 -- Scans: booking
 -- Spans: booking_id, flight_id
 WITH d AS MATERIALIZED (
     SELECT booking_id, seats, flight_ids, cabins, event_count, has_assigned_seats
       FROM booking
-     WHERE payment_required_time >= @after AND payment_required_time <= now() AND state = 'HELD'
+     WHERE payment_required_time >= @after AND payment_required_time <= least(@until, now()) AND state = 'HELD'
      ORDER BY payment_required_time LIMIT @row_count
        FOR UPDATE SKIP LOCKED
 ), s AS MATERIALIZED (
@@ -103,15 +115,18 @@ SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.
   FROM u JOIN payment p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL;
 
 -- name: prune_claims(row_count int4) -> one (pruned int4)
--- Claims of cheap calls after a day, of those that hold seats or move money after thirty.
+-- Claims of cheap calls after a day, of those that hold seats or move money after thirty: up to @row_count of each.
 -- Scans: idempotency
-WITH d AS MATERIALIZED (
+WITH c AS MATERIALIZED (
     SELECT principal, method, request_id FROM idempotency
-     WHERE create_time < now() - interval '1 day'
-       AND (method BETWEEN 1 AND 4 OR create_time < now() - interval '30 days')
-     LIMIT @row_count FOR UPDATE SKIP LOCKED
+     WHERE method < 5 AND create_time < now() - interval '1 day'
+     ORDER BY create_time LIMIT @row_count FOR UPDATE SKIP LOCKED
+), m AS MATERIALIZED (
+    SELECT principal, method, request_id FROM idempotency
+     WHERE method >= 5 AND create_time < now() - interval '30 days'
+     ORDER BY create_time LIMIT @row_count FOR UPDATE SKIP LOCKED
 ), x AS (
-    DELETE FROM idempotency i USING d
+    DELETE FROM idempotency i USING (SELECT * FROM c UNION ALL SELECT * FROM m) d
      WHERE i.principal = d.principal AND i.method = d.method AND i.request_id = d.request_id
     RETURNING 1
 )

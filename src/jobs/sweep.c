@@ -6,16 +6,30 @@
 
 #define EXPIRE_ROWS 200
 #define EXPIRE_ROUNDS_MAX 50
-#define LAG_US (60 * INT64_C(1000000)) /* longer than anybody may keep a booking locked */
-#define OVERLAP_US INT64_C(1000000)    /* of two sweeps, for who was locked for a moment */
+#define STRIDE_US (3600 * INT64_C(1000000)) /* of leases walked over by one statement */
+#define LAG_US (60 * INT64_C(1000000))      /* longer than anybody may keep a booking locked */
+#define OVERLAP_US INT64_C(1000000)         /* of two sweeps, for who was locked for a moment */
+#define MARK_EVERY_US (60 * INT64_C(1000000))
 #define WIDE_EVERY_NS (5 * NS_PER_S)
 #define PRUNE_ROWS 2000
 
 struct expire {
+    struct jobs_sweep_begin_row begin;
     struct jobs_expire_row row;
+    int64_t after_us; /* all that lapsed between the sweep's begin and this has been looked at */
+    int64_t expired;
     unsigned rounds;
     bool is_wide;
 };
+
+static enum step recall(struct call *c)
+{
+    struct expire *s = c->state;
+    const struct jobs_task *task = call_request(c);
+    if (task->jobs->watermark_us == 0)
+        jobs_sweep_begin(c, &s->begin);
+    return STEP_NEXT;
+}
 
 /* Most leases that end belong to bookings that have been paid: the walk over them is kept short.
  * Who was locked by somebody else is found again by the next sweep, or by one that goes all the
@@ -26,42 +40,70 @@ static int64_t begin_us(const struct jobs *jobs, bool is_wide)
     return is_wide || begin < jobs->watermark_us ? jobs->watermark_us : begin;
 }
 
+static void begin(struct expire *s, struct jobs *jobs)
+{
+    if (jobs->watermark_us == 0)
+        jobs->watermark_us = s->begin.watermark;
+    s->is_wide = jobs->app->loop->now_ns >= jobs->wide_ns;
+    s->after_us = begin_us(jobs, s->is_wide);
+}
+
+/* By the database's clock, which is the one that leases are written by. */
+static bool has_caught_up(struct expire *s)
+{
+    s->expired += s->row.expired;
+    if (s->row.expired == EXPIRE_ROWS) /* there may be more in this stride */
+        return false;
+    s->after_us += STRIDE_US;
+    if (s->after_us < s->row.clock)
+        return false;
+    s->after_us = s->row.clock;
+    return true;
+}
+
 static enum step expire(struct call *c)
 {
     struct expire *s = c->state;
     const struct jobs_task *task = call_request(c);
-    bool more = s->rounds == 0 || (s->row.expired == EXPIRE_ROWS && s->rounds < EXPIRE_ROUNDS_MAX);
-    if (!more)
+    if (s->rounds == 0)
+        begin(s, task->jobs);
+    else if (has_caught_up(s) || s->rounds == EXPIRE_ROUNDS_MAX)
         return STEP_NEXT;
-    if (s->rounds++ == 0)
-        s->is_wide = task->jobs->app->loop->now_ns >= task->jobs->wide_ns;
-    jobs_expire(c, &s->row, begin_us(task->jobs, s->is_wide), EXPIRE_ROWS);
+    s->rounds++;
+    jobs_expire(c, &s->row, s->after_us, s->after_us + STRIDE_US, EXPIRE_ROWS);
     return STEP_AGAIN;
 }
 
-/* By the database's clock, which is the one that leases are written by. */
 static enum step move_on(struct call *c)
 {
     const struct expire *s = c->state;
     const struct jobs_task *task = call_request(c);
     struct jobs *jobs = task->jobs;
-    if (s->row.expired < EXPIRE_ROWS) {
-        jobs->swept_us = s->row.clock;
-        if (s->is_wide) {
-            jobs->wide_ns = jobs->app->loop->now_ns + WIDE_EVERY_NS;
-            if (s->row.clock - LAG_US > jobs->watermark_us)
-                jobs->watermark_us = s->row.clock - LAG_US;
-        }
-    }
-    int64_t expired = (int64_t)(s->rounds - 1) * EXPIRE_ROWS + s->row.expired;
-    if (expired > 0)
-        call_note(c, "expired", "%lld", (long long)expired);
+    if (s->after_us > jobs->swept_us)
+        jobs->swept_us = s->after_us;
+    if (s->is_wide && s->after_us == s->row.clock)
+        jobs->wide_ns = jobs->app->loop->now_ns + WIDE_EVERY_NS;
+    if (s->is_wide && s->after_us - LAG_US > jobs->watermark_us)
+        jobs->watermark_us = s->after_us - LAG_US;
+    if (s->expired > 0)
+        call_note(c, "expired", "%lld", (long long)s->expired);
+    if (jobs->watermark_us - jobs->marked_us < MARK_EVERY_US)
+        return STEP_NEXT;
+    jobs->marked_us = jobs->watermark_us;
+    jobs_sweep_move(c, jobs->watermark_us);
+    return STEP_NEXT;
+}
+
+static enum step swept(struct call *c)
+{
     return call_reply(c, NULL);
 }
 
 static const struct step_def expire_steps[] = {
+    STEP(recall),
     STEP(expire),
     STEP(move_on),
+    STEP(swept),
 };
 
 const struct rpc_handler jobs_expire_handler = {
@@ -102,7 +144,7 @@ static enum step report(struct call *c)
     const struct retain *s = c->state;
     const struct jobs_task *task = call_request(c);
     int32_t pruned = s->claims.pruned + s->quotes.expired;
-    if (s->claims.pruned == PRUNE_ROWS || s->changes.pruned == PRUNE_ROWS ||
+    if (s->claims.pruned >= PRUNE_ROWS || s->changes.pruned == PRUNE_ROWS ||
         s->quotes.expired == PRUNE_ROWS)
         task->jobs->tasks[JOBS_RETAIN].next_ns = 0;
     if (pruned > 0)

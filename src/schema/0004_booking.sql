@@ -26,6 +26,10 @@ CREATE TABLE idempotency (              -- distributed by principal
     create_time  timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT idempotency_pk PRIMARY KEY (principal, method, request_id)
 ) WITH (fillfactor = 90);
+-- What retention walks: claims of cheap calls (below method 5) are kept for a day, those that hold seats or move money for
+-- thirty. Apart, so that it does not pass all of those in search of the others. Both grow at their right edge.
+CREATE INDEX idempotency_day_ix ON idempotency (create_time) WHERE method < 5;
+CREATE INDEX idempotency_month_ix ON idempotency (create_time) WHERE method >= 5;
 
 -- A booking's record locator is its serial, written with the installation's key (domain/locator.h): unique without a claim,
 -- never reused soon (after 2^30 bookings). Which serial is the larger means nothing: each session takes 64 at once.
@@ -67,6 +71,11 @@ CREATE TABLE booking (                  -- distributed by booking_id
 CREATE INDEX booking_user_ix ON booking (user_id, booking_id);
 -- Never updated after the insert, so payments stay HOT; the sweeper walks it forward from its watermark.
 CREATE INDEX booking_due_ix ON booking (payment_required_time);
+-- How far that is: no hold whose lease ended before is left. A row for each task that walks so.
+CREATE TABLE sweep (                    -- reference
+    task       text NOT NULL CONSTRAINT sweep_pk PRIMARY KEY,
+    watermark  timestamptz NOT NULL
+);
 -- To find a booking by its locator; new ones stand at the right edge. Unique it need not be: `faregate check` proves it.
 CREATE INDEX booking_serial_ix ON booking (serial);
 

@@ -108,6 +108,4 @@ CREATE TABLE ledger_transfer (          -- distributed by booking_id
     CONSTRAINT ledger_transfer_pk PRIMARY KEY (booking_id, cause, kind)
 );
 
--- What retention walks: appended in time order, so a few pages of summary find what is old.
-CREATE INDEX idempotency_create_ix ON idempotency USING brin (create_time);
 CREATE INDEX cancellation_due_ix ON cancellation (expire_time) WHERE state = 'QUOTED';

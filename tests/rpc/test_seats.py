@@ -133,6 +133,21 @@ def test_a_hold_that_is_locked_when_it_ends_ends_later(world):
         assert world.inventory(offer) == before
 
 
+def test_holds_that_ended_while_nobody_swept_end_at_the_next_start(world, ann):
+    """However long nobody did; the sweeper that runs is past them."""
+    offer = world.offer(ann)
+    before = world.inventory(offer)
+    booking = world.hold(ann, offer)
+    world.dev.sql("UPDATE booking SET payment_required_time = now() - interval '3 days' "
+                  f"WHERE booking_id = '{booking.name.split('/')[-1]}'")
+    world.wait(1)
+    assert world.inventory(offer) != before
+    world.dev.sql("UPDATE sweep SET watermark = now() - interval '4 days'")
+    with world.dev.sibling(jobs=True):
+        until(lambda: world.inventory(offer) == before, 10, "its seats are back")
+    assert world.state(ann.GetBooking(name=booking.name)) == "EXPIRED"
+
+
 def test_an_unpaid_hold_can_be_given_back(world, ann):
     offer = world.offer(ann)
     before = world.inventory(offer)

@@ -177,6 +177,7 @@ void fill_expire(struct ask *ask)
 {
     ask_begin(ask, "jobs_expire");
     ask_set(ask, 0, "after", "-infinity");
+    ask_set(ask, 0, "until", "infinity");
     ask_int(ask, 0, "row_count", 100);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "flow.h"
+#include "gen/sql/jobs.sql.h"
 
 /* Two bookings, each with seat 1A or 1B of flight 1. */
 static void hold_with_seats(void)
@@ -196,5 +197,51 @@ TEST(order, a_login_clears_its_throttle_although_another_attempt_was_just_counte
     ASSERT_STR_EQ(t_only(ask_wait(t_session(2)), "claimed"), "t");
     ASSERT_STR_EQ(
         t_sql("SELECT string_agg(left(key::text, 2) || failures, ' ') FROM login_throttle"), "6e0");
+    t_end();
+}
+
+static const char *sweep_begin(void)
+{
+    return t_sql(jobs_sweep_begin_statement.sql_one);
+}
+
+static void sweep_move(const char *watermark)
+{
+    struct ask ask;
+    ask_begin(&ask, "jobs_sweep_move");
+    ask_set(&ask, 0, "watermark", watermark);
+    PQclear(ask_run(t_session(0), &ask));
+}
+
+/* A process that starts: with what lapsed first, or where it or another one was. */
+TEST(order, a_sweep_goes_on_where_it_was)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(
+        t_sql(t_format("SELECT abs(extract(epoch FROM now() - '%s')) < 60", sweep_begin())), "t");
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    const char *due = t_sql("SELECT payment_required_time FROM booking");
+    ASSERT_STR_EQ(sweep_begin(), due);
+    sweep_move("2026-02-02 00:00:00+00");
+    sweep_move("2026-01-01 00:00:00+00"); /* somebody slower */
+    ASSERT_STR_EQ(
+        t_sql(t_format("SELECT '%s' = timestamptz '2026-02-02 00:00:00+00'", sweep_begin())), "t");
+    sweep_move(due);
+    ASSERT_STR_EQ(sweep_begin(), due);
+    t_end();
+}
+
+TEST(order, a_sweep_looks_no_farther_than_asked)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    let_lapse(1);
+    struct ask ask;
+    fill_expire(&ask);
+    ask_set(&ask, 0, "until",
+            t_sql("SELECT payment_required_time - interval '1 second' FROM booking"));
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "expired"), "0");
+    ask_set(&ask, 0, "until", t_sql("SELECT payment_required_time FROM booking"));
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "expired"), "1");
     t_end();
 }
