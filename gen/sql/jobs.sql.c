@@ -9,8 +9,8 @@ static const struct db_column sweep_begin_columns[] = {
 const struct db_statement jobs_sweep_begin_statement = {
     .name = "jobs_sweep_begin",
     .sql_one =
-        "SELECT coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'), (SELECT min(payment_required_time) FROM booking), now())\n"
-        "       AS watermark",
+        "SELECT coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'),\n"
+        "                least((SELECT min(payment_required_time) FROM booking), now())) AS watermark",
     .sql_many = NULL,
     .columns = sweep_begin_columns,
     .column_count = 1,

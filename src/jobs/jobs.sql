@@ -4,8 +4,8 @@
 -- Where a process that starts goes on: it neither walks over all bookings that there are, nor leaves out what lapsed while
 -- nobody swept, however long that was.
 -- Scans: booking
-SELECT coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'), (SELECT min(payment_required_time) FROM booking), now())
-       AS watermark;
+SELECT coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'),
+                least((SELECT min(payment_required_time) FROM booking), now())) AS watermark;
 
 -- name: sweep_move(watermark timestamptz) -> none
 -- Forward only: several servers may sweep, each with a watermark of its own.

@@ -219,7 +219,9 @@ TEST(order, a_sweep_goes_on_where_it_was)
     t_begin(1, 9);
     ASSERT_STR_EQ(
         t_sql(t_format("SELECT abs(extract(epoch FROM now() - '%s')) < 60", sweep_begin())), "t");
-    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), ""); /* lapses later */
+    ASSERT_STR_EQ(t_sql(t_format("SELECT '%s' <= now()", sweep_begin())), "t");
+    let_lapse(1);
     const char *due = t_sql("SELECT payment_required_time FROM booking");
     ASSERT_STR_EQ(sweep_begin(), due);
     sweep_move("2026-02-02 00:00:00+00");
