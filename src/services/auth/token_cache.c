@@ -33,7 +33,7 @@ struct token_cache {
 struct token_cache *token_cache_new(uint32_t entries)
 {
     uint32_t sets = 1;
-    while (sets < entries / TOKEN_WAYS && sets < TOKEN_SETS_MAX)
+    while (sets * TOKEN_WAYS < entries)
         sets *= 2;
     const size_t bytes = sizeof(struct token_cache) + sets * sizeof(struct token_set);
     /* Zero pages: entries cost memory only once they are used. */

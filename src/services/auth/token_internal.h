@@ -12,7 +12,6 @@
 #define TOKEN_SIGNATURE_LEN BASE64URL_LEN(TOKEN_SIGNATURE_BYTES)
 #define TOKEN_CACHED_BYTES_MAX 640 /* longer tokens are verified each time */
 #define TOKEN_WAYS 4
-#define TOKEN_SETS_MAX (1U << 24)
 
 struct token_key {
     EVP_PKEY *pkey;
