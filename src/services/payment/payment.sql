@@ -123,7 +123,7 @@ SELECT n::int4, (@request_id)[n] IN (SELECT request_id FROM k) AS claimed, refus
 -- Spans: booking_id, flight_id
 -- many:
 WITH b AS MATERIALIZED (
-    SELECT r.n, k.booking_id, k.state, k.state = 'CONFIRMING' AS sells,
+    SELECT r.n, k.booking_id, k.state, k.state = 'CONFIRMING' AS sells, (@is_captured)[r.n] AS is_captured,
            (@is_captured)[r.n] AND k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS refunds,
            k.seats, k.party, k.ticket_code, k.flight_ids, k.cabins, k.event_count
       FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)
@@ -131,21 +131,21 @@ WITH b AS MATERIALIZED (
 ), a AS (
     -- An update sees the attempt as it is after the wait for its booking, not as it was before.
     UPDATE payment x
-       SET state = CASE WHEN (@is_captured)[b.n] THEN 'CAPTURED' ELSE 'AUTHORIZED' END, update_time = now(),
+       SET state = CASE WHEN b.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, update_time = now(),
            provider_reference = (@provider_reference)[b.n], card_fingerprint = (@card_fingerprint)[b.n], card = (@card)[b.n],
-           due_time = CASE WHEN NOT ((@is_captured)[b.n] OR b.sells) THEN now() END,
-           intent_state = CASE WHEN (@is_captured)[b.n] THEN 'CAPTURED'
+           due_time = CASE WHEN NOT (b.is_captured OR b.sells) THEN now() END,
+           intent_state = CASE WHEN b.is_captured THEN 'CAPTURED'
                                WHEN b.sells OR x.intent_state IN ('PROCESSING', 'REQUIRES_ACTION') THEN 'AUTHORIZED'
                                ELSE x.intent_state END,
-           authorised_minor = CASE WHEN (@is_captured)[b.n] OR b.sells OR x.intent_state IN ('PROCESSING', 'REQUIRES_ACTION')
+           authorised_minor = CASE WHEN b.is_captured OR b.sells OR x.intent_state IN ('PROCESSING', 'REQUIRES_ACTION')
                               THEN x.amount_minor ELSE x.authorised_minor END,
-           captured_minor = CASE WHEN (@is_captured)[b.n] THEN x.amount_minor ELSE 0 END,
-           refundable_minor = CASE WHEN (@is_captured)[b.n] AND NOT b.refunds THEN x.amount_minor ELSE 0 END
+           captured_minor = CASE WHEN b.is_captured THEN x.amount_minor ELSE 0 END,
+           refundable_minor = CASE WHEN b.is_captured AND NOT b.refunds THEN x.amount_minor ELSE 0 END
       FROM b
      WHERE x.booking_id = b.booking_id AND x.attempt_id = (@attempt_id)[b.n] AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
     RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.seats, b.party, b.ticket_code, b.flight_ids, b.cabins,
               b.event_count, x.attempt_id, x.intent_id, x.amount_minor, x.currency, x.authorised_minor, x.captured_minor,
-              (@is_captured)[b.n] AS is_captured
+              b.is_captured
 ), s AS MATERIALIZED (
     SELECT x.flight_id, x.cabin, sum(a.seats)::int4 AS seats
       FROM a, unnest(a.flight_ids, a.cabins) AS x(flight_id, cabin) WHERE a.sells GROUP BY 1, 2 ORDER BY 1, 2
