@@ -27,8 +27,8 @@ struct jobs_expire_row {
     int64_t clock;
 };
 
-/* Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by somebody else is left for the next round:
- * nothing is waited for but inventory, in the order that everybody keeps.
+/* Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by
+ * somebody else is left for the next round: nothing is waited for but inventory, in the order that everybody keeps.
  * Scans: booking
  * Spans: booking_id, flight_id */
 void jobs_expire(struct call *c, struct jobs_expire_row *ret,

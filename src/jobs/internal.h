@@ -50,13 +50,12 @@ struct jobs {
     struct app *app;
     ev_timer timer;
     struct jobs_task tasks[JOBS_TASKS];
-    int64_t
-        watermark_us;  /* holds due before it have been swept, none was left out; 0: not read yet */
-    int64_t marked_us; /* the one that others are told */
-    int64_t swept_us;  /* but for those who were locked, before it as well */
-    int64_t wide_ns;   /* when a sweep begins at the watermark again; loop time */
-    unsigned running;  /* internal calls that point here */
-    bool is_stopping;  /* freed by the last of them */
+    int64_t watermark_us; /* all holds due before it have been swept; 0: not read yet */
+    int64_t marked_us;    /* the one that others are told */
+    int64_t swept_us;     /* but for those who were locked, before it as well */
+    int64_t wide_ns;      /* when a sweep begins at the watermark again; loop time */
+    unsigned running;     /* internal calls that point here */
+    bool is_stopping;     /* freed by the last of them */
 };
 
 /* Free slots of a task: as many items as its claim may take. */

@@ -13,8 +13,8 @@ INSERT INTO sweep (task, watermark) VALUES ('EXPIRE_HOLDS', @watermark)
     ON CONFLICT (task) DO UPDATE SET watermark = excluded.watermark WHERE sweep.watermark < excluded.watermark;
 
 -- name: expire(after timestamptz, until timestamptz, row_count int4) -> one (expired int4, clock timestamptz)
--- Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by somebody else is left for the next round:
--- nothing is waited for but inventory, in the order that everybody keeps.
+-- Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by
+-- somebody else is left for the next round: nothing is waited for but inventory, in the order that everybody keeps.
 -- Scans: booking
 -- Spans: booking_id, flight_id
 WITH d AS MATERIALIZED (

@@ -48,27 +48,28 @@ static void begin(struct expire *s, struct jobs *jobs)
     s->after_us = begin_us(jobs, s->is_wide);
 }
 
-/* By the database's clock, which is the one that leases are written by. */
-static bool has_caught_up(struct expire *s)
+/* Up to the database's clock, which is the one that leases are written by. */
+static void advance(struct expire *s)
 {
     s->expired += s->row.expired;
     if (s->row.expired == EXPIRE_ROWS) /* there may be more in this stride */
-        return false;
+        return;
     s->after_us += STRIDE_US;
-    if (s->after_us < s->row.clock)
-        return false;
-    s->after_us = s->row.clock;
-    return true;
+    if (s->after_us > s->row.clock)
+        s->after_us = s->row.clock;
 }
 
 static enum step expire(struct call *c)
 {
     struct expire *s = c->state;
     const struct jobs_task *task = call_request(c);
-    if (s->rounds == 0)
+    if (s->rounds == 0) {
         begin(s, task->jobs);
-    else if (has_caught_up(s) || s->rounds == EXPIRE_ROUNDS_MAX)
-        return STEP_NEXT;
+    } else {
+        advance(s);
+        if (s->after_us == s->row.clock || s->rounds == EXPIRE_ROUNDS_MAX)
+            return STEP_NEXT;
+    }
     s->rounds++;
     jobs_expire(c, &s->row, s->after_us, s->after_us + STRIDE_US, EXPIRE_ROWS);
     return STEP_AGAIN;
