@@ -238,6 +238,14 @@ const char *do_cancel(unsigned booking, unsigned quote)
     return done(&ask, "refusal");
 }
 
+const char *do_job(const char *statement, const char *param, int value, const char *column)
+{
+    struct ask ask;
+    ask_begin(&ask, statement);
+    ask_int(&ask, 0, param, value);
+    return done(&ask, column);
+}
+
 const char *do_expire(void)
 {
     struct ask ask;

@@ -32,6 +32,8 @@ const char *do_quote(unsigned booking, unsigned quote, long long refund_minor,
                      long long penalty_minor);
 const char *do_cancel(unsigned booking, unsigned quote);
 const char *do_expire(void); /* how many */
+/* A statement of the jobs with one number, and the one column that it answers with. */
+const char *do_job(const char *statement, const char *param, int value, const char *column);
 /* Held, paid, captured. */
 void do_sale(unsigned booking);
 /* Held, and ended by a person while an attempt to pay it is out. There is no other booking. */

@@ -115,10 +115,7 @@ TEST(feed, is_pruned_when_everybody_has_read_it)
     ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
     t_do(0, "INSERT INTO inventory_change (flight_id, flight_ids, create_time) "
             "SELECT flight_id, flight_ids, now() - interval '11 minutes' FROM inventory_change");
-    struct ask ask;
-    ask_begin(&ask, "jobs_prune_changes");
-    ask_int(&ask, 0, "row_count", 100);
-    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "pruned"), "1");
+    ASSERT_STR_EQ(do_job("jobs_prune_changes", "row_count", 100, "pruned"), "1");
     ASSERT_STR_EQ(told(), "1 1");
     t_end();
 }

@@ -274,10 +274,7 @@ TEST(hold, does_not_act_on_anothers_claim_in_its_batch)
 
 static const char *prune_claims(int row_count)
 {
-    struct ask ask;
-    ask_begin(&ask, "jobs_prune_claims");
-    ask_int(&ask, 0, "row_count", row_count);
-    return t_only(ask_run(t_session(0), &ask), "pruned");
+    return do_job("jobs_prune_claims", "row_count", row_count, "pruned");
 }
 
 /* Of cheap calls for a day, of those that hold seats or move money for thirty. */

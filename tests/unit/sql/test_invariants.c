@@ -88,6 +88,13 @@ static const struct corruption cases[] = {
      "currency) "
      "VALUES (" B("1") ", " ANY_ID ", " ANY_ID ", " ANY_ID ", 'DECLINED', 1, 'USD')",
      NULL},
+    {"M6", NULL,
+     "INSERT INTO payment (booking_id, attempt_id, intent_id, user_id, state, due_time, "
+     "amount_minor, currency) "
+     "SELECT booking_id, " ANY_ID
+     ", intent_id, user_id, 'SENT', now(), amount_minor, currency FROM payment "
+     "WHERE booking_id = " B("1"),
+     NULL},
     {"M8", NULL, "DELETE FROM payment_watch", NULL},
     {"M7", NULL, "UPDATE payment_attempt SET provider_reference = 'pi_1'", NULL},
     {"M7", NULL,

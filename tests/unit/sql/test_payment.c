@@ -227,10 +227,7 @@ TEST(pay, a_sale_in_one_message_is_as_good_as_two)
 
 static const char *release_watches(int patience_s)
 {
-    struct ask ask;
-    ask_begin(&ask, "jobs_release_watches");
-    ask_int(&ask, 0, "patience_seconds", patience_s);
-    return t_only(ask_run(t_session(0), &ask), "released");
+    return do_job("jobs_release_watches", "patience_seconds", patience_s, "released");
 }
 
 /* Whose call died falls due; whose call went on does not. */
