@@ -257,10 +257,8 @@ struct booking_cancel_row {
 
 /* Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
  * provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
- * The quote and the intent are locked as well: they are read as they are after the wait for the booking. So is the
- * inventory, here and in jobs.sql: PostgreSQL tries an update on the row as the statement's snapshot has it before it looks
- * for a newer one, and what the snapshot has may be too little. After it, here and everywhere, come the assigned seats:
- * who takes over a lapsed one comes that way too.
+ * The quote and the intent are locked as well: they are read as they are after the wait for the booking. After the
+ * inventory, here and everywhere, come the assigned seats: who takes over a lapsed one comes that way too.
  * Spans: booking_id, flight_id, principal */
 void booking_cancel(struct call *c, struct booking_cancel_row *ret,
     struct uuid principal,

@@ -62,15 +62,11 @@ struct payment_authorised_row {
     int64_t update_time;
 };
 
-/* The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
+/* The point of no return: the seats are kept, tickets are issued, the booking is CONFIRMED.
  * DONE; LATE: the booking is dead, the money must go back (the completer reverses it); no row: somebody else was faster.
  * @is_captured: the provider took the money in the same message. It is booked at once, as captured would: totals and the
  * transfer; for a dead booking all of it is reserved to go back, as @refund_id.
- * Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
- * statement's snapshot has them cannot break a check.
- * A booking follows its latest intent.
- * Quiet: as many seats are free as before
- * Spans: booking_id, flight_id */
+ * A booking follows its latest intent. */
 void payment_authorised(struct call *c, struct payment_authorised_row *ret,
     struct uuid booking_id,
     struct uuid attempt_id,

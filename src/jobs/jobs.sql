@@ -23,20 +23,17 @@ WITH d AS MATERIALIZED (
      WHERE payment_required_time >= @after AND payment_required_time <= least(@until, now()) AND state = 'HELD'
      ORDER BY payment_required_time LIMIT @row_count
        FOR UPDATE SKIP LOCKED
-), s AS MATERIALIZED (
-    SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats
-      FROM d, unnest(d.flight_ids, d.cabins) AS x(flight_id, cabin) GROUP BY 1, 2
-), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.free, i.held, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
-     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
-    UPDATE inventory i SET free = l.free + l.seats, held = l.held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    UPDATE inventory i SET free = i.free + s.seats
+      FROM (SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats
+              FROM d, unnest(d.flight_ids, d.cabins) AS x(flight_id, cabin) GROUP BY 1, 2 ORDER BY 1, 2) s
+     WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin
     RETURNING i.flight_id
 ), f AS (
     INSERT INTO inventory_change (flight_id, flight_ids)
     SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), z AS (
-    DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
+    DELETE FROM seat_assignment a USING d, unnest(d.flight_ids) AS x(flight_id), (SELECT count(*) FROM u) locked
      WHERE d.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = d.booking_id
 ), w AS (
     UPDATE booking SET state = 'EXPIRED', state_reason = 'HOLD_EXPIRED', update_time = now(),

@@ -20,11 +20,12 @@ CREATE TABLE schedule (                 -- reference
 -- A dated flight: a row for each of its cabins, which tells all of the flight as well, so that a search reads one index and
 -- the rows it finds there, and GetFlight the neighbours under one key. What is so of the flight is the same in all its rows:
 -- they are changed by one statement, and `faregate check` compares them.
--- Counters are in no index, so that every update of them stays HOT; they stand together, before what hardly ever changes, so
--- that the log of an update is short.
--- Every seat that may be sold is free, held or sold. It is only moved between these three, and none can fall below zero: so
--- no seat is sold twice. Domains, since a CHECK of the table (held + sold <= authorised) would be read again by each
--- execution that writes it; that the three add up, `faregate check` proves (0004_booking.sql says more).
+-- The counter is in no index, so that every update of it stays HOT; it stands before what hardly ever changes, so that the log
+-- of an update is short.
+-- A booking takes its seats out of those that are free, which cannot fall below zero: so no seat is sold twice. Whether they
+-- are held or sold is told by the booking, so that who pays need not touch its flights. A domain, since a CHECK of the table
+-- would be read again by each execution that writes it; that bookings have what is not free, `faregate check` proves
+-- (0004_booking.sql says more).
 CREATE DOMAIN seat_count AS int4 CONSTRAINT seat_count_ck CHECK (VALUE >= 0);
 CREATE DOMAIN cabin_code AS int2 CONSTRAINT cabin_code_ck CHECK (VALUE BETWEEN 1 AND 4);
 CREATE DOMAIN flight_state AS text
@@ -35,10 +36,8 @@ CREATE TABLE inventory (                -- distributed by flight_id
     cabin            cabin_code NOT NULL,
     departure_offset_min int2 NOT NULL,     -- UTC offset at the origin then: local = UTC + offset
     arrival_offset_min   int2 NOT NULL,
-    authorised       seat_count NOT NULL,   -- seats that may be sold: free, held and sold together
-    free             seat_count NOT NULL,
-    held             seat_count NOT NULL DEFAULT 0,
-    sold             seat_count NOT NULL DEFAULT 0,
+    authorised       seat_count NOT NULL,   -- seats that may be sold
+    free             seat_count NOT NULL,   -- and that no booking has
     base_minor       int8 NOT NULL,         -- price before the bucket ladder, USD cents
     sales_close_time timestamptz NOT NULL,  -- cut-off; -infinity takes the cabin off sale
     departure_time   timestamptz NOT NULL,

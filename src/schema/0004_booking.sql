@@ -6,7 +6,7 @@
 CREATE DOMAIN amount AS int8 CONSTRAINT amount_ck CHECK (VALUE > 0); -- minor units
 CREATE DOMAIN amount_or_none AS int8 CONSTRAINT amount_or_none_ck CHECK (VALUE >= 0);
 CREATE DOMAIN flight_list AS uuid[] CONSTRAINT flight_list_ck CHECK (cardinality(VALUE) BETWEEN 1 AND 16);
-CREATE DOMAIN coupon_list AS text CONSTRAINT coupon_list_ck CHECK (VALUE ~ '^[ORVFCBXS]+$');
+CREATE DOMAIN coupon_list AS text CONSTRAINT coupon_list_ck CHECK (VALUE <> '' AND ltrim(VALUE, 'ORVFCBXS') = '');
 CREATE DOMAIN booking_state AS text CONSTRAINT booking_state_ck
     CHECK (VALUE IN ('PENDING', 'HELD', 'CONFIRMING', 'CONFIRMED', 'CANCELLING', 'CANCELLED', 'EXPIRED', 'FAILED',
         'COMPLETED', 'ATTENTION'));
@@ -52,11 +52,15 @@ CREATE TABLE booking (                  -- distributed by booking_id
     captured_minor        int8 NOT NULL DEFAULT 0,
     refunded_minor        int8 NOT NULL DEFAULT 0,
     pin_time              timestamptz,          -- money is in flight: not expired before this
+    ticket_time           timestamptz,          -- when it was confirmed and its tickets were issued
     event_count           int4 NOT NULL DEFAULT 1,
+    ticket_event          int4,                 -- the number of that event
     has_assigned_seats    boolean NOT NULL DEFAULT false,
     state                 booking_state NOT NULL,
     intent_id             uuid,                 -- the latest payment intent
     state_reason          text,
+    ticket_serials        int8[],               -- a ticket for each passenger: ten digits behind ticket_code
+    coupons               coupon_list,          -- a letter per ticket and flight: O open, R refunded, V void, F flown
     currency              text NOT NULL,
     ticket_code           text NOT NULL,        -- of the airline that issues the tickets: the first flight's
     seats                 int2 NOT NULL,        -- per flight: lap infants take none
@@ -79,8 +83,8 @@ CREATE TABLE sweep (                    -- reference
 -- To find a booking by its locator; new ones stand at the right edge. Unique it need not be: `faregate check` proves it.
 CREATE INDEX booking_serial_ix ON booking (serial);
 
--- Append-only history; sequence dense from 2 per booking: number 1 is the booking's own row, which never loses what that
--- event tells. booking_history has them all.
+-- Append-only history, dense from 1 per booking; booking_history has it. What a row of another table tells for good is not
+-- written twice: that the booking was made and confirmed stands in its own row, and that a payment was started in the try's.
 CREATE TABLE booking_event (            -- distributed by booking_id
     booking_id  uuid NOT NULL,
     sequence    int4 NOT NULL,
@@ -91,23 +95,13 @@ CREATE TABLE booking_event (            -- distributed by booking_id
     occur_time  timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT booking_event_pk PRIMARY KEY (booking_id, sequence)
 );
-CREATE VIEW booking_history AS
-    SELECT booking_id, 1 AS sequence, 'CREATED' AS type, 'HELD' AS state, 'users/' || user_id AS actor, NULL AS reason,
-           create_time AS occur_time
-      FROM booking
-     UNION ALL
-    SELECT booking_id, sequence, type, state, actor, reason, occur_time FROM booking_event;
 
 CREATE SEQUENCE ticket_serial MINVALUE 1 MAXVALUE 9999999999 CACHE 64;
-
-CREATE TABLE ticket (                   -- distributed by booking_id
-    booking_id  uuid NOT NULL,
-    number      text NOT NULL,              -- three digits of the carrier and ten of the serial
-    passenger   int2 NOT NULL,              -- index in the booking
-    coupons     coupon_list NOT NULL,       -- a letter per flight: O open, R refunded, V void, F flown
-    issue_time  timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT ticket_pk PRIMARY KEY (booking_id, number)
-);
+CREATE VIEW ticket AS
+    SELECT b.booking_id, b.ticket_code || lpad(s.serial::text, 10, '0') AS number, (s.place - 1)::int2 AS passenger,
+           substr(b.coupons, (s.place::int4 - 1) * cardinality(b.flight_ids) + 1, cardinality(b.flight_ids)) AS coupons,
+           b.ticket_time AS issue_time
+      FROM booking b, unnest(b.ticket_serials) WITH ORDINALITY AS s(serial, place);
 
 CREATE TABLE cancellation (             -- distributed by booking_id
     booking_id      uuid NOT NULL,
@@ -121,6 +115,7 @@ CREATE TABLE cancellation (             -- distributed by booking_id
     create_time     timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT cancellation_pk PRIMARY KEY (booking_id, cancellation_id)
 );
+CREATE INDEX cancellation_due_ix ON cancellation (expire_time) WHERE state = 'QUOTED';
 
 -- What the machine cannot decide, for people. B10.
 CREATE TABLE attention_item (           -- distributed by booking_id

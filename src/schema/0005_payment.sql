@@ -38,6 +38,7 @@ CREATE TABLE payment (                  -- distributed by booking_id
     -- the usual attempt is in no index of what is due, and every update of it HOT.
     due_time            timestamptz,
     inquiry_count       int4 NOT NULL DEFAULT 0,
+    start_event         int4,                   -- the number of the booking's event that this try is
     intent_state        payment_intent_state,
     state               payment_attempt_state,
     currency            text NOT NULL,
@@ -108,4 +109,16 @@ CREATE TABLE ledger_transfer (          -- distributed by booking_id
     CONSTRAINT ledger_transfer_pk PRIMARY KEY (booking_id, cause, kind)
 );
 
-CREATE INDEX cancellation_due_ix ON cancellation (expire_time) WHERE state = 'QUOTED';
+-- A booking's events, those that other rows tell (0004_booking.sql) with the others.
+CREATE VIEW booking_history AS
+    SELECT booking_id, 1 AS sequence, 'CREATED' AS type, 'HELD' AS state, 'users/' || user_id AS actor, NULL AS reason,
+           create_time AS occur_time
+      FROM booking
+     UNION ALL
+    SELECT booking_id, ticket_event, 'BOOKING_CONFIRMED', 'CONFIRMED', 'system', NULL, ticket_time
+      FROM booking WHERE ticket_event IS NOT NULL
+     UNION ALL
+    SELECT booking_id, start_event, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || user_id, NULL, create_time
+      FROM payment WHERE start_event IS NOT NULL
+     UNION ALL
+    SELECT booking_id, sequence, type, state, actor, reason, occur_time FROM booking_event;

@@ -9,8 +9,7 @@ triggers, exclusion or deferred constraints.
 Statements: a query that reads or writes a distributed table fixes its key (=, IN, USING). Otherwise the statement's
 documentation says so, and why it may: "Scans: table, ..." for tables that are searched on every node; "Spans: key, ..."
 for statements that work on tables of several keys, one transaction over several shards.
-A statement that writes inventory or flight tells inventory_change, which searches from memory are kept up by, or says why
-not: "Quiet: reason".
+A statement that writes inventory or flight tells inventory_change, which searches from memory are kept up by,.
 """
 import pathlib
 import re
@@ -152,7 +151,6 @@ class Statement:
         self.where, self.name = where, name
         self.spans = self.listed(text, "Spans")
         self.scans = self.listed(text, "Scans")
-        self.quiet = bool(re.search(r"^-- Quiet: \w", text, re.M))
         self.code = without_comments(text)
 
     @staticmethod
@@ -269,10 +267,8 @@ WATCHED = re.compile(r"\b(?:UPDATE|INTO|DELETE FROM)\s+(?:ONLY\s+)?(?:inventory|
 def check_feed(s, body, say):
     """Each form by itself: what one tells, many may forget."""
     silent = [part for part in body.split(";") if WATCHED.search(part) and not re.search(r"\bINTO inventory_change\b", part)]
-    if silent and not s.quiet:
-        say(s.where, f"{s.name}: changes inventory and does not tell inventory_change. Quiet: why")
-    if s.quiet and not silent:
-        say(s.where, f"{s.name}: says Quiet, but is not")
+    if silent:
+        say(s.where, f"{s.name}: changes inventory and does not tell inventory_change")
 
 
 def check_statement(tables, s, say):
@@ -371,8 +367,7 @@ GOOD_STATEMENTS = [
     "SELECT code FROM place;",
     "-- Scans: a\nSELECT n FROM a WHERE n = 3 FOR UPDATE SKIP LOCKED;",
     "-- Spans: k, v\nSELECT FROM a JOIN b ON a.k = b.k AND b.v = @v;",
-    "WITH u AS (UPDATE inventory SET held = 1) INSERT INTO inventory_change SELECT FROM u;",
-    "-- Quiet: nothing is free that was not\nUPDATE inventory SET sold = 1;",
+    "WITH u AS (UPDATE inventory SET free = 1) INSERT INTO inventory_change SELECT FROM u;",
     "SELECT FROM inventory FOR UPDATE;",
 ]
 
@@ -394,10 +389,9 @@ BAD_STATEMENTS = [
     ("several keys. Spans: k, v", "SELECT FROM a JOIN b ON a.k = b.k AND b.v = @v;"),
     ("says Spans", "-- Spans: k, v\nSELECT n FROM a WHERE k = @k;"),
     ("says Scans", "-- Scans: a\nSELECT n FROM a WHERE k = @k;"),
-    ("does not tell", "UPDATE inventory SET held = 1;"),
-    ("does not tell", "UPDATE inventory SET held = 1 RETURNING 1; -- INTO inventory_change"),
+    ("does not tell", "UPDATE inventory SET free = 1;"),
+    ("does not tell", "UPDATE inventory SET free = 1 RETURNING 1; -- INTO inventory_change"),
     ("does not tell", "WITH u AS (UPDATE flight SET state = 1) INSERT INTO inventory_change SELECT FROM u;\nDELETE FROM inventory;"),
-    ("says Quiet", "-- Quiet: for no reason\nSELECT n FROM a WHERE k = @k;"),
 ]
 
 

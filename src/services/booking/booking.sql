@@ -50,7 +50,7 @@ WITH s AS MATERIALIZED (
       FROM g
     RETURNING serial, create_time, payment_required_time
 ), u AS (
-    UPDATE inventory i SET free = i.free - t.seats, held = i.held + t.seats
+    UPDATE inventory i SET free = i.free - t.seats
       FROM (SELECT s.* FROM s, (SELECT count(*) AS n FROM b) b WHERE b.n > 0 ORDER BY flight_id, cabin) t
      WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
     RETURNING i.flight_id
@@ -111,7 +111,7 @@ WITH s AS MATERIALIZED (
       FROM g WHERE serial IS NOT NULL
     RETURNING booking_id
 ), u AS (
-    UPDATE inventory i SET free = i.free - t.seats, held = i.held + t.seats
+    UPDATE inventory i SET free = i.free - t.seats
       FROM (SELECT flight_id, cabin, sum(seats)::int4 AS seats
               FROM s, (SELECT count(*) AS n FROM b) b
              WHERE b.n > 0 AND (s.n IN (SELECT n FROM g WHERE serial IS NOT NULL)) IS TRUE
@@ -319,10 +319,8 @@ SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund
 --       -> one (claimed bool, refusal text?)
 -- Gives the seats back, voids the tickets and reserves the refund, all or nothing. The completer sends the refund to the
 -- provider at once (due now) and ends CANCELLING. NOT_FOUND and PAYMENT_IN_PROGRESS are not recorded.
--- The quote and the intent are locked as well: they are read as they are after the wait for the booking. So is the
--- inventory, here and in jobs.sql: PostgreSQL tries an update on the row as the statement's snapshot has it before it looks
--- for a newer one, and what the snapshot has may be too little. After it, here and everywhere, come the assigned seats:
--- who takes over a lapsed one comes that way too.
+-- The quote and the intent are locked as well: they are read as they are after the wait for the booking. After the
+-- inventory, here and everywhere, come the assigned seats: who takes over a lapsed one comes that way too.
 -- Spans: booking_id, flight_id, principal
 WITH b AS MATERIALIZED (
     SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
@@ -352,28 +350,21 @@ WITH b AS MATERIALIZED (
     RETURNING resource
 ), g AS MATERIALIZED (
     SELECT b.*, q.refund_minor, q.penalty_minor FROM k, b, q WHERE k.resource IS NOT NULL
-), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.free, i.held, i.sold, s.seats, s.state
-      FROM (SELECT x.flight_id, x.cabin, g.state, sum(g.seats)::int4 AS seats
-              FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2, 3) s
-      JOIN inventory i USING (flight_id, cabin)
-     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
-    UPDATE inventory i SET free = l.free + l.seats, held = l.held - CASE l.state WHEN 'HELD' THEN l.seats ELSE 0 END,
-                           sold = l.sold - CASE l.state WHEN 'CONFIRMED' THEN l.seats ELSE 0 END
-      FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    UPDATE inventory i SET free = i.free + s.seats
+      FROM (SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats
+              FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2 ORDER BY 1, 2) s
+     WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin
     RETURNING i.flight_id
 ), h AS (
     INSERT INTO inventory_change (flight_id, flight_ids)
     SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), z AS (
-    DELETE FROM seat_assignment a USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
+    DELETE FROM seat_assignment a USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM u) locked
      WHERE g.has_assigned_seats AND a.flight_id = x.flight_id AND a.booking_id = g.booking_id
-), t AS (
-    UPDATE ticket SET coupons = replace(ticket.coupons, 'O', CASE WHEN g.refund_minor > 0 THEN 'R' ELSE 'V' END)
-      FROM g WHERE ticket.booking_id = g.booking_id
 ), w AS (
     UPDATE booking SET state = CASE WHEN g.refund_minor > 0 THEN 'CANCELLING' ELSE 'CANCELLED' END, update_time = now(),
+                       coupons = replace(booking.coupons, 'O', CASE WHEN g.refund_minor > 0 THEN 'R' ELSE 'V' END),
                        event_count = booking.event_count + CASE WHEN g.refund_minor > 0 THEN 1 ELSE 2 END
       FROM g WHERE booking.booking_id = g.booking_id
 ), e AS (

@@ -83,17 +83,14 @@ WITH b AS MATERIALIZED (
                        update_time = now(), event_count = booking.event_count + 1, intent_id = (@intent_id)[g.n],
                        authorised_minor = 0, state_reason = NULL
       FROM g WHERE booking.booking_id = g.booking_id
-), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
-    SELECT booking_id, event_count + 1, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || (@principal)[n] FROM g
 ), p AS (
     UPDATE payment SET intent_state = NULL
       FROM g WHERE g.former_id IS NOT NULL AND payment.booking_id = g.booking_id AND payment.attempt_id = g.former_id
 ), a AS (
     INSERT INTO payment (booking_id, attempt_id, intent_id, user_id, card_key, intent_create_time, amount_minor, currency,
-                         intent_state, state, provider, method_token)
+                         start_event, intent_state, state, provider, method_token)
     SELECT booking_id, (@attempt_id)[n], (@intent_id)[n], (@principal)[n], (@card_key)[n], create_time, amount_minor, currency,
-           'PROCESSING', 'SENT', (@provider)[n], (@method_token)[n]
+           event_count + 1, 'PROCESSING', 'SENT', (@provider)[n], (@method_token)[n]
       FROM g
 ), o AS (
     INSERT INTO payment_watch (booking_id, due_time, booking_ids, attempt_ids)
@@ -112,20 +109,16 @@ SELECT n::int4, (@request_id)[n] IN (SELECT request_id FROM k) AS claimed, refus
 -- name: authorised(booking_id uuid, attempt_id uuid, provider_reference text, card_fingerprint bytea?, card text?,
 --       is_captured bool, refund_id uuid, capture_seconds int4) -> maybe (outcome text, update_time timestamptz)
 -- batched: on booking_id distinct booking_id max 64
--- The point of no return: held seats become sold, tickets are issued, the booking is CONFIRMED.
+-- The point of no return: the seats are kept, tickets are issued, the booking is CONFIRMED.
 -- DONE; LATE: the booking is dead, the money must go back (the completer reverses it); no row: somebody else was faster.
 -- @is_captured: the provider took the money in the same message. It is booked at once, as captured would: totals and the
 -- transfer; for a dead booking all of it is reserved to go back, as @refund_id.
--- Seats are moved without being locked first: the hold that counted them has long been committed, so that counts as the
--- statement's snapshot has them cannot break a check.
 -- A booking follows its latest intent.
--- Quiet: as many seats are free as before
--- Spans: booking_id, flight_id
 -- many:
 WITH b AS MATERIALIZED (
     SELECT r.n, k.booking_id, k.state, k.state = 'CONFIRMING' AS sells, (@is_captured)[r.n] AS is_captured,
            (@is_captured)[r.n] AND k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS refunds,
-           k.seats, k.party, k.ticket_code, k.flight_ids, k.cabins, k.event_count
+           k.event_count
       FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS (
@@ -143,15 +136,8 @@ WITH b AS MATERIALIZED (
            refundable_minor = CASE WHEN b.is_captured AND NOT b.refunds THEN x.amount_minor ELSE 0 END
       FROM b
      WHERE x.booking_id = b.booking_id AND x.attempt_id = (@attempt_id)[b.n] AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
-    RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.seats, b.party, b.ticket_code, b.flight_ids, b.cabins,
-              b.event_count, x.attempt_id, x.intent_id, x.amount_minor, x.currency, x.authorised_minor, x.captured_minor,
-              b.is_captured
-), s AS MATERIALIZED (
-    SELECT x.flight_id, x.cabin, sum(a.seats)::int4 AS seats
-      FROM a, unnest(a.flight_ids, a.cabins) AS x(flight_id, cabin) WHERE a.sells GROUP BY 1, 2 ORDER BY 1, 2
-), u AS (
-    UPDATE inventory i SET held = i.held - s.seats, sold = i.sold + s.seats
-      FROM s WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin
+    RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.event_count, x.attempt_id, x.intent_id, x.amount_minor,
+              x.currency, x.authorised_minor, x.captured_minor, b.is_captured
 ), w AS (
     UPDATE booking
        SET state = CASE WHEN a.sells THEN 'CONFIRMED' ELSE booking.state END,
@@ -160,18 +146,16 @@ WITH b AS MATERIALIZED (
            authorised_minor = CASE WHEN booking.intent_id = a.intent_id THEN a.authorised_minor
                               ELSE booking.authorised_minor END,
            captured_minor = booking.captured_minor + a.captured_minor,
-           event_count = booking.event_count + (a.sells OR a.refunds)::int4
+           event_count = booking.event_count + (a.sells OR a.refunds)::int4,
+           ticket_event = CASE WHEN a.sells THEN booking.event_count + 1 ELSE booking.ticket_event END,
+           ticket_time = CASE WHEN a.sells THEN now() ELSE booking.ticket_time END,
+           ticket_serials = CASE WHEN a.sells THEN ARRAY(SELECT nextval('ticket_serial') FROM generate_series(1, booking.party))
+                            ELSE booking.ticket_serials END,
+           coupons = CASE WHEN a.sells THEN repeat('O', booking.party * cardinality(booking.flight_ids)) ELSE booking.coupons END
       FROM a WHERE a.authorised_minor > 0 AND booking.booking_id = a.booking_id
 ), e AS (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
-    SELECT booking_id, event_count + 1, CASE WHEN sells THEN 'BOOKING_CONFIRMED' ELSE 'REFUND_STARTED' END,
-           CASE WHEN sells THEN 'CONFIRMED' ELSE state END, 'system', CASE WHEN refunds THEN 'LATE_PAYMENT' END
-      FROM a WHERE sells OR refunds
-), t AS (
-    INSERT INTO ticket (booking_id, number, passenger, coupons)
-    SELECT booking_id, ticket_code || lpad(nextval('ticket_serial')::text, 10, '0'), p, repeat('O', cardinality(flight_ids))
-      FROM a, generate_series(0, party - 1) p
-     WHERE sells
+    SELECT booking_id, event_count + 1, 'REFUND_STARTED', state, 'system', 'LATE_PAYMENT' FROM a WHERE refunds
 ), l AS (
     INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)
     SELECT booking_id, attempt_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency
@@ -253,24 +237,21 @@ WITH r AS MATERIALIZED (
            a.pinned AND b.lapsed AS expires,
            CASE WHEN NOT a.pinned THEN b.state WHEN b.lapsed THEN 'EXPIRED' ELSE 'HELD' END AS after
       FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id
-), s AS MATERIALIZED (
-    SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats
-      FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) WHERE g.expires GROUP BY 1, 2
-), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.free, i.held, s.seats FROM inventory i JOIN s USING (flight_id, cabin)
-     ORDER BY i.flight_id, i.cabin FOR UPDATE OF i
 ), u AS (
-    UPDATE inventory i SET free = l.free + l.seats, held = l.held - l.seats FROM l WHERE i.flight_id = l.flight_id AND i.cabin = l.cabin
+    UPDATE inventory i SET free = i.free + s.seats
+      FROM (SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats
+              FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) WHERE g.expires GROUP BY 1, 2 ORDER BY 1, 2) s
+     WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin
     RETURNING i.flight_id
 ), f AS (
     INSERT INTO inventory_change (flight_id, flight_ids)
     SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 ), z AS (
-    DELETE FROM seat_assignment q USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
+    DELETE FROM seat_assignment q USING g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM u) locked
      WHERE g.expires AND g.has_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
 ), y AS (
     UPDATE seat_assignment q SET expire_time = g.payment_required_time
-      FROM g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM l) locked
+      FROM g, unnest(g.flight_ids) AS x(flight_id), (SELECT count(*) FROM u) locked
      WHERE NOT g.expires AND g.has_seats AND q.flight_id = x.flight_id AND q.booking_id = g.booking_id
 ), w AS (
     UPDATE booking SET state = g.after, update_time = now(),

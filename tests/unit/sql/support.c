@@ -350,9 +350,9 @@ void t_end(void)
 
 char *t_dump(void)
 {
-    static const char times[] = "'{create_time,update_time,occur_time,issue_time,expire_time,"
+    static const char times[] = "'{create_time,update_time,occur_time,ticket_time,expire_time,"
                                 "payment_required_time,pin_time,due_time,sent_time,"
-                                "intent_create_time,number,serial}'::text[]";
+                                "intent_create_time,ticket_serials,serial}'::text[]";
     struct buf b = {0};
     char *names = strdup(t_sql(tables)), *rest = NULL;
     for (char *name = strtok_r(names, ", ", &rest); name; name = strtok_r(NULL, ", ", &rest)) {

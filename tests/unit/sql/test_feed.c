@@ -62,7 +62,7 @@ TEST(feed, tells_of_payments_only_that_end_a_hold)
     ASSERT_STR_EQ(do_failed(1, "DECLINED"), "t");
     ASSERT_STR_EQ(told(), "0 0");
     do_sale(2);
-    ASSERT_STR_EQ(told(), "1 1"); /* the hold; what was held is sold: as many are free */
+    ASSERT_STR_EQ(told(), "1 1"); /* the hold */
     ASSERT_STR_EQ(do_hold(3, t_id('f', 1), 1), "");
     ASSERT_STR_EQ(do_start(3), "");
     let_lapse(3);
