@@ -215,12 +215,7 @@ def island(dev):
 
 
 class IslandWorld(World):
-    def _routes(self):
-        return iter(self.dev.sql("""
-            SELECT DISTINCT ON (origin, destination) origin, destination, departure_date
-              FROM inventory i
-             WHERE departure_date BETWEEN current_date + 10 AND current_date + 25 AND i.cabin = 1 AND i.free > 100
-               AND i.sales_close_time > now() ORDER BY 1, 2, 3 LIMIT 50"""))
+    DAYS, ROOM, ROUTES_MIN = (10, 25), 101, 8
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])

@@ -353,13 +353,11 @@ int board_add(struct board_fill *fill, const struct flight_read_departures_row *
         return r;
     if (*slot_of(fill, &row->flight_id) == 0)
         add_flight(fill, fill->route, row);
-    if (row->cabin < 1 || row->cabin > BOARD_CABINS)
-        return 0;
     struct flight *flight = flight_at(half, half->flight_count - 1);
-    unsigned bit = 1u << row->cabin;
-    if (!uuid_eq(flight->departure.flight_id, row->flight_id) || flight->cabins >= bit)
+    if (!uuid_eq(flight->departure.flight_id, row->flight_id) || row->cabin < 1 ||
+        row->cabin > BOARD_CABINS || flight->cabins >= 1u << row->cabin)
         return -EBADMSG;
-    flight->cabins |= (uint8_t)bit;
+    flight->cabins |= (uint8_t)(1u << row->cabin);
     set_sale(sale_at(fill->board, half, half->sale_count++), row->authorised, row->used,
              row->base_minor, row->sales_close_time);
     return 0;

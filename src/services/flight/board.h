@@ -96,8 +96,8 @@ struct board_fill {
 
 /* Empties the half that is not looked at. */
 void board_fill_begin(struct board_fill *fill, struct board *board, int32_t first_days);
-/* A row for each cabin, flights one after the other, routes in one piece and by departure; cabin 0:
- * the flight has none. 0, -ENOSPC: it does not fit, -EBADMSG: rows that were not so. */
+/* A row for each cabin, flights one after the other, routes in one piece and by departure.
+ * 0, -ENOSPC: it does not fit, -EBADMSG: rows that were not so. */
 int board_add(struct board_fill *fill, const struct flight_read_departures_row *row);
 uint32_t board_flights(const struct board_fill *fill);
 size_t board_bytes(const struct board_fill *fill);

@@ -35,15 +35,17 @@ class World:
 
     # ---- flights
 
+    DAYS, ROOM, ROUTES_MIN = (18, 24), 40, 100
+
     def _routes(self):
-        """Direct flights three weeks from now with room in economy, none twice."""
-        rows = self.dev.sql("""
+        """Direct flights in @DAYS from now with @ROOM in economy, none twice."""
+        rows = self.dev.sql(f"""
             SELECT DISTINCT ON (origin, destination) origin, destination, departure_date
               FROM inventory i
-             WHERE departure_date BETWEEN current_date + 18 AND current_date + 24 AND i.cabin = 1
-               AND i.free >= 40 AND i.sales_close_time > now()
+             WHERE departure_date BETWEEN current_date + {self.DAYS[0]} AND current_date + {self.DAYS[1]} AND i.cabin = 1
+               AND i.free >= {self.ROOM} AND i.sales_close_time > now()
              ORDER BY 1, 2, 3 LIMIT 400""")
-        assert len(rows) > 100, "the timetable has too few routes for the tests"
+        assert len(rows) > self.ROUTES_MIN, "the timetable has too few routes for the tests"
         return iter(rows)
 
     def trip(self):

@@ -55,13 +55,13 @@ static struct flight_read_changes_row change_of(uint8_t id, int32_t day, int32_t
     };
 }
 
-/* Flights 1 to 3 of AAA-BBB on three days, 4 of BBB-AAA in two cabins, 5 without any. */
+/* Flights 1 to 3 of AAA-BBB on three days, 4 of BBB-AAA in two cabins, 5 in one. */
 static void fill(struct board_fill *f, struct board *board, int64_t read_ns)
 {
     const struct flight_read_departures_row rows[] = {
         row_of(1, "AAA", "BBB", DAY, 1),     row_of(2, "AAA", "BBB", DAY + 1, 1),
         row_of(3, "AAA", "BBB", DAY + 2, 1), row_of(4, "BBB", "AAA", DAY, 1),
-        row_of(4, "BBB", "AAA", DAY, 3),     row_of(5, "BBB", "AAA", DAY, 0),
+        row_of(4, "BBB", "AAA", DAY, 3),     row_of(5, "BBB", "AAA", DAY, 2),
         row_of(6, "b1", "AAA", DAY, 1),
     };
     board_fill_begin(f, board, DAY);
@@ -196,6 +196,8 @@ TEST(board, says_what_it_cannot_follow)
     ASSERT_INT_EQ(board_add(&f, &row), -EBADMSG); /* the route has ended */
     row = row_of(4, "BBB", "AAA", DAY, 1);
     ASSERT_INT_EQ(board_add(&f, &row), -EBADMSG); /* the cabin is there */
+    row.cabin = 0;
+    ASSERT_INT_EQ(board_add(&f, &row), -EBADMSG);
     board_fill_deinit(&f);
     board_free(board);
 }
