@@ -157,7 +157,7 @@ SELECT format('booking %s: captured %s of %s', booking_id, captured_minor, total
 
 -- check: M6 one live attempt per intent, its latest, which alone tells of it; one live intent per booking
 SELECT format('intent %s: %s live attempts', intent_id, count(*)) FROM payment_attempt
- WHERE state IN ('CREATED', 'SENT', 'ACTION_REQUIRED', 'UNKNOWN', 'AUTHORIZED', 'CAPTURED', 'REVERSING')
+ WHERE state IN ('CREATED', 'SENT', 'ACTION_REQUIRED', 'UNKNOWN', 'AUTHORIZED', 'CAPTURED')
  GROUP BY booking_id, intent_id HAVING count(*) > 1
 UNION ALL
 SELECT format('attempt %s is %s, and a later one tells of intent %s', attempt_id, state, intent_id) FROM payment

@@ -5,7 +5,7 @@ CREATE DOMAIN payment_intent_state AS text CONSTRAINT payment_intent_state_ck
         'EXPIRED'));
 CREATE DOMAIN payment_attempt_state AS text CONSTRAINT payment_attempt_state_ck
     CHECK (VALUE IN ('CREATED', 'SENT', 'AUTHORIZED', 'CAPTURED', 'DECLINED', 'ACTION_REQUIRED', 'UNKNOWN',
-        'NOT_RECEIVED', 'REVERSING', 'REVERSED', 'ATTENTION'));
+        'NOT_RECEIVED', 'REVERSED', 'ATTENTION'));
 CREATE DOMAIN refund_state AS text CONSTRAINT refund_state_ck
     CHECK (VALUE IN ('RESERVED', 'SENT', 'UNKNOWN', 'SUCCEEDED', 'FAILED'));
 -- What may still be refunded is a column of its own, so that its domain keeps refunds within what was captured: a CHECK

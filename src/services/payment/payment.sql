@@ -228,7 +228,7 @@ WITH r AS MATERIALIZED (
            x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') AND b.state = 'CONFIRMING' AS pinned
       FROM payment x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)
      WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
-        OR r.outcome = 'REVERSED' AND (x.state IN ('NOT_RECEIVED', 'REVERSING')
+        OR r.outcome = 'REVERSED' AND (x.state = 'NOT_RECEIVED'
                                        OR x.state = 'AUTHORIZED' AND b.state NOT IN ('CONFIRMED', 'COMPLETED'))
        FOR UPDATE OF x
 ), g AS MATERIALIZED (
@@ -305,7 +305,7 @@ WITH r AS MATERIALIZED (
                 WHEN r.state = 'ACTION_REQUIRED' AND x.state IN ('SENT', 'UNKNOWN') THEN 'ACTION_REQUIRED'
                 ELSE x.state END AS after
       FROM payment x JOIN r USING (booking_id, attempt_id) JOIN b USING (booking_id)
-     WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED', 'AUTHORIZED', 'NOT_RECEIVED', 'REVERSING')
+     WHERE x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED', 'AUTHORIZED', 'NOT_RECEIVED')
        FOR UPDATE OF x
 ), d AS (
     UPDATE payment x

@@ -776,7 +776,7 @@ const ProtobufCMessageDescriptor faregate__v1__payment_intent__descriptor =
   (ProtobufCMessageInit) faregate__v1__payment_intent__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue faregate__v1__payment_attempt__state__enum_values_by_number[12] =
+static const ProtobufCEnumValue faregate__v1__payment_attempt__state__enum_values_by_number[11] =
 {
   { "STATE_UNSPECIFIED", "FAREGATE__V1__PAYMENT_ATTEMPT__STATE__STATE_UNSPECIFIED", 0 },
   { "CREATED", "FAREGATE__V1__PAYMENT_ATTEMPT__STATE__CREATED", 1 },
@@ -786,25 +786,23 @@ static const ProtobufCEnumValue faregate__v1__payment_attempt__state__enum_value
   { "ACTION_REQUIRED", "FAREGATE__V1__PAYMENT_ATTEMPT__STATE__ACTION_REQUIRED", 5 },
   { "UNKNOWN", "FAREGATE__V1__PAYMENT_ATTEMPT__STATE__UNKNOWN", 6 },
   { "NOT_RECEIVED", "FAREGATE__V1__PAYMENT_ATTEMPT__STATE__NOT_RECEIVED", 7 },
-  { "REVERSING", "FAREGATE__V1__PAYMENT_ATTEMPT__STATE__REVERSING", 8 },
   { "REVERSED", "FAREGATE__V1__PAYMENT_ATTEMPT__STATE__REVERSED", 9 },
   { "ATTENTION", "FAREGATE__V1__PAYMENT_ATTEMPT__STATE__ATTENTION", 10 },
   { "CAPTURED", "FAREGATE__V1__PAYMENT_ATTEMPT__STATE__CAPTURED", 11 },
 };
 static const ProtobufCIntRange faregate__v1__payment_attempt__state__value_ranges[] = {
-{0, 0},{0, 12}
+{0, 0},{9, 8},{0, 11}
 };
-static const ProtobufCEnumValueIndex faregate__v1__payment_attempt__state__enum_values_by_name[12] =
+static const ProtobufCEnumValueIndex faregate__v1__payment_attempt__state__enum_values_by_name[11] =
 {
   { "ACTION_REQUIRED", 5 },
-  { "ATTENTION", 10 },
+  { "ATTENTION", 9 },
   { "AUTHORIZED", 3 },
-  { "CAPTURED", 11 },
+  { "CAPTURED", 10 },
   { "CREATED", 1 },
   { "DECLINED", 4 },
   { "NOT_RECEIVED", 7 },
-  { "REVERSED", 9 },
-  { "REVERSING", 8 },
+  { "REVERSED", 8 },
   { "SENT", 2 },
   { "STATE_UNSPECIFIED", 0 },
   { "UNKNOWN", 6 },
@@ -816,11 +814,11 @@ const ProtobufCEnumDescriptor faregate__v1__payment_attempt__state__descriptor =
   "State",
   "Faregate__V1__PaymentAttempt__State",
   "faregate.v1",
-  12,
+  11,
   faregate__v1__payment_attempt__state__enum_values_by_number,
-  12,
+  11,
   faregate__v1__payment_attempt__state__enum_values_by_name,
-  1,
+  2,
   faregate__v1__payment_attempt__state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

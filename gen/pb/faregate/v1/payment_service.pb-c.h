@@ -109,10 +109,6 @@ typedef enum _Faregate__V1__PaymentAttempt__State {
    */
   FAREGATE__V1__PAYMENT_ATTEMPT__STATE__NOT_RECEIVED = 7,
   /*
-   * Given up; being undone at the provider.
-   */
-  FAREGATE__V1__PAYMENT_ATTEMPT__STATE__REVERSING = 8,
-  /*
    * Undone.
    */
   FAREGATE__V1__PAYMENT_ATTEMPT__STATE__REVERSED = 9,
