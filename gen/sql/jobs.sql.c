@@ -80,7 +80,7 @@ const struct db_statement jobs_expire_statement = {
         "     ORDER BY payment_required_time LIMIT $3::int4\n"
         "       FOR UPDATE SKIP LOCKED\n"
         "), u AS (\n"
-        "    UPDATE inventory i SET free = i.free + s.seats\n"
+        "    UPDATE inventory i SET free = i.free + s.seats, taken = i.taken - s.seats\n"
         "      FROM (SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats\n"
         "              FROM d, unnest(d.flight_ids, d.cabins) AS x(flight_id, cabin) GROUP BY 1, 2 ORDER BY 1, 2) s\n"
         "     WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin\n"

@@ -3,11 +3,10 @@
 -- per violation: none is good. @booking_moves@ stands for the list in domain/states.c. Each begins with
 -- a comment line of the word check, its name and a sentence, and goes on to the next.
 
--- check: I1 no flight has more seats taken than may be sold
-SELECT format('flight %s cabin %s: free %s of %s', flight_id, cabin, free, authorised)
-  FROM inventory WHERE free < 0 OR free > authorised
+-- check: I1 no flight has more seats taken than may be sold, nor more free
+SELECT format('flight %s cabin %s: free %s, taken %s', flight_id, cabin, free, taken) FROM inventory WHERE free < 0 OR taken < 0
 
--- check: I3 the seats that are not free are the bookings' seats
+-- check: I3 taken seats are the bookings' seats
 WITH live AS (
     SELECT x.flight_id, x.cabin, sum(b.seats) AS seats
       FROM booking b CROSS JOIN LATERAL unnest(b.flight_ids, b.cabins) AS x(flight_id, cabin)
@@ -17,10 +16,9 @@ WITH live AS (
                                        WHERE t.booking_id = b.booking_id)
      GROUP BY 1, 2
 )
-SELECT format('flight %s cabin %s: %s seats are not free, bookings have %s', flight_id, cabin,
-              coalesce(i.authorised - i.free, 0), coalesce(l.seats, 0))
-  FROM live l FULL JOIN (SELECT * FROM inventory WHERE free <> authorised) i USING (flight_id, cabin)
- WHERE coalesce(l.seats, 0) <> coalesce(i.authorised - i.free, 0)
+SELECT format('flight %s cabin %s: taken %s, bookings have %s', flight_id, cabin, coalesce(i.taken, 0), coalesce(l.seats, 0))
+  FROM live l FULL JOIN (SELECT * FROM inventory WHERE taken <> 0) i USING (flight_id, cabin)
+ WHERE coalesce(l.seats, 0) <> coalesce(i.taken, 0)
 
 -- check: I4 a live seat assignment belongs to a live booking on that flight
 SELECT format('flight %s seat %s: booking %s is %s', s.flight_id, s.seat, s.booking_id, coalesce(b.state, 'missing'))

@@ -24,7 +24,7 @@ WITH d AS MATERIALIZED (
      ORDER BY payment_required_time LIMIT @row_count
        FOR UPDATE SKIP LOCKED
 ), u AS (
-    UPDATE inventory i SET free = i.free + s.seats
+    UPDATE inventory i SET free = i.free + s.seats, taken = i.taken - s.seats
       FROM (SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats
               FROM d, unnest(d.flight_ids, d.cabins) AS x(flight_id, cabin) GROUP BY 1, 2 ORDER BY 1, 2) s
      WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin

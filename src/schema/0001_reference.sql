@@ -64,11 +64,11 @@ CREATE TABLE fare_brand (               -- reference
     cabin_bags            int2 NOT NULL
 );
 
--- The ladder: a bucket is open while sold+held is below its share of the authorised seats.
+-- The ladder: a bucket is open while what is taken is below its share of the seats that may be sold.
 CREATE TABLE fare_bucket (              -- reference
     cabin          int2 NOT NULL,
     booking_class  text NOT NULL,           -- RBD letter
-    upto_permille  int4 NOT NULL,           -- of authorised seats
+    upto_permille  int4 NOT NULL,           -- of the seats that may be sold
     price_permille int4 NOT NULL,           -- of the flight's base price
     CONSTRAINT fare_bucket_pk PRIMARY KEY (cabin, booking_class)
 );

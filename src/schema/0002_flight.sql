@@ -20,12 +20,12 @@ CREATE TABLE schedule (                 -- reference
 -- A dated flight: a row for each of its cabins, which tells all of the flight as well, so that a search reads one index and
 -- the rows it finds there, and GetFlight the neighbours under one key. What is so of the flight is the same in all its rows:
 -- they are changed by one statement, and `faregate check` compares them.
--- The counter is in no index, so that every update of it stays HOT; it stands before what hardly ever changes, so that the log
--- of an update is short.
--- A booking takes its seats out of those that are free, which cannot fall below zero: so no seat is sold twice. Whether they
--- are held or sold is told by the booking, so that who pays need not touch its flights. A domain, since a CHECK of the table
--- would be read again by each execution that writes it; that bookings have what is not free, `faregate check` proves
--- (0004_booking.sql says more).
+-- Counters are in no index, so that every update of them stays HOT; they stand together, before what hardly ever changes, so
+-- that the log of an update is short.
+-- Every seat that may be sold is free or taken. It is only moved between these two, and neither can fall below zero: so no
+-- seat is sold twice or given back twice. Whether it is held or sold tells the booking that has it, so that who pays need not
+-- touch its flights. Domains, since a CHECK of the table would be read again by each execution that writes it; that bookings
+-- have what is taken, `faregate check` proves (0004_booking.sql says more).
 CREATE DOMAIN seat_count AS int4 CONSTRAINT seat_count_ck CHECK (VALUE >= 0);
 CREATE DOMAIN cabin_code AS int2 CONSTRAINT cabin_code_ck CHECK (VALUE BETWEEN 1 AND 4);
 CREATE DOMAIN flight_state AS text
@@ -36,8 +36,8 @@ CREATE TABLE inventory (                -- distributed by flight_id
     cabin            cabin_code NOT NULL,
     departure_offset_min int2 NOT NULL,     -- UTC offset at the origin then: local = UTC + offset
     arrival_offset_min   int2 NOT NULL,
-    authorised       seat_count NOT NULL,   -- seats that may be sold
-    free             seat_count NOT NULL,   -- and that no booking has
+    free             seat_count NOT NULL,
+    taken            seat_count NOT NULL DEFAULT 0, -- held or sold
     base_minor       int8 NOT NULL,         -- price before the bucket ladder, USD cents
     sales_close_time timestamptz NOT NULL,  -- cut-off; -infinity takes the cabin off sale
     departure_time   timestamptz NOT NULL,

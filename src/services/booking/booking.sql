@@ -50,7 +50,7 @@ WITH s AS MATERIALIZED (
       FROM g
     RETURNING serial, create_time, payment_required_time
 ), u AS (
-    UPDATE inventory i SET free = i.free - t.seats
+    UPDATE inventory i SET free = i.free - t.seats, taken = i.taken + t.seats
       FROM (SELECT s.* FROM s, (SELECT count(*) AS n FROM b) b WHERE b.n > 0 ORDER BY flight_id, cabin) t
      WHERE i.flight_id = t.flight_id AND i.cabin = t.cabin
     RETURNING i.flight_id
@@ -111,7 +111,7 @@ WITH s AS MATERIALIZED (
       FROM g WHERE serial IS NOT NULL
     RETURNING booking_id
 ), u AS (
-    UPDATE inventory i SET free = i.free - t.seats
+    UPDATE inventory i SET free = i.free - t.seats, taken = i.taken + t.seats
       FROM (SELECT flight_id, cabin, sum(seats)::int4 AS seats
               FROM s, (SELECT count(*) AS n FROM b) b
              WHERE b.n > 0 AND (s.n IN (SELECT n FROM g WHERE serial IS NOT NULL)) IS TRUE
@@ -351,7 +351,7 @@ WITH b AS MATERIALIZED (
 ), g AS MATERIALIZED (
     SELECT b.*, q.refund_minor, q.penalty_minor FROM k, b, q WHERE k.resource IS NOT NULL
 ), u AS (
-    UPDATE inventory i SET free = i.free + s.seats
+    UPDATE inventory i SET free = i.free + s.seats, taken = i.taken - s.seats
       FROM (SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats
               FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) GROUP BY 1, 2 ORDER BY 1, 2) s
      WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin

@@ -118,7 +118,7 @@ SELECT n::int4, (@request_id)[n] IN (SELECT request_id FROM k) AS claimed, refus
 WITH b AS MATERIALIZED (
     SELECT r.n, k.booking_id, k.state, k.state = 'CONFIRMING' AS sells, (@is_captured)[r.n] AS is_captured,
            (@is_captured)[r.n] AND k.state IN ('EXPIRED', 'FAILED', 'CANCELLING', 'CANCELLED') AS refunds,
-           k.event_count
+           k.party, k.event_count
       FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS (
@@ -136,8 +136,8 @@ WITH b AS MATERIALIZED (
            refundable_minor = CASE WHEN b.is_captured AND NOT b.refunds THEN x.amount_minor ELSE 0 END
       FROM b
      WHERE x.booking_id = b.booking_id AND x.attempt_id = (@attempt_id)[b.n] AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
-    RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.event_count, x.attempt_id, x.intent_id, x.amount_minor,
-              x.currency, x.authorised_minor, x.captured_minor, b.is_captured
+    RETURNING b.n, b.booking_id, b.state, b.sells, b.refunds, b.party, b.event_count, x.attempt_id, x.intent_id,
+              x.amount_minor, x.currency, x.authorised_minor, x.captured_minor, b.is_captured
 ), w AS (
     UPDATE booking
        SET state = CASE WHEN a.sells THEN 'CONFIRMED' ELSE booking.state END,
@@ -149,9 +149,9 @@ WITH b AS MATERIALIZED (
            event_count = booking.event_count + (a.sells OR a.refunds)::int4,
            ticket_event = CASE WHEN a.sells THEN booking.event_count + 1 ELSE booking.ticket_event END,
            ticket_time = CASE WHEN a.sells THEN now() ELSE booking.ticket_time END,
-           ticket_serials = CASE WHEN a.sells THEN ARRAY(SELECT nextval('ticket_serial') FROM generate_series(1, booking.party))
+           ticket_serials = CASE WHEN a.sells THEN ARRAY(SELECT nextval('ticket_serial') FROM generate_series(1, a.party))
                             ELSE booking.ticket_serials END,
-           coupons = CASE WHEN a.sells THEN repeat('O', booking.party * cardinality(booking.flight_ids)) ELSE booking.coupons END
+           coupons = CASE WHEN a.sells THEN repeat('O', a.party * cardinality(booking.flight_ids)) ELSE booking.coupons END
       FROM a WHERE a.authorised_minor > 0 AND booking.booking_id = a.booking_id
 ), e AS (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
@@ -238,7 +238,7 @@ WITH r AS MATERIALIZED (
            CASE WHEN NOT a.pinned THEN b.state WHEN b.lapsed THEN 'EXPIRED' ELSE 'HELD' END AS after
       FROM r JOIN a USING (n) JOIN b ON b.booking_id = r.booking_id
 ), u AS (
-    UPDATE inventory i SET free = i.free + s.seats
+    UPDATE inventory i SET free = i.free + s.seats, taken = i.taken - s.seats
       FROM (SELECT x.flight_id, x.cabin, sum(g.seats)::int4 AS seats
               FROM g, unnest(g.flight_ids, g.cabins) AS x(flight_id, cabin) WHERE g.expires GROUP BY 1, 2 ORDER BY 1, 2) s
      WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin

@@ -72,14 +72,14 @@ class World:
         return offer.journeys[0].segments[segment].flight.removeprefix("flights/")
 
     def inventory(self, offer):
-        """(seats that are free, that are not) of the offer's first flight."""
-        row = self.dev.sql(f"SELECT free, authorised - free FROM inventory WHERE cabin = 1 "
+        """(free, taken) seats of the offer's first flight."""
+        row = self.dev.sql(f"SELECT free, taken FROM inventory WHERE cabin = 1 "
                            f"AND flight_id = '{self.flight_id(offer)}'")[0]
         return tuple(map(int, row))
 
     def leave_seats(self, offer, seats):
         """Shrinks the flight to @seats that can still be sold, and tells of it as the server's statements do."""
-        self.dev.sql(f"WITH u AS (UPDATE inventory SET free = {seats}, authorised = {seats} + authorised - free WHERE cabin = 1 "
+        self.dev.sql(f"WITH u AS (UPDATE inventory SET free = {seats} WHERE cabin = 1 "
                      f"AND flight_id = '{self.flight_id(offer)}' RETURNING flight_id) "
                      "INSERT INTO inventory_change (flight_id, flight_ids) SELECT flight_id, ARRAY[flight_id] FROM u")
 

@@ -265,7 +265,7 @@ void do_death(unsigned booking)
 {
     ASSERT_STR_EQ(do_hold(booking, t_id('f', 1), 1), "");
     ASSERT_STR_EQ(do_start(booking), "");
-    t_do(0, "UPDATE inventory SET free = free + 1");
+    t_do(0, "UPDATE inventory SET free = free + 1, taken = 0");
     t_do(0, "UPDATE booking SET state = 'EXPIRED', event_count = event_count + 1");
     t_do(0,
          t_format(
@@ -290,6 +290,5 @@ const char *state_of(unsigned booking)
 
 const char *seats_of(unsigned flight)
 {
-    return t_sql(t_format("SELECT authorised - free FROM inventory WHERE flight_id = '%s'",
-                          t_id('f', flight)));
+    return t_sql(t_format("SELECT taken FROM inventory WHERE flight_id = '%s'", t_id('f', flight)));
 }

@@ -42,5 +42,5 @@ void do_death(unsigned booking);
 void let_lapse(unsigned booking);
 
 const char *state_of(unsigned booking);
-/* How many seats of flight f(n) are not free. */
+/* How many seats of flight f(n) are taken. */
 const char *seats_of(unsigned flight);

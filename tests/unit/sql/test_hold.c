@@ -215,7 +215,7 @@ TEST(hold, leaves_the_same_rows_in_both_forms)
         t_end();
     }
     ASSERT_STR_EQ(dumps[1], dumps[0]);
-    ASSERT_HAS(dumps[0], "\"free\": 3");
+    ASSERT_HAS(dumps[0], "\"taken\": 3");
     free(dumps[0]);
     free(dumps[1]);
 }
