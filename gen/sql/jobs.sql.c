@@ -377,6 +377,108 @@ void jobs_prune_claims(struct call *c, struct jobs_prune_claims_row *ret,
     db_submit(&c->scope, &jobs_prune_claims_statement, values, ret);
 }
 
+static const struct db_param prune_throttles_params[] = {
+    {.name = "after", .type = DB_UUID},
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column prune_throttles_columns[] = {
+    {.name = "next", .type = DB_UUID,
+     .offset = offsetof(struct jobs_prune_throttles_row, next),
+     .is_nullable = true, .has_offset = offsetof(struct jobs_prune_throttles_row, has_next)},
+    {.name = "pruned", .type = DB_INT4,
+     .offset = offsetof(struct jobs_prune_throttles_row, pruned)},
+};
+
+const struct db_statement jobs_prune_throttles_statement = {
+    .name = "jobs_prune_throttles",
+    .sql_one =
+        "WITH w AS MATERIALIZED (\n"
+        "    SELECT key FROM login_throttle WHERE key > $1::uuid ORDER BY key LIMIT $2::int4\n"
+        "), x AS (\n"
+        "    DELETE FROM login_throttle t WHERE t.key = ANY (ARRAY(SELECT key FROM w)) AND t.expire_time < now() RETURNING 1\n"
+        ")\n"
+        "SELECT (SELECT key FROM w ORDER BY key OFFSET $2::int4 - 1) AS next, (SELECT count(*) FROM x)::int4 AS pruned",
+    .sql_many = NULL,
+    .params = prune_throttles_params,
+    .param_count = 2,
+    .columns = prune_throttles_columns,
+    .column_count = 2,
+    .row_bytes = sizeof(struct jobs_prune_throttles_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_prune_throttles(struct call *c, struct jobs_prune_throttles_row *ret,
+    struct uuid after,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.u = after},
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &jobs_prune_throttles_statement, values, ret);
+}
+
+static const struct db_param prune_accounts_params[] = {
+    {.name = "after", .type = DB_UUID},
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column prune_accounts_columns[] = {
+    {.name = "next", .type = DB_UUID,
+     .offset = offsetof(struct jobs_prune_accounts_row, next),
+     .is_nullable = true, .has_offset = offsetof(struct jobs_prune_accounts_row, has_next)},
+    {.name = "pruned", .type = DB_INT4,
+     .offset = offsetof(struct jobs_prune_accounts_row, pruned)},
+};
+
+const struct db_statement jobs_prune_accounts_statement = {
+    .name = "jobs_prune_accounts",
+    .sql_one =
+        "WITH w AS MATERIALIZED (\n"
+        "    SELECT user_id FROM app_user WHERE user_id > $1::uuid ORDER BY user_id LIMIT $2::int4\n"
+        "), s AS (\n"
+        "    DELETE FROM session t\n"
+        "     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.expire_time < now() - interval '90 days' RETURNING 1\n"
+        "), r AS (\n"
+        "    DELETE FROM revocation t\n"
+        "     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.expire_time < now() - interval '1 hour' RETURNING 1\n"
+        "), e AS (\n"
+        "    DELETE FROM security_event t\n"
+        "     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.create_time < now() - interval '400 days' RETURNING 1\n"
+        ")\n"
+        "SELECT (SELECT user_id FROM w ORDER BY user_id OFFSET $2::int4 - 1) AS next,\n"
+        "       ((SELECT count(*) FROM s) + (SELECT count(*) FROM r) + (SELECT count(*) FROM e))::int4 AS pruned",
+    .sql_many = NULL,
+    .params = prune_accounts_params,
+    .param_count = 2,
+    .columns = prune_accounts_columns,
+    .column_count = 2,
+    .row_bytes = sizeof(struct jobs_prune_accounts_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_prune_accounts(struct call *c, struct jobs_prune_accounts_row *ret,
+    struct uuid after,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.u = after},
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &jobs_prune_accounts_statement, values, ret);
+}
+
 static const struct db_param prune_changes_params[] = {
     {.name = "row_count", .type = DB_INT4},
 };
@@ -475,6 +577,8 @@ const struct db_statement *const jobs_statements[] = {
     &jobs_due_attempts_statement,
     &jobs_due_refunds_statement,
     &jobs_prune_claims_statement,
+    &jobs_prune_throttles_statement,
+    &jobs_prune_accounts_statement,
     &jobs_prune_changes_statement,
     &jobs_expire_quotes_statement,
     NULL,

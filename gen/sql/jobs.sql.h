@@ -111,6 +111,32 @@ struct jobs_prune_claims_row {
 void jobs_prune_claims(struct call *c, struct jobs_prune_claims_row *ret,
     int32_t row_count);
 
+struct jobs_prune_throttles_row {
+    bool has_next;
+    struct uuid next;
+    int32_t pruned;
+};
+
+/* Failed logins that are forgotten, among the next @row_count keys: an index by time would be written by each failure.
+ * @next: where to go on; none: all have been seen.
+ * Scans: login_throttle */
+void jobs_prune_throttles(struct call *c, struct jobs_prune_throttles_row *ret,
+    struct uuid after,
+    int32_t row_count);
+
+struct jobs_prune_accounts_row {
+    bool has_next;
+    struct uuid next;
+    int32_t pruned;
+};
+
+/* Of the next @row_count users: sessions that have been over for ninety days, revocations of tokens that are no longer good,
+ * and what happened more than four hundred days ago. Looked up as one array: a join might read all sessions.
+ * Scans: app_user */
+void jobs_prune_accounts(struct call *c, struct jobs_prune_accounts_row *ret,
+    struct uuid after,
+    int32_t row_count);
+
 struct jobs_prune_changes_row {
     int32_t pruned;
 };
@@ -136,6 +162,8 @@ extern const struct db_statement jobs_release_watches_statement;
 extern const struct db_statement jobs_due_attempts_statement;
 extern const struct db_statement jobs_due_refunds_statement;
 extern const struct db_statement jobs_prune_claims_statement;
+extern const struct db_statement jobs_prune_throttles_statement;
+extern const struct db_statement jobs_prune_accounts_statement;
 extern const struct db_statement jobs_prune_changes_statement;
 extern const struct db_statement jobs_expire_quotes_statement;
 

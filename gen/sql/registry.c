@@ -47,6 +47,8 @@ const struct db_statement *const sql_statements[] = {
     &jobs_due_attempts_statement,
     &jobs_due_refunds_statement,
     &jobs_prune_claims_statement,
+    &jobs_prune_throttles_statement,
+    &jobs_prune_accounts_statement,
     &jobs_prune_changes_statement,
     &jobs_expire_quotes_statement,
     &payment_start_statement,

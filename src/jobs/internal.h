@@ -50,12 +50,14 @@ struct jobs {
     struct app *app;
     ev_timer timer;
     struct jobs_task tasks[JOBS_TASKS];
-    int64_t watermark_us; /* all holds due before it have been swept; 0: not read yet */
-    int64_t marked_us;    /* the one that others are told */
-    int64_t swept_us;     /* but for those who were locked, before it as well */
-    int64_t wide_ns;      /* when a sweep begins at the watermark again; loop time */
-    unsigned running;     /* internal calls that point here */
-    bool is_stopping;     /* freed by the last of them */
+    int64_t watermark_us;        /* all holds due before it have been swept; 0: not read yet */
+    int64_t marked_us;           /* the one that others are told */
+    int64_t swept_us;            /* but for those who were locked, before it as well */
+    int64_t wide_ns;             /* when a sweep begins at the watermark again; loop time */
+    struct uuid throttles_after; /* retention has walked over the keys up to here */
+    struct uuid accounts_after;
+    unsigned running; /* internal calls that point here */
+    bool is_stopping; /* freed by the last of them */
 };
 
 /* Free slots of a task: as many items as its claim may take. */
@@ -68,7 +70,7 @@ void jobs_word(char ret_word[static JOBS_WORD_BYTES], struct str s);
 int32_t jobs_lease_s(const struct app *app);
 
 extern const struct rpc_handler jobs_expire_handler;   /* sweep.c */
-extern const struct rpc_handler jobs_retain_handler;   /* sweep.c */
+extern const struct rpc_handler jobs_retain_handler;   /* retain.c */
 extern const struct rpc_handler jobs_attempts_handler; /* claim.c */
 extern const struct rpc_handler jobs_refunds_handler;  /* claim.c */
 extern const struct rpc_handler jobs_attempt_handler;  /* attempt.c */

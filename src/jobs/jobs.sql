@@ -129,6 +129,36 @@ WITH c AS MATERIALIZED (
 )
 SELECT count(*)::int4 AS pruned FROM x;
 
+-- name: prune_throttles(after uuid, row_count int4) -> one (next uuid?, pruned int4)
+-- Failed logins that are forgotten, among the next @row_count keys: an index by time would be written by each failure.
+-- @next: where to go on; none: all have been seen.
+-- Scans: login_throttle
+WITH w AS MATERIALIZED (
+    SELECT key FROM login_throttle WHERE key > @after ORDER BY key LIMIT @row_count
+), x AS (
+    DELETE FROM login_throttle t WHERE t.key = ANY (ARRAY(SELECT key FROM w)) AND t.expire_time < now() RETURNING 1
+)
+SELECT (SELECT key FROM w ORDER BY key OFFSET @row_count - 1) AS next, (SELECT count(*) FROM x)::int4 AS pruned;
+
+-- name: prune_accounts(after uuid, row_count int4) -> one (next uuid?, pruned int4)
+-- Of the next @row_count users: sessions that have been over for ninety days, revocations of tokens that are no longer good,
+-- and what happened more than four hundred days ago. Looked up as one array: a join might read all sessions.
+-- Scans: app_user
+WITH w AS MATERIALIZED (
+    SELECT user_id FROM app_user WHERE user_id > @after ORDER BY user_id LIMIT @row_count
+), s AS (
+    DELETE FROM session t
+     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.expire_time < now() - interval '90 days' RETURNING 1
+), r AS (
+    DELETE FROM revocation t
+     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.expire_time < now() - interval '1 hour' RETURNING 1
+), e AS (
+    DELETE FROM security_event t
+     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.create_time < now() - interval '400 days' RETURNING 1
+)
+SELECT (SELECT user_id FROM w ORDER BY user_id OFFSET @row_count - 1) AS next,
+       ((SELECT count(*) FROM s) + (SELECT count(*) FROM r) + (SELECT count(*) FROM e))::int4 AS pruned;
+
 -- name: prune_changes(row_count int4) -> one (pruned int4)
 -- What every timetable in memory has seen by now: it reads all anew when it has not looked for half as long.
 -- Scans: inventory_change

@@ -1,6 +1,5 @@
-/* Sweeps: unpaid holds past their lease, and what nobody needs any more. Run by jobs.c as internal
- * calls. What must stay true: a sweep takes small bites, so that nobody waits long for a row it has
- * locked. */
+/* Sweeps unpaid holds past their lease. Run by jobs.c as an internal call. What must stay true: it
+ * takes small bites, so that nobody waits long for a row it has locked. */
 #include "base/check.h"
 #include "jobs/internal.h"
 
@@ -11,7 +10,6 @@
 #define OVERLAP_US INT64_C(1000000)         /* of two sweeps, for who was locked for a moment */
 #define MARK_EVERY_US (60 * INT64_C(1000000))
 #define WIDE_EVERY_NS (5 * NS_PER_S)
-#define PRUNE_ROWS 2000
 
 struct expire {
     struct jobs_sweep_begin_row begin;
@@ -110,57 +108,4 @@ static const struct step_def expire_steps[] = {
 const struct rpc_handler jobs_expire_handler = {
     .method = "ExpireHolds",
     RPC_STEPS(expire_steps, struct expire),
-};
-
-struct retain {
-    struct jobs_prune_claims_row claims;
-    struct jobs_prune_changes_row changes;
-    struct jobs_expire_quotes_row quotes;
-};
-
-static enum step prune_claims(struct call *c)
-{
-    struct retain *s = c->state;
-    jobs_prune_claims(c, &s->claims, PRUNE_ROWS);
-    return STEP_NEXT;
-}
-
-static enum step prune_changes(struct call *c)
-{
-    struct retain *s = c->state;
-    jobs_prune_changes(c, &s->changes, PRUNE_ROWS);
-    return STEP_NEXT;
-}
-
-static enum step expire_quotes(struct call *c)
-{
-    struct retain *s = c->state;
-    jobs_expire_quotes(c, &s->quotes, PRUNE_ROWS);
-    return STEP_NEXT;
-}
-
-/* A full bite: there is more, so the next does not wait for its turn. */
-static enum step report(struct call *c)
-{
-    const struct retain *s = c->state;
-    const struct jobs_task *task = call_request(c);
-    int32_t pruned = s->claims.pruned + s->quotes.expired;
-    if (s->claims.pruned >= PRUNE_ROWS || s->changes.pruned == PRUNE_ROWS ||
-        s->quotes.expired == PRUNE_ROWS)
-        task->jobs->tasks[JOBS_RETAIN].next_ns = 0;
-    if (pruned > 0)
-        call_note(c, "pruned", "%d", pruned);
-    return call_reply(c, NULL);
-}
-
-static const struct step_def retain_steps[] = {
-    STEP(prune_claims),
-    STEP(prune_changes),
-    STEP(expire_quotes),
-    STEP(report),
-};
-
-const struct rpc_handler jobs_retain_handler = {
-    .method = "Retain",
-    RPC_STEPS(retain_steps, struct retain),
 };

@@ -48,7 +48,7 @@ CREATE TABLE session (                  -- distributed by user_id
 CREATE INDEX session_live_ix ON session (user_id, session_id) WHERE end_time IS NULL;
 
 -- Sessions that ended while an access token of theirs may still be good. Workers poll it each second by revoke_time;
--- rows past expire_time may be deleted by anybody.
+-- jobs/retain.c deletes rows past expire_time.
 CREATE TABLE revocation (               -- distributed by user_id
     user_id     uuid NOT NULL,
     session_id  uuid NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE revocation (               -- distributed by user_id
 CREATE INDEX revocation_time_ix ON revocation (revoke_time);
 
 -- Failed logins by keyed hash of (address, network), of network, and of all. No permanent lock: next_time is never far
--- away, and failures are forgotten at expire_time. Rows past that may be deleted by anybody.
+-- away, and failures are forgotten at expire_time; jobs/retain.c deletes rows past that.
 CREATE TABLE login_throttle (           -- distributed by key
     key         uuid NOT NULL CONSTRAINT login_throttle_pk PRIMARY KEY,
     failures    int4 NOT NULL,

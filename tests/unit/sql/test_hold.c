@@ -271,28 +271,3 @@ TEST(hold, does_not_act_on_anothers_claim_in_its_batch)
     ASSERT_STR_EQ(seats_of(1), "4");
     t_end();
 }
-
-static const char *prune_claims(int row_count)
-{
-    return do_job("jobs_prune_claims", "row_count", row_count, "pruned");
-}
-
-/* Of cheap calls for a day, of those that hold seats or move money for thirty. */
-TEST(hold, claims_are_kept_as_long_as_promised)
-{
-    t_begin(1, 9);
-    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
-    t_do(
-        0,
-        "INSERT INTO idempotency (principal, method, request_id, fingerprint, reason, create_time) "
-        "SELECT principal, m, md5(h::text)::uuid, '\\x', 'X', now() - h * interval '1 hour' "
-        "FROM idempotency, unnest('{4,5}'::int[]) m, unnest('{2,25,700,744}'::int[]) h");
-    ASSERT_STR_EQ(prune_claims(1), "2"); /* of each */
-    ASSERT_STR_EQ(prune_claims(100), "2");
-    ASSERT_STR_EQ(prune_claims(100), "0");
-    ASSERT_STR_EQ(t_sql("SELECT string_agg(method || ' ' || round(extract(epoch FROM now() - "
-                        "create_time) / 3600), ',' ORDER BY method, create_time DESC) "
-                        "FROM idempotency"),
-                  "4 2,5 0,5 2,5 25,5 700");
-    t_end();
-}
