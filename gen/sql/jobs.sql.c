@@ -395,8 +395,10 @@ const struct db_statement jobs_prune_throttles_statement = {
     .sql_one =
         "WITH w AS MATERIALIZED (\n"
         "    SELECT key FROM login_throttle WHERE key > $1::uuid ORDER BY key LIMIT $2::int4\n"
+        "), d AS MATERIALIZED (\n"
+        "    SELECT key FROM login_throttle WHERE key = ANY (ARRAY(SELECT key FROM w)) AND expire_time < now() FOR UPDATE SKIP LOCKED\n"
         "), x AS (\n"
-        "    DELETE FROM login_throttle t WHERE t.key = ANY (ARRAY(SELECT key FROM w)) AND t.expire_time < now() RETURNING 1\n"
+        "    DELETE FROM login_throttle WHERE key = ANY (ARRAY(SELECT key FROM d)) RETURNING 1\n"
         ")\n"
         "SELECT (SELECT key FROM w ORDER BY key OFFSET $2::int4 - 1) AS next, (SELECT count(*) FROM x)::int4 AS pruned",
     .sql_many = NULL,

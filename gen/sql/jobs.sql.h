@@ -118,7 +118,7 @@ struct jobs_prune_throttles_row {
 };
 
 /* Failed logins that are forgotten, among the next @row_count keys: an index by time would be written by each failure.
- * @next: where to go on; none: all have been seen.
+ * @next: where to go on; none: all have been seen. Who is logging in holds two of them, in an order of his own: passed over.
  * Scans: login_throttle */
 void jobs_prune_throttles(struct call *c, struct jobs_prune_throttles_row *ret,
     struct uuid after,
