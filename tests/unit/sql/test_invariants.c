@@ -48,6 +48,8 @@ static const struct corruption cases[] = {
     {"B1", NULL, "UPDATE booking SET ticket_event = NULL WHERE booking_id = " B("1"), NULL},
     {"B2", NULL, "UPDATE booking SET ticket_serials = '{}' WHERE booking_id = " B("1"), NULL},
     {"B2", NULL, "UPDATE booking SET coupons = 'V' WHERE booking_id = " B("1"), NULL},
+    {"B2", NULL, "UPDATE booking SET coupons = 'OO' WHERE booking_id = " B("1"), NULL},
+    {"B2", NULL, "UPDATE booking SET coupons = NULL WHERE booking_id = " B("1"), NULL},
     {"B2", NULL, "UPDATE booking SET total_minor = total_minor + 1 WHERE booking_id = " B("1"),
      NULL},
     {"B3", NULL, "UPDATE booking SET coupons = 'O' WHERE booking_id = " B("3"), NULL},
