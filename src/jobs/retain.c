@@ -26,9 +26,9 @@ static enum step prune_by_time(struct call *c)
 static enum step prune_by_key(struct call *c)
 {
     struct retain *s = c->state;
-    const struct jobs *jobs = ((const struct jobs_task *)call_request(c))->jobs;
-    jobs_prune_throttles(c, &s->throttles, jobs->throttles_after, WALK_ROWS);
-    jobs_prune_accounts(c, &s->accounts, jobs->accounts_after, WALK_ROWS);
+    const struct jobs_task *task = call_request(c);
+    jobs_prune_throttles(c, &s->throttles, task->jobs->throttles_after, WALK_ROWS);
+    jobs_prune_accounts(c, &s->accounts, task->jobs->accounts_after, WALK_ROWS);
     return STEP_NEXT;
 }
 
@@ -36,7 +36,8 @@ static enum step prune_by_key(struct call *c)
 static enum step report(struct call *c)
 {
     const struct retain *s = c->state;
-    struct jobs *jobs = ((const struct jobs_task *)call_request(c))->jobs;
+    const struct jobs_task *task = call_request(c);
+    struct jobs *jobs = task->jobs;
     int32_t pruned =
         s->claims.pruned + s->quotes.expired + s->throttles.pruned + s->accounts.pruned;
     jobs->throttles_after = s->throttles.has_next ? s->throttles.next : (struct uuid){0};

@@ -9,7 +9,7 @@ triggers, exclusion or deferred constraints.
 Statements: a query that reads or writes a distributed table fixes its key (=, IN, USING). Otherwise the statement's
 documentation says so, and why it may: "Scans: table, ..." for tables that are searched on every node; "Spans: key, ..."
 for statements that work on tables of several keys, one transaction over several shards.
-A statement that writes inventory or flight tells inventory_change, which searches from memory are kept up by,.
+A statement that writes inventory or flight tells inventory_change, which searches from memory are kept up by.
 """
 import pathlib
 import re
@@ -266,8 +266,7 @@ WATCHED = re.compile(r"\b(?:UPDATE|INTO|DELETE FROM)\s+(?:ONLY\s+)?(?:inventory|
 
 def check_feed(s, body, say):
     """Each form by itself: what one tells, many may forget."""
-    silent = [part for part in body.split(";") if WATCHED.search(part) and not re.search(r"\bINTO inventory_change\b", part)]
-    if silent:
+    if any(WATCHED.search(part) and not re.search(r"\bINTO inventory_change\b", part) for part in body.split(";")):
         say(s.where, f"{s.name}: changes inventory and does not tell inventory_change")
 
 
