@@ -315,6 +315,17 @@ static const struct db_column get_columns[] = {
      .offset = offsetof(struct booking_get_row, lapsed)},
     {.name = "event_count", .type = DB_INT4,
      .offset = offsetof(struct booking_get_row, event_count)},
+    {.name = "ticket_code", .type = DB_TEXT,
+     .offset = offsetof(struct booking_get_row, ticket_code)},
+    {.name = "ticket_serials", .type = DB_TEXT,
+     .offset = offsetof(struct booking_get_row, ticket_serials),
+     .is_nullable = true, .has_offset = offsetof(struct booking_get_row, has_ticket_serials)},
+    {.name = "coupons", .type = DB_TEXT,
+     .offset = offsetof(struct booking_get_row, coupons),
+     .is_nullable = true, .has_offset = offsetof(struct booking_get_row, has_coupons)},
+    {.name = "ticket_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct booking_get_row, ticket_time),
+     .is_nullable = true, .has_offset = offsetof(struct booking_get_row, has_ticket_time)},
 };
 
 const struct db_statement booking_get_statement = {
@@ -323,18 +334,20 @@ const struct db_statement booking_get_statement = {
         "SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
         "       b.authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot, b.passengers, b.intent_id,\n"
         "       b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
-        "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
+        "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count, b.ticket_code,\n"
+        "       array_to_string(b.ticket_serials, ',') AS ticket_serials, b.coupons, b.ticket_time\n"
         "  FROM booking b WHERE b.booking_id = $1::uuid",
     .sql_many =
         "SELECT r.n::int4, b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,\n"
         "       b.authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot, b.passengers, b.intent_id,\n"
         "       b.create_time, b.update_time, b.payment_required_time AS due_time,\n"
-        "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count\n"
+        "       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count, b.ticket_code,\n"
+        "       array_to_string(b.ticket_serials, ',') AS ticket_serials, b.coupons, b.ticket_time\n"
         "  FROM unnest($1::uuid[]) WITH ORDINALITY AS r(booking_id, n) JOIN booking b USING (booking_id)",
     .params = get_params,
     .param_count = 1,
     .columns = get_columns,
-    .column_count = 19,
+    .column_count = 23,
     .row_bytes = sizeof(struct booking_get_row),
     .found_offset = offsetof(struct booking_get_row, found),
     .cardinality = DB_MAYBE,
@@ -390,53 +403,6 @@ void booking_owner(struct call *c, struct booking_owner_row *ret,
         {.u = booking_id},
     };
     db_submit(&c->scope, &booking_owner_statement, values, ret);
-}
-
-static const struct db_param tickets_params[] = {
-    {.name = "booking_id", .type = DB_UUID},
-};
-
-static const struct db_column tickets_columns[] = {
-    {.name = "number", .type = DB_TEXT,
-     .offset = offsetof(struct booking_tickets_row, number)},
-    {.name = "passenger", .type = DB_INT2,
-     .offset = offsetof(struct booking_tickets_row, passenger)},
-    {.name = "coupons", .type = DB_TEXT,
-     .offset = offsetof(struct booking_tickets_row, coupons)},
-    {.name = "issue_time", .type = DB_TIMESTAMPTZ,
-     .offset = offsetof(struct booking_tickets_row, issue_time)},
-};
-
-const struct db_statement booking_tickets_statement = {
-    .name = "booking_tickets",
-    .sql_one =
-        "SELECT number, passenger, coupons, issue_time FROM ticket WHERE booking_id = $1::uuid ORDER BY passenger, number",
-    .sql_many =
-        "SELECT r.n::int4, t.number, t.passenger, t.coupons, t.issue_time\n"
-        "  FROM unnest($1::uuid[]) WITH ORDINALITY r(booking_id, n) JOIN ticket t USING (booking_id)\n"
-        " ORDER BY t.passenger, t.number",
-    .params = tickets_params,
-    .param_count = 1,
-    .columns = tickets_columns,
-    .column_count = 4,
-    .row_bytes = sizeof(struct booking_tickets_row),
-    .cardinality = DB_MANY,
-    .is_read = true,
-    .rows_max = 18,
-    .key_param = -1,
-    .distinct_param = -1,
-    .batch_max = 64,
-};
-
-_Static_assert(sizeof(struct booking_tickets_rows) == sizeof(struct db_rows), "the twin of db_rows");
-
-void booking_tickets(struct call *c, struct booking_tickets_rows *ret,
-    struct uuid booking_id)
-{
-    const struct db_value values[] = {
-        {.u = booking_id},
-    };
-    db_submit(&c->scope, &booking_tickets_statement, values, ret);
 }
 
 static const struct db_param seats_params[] = {
@@ -970,7 +936,6 @@ const struct db_statement *const booking_statements[] = {
     &booking_claim_seats_statement,
     &booking_get_statement,
     &booking_owner_statement,
-    &booking_tickets_statement,
     &booking_seats_statement,
     &booking_list_statement,
     &booking_events_statement,

@@ -93,9 +93,17 @@ struct booking_get_row {
     int64_t due_time;
     bool lapsed;
     int32_t event_count;
+    struct str ticket_code;
+    bool has_ticket_serials;
+    struct str ticket_serials;
+    bool has_coupons;
+    struct str coupons;
+    bool has_ticket_time;
+    int64_t ticket_time;
 };
 
-/* A hold past its lease is dead even if nobody swept it yet: @lapsed. */
+/* A hold past its lease is dead even if nobody swept it yet: @lapsed. @ticket_serials are parted by commas, in the order of
+ * the passengers; @coupons has as many letters for each. */
 void booking_get(struct call *c, struct booking_get_row *ret,
     struct uuid booking_id);
 
@@ -106,22 +114,6 @@ struct booking_owner_row {
 
 /* Whose booking it is: all that its history must know of it. */
 void booking_owner(struct call *c, struct booking_owner_row *ret,
-    struct uuid booking_id);
-
-struct booking_tickets_row {
-    struct str number;
-    int16_t passenger;
-    struct str coupons;
-    int64_t issue_time;
-};
-
-struct booking_tickets_rows {
-    struct booking_tickets_row *rows;
-    uint32_t count;
-    bool truncated;
-};
-
-void booking_tickets(struct call *c, struct booking_tickets_rows *ret,
     struct uuid booking_id);
 
 struct booking_seats_row {
@@ -272,7 +264,6 @@ extern const struct db_statement booking_hold_statement;
 extern const struct db_statement booking_claim_seats_statement;
 extern const struct db_statement booking_get_statement;
 extern const struct db_statement booking_owner_statement;
-extern const struct db_statement booking_tickets_statement;
 extern const struct db_statement booking_seats_statement;
 extern const struct db_statement booking_list_statement;
 extern const struct db_statement booking_events_statement;

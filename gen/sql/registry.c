@@ -26,7 +26,6 @@ const struct db_statement *const sql_statements[] = {
     &booking_claim_seats_statement,
     &booking_get_statement,
     &booking_owner_statement,
-    &booking_tickets_statement,
     &booking_seats_statement,
     &booking_list_statement,
     &booking_events_statement,

@@ -148,21 +148,25 @@ SELECT count(*)::int4 AS taken FROM s;
 -- name: get(booking_id uuid) -> maybe (booking_id uuid, user_id uuid, serial int8, state text, state_reason text?,
 --       total_minor int8, currency text, authorised_minor int8, captured_minor int8, refunded_minor int8, offer text,
 --       snapshot bytea, passengers bytea, intent_id uuid?, create_time timestamptz, update_time timestamptz,
---       due_time timestamptz, lapsed bool, event_count int4)
+--       due_time timestamptz, lapsed bool, event_count int4, ticket_code text, ticket_serials text?, coupons text?,
+--       ticket_time timestamptz?)
 -- read
 -- batched: on booking_id max 32
--- A hold past its lease is dead even if nobody swept it yet: @lapsed.
+-- A hold past its lease is dead even if nobody swept it yet: @lapsed. @ticket_serials are parted by commas, in the order of
+-- the passengers; @coupons has as many letters for each.
 -- one:
 SELECT b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
        b.authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot, b.passengers, b.intent_id,
        b.create_time, b.update_time, b.payment_required_time AS due_time,
-       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
+       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count, b.ticket_code,
+       array_to_string(b.ticket_serials, ',') AS ticket_serials, b.coupons, b.ticket_time
   FROM booking b WHERE b.booking_id = @booking_id;
 -- many:
 SELECT r.n::int4, b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.total_minor, b.currency,
        b.authorised_minor, b.captured_minor, b.refunded_minor, b.offer, b.snapshot, b.passengers, b.intent_id,
        b.create_time, b.update_time, b.payment_required_time AS due_time,
-       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count
+       b.state = 'HELD' AND b.payment_required_time <= now() AS lapsed, b.event_count, b.ticket_code,
+       array_to_string(b.ticket_serials, ',') AS ticket_serials, b.coupons, b.ticket_time
   FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking b USING (booking_id);
 
 -- name: owner(booking_id uuid) -> maybe (user_id uuid)
@@ -173,17 +177,6 @@ SELECT r.n::int4, b.booking_id, b.user_id, b.serial, b.state, b.state_reason, b.
 SELECT user_id FROM booking WHERE booking_id = @booking_id;
 -- many:
 SELECT r.n::int4, b.user_id FROM unnest(@booking_id) WITH ORDINALITY r(booking_id, n) JOIN booking b USING (booking_id);
-
--- name: tickets(booking_id uuid) -> many (number text, passenger int2, coupons text, issue_time timestamptz)
--- read
--- batched: max 64
--- max: 18 rows
--- one:
-SELECT number, passenger, coupons, issue_time FROM ticket WHERE booking_id = @booking_id ORDER BY passenger, number;
--- many:
-SELECT r.n::int4, t.number, t.passenger, t.coupons, t.issue_time
-  FROM unnest(@booking_id) WITH ORDINALITY r(booking_id, n) JOIN ticket t USING (booking_id)
- ORDER BY t.passenger, t.number;
 
 -- name: seats(booking_id uuid) -> many (segment int4, passenger int2, seat text)
 -- read

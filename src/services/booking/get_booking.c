@@ -1,5 +1,7 @@
 /* GetBooking: the order record with its tickets and seats. Somebody else's booking is NOT_FOUND,
  * there or not. */
+#include <inttypes.h>
+
 #include "grpc/pb_memory.h"
 #include "services/booking/internal.h"
 #include "services/shared/money.h"
@@ -9,7 +11,6 @@
 void booking_read_start(struct call *c, struct booking_read *r)
 {
     booking_get(c, &r->row, r->booking_id);
-    booking_tickets(c, &r->tickets, r->booking_id);
     booking_seats(c, &r->seats, r->booking_id);
 }
 
@@ -57,23 +58,19 @@ static const char *seat_of(struct call *c, const struct booking_read *r, int32_t
 }
 
 static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking_read *r,
-                                            const struct booking_tickets_row *row,
+                                            int32_t passenger, int64_t serial, struct str coupons,
                                             const struct offer *offer)
 {
     Faregate__V1__Ticket *t = arena_alloc(&c->arena, sizeof *t);
     faregate__v1__ticket__init(t);
-    t->number = arena_dup(&c->arena, row->number);
+    t->number = arena_printf(&c->arena, "%s%010" PRId64, r->row.ticket_code.p, serial);
     t->name = arena_printf(&c->arena, "%s/tickets/%s",
                            name_make(&c->arena, "bookings", r->booking_id), t->number);
-    /* The serial number modulo 7, as printed behind it on paper. */
-    int64_t serial;
-    if (row->number.n == 13 &&
-        str_int64((struct str){row->number.p + 3, 10}, 0, INT64_MAX, &serial) == 0)
-        t->check_digit = (int32_t)(serial % 7);
-    t->passenger_index = row->passenger;
-    t->issue_time = timestamp_of_us(&c->arena, row->issue_time);
-    t->coupons = arena_array(&c->arena, row->coupons.n, sizeof *t->coupons);
-    for (; t->n_coupons < row->coupons.n; t->n_coupons++) {
+    t->check_digit = (int32_t)(serial % 7); /* as printed behind it on paper */
+    t->passenger_index = passenger;
+    t->issue_time = timestamp_of_us(&c->arena, r->row.ticket_time);
+    t->coupons = arena_array(&c->arena, coupons.n, sizeof *t->coupons);
+    for (; t->n_coupons < coupons.n; t->n_coupons++) {
         Faregate__V1__Coupon *coupon = arena_alloc(&c->arena, sizeof *coupon);
         faregate__v1__coupon__init(coupon);
         coupon->number = (int32_t)t->n_coupons + 1;
@@ -81,10 +78,10 @@ static Faregate__V1__Ticket *ticket_message(struct call *c, const struct booking
         if (t->n_coupons < offer->segment_count)
             coupon->flight =
                 name_make(&c->arena, "flights", offer->segments[t->n_coupons].flight_id);
-        const char *seat = seat_of(c, r, coupon->number, row->passenger);
+        const char *seat = seat_of(c, r, coupon->number, passenger);
         if (seat)
             coupon->seat = arena_dup(&c->arena, str_of(seat));
-        coupon->state = coupon_state(row->coupons.p[t->n_coupons]);
+        coupon->state = coupon_state(coupons.p[t->n_coupons]);
         t->coupons[t->n_coupons] = coupon;
     }
     return t;
@@ -105,18 +102,26 @@ static Google__Type__Money *ticket_price(const Faregate__V1__PriceBreakdown *pri
 static void add_tickets(struct call *c, const struct booking_read *r, Faregate__V1__Booking *m)
 {
     struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
-    if (r->tickets.count == 0 || offer_open(app_of(c), r->row.offer, offer) < 0)
+    if (!r->row.has_ticket_serials || offer_open(app_of(c), r->row.offer, offer) < 0)
         return;
     struct pb_memory memory;
     pb_memory_init(&memory, &c->arena);
     const Faregate__V1__PriceBreakdown *price = offer_price(app_of(c), &c->arena, offer);
     const Faregate__V1__Booking *sold = faregate__v1__booking__unpack(
         &memory.allocator, r->row.passengers.n, (const uint8_t *)r->row.passengers.p);
-    m->tickets = arena_array(&c->arena, r->tickets.count, sizeof *m->tickets);
-    for (; m->n_tickets < r->tickets.count; m->n_tickets++) {
-        const struct booking_tickets_row *row = &r->tickets.rows[m->n_tickets];
-        m->tickets[m->n_tickets] = ticket_message(c, r, row, offer);
-        m->tickets[m->n_tickets]->price = ticket_price(price, sold, row->passenger);
+    struct str serials = r->row.ticket_serials;
+    size_t count = 1;
+    for (size_t i = 0; i < serials.n; i++)
+        count += serials.p[i] == ',';
+    const size_t flights = r->row.coupons.n / count;
+    m->tickets = arena_array(&c->arena, count, sizeof *m->tickets);
+    for (int64_t serial; m->n_tickets < count; m->n_tickets++) {
+        if (str_int64(str_cut(&serials, ','), 0, INT64_MAX, &serial) < 0)
+            return;
+        const struct str coupons = {r->row.coupons.p + m->n_tickets * flights, flights};
+        const int32_t passenger = (int32_t)m->n_tickets;
+        m->tickets[m->n_tickets] = ticket_message(c, r, passenger, serial, coupons, offer);
+        m->tickets[m->n_tickets]->price = ticket_price(price, sold, passenger);
     }
 }
 

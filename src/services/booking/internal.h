@@ -78,7 +78,6 @@ Faregate__V1__Booking__State booking_state_of(struct str state);
 struct booking_read {
     struct uuid booking_id;
     struct booking_get_row row;
-    struct booking_tickets_rows tickets;
     struct booking_seats_rows seats;
 };
 void booking_read_start(struct call *c, struct booking_read *r);
