@@ -33,6 +33,24 @@ def test_replay_with_seats(world, ann):
     assert again.replayed and again.raw == first.raw and len(first.message.seats) == 1
 
 
+def test_instant_with_seats_goes_on_where_it_stopped(world, dev, ann):
+    """Held with its seat where the provider cannot be reached; repeated where it can. Only an attempt that is committed may
+    be sent: the server insists on it."""
+    offer = world.offer(ann)
+    request = world.hold_request(ann, offer, seat_selections=[{"seat": free_seat(ann, offer)}],
+                                 payment={"payment_method": world.card()})
+    request.mode = request.INSTANT
+    with dev.sibling("--provider-url=http://127.0.0.1:1") as lame:
+        first = lame.client(ann.token).CreateBooking(request, timeout=15)
+    assert world.state(first) == "HELD"
+    again = ann.CreateBooking(request, timeout=15)
+    assert again.name == first.name and world.state(again) == "CONFIRMED"
+    assert len(again.seats) == 1 and again.seats == first.seats
+    assert world.dev.sql("SELECT count(*) FROM payment WHERE state = 'CAPTURED' AND booking_id = "
+                         f"'{first.name.removeprefix('bookings/')}'") == [["1"]]
+    world.same_books()
+
+
 def free_seat(client, offer):
     seats = client.GetSeatMap(name=offer.journeys[0].segments[0].flight + "/seatMap", cabin="ECONOMY")
     return next(s.designator for c in seats.cabins for r in c.rows if not r.exit_row for s in r.seats if s.available)

@@ -226,12 +226,13 @@ static enum step read_again(struct call *c)
     return STEP_NEXT;
 }
 
-/* A repeated INSTANT goes on where the first attempt stopped: its payment has a claim of its own.
- */
+/* A repeated INSTANT goes on where the first attempt stopped: its payment has a claim of its own,
+ * and must not wait in the transaction that found the hold made. */
 static enum step go_on(struct call *c)
 {
     struct create *s = c->state;
     s->booking_id = s->earlier.row.resource;
+    call_commit(c);
     return STEP_NEXT;
 }
 

@@ -60,6 +60,7 @@ enum step checkout_start(struct call *c)
     const struct app *app = app_of(c);
     if (s->is_off)
         return STEP_NEXT;
+    CHECK(!c->scope.want_tx); /* the attempt is committed before a byte leaves */
     s->attempt_id = uuid_v7(app->clock);
     payment_start(
         c, &s->start, s->booking_id, c->principal.user_id, (int16_t)s->method, c->request_id,
