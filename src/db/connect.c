@@ -44,10 +44,9 @@ static void on_broken(struct loop_task *task)
     db_conn_lost(list_entry(task, struct db_conn, broken_task));
 }
 
-void db_conn_init(struct db_conn *conn, struct db *db, bool needs_writes)
+void db_conn_init(struct db_conn *conn, struct db *db)
 {
     conn->db = db;
-    conn->needs_writes = needs_writes;
     conn->state = CONN_OFF;
     list_init(&conn->units);
     loop_task_init(&conn->broken_task, on_broken);
@@ -143,7 +142,7 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
         if (!value_of(&k, defaults[i][0]))
             put(&k, defaults[i][0], defaults[i][1]);
     const char *hosts = value_of(&k, "host");
-    if (conn->needs_writes && hosts && strchr(hosts, ',') && !value_of(&k, "target_session_attrs"))
+    if (hosts && strchr(hosts, ',') && !value_of(&k, "target_session_attrs"))
         put(&k, "target_session_attrs", "read-write");
     /* Theirs come last, so they win. */
     snprintf(ours, sizeof ours,
@@ -218,8 +217,7 @@ static bool is_on(const struct db_conn *conn, const char *parameter)
 
 static void on_session(struct db_conn *conn)
 {
-    if (conn->needs_writes &&
-        (is_on(conn, "in_hot_standby") || is_on(conn, "default_transaction_read_only"))) {
+    if (is_on(conn, "in_hot_standby") || is_on(conn, "default_transaction_read_only")) {
         db_conn_break(conn, "the server is read-only");
         return;
     }

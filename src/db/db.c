@@ -192,12 +192,12 @@ static void init_lanes(struct db *db)
         lane->depth = is_write ? 1 : limits->read_depth;
         lane->batches = calloc(db->plan_count + 1, 1);
         CHECK(lane->batches);
-        db_conn_init(&lane->conn, db, is_write);
+        db_conn_init(&lane->conn, db);
         lane->conn.lane = lane;
         db_linger_init(lane);
     }
     for (unsigned i = 0; i < limits->leases_max; i++) {
-        db_conn_init(&db->leases[i].conn, db, true);
+        db_conn_init(&db->leases[i].conn, db);
         db->leases[i].conn.lease = &db->leases[i];
     }
 }

@@ -180,7 +180,6 @@ struct db_conn {
     ev_timer timer; /* connect timeout, then backoff */
     struct loop_task broken_task;
     bool is_writing;   /* PQflush had more to send */
-    bool needs_writes; /* refuse a standby */
     bool was_up;       /* counted in connections_up */
     uint32_t attempts; /* since it was last up */
     struct list units; /* sent, oldest first */
@@ -332,7 +331,7 @@ struct db_unit *db_unit_new(struct db *db, enum unit_kind kind);
 void db_unit_free(struct db *db, struct db_unit *unit);
 
 /* connect.c */
-void db_conn_init(struct db_conn *conn, struct db *db, bool needs_writes);
+void db_conn_init(struct db_conn *conn, struct db *db);
 void db_conn_start(struct db_conn *conn);
 void db_conn_deinit(struct db_conn *conn);
 void db_conn_retry_later(struct db_conn *conn);
