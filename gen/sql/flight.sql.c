@@ -46,7 +46,7 @@ const struct db_statement flight_find_flights_statement = {
     .name = "flight_find_flights",
     .sql_one =
         "SELECT r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
-        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.free + i.taken, i.taken, i.base_minor, i.sales_close_time\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor, i.sales_close_time\n"
         "  FROM unnest($1::text[], $2::text[], $3::date[], $4::date[], $5::int4[]) r(origin, destination, first, last, tag)\n"
         " CROSS JOIN LATERAL (\n"
         "       SELECT * FROM inventory x\n"
@@ -56,7 +56,7 @@ const struct db_statement flight_find_flights_statement = {
         " WHERE i.free >= $7::int4 AND i.sales_close_time > now()",
     .sql_many =
         "SELECT r.n, r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
-        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.free + i.taken, i.taken, i.base_minor, i.sales_close_time\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor, i.sales_close_time\n"
         "  FROM unnest($1::text[], $3::text[], $5::date[], $7::date[], $9::int4[], $2::int4[])\n"
         "       r(origin, destination, first, last, tag, n)\n"
         " CROSS JOIN LATERAL (\n"
@@ -202,14 +202,14 @@ const struct db_statement flight_read_flight_statement = {
     .name = "flight_read_flight",
     .sql_one =
         "SELECT i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
-        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.free + i.taken, i.taken, i.base_minor,\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,\n"
         "       i.sales_close_time > now(), i.arrival_time <= now()\n"
         "  FROM inventory i\n"
         " WHERE i.flight_id = $1::uuid\n"
         " ORDER BY i.cabin",
     .sql_many =
         "SELECT r.n::int4, i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
-        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.free + i.taken, i.taken, i.base_minor,\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,\n"
         "       i.sales_close_time > now(), i.arrival_time <= now()\n"
         "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)\n"
         " CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = r.flight_id ORDER BY x.cabin) i",
@@ -373,7 +373,7 @@ const struct db_statement flight_read_departures_statement = {
     .name = "flight_read_departures",
     .sql_one =
         "SELECT i.origin, i.destination, i.flight_id, i.carrier, i.number, i.departure_date, i.departure_time, i.arrival_time,\n"
-        "       i.departure_offset_min, i.arrival_offset_min, i.aircraft, i.distance_km, i.cabin, i.free + i.taken, i.taken,\n"
+        "       i.departure_offset_min, i.arrival_offset_min, i.aircraft, i.distance_km, i.cabin, i.authorised, i.taken,\n"
         "       i.base_minor, i.sales_close_time\n"
         "  FROM inventory i\n"
         " WHERE (i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin)\n"
@@ -473,7 +473,7 @@ const struct db_statement flight_read_changes_statement = {
         "       NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time\n"
         "  FROM c\n"
         "UNION ALL\n"
-        "SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.free + i.taken, i.taken,\n"
+        "SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,\n"
         "       i.base_minor, i.sales_close_time\n"
         "  FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d\n"
         "  JOIN inventory i ON i.flight_id = d.flight_id\n"

@@ -3,8 +3,9 @@
 -- per violation: none is good. @booking_moves@ stands for the list in domain/states.c. Each begins with
 -- a comment line of the word check, its name and a sentence, and goes on to the next.
 
--- check: I1 no flight has more seats taken than may be sold, nor more free
-SELECT format('flight %s cabin %s: free %s, taken %s', flight_id, cabin, free, taken) FROM inventory WHERE free < 0 OR taken < 0
+-- check: I1 every seat that may be sold is free or taken, and no other
+SELECT format('flight %s cabin %s: free %s, taken %s of %s', flight_id, cabin, free, taken, authorised)
+  FROM inventory WHERE free + taken <> authorised
 
 -- check: I3 taken seats are the bookings' seats
 WITH live AS (

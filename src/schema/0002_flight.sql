@@ -24,8 +24,8 @@ CREATE TABLE schedule (                 -- reference
 -- that the log of an update is short.
 -- Every seat that may be sold is free or taken. It is only moved between these two, and neither can fall below zero: so no
 -- seat is sold twice or given back twice. Whether it is held or sold tells the booking that has it, so that who pays need not
--- touch its flights. Domains, since a CHECK of the table would be read again by each execution that writes it; that bookings
--- have what is taken, `faregate check` proves (0004_booking.sql says more).
+-- touch its flights. Domains, since a CHECK of the table would be read again by each execution that writes it; that the two
+-- are what may be sold, and that bookings have what is taken, `faregate check` proves (0004_booking.sql says more).
 CREATE DOMAIN seat_count AS int4 CONSTRAINT seat_count_ck CHECK (VALUE >= 0);
 CREATE DOMAIN cabin_code AS int2 CONSTRAINT cabin_code_ck CHECK (VALUE BETWEEN 1 AND 4);
 CREATE DOMAIN flight_state AS text
@@ -36,6 +36,7 @@ CREATE TABLE inventory (                -- distributed by flight_id
     cabin            cabin_code NOT NULL,
     departure_offset_min int2 NOT NULL,     -- UTC offset at the origin then: local = UTC + offset
     arrival_offset_min   int2 NOT NULL,
+    authorised       int4 NOT NULL,         -- seats that may be sold: free and taken
     free             seat_count NOT NULL,
     taken            seat_count NOT NULL DEFAULT 0, -- held or sold
     base_minor       int8 NOT NULL,         -- price before the bucket ladder, USD cents

@@ -86,7 +86,7 @@ static uint8_t *put_fields(uint8_t *p, uint16_t count)
 }
 
 #define INVENTORY_COLUMNS                                                                          \
-    "flight_id, cabin, free, base_minor, sales_close_time, carrier, number, origin, "              \
+    "flight_id, cabin, authorised, free, base_minor, sales_close_time, carrier, number, origin, "  \
     "destination, departure_date, departure_time, arrival_time, departure_offset_min, "            \
     "arrival_offset_min, aircraft, distance_km"
 #define FLIGHT_BYTES_MAX 1024 /* of all its cabins */
@@ -99,9 +99,10 @@ static uint8_t *put_flight(uint8_t *p, const struct seed *s, const struct timeta
     for (int32_t cabin = 1; cabin < TIMETABLE_CABINS; cabin++) {
         if (a->seats[cabin] == 0)
             continue;
-        p = put_fields(p, 16);
+        p = put_fields(p, 17);
         p = put_raw(p, f->flight_id.b, sizeof f->flight_id.b);
         p = put_int2(p, cabin);
+        p = put_int4(p, a->seats[cabin]);
         p = put_int4(p, a->seats[cabin]);
         p = put_int8(p, timetable_cabin_price(f->base_minor, cabin));
         p = put_time(p, f->departure_s - CLOSE_BEFORE_S);

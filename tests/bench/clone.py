@@ -43,6 +43,6 @@ def flights(pg, first, end):
            f" FROM generate_series({first}, {end - 1}) n, LATERAL (SELECT n % {count} AS i) x")
     years = f"364 * {later} * interval '1 day'"
     _copy(pg, "inventory", "bench_new b JOIN bench_flight f USING (i) JOIN inventory t ON t.flight_id = f.flight_id",
-          {"flight_id": "b.new_id", "free": "t.free + t.taken", "taken": "0",
+          {"flight_id": "b.new_id", "free": "t.authorised", "taken": "0",
            "departure_date": f"t.departure_date + 364 * {later}", "departure_time": f"t.departure_time + {years}",
            "arrival_time": f"t.arrival_time + {years}", "sales_close_time": f"t.sales_close_time + {years}"})

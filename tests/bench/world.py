@@ -213,8 +213,8 @@ class World:
         pg = self.pg
         pg.sql("CREATE UNLOGGED TABLE IF NOT EXISTS bench_flight (flight_id uuid)")
         pg.sql("COPY bench_flight FROM STDIN", "\n".join(flights) + "\n")
-        pg.sql("UPDATE inventory SET free = free + 1000 WHERE flight_id IN (SELECT flight_id FROM bench_flight)")
-        pg.sql(f"UPDATE inventory SET free = free + 1000000 WHERE flight_id = '{flights[0]}'")
+        pg.sql("UPDATE inventory SET authorised = authorised + 1000, free = free + 1000 WHERE flight_id IN (SELECT flight_id FROM bench_flight)")
+        pg.sql(f"UPDATE inventory SET authorised = authorised + 1000000, free = free + 1000000 WHERE flight_id = '{flights[0]}'")
         pg.sql("DROP TABLE bench_flight")
         pg.sql("VACUUM ANALYZE inventory")
 

@@ -73,7 +73,7 @@ def test_a_lost_race_is_run_again_and_counted(world, ann):
 
     offer = world.offer(ann)
     request, before = world.hold_request(ann, offer), rewinds()
-    taken = (f"BEGIN; UPDATE inventory SET free = 0 WHERE cabin = 1 "
+    taken = (f"BEGIN; UPDATE inventory SET free = 0, authorised = taken WHERE cabin = 1 "
              f"AND flight_id = '{world.flight_id(offer)}'; SELECT pg_sleep(2); COMMIT")
     with subprocess.Popen(["psql", "-XAtq", "-d", world.dev.conninfo, "-c", taken], stdout=subprocess.DEVNULL):
         until(lambda: world.dev.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != [["0"]],

@@ -12,7 +12,7 @@
 -- Scans: inventory
 -- one:
 SELECT r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,
-       i.arrival_offset_min, i.aircraft, i.distance_km, i.free + i.taken, i.taken, i.base_minor, i.sales_close_time
+       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor, i.sales_close_time
   FROM unnest(@origins, @destinations, @first_dates, @last_dates, @tags) r(origin, destination, first, last, tag)
  CROSS JOIN LATERAL (
        SELECT * FROM inventory x
@@ -22,7 +22,7 @@ SELECT r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time
  WHERE i.free >= @seats AND i.sales_close_time > now();
 -- many:
 SELECT r.n, r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,
-       i.arrival_offset_min, i.aircraft, i.distance_km, i.free + i.taken, i.taken, i.base_minor, i.sales_close_time
+       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor, i.sales_close_time
   FROM unnest(@origins, @destinations, @first_dates, @last_dates, @tags, @origins__ord)
        r(origin, destination, first, last, tag, n)
  CROSS JOIN LATERAL (
@@ -63,14 +63,14 @@ SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_se
 -- batch is not sorted.
 -- one:
 SELECT i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,
-       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.free + i.taken, i.taken, i.base_minor,
+       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,
        i.sales_close_time > now(), i.arrival_time <= now()
   FROM inventory i
  WHERE i.flight_id = @flight_id
  ORDER BY i.cabin;
 -- many:
 SELECT r.n::int4, i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,
-       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.free + i.taken, i.taken, i.base_minor,
+       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,
        i.sales_close_time > now(), i.arrival_time <= now()
   FROM unnest(@flight_id) WITH ORDINALITY r(flight_id, n)
  CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = r.flight_id ORDER BY x.cabin) i;
@@ -108,7 +108,7 @@ SELECT pg_current_snapshot()::text, pg_backend_pid() || ' ' || pg_postmaster_sta
 -- The next @row_count cabins of flights behind the one named, route by route; a flight's cabins follow each other.
 -- Scans: inventory
 SELECT i.origin, i.destination, i.flight_id, i.carrier, i.number, i.departure_date, i.departure_time, i.arrival_time,
-       i.departure_offset_min, i.arrival_offset_min, i.aircraft, i.distance_km, i.cabin, i.free + i.taken, i.taken,
+       i.departure_offset_min, i.arrival_offset_min, i.aircraft, i.distance_km, i.cabin, i.authorised, i.taken,
        i.base_minor, i.sales_close_time
   FROM inventory i
  WHERE (i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin)
@@ -135,7 +135,7 @@ SELECT pg_current_snapshot()::text AS snapshot, pg_backend_pid() || ' ' || pg_po
        NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time
   FROM c
 UNION ALL
-SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.free + i.taken, i.taken,
+SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,
        i.base_minor, i.sales_close_time
   FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d
   JOIN inventory i ON i.flight_id = d.flight_id

@@ -79,7 +79,7 @@ class World:
 
     def leave_seats(self, offer, seats):
         """Shrinks the flight to @seats that can still be sold, and tells of it as the server's statements do."""
-        self.dev.sql(f"WITH u AS (UPDATE inventory SET free = {seats} WHERE cabin = 1 "
+        self.dev.sql(f"WITH u AS (UPDATE inventory SET free = {seats}, authorised = {seats} + taken WHERE cabin = 1 "
                      f"AND flight_id = '{self.flight_id(offer)}' RETURNING flight_id) "
                      "INSERT INTO inventory_change (flight_id, flight_ids) SELECT flight_id, ARRAY[flight_id] FROM u")
 

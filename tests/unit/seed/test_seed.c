@@ -76,7 +76,7 @@ TEST(seed, gives_each_flight_the_cabins_of_its_aircraft)
     ASSERT_STR_EQ(test_sql(db,
                            "SELECT count(*) FROM flight JOIN aircraft_cabin USING (aircraft) "
                            "FULL JOIN inventory i USING (flight_id, cabin) "
-                           "WHERE free IS DISTINCT FROM (last_row - first_row + 1) * "
+                           "WHERE authorised IS DISTINCT FROM (last_row - first_row + 1) * "
                            "length(replace(columns, '-', '')) "
                            "OR sales_close_time IS DISTINCT FROM i.departure_time - interval '1 "
                            "hour' OR base_minor <= 0"),
@@ -138,12 +138,13 @@ TEST(seed, refuses_what_makes_no_sense)
     ASSERT_INT_EQ(quietly(&o), -EINVAL);
     o = options_for("host=/nowhere");
     ASSERT_INT_EQ(quietly(&o), -ENOTCONN);
-    test_sql(db,
-             "INSERT INTO inventory (flight_id, cabin, free, base_minor, sales_close_time, "
-             "carrier, number, origin, destination, departure_date, departure_time, arrival_time, "
-             "departure_offset_min, arrival_offset_min, aircraft, distance_km) SELECT "
-             "gen_random_uuid(), 1, 1, 100, now(), 'XX', 1, 'AAA', 'BBB', '2027-01-01', now(), "
-             "now() + interval '1 hour', 0, 0, '320', 100");
+    test_sql(
+        db,
+        "INSERT INTO inventory (flight_id, cabin, authorised, free, base_minor, sales_close_time, "
+        "carrier, number, origin, destination, departure_date, departure_time, arrival_time, "
+        "departure_offset_min, arrival_offset_min, aircraft, distance_km) SELECT "
+        "gen_random_uuid(), 1, 1, 1, 100, now(), 'XX', 1, 'AAA', 'BBB', '2027-01-01', now(), "
+        "now() + interval '1 hour', 0, 0, '320', 100");
     o = options_for(db);
     ASSERT_INT_EQ(quietly(&o), -EINVAL);
     ASSERT_STR_EQ(test_sql(db, "SELECT count(*) FROM flight"), "1");

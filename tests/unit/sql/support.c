@@ -329,14 +329,14 @@ void t_begin(unsigned flights, unsigned seats)
             t_do(i, "ROLLBACK");
     t_do(0, t_format("TRUNCATE %s", t_sql(tables)));
     t_do(0, "INSERT INTO airline VALUES ('XX', 'XXX', 'Test Air', 'ZZ', '999')");
-    t_do(0, t_format("INSERT INTO inventory (flight_id, cabin, free, base_minor, "
+    t_do(0, t_format("INSERT INTO inventory (flight_id, cabin, authorised, free, base_minor, "
                      "sales_close_time, carrier, number, origin, destination, departure_date, "
                      "departure_time, arrival_time, departure_offset_min, arrival_offset_min, "
                      "aircraft, distance_km) SELECT ('66000000-0000-7000-8000-' || "
-                     "lpad(to_hex(i), 12, '0'))::uuid, 1, %u, 10000, '2030-01-01', 'XX', i, "
+                     "lpad(to_hex(i), 12, '0'))::uuid, 1, %u, %u, 10000, '2030-01-01', 'XX', i, "
                      "'AAA', 'BBB', '2030-01-01', '2030-01-01 10:00Z', '2030-01-01 12:00Z', 0, 0, "
                      "'320', 1000 FROM generate_series(1, %u) i",
-                     seats, flights));
+                     seats, seats, flights));
 }
 
 void t_end(void)

@@ -58,7 +58,7 @@ static void make_world(void)
 {
     t_begin(9, 5);
     t_do(0, "INSERT INTO inventory SELECT (jsonb_populate_record(i, '{\"cabin\": 3, \"free\": 2, "
-            "\"taken\": 0, \"base_minor\": 50000}')).* FROM inventory i");
+            "\"authorised\": 2, \"taken\": 0, \"base_minor\": 50000}')).* FROM inventory i");
     t_do(0,
          t_format("UPDATE inventory SET state = 'CANCELLED' WHERE flight_id = '%s'", t_id('f', 4)));
     t_do(0, t_format("UPDATE inventory SET sales_close_time = '-infinity' WHERE flight_id = '%s'",

@@ -18,11 +18,10 @@ struct corruption {
 
 /* Bookings: 1 sold, 2 held, 3 cancelled with its refund under way, 4 sold but not yet captured. */
 static const struct corruption cases[] = {
-    {"I1", "ALTER DOMAIN seat_count DROP CONSTRAINT seat_count_ck",
-     "UPDATE inventory SET free = -1 WHERE flight_id = " F("1"),
-     "ALTER DOMAIN seat_count ADD CONSTRAINT seat_count_ck CHECK (VALUE >= 0)"},
-    {"I3", NULL, "UPDATE inventory SET taken = taken + 1 WHERE flight_id = " F("1"), NULL},
-    {"I3", NULL, "UPDATE inventory SET taken = 0 WHERE flight_id = " F("1"), NULL},
+    {"I1", NULL, "UPDATE inventory SET free = free + 100 WHERE flight_id = " F("1"), NULL},
+    {"I1 I3", NULL, "UPDATE inventory SET taken = taken + 1 WHERE flight_id = " F("1"), NULL},
+    {"I3", NULL, "UPDATE inventory SET free = free + taken, taken = 0 WHERE flight_id = " F("1"),
+     NULL},
     {"I4", NULL,
      "INSERT INTO seat_assignment VALUES (" F("1") ", '1A', 1, " B("3") ", 0, 'infinity')", NULL},
     {"I4", NULL,
@@ -35,7 +34,7 @@ static const struct corruption cases[] = {
     {"I7", NULL, "UPDATE booking SET cabins = '{1,1}' WHERE booking_id = " B("3"), NULL},
     {"F1", NULL,
      "INSERT INTO inventory SELECT (jsonb_populate_record(i, '{\"cabin\": 2, \"free\": 0, "
-     "\"taken\": 0, \"number\": 7}')).* FROM inventory i "
+     "\"taken\": 0, \"authorised\": 0, \"number\": 7}')).* FROM inventory i "
      "WHERE flight_id = " F("1"),
      NULL},
     {"F1", NULL, "UPDATE inventory SET arrival_time = departure_time WHERE flight_id = " F("1"),

@@ -414,7 +414,7 @@ TEST(race, a_hold_behind_one_that_took_the_seats_looks_again)
         fill_hold(&ask, 1, 3, both, 2);
         fill_hold(&ask, 2, 4, t_id('f', 1), 2);
         t_do(1, "BEGIN");
-        t_do(1, t_format("UPDATE inventory SET free = 0 WHERE flight_id = '%s'",
+        t_do(1, t_format("UPDATE inventory SET free = 0, authorised = taken WHERE flight_id = '%s'",
                          t_id('f', shape & 4 ? 1 : 2)));
         PGresult *r = after_wait(&ask);
         ASSERT_STR_EQ(PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME), "seat_count_ck");
