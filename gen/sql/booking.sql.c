@@ -645,6 +645,7 @@ static const struct db_param quote_params[] = {
     {.name = "refund_minor", .type = DB_INT8},
     {.name = "penalty_minor", .type = DB_INT8},
     {.name = "quote_seconds", .type = DB_INT4},
+    {.name = "departure_time", .type = DB_TIMESTAMPTZ},
     {.name = "etag_count", .type = DB_INT4, .is_nullable = true},
 };
 
@@ -667,30 +668,30 @@ const struct db_statement booking_quote_statement = {
         "    SELECT * FROM booking WHERE booking_id = $4::uuid FOR UPDATE\n"
         "), v AS MATERIALIZED (\n"
         "    SELECT CASE\n"
-        "               WHEN b.event_count <> $6::int4 THEN 'CONFLICT'\n"
-        "               WHEN b.event_count <> $10::int4 THEN 'ETAG_MISMATCH'\n"
+        "               WHEN b.event_count <> $6::int4 OR b.captured_minor - b.refunded_minor <> $7::int8 + $8::int8\n"
+        "                   THEN 'CONFLICT'\n"
+        "               WHEN b.event_count <> $11::int4 THEN 'ETAG_MISMATCH'\n"
         "               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor\n"
         "                   THEN 'PAYMENT_IN_PROGRESS'\n"
         "               WHEN b.state NOT IN ('HELD', 'CONFIRMED') OR b.state = 'HELD' AND b.payment_required_time <= now()\n"
         "                   THEN 'BOOKING_STATE'\n"
-        "           END AS refusal\n"
+        "               WHEN $10::timestamptz <= now() THEN 'FLIGHT_DEPARTED'\n"
+        "           END AS refusal, least(now() + $9::int4 * interval '1 second', $10::timestamptz) AS expire_time\n"
         "      FROM b\n"
         "), k AS (\n"
         "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
         "    SELECT $1::uuid, 6, $2::uuid, $3::bytea, CASE WHEN refusal IS NULL THEN $5::uuid END, refusal\n"
-        "      FROM v WHERE refusal IS NULL OR refusal = 'BOOKING_STATE'\n"
+        "      FROM v WHERE refusal IS NULL OR refusal IN ('BOOKING_STATE', 'FLIGHT_DEPARTED')\n"
         "        ON CONFLICT DO NOTHING\n"
         "    RETURNING resource\n"
         "), g AS MATERIALIZED (\n"
-        "    SELECT b.event_count, b.currency, b.state FROM k, b WHERE k.resource IS NOT NULL\n"
+        "    SELECT b.event_count, b.currency, b.state, v.expire_time FROM k, b, v WHERE k.resource IS NOT NULL\n"
         "), s AS (\n"
         "    UPDATE cancellation SET state = 'SUPERSEDED'\n"
         "      FROM g WHERE cancellation.booking_id = $4::uuid AND cancellation.state = 'QUOTED'\n"
         "), q AS (\n"
         "    INSERT INTO cancellation (booking_id, cancellation_id, state, refund_minor, penalty_minor, currency, expire_time)\n"
-        "    SELECT $4::uuid, $5::uuid, 'QUOTED', $7::int8, $8::int8, currency,\n"
-        "           now() + $9::int4 * interval '1 second'\n"
-        "      FROM g\n"
+        "    SELECT $4::uuid, $5::uuid, 'QUOTED', $7::int8, $8::int8, currency, expire_time FROM g\n"
         "), u AS (\n"
         "    UPDATE booking SET event_count = booking.event_count + 1, update_time = now() FROM g WHERE booking_id = $4::uuid\n"
         "), e AS (\n"
@@ -698,12 +699,11 @@ const struct db_statement booking_quote_statement = {
         "    SELECT $4::uuid, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || $1::uuid FROM g\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
-        "       v.refusal, now() AS create_time,\n"
-        "       now() + $9::int4 * interval '1 second' AS expire_time\n"
+        "       v.refusal, now() AS create_time, v.expire_time\n"
         "  FROM v",
     .sql_many = NULL,
     .params = quote_params,
-    .param_count = 10,
+    .param_count = 11,
     .columns = quote_columns,
     .column_count = 4,
     .row_bytes = sizeof(struct booking_quote_row),
@@ -725,6 +725,7 @@ void booking_quote(struct call *c, struct booking_quote_row *ret,
     int64_t refund_minor,
     int64_t penalty_minor,
     int32_t quote_seconds,
+    int64_t departure_time,
     const int32_t *etag_count)
 {
     const struct db_value values[] = {
@@ -737,6 +738,7 @@ void booking_quote(struct call *c, struct booking_quote_row *ret,
         {.i = refund_minor},
         {.i = penalty_minor},
         {.i = quote_seconds},
+        {.i = departure_time},
         {.i = etag_count ? *etag_count : (int32_t){0}, .is_null = !etag_count},
     };
     db_submit(&c->scope, &booking_quote_statement, values, ret);
@@ -840,7 +842,8 @@ const struct db_statement booking_cancel_statement = {
         "               WHEN q.state = 'SUPERSEDED' THEN 'QUOTE_SUPERSEDED'\n"
         "               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND (b.captured_minor < b.total_minor OR r.is_refunding)\n"
         "                    OR b.state = 'HELD' AND b.intent_id IS NOT NULL AND r.is_refunding IS NULL THEN 'PAYMENT_IN_PROGRESS'\n"
-        "               WHEN q.state <> 'QUOTED' OR b.state NOT IN ('HELD', 'CONFIRMED') THEN 'BOOKING_STATE'\n"
+        "               WHEN q.state NOT IN ('QUOTED', 'EXPIRED') OR b.state NOT IN ('HELD', 'CONFIRMED')\n"
+        "                    OR b.state = 'HELD' AND b.payment_required_time <= now() THEN 'BOOKING_STATE'\n"
         "               WHEN q.expire_time <= now() THEN 'QUOTE_EXPIRED'\n"
         "               WHEN b.captured_minor - b.refunded_minor <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'\n"
         "           END AS refusal\n"

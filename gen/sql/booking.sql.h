@@ -207,7 +207,8 @@ struct booking_quote_row {
     int64_t expire_time;
 };
 
-/* A quote for the booking as it was read (@event_count); CONFLICT when it has changed since, which leaves no claim.
+/* A quote for the booking as it was read (@event_count and its money); CONFLICT when it has changed since, which leaves no
+ * claim. The fare tells what comes back before @departure_time, the first flight's: no quote outlives it.
  * Spans: booking_id, principal */
 void booking_quote(struct call *c, struct booking_quote_row *ret,
     struct uuid principal,
@@ -219,6 +220,7 @@ void booking_quote(struct call *c, struct booking_quote_row *ret,
     int64_t refund_minor,
     int64_t penalty_minor,
     int32_t quote_seconds,
+    int64_t departure_time,
     const int32_t *etag_count);
 
 struct booking_cancellation_row {

@@ -68,6 +68,8 @@ static const struct db_column expire_columns[] = {
      .offset = offsetof(struct jobs_expire_row, expired)},
     {.name = "clock", .type = DB_TIMESTAMPTZ,
      .offset = offsetof(struct jobs_expire_row, clock)},
+    {.name = "horizon", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct jobs_expire_row, horizon)},
 };
 
 const struct db_statement jobs_expire_statement = {
@@ -102,12 +104,13 @@ const struct db_statement jobs_expire_statement = {
         "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
         "    SELECT booking_id, event_count + 1, 'BOOKING_EXPIRED', 'EXPIRED', 'system' FROM d\n"
         ")\n"
-        "SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock",
+        "SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock,\n"
+        "       least(now(), (SELECT min(xact_start) FROM pg_stat_activity WHERE backend_xid IS NOT NULL)) AS horizon",
     .sql_many = NULL,
     .params = expire_params,
     .param_count = 3,
     .columns = expire_columns,
-    .column_count = 2,
+    .column_count = 3,
     .row_bytes = sizeof(struct jobs_expire_row),
     .cardinality = DB_ONE,
     .is_read = false,
@@ -130,10 +133,6 @@ void jobs_expire(struct call *c, struct jobs_expire_row *ret,
     db_submit(&c->scope, &jobs_expire_statement, values, ret);
 }
 
-static const struct db_param release_watches_params[] = {
-    {.name = "patience_seconds", .type = DB_INT4},
-};
-
 static const struct db_column release_watches_columns[] = {
     {.name = "released", .type = DB_INT4,
      .offset = offsetof(struct jobs_release_watches_row, released)},
@@ -143,21 +142,19 @@ const struct db_statement jobs_release_watches_statement = {
     .name = "jobs_release_watches",
     .sql_one =
         "WITH w AS MATERIALIZED (\n"
-        "    SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch\n"
+        "    SELECT due_time, booking_id, booking_ids, attempt_ids, create_time FROM payment_watch\n"
         "     WHERE due_time <= now() ORDER BY due_time LIMIT 64 FOR UPDATE SKIP LOCKED\n"
         "), u AS (\n"
         "    UPDATE payment a SET due_time = now()\n"
         "     WHERE a.booking_id = ANY (ARRAY(SELECT unnest(booking_ids) FROM w))\n"
-        "       AND (a.attempt_id IN (SELECT unnest(attempt_ids) FROM w)) IS TRUE AND a.due_time IS NULL\n"
-        "       AND a.state IN ('SENT', 'AUTHORIZED') AND a.update_time <= now() - $1::int4 * interval '1 second'\n"
+        "       AND ((a.attempt_id, a.update_time) IN (SELECT unnest(attempt_ids), create_time FROM w)) IS TRUE\n"
+        "       AND a.due_time IS NULL AND a.state IN ('SENT', 'AUTHORIZED')\n"
         "    RETURNING 1\n"
         "), x AS (\n"
         "    DELETE FROM payment_watch p USING w WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id\n"
         ")\n"
         "SELECT count(*)::int4 AS released FROM u",
     .sql_many = NULL,
-    .params = release_watches_params,
-    .param_count = 1,
     .columns = release_watches_columns,
     .column_count = 1,
     .row_bytes = sizeof(struct jobs_release_watches_row),
@@ -169,13 +166,9 @@ const struct db_statement jobs_release_watches_statement = {
     .batch_max = 1,
 };
 
-void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
-    int32_t patience_seconds)
+void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret)
 {
-    const struct db_value values[] = {
-        {.i = patience_seconds},
-    };
-    db_submit(&c->scope, &jobs_release_watches_statement, values, ret);
+    db_submit(&c->scope, &jobs_release_watches_statement, NULL, ret);
 }
 
 static const struct db_param due_attempts_params[] = {

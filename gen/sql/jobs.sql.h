@@ -25,10 +25,13 @@ void jobs_sweep_move(struct call *c,
 struct jobs_expire_row {
     int32_t expired;
     int64_t clock;
+    int64_t horizon;
 };
 
 /* Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by
  * somebody else is left for the next round: nothing is waited for but inventory, in the order that everybody keeps.
+ * @horizon: when the oldest of those who may be changing something began. A commit can wait for its standby for long, and
+ * its booking, HELD again, is not seen by then.
  * Scans: booking
  * Spans: booking_id, flight_id */
 void jobs_expire(struct call *c, struct jobs_expire_row *ret,
@@ -40,12 +43,11 @@ struct jobs_release_watches_row {
     int32_t released;
 };
 
-/* Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch. Each watch is of
- * up to a batch of attempts, looked up as one array, in order: of a join the planner expects so much, not knowing how many
- * are due, that it would read all attempts instead.
+/* Attempts that their calls have left alone, as they were when the watch was set, for too long fall due. Those that went on
+ * have a younger watch. Each watch is of up to a batch of attempts, looked up as one array, in order: of a join the planner
+ * expects so much, not knowing how many are due, that it would read all attempts instead.
  * Scans: payment_watch */
-void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
-    int32_t patience_seconds);
+void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret);
 
 struct jobs_due_attempts_row {
     struct uuid booking_id;

@@ -47,8 +47,7 @@ const struct db_statement payment_start_statement = {
     .sql_many =
         "WITH b AS MATERIALIZED (\n"
         "    SELECT r.n, k.booking_id, k.user_id, k.state, k.total_minor - k.captured_minor AS owed_minor, k.currency, k.event_count,\n"
-        "           k.intent_id, CASE WHEN k.has_assigned_seats THEN k.flight_ids END AS seat_flights,\n"
-        "           k.payment_required_time <= now() AS lapsed\n"
+        "           k.intent_id, CASE WHEN k.has_assigned_seats THEN k.flight_ids END AS seat_flights, k.payment_required_time\n"
         "      FROM unnest($1::uuid[]) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)\n"
         "     ORDER BY k.booking_id FOR UPDATE OF k\n"
         "), i AS MATERIALIZED (\n"
@@ -67,7 +66,7 @@ const struct db_statement payment_start_statement = {
         "                    AND CASE WHEN ($7::bool[])[b.n] THEN b.intent_id IS NOT NULL ELSE b.intent_id = ($6::uuid[])[b.n] END\n"
         "                   THEN 'PAYMENT_IN_PROGRESS'\n"
         "               WHEN NOT ($7::bool[])[b.n] AND i.intent_id IS NULL THEN 'NOT_FOUND'\n"
-        "               WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.lapsed THEN 'HOLD_EXPIRED'\n"
+        "               WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.payment_required_time <= clock_timestamp() THEN 'HOLD_EXPIRED'\n"
         "               WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'\n"
         "               WHEN coalesce(($10::text[])[b.n], i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'\n"
         "               WHEN coalesce(($9::int8[])[b.n], i.amount_minor) <> b.owed_minor THEN 'AMOUNT_MISMATCH'\n"
@@ -75,7 +74,8 @@ const struct db_statement payment_start_statement = {
         "               WHEN NOT ($7::bool[])[b.n] AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'\n"
         "               WHEN ($7::bool[])[b.n] AND EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.state NOT IN ('CANCELLED', 'EXPIRED'))\n"
         "                   THEN 'PAYMENT_STATE'\n"
-        "               WHEN row_number() OVER (PARTITION BY b.booking_id ORDER BY b.n) > 1 THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN row_number() OVER (PARTITION BY b.booking_id, b.user_id = ($2::uuid[])[b.n] ORDER BY b.n) > 1\n"
+        "                   THEN 'PAYMENT_IN_PROGRESS'\n"
         "               WHEN b.intent_id IS NOT NULL AND (SELECT count(*) FROM payment x WHERE x.booking_id = b.booking_id\n"
         "                        AND x.state <> 'NOT_RECEIVED') >= ($17::int4[])[b.n] THEN 'RISK_VELOCITY'\n"
         "               WHEN (SELECT count(*) FROM payment x WHERE x.user_id = ($2::uuid[])[b.n]\n"
@@ -453,7 +453,10 @@ const struct db_statement payment_failed_statement = {
         "      FROM g JOIN (VALUES (1, NULL), (2, 'BOOKING_EXPIRED')) AS x(i, type) ON x.i = 1 OR g.expires\n"
         "), d AS (\n"
         "    UPDATE payment x\n"
-        "       SET state = g.outcome, error_code = g.error_code, decline_code = g.decline_code, authorised_minor = 0, update_time = now(),\n"
+        "       SET state = g.outcome, error_code = g.error_code, decline_code = g.decline_code, authorised_minor = 0,\n"
+        "           update_time = CASE WHEN g.unclaim IS NULL OR g.cancel_intent THEN now()\n"
+        "                         ELSE (SELECT max(o.update_time) FROM payment o WHERE o.booking_id = g.booking_id\n"
+        "                                  AND o.intent_id = g.intent_id AND o.attempt_id <> g.attempt_id) END,\n"
         "           provider_reference = coalesce(g.provider_reference, x.provider_reference),\n"
         "           due_time = now() + g.due_seconds * interval '1 second',\n"
         "           intent_state = CASE WHEN NOT g.was_live OR x.intent_state NOT IN ('PROCESSING', 'REQUIRES_ACTION', 'AUTHORIZED')\n"
@@ -722,7 +725,8 @@ const struct db_statement payment_intent_create_statement = {
         "               WHEN b.intent_id IS NOT NULL AND b.intent_id NOT IN (SELECT intent_id FROM i) THEN 'PAYMENT_IN_PROGRESS'\n"
         "               WHEN r.booking_id IN (SELECT booking_id FROM i WHERE state NOT IN ('CANCELLED', 'EXPIRED'))\n"
         "                   THEN 'PAYMENT_STATE'\n"
-        "               WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN row_number() OVER (PARTITION BY r.booking_id, b.user_id = r.principal ORDER BY r.n) > 1\n"
+        "                   THEN 'PAYMENT_IN_PROGRESS'\n"
         "           END AS refusal\n"
         "      FROM r LEFT JOIN b USING (booking_id)\n"
         "), k AS (\n"
@@ -1055,6 +1059,7 @@ static const struct db_param refund_wait_params[] = {
     {.name = "provider_reference", .type = DB_TEXT, .is_nullable = true},
     {.name = "again", .type = DB_BOOL},
     {.name = "due_seconds", .type = DB_INT4},
+    {.name = "item_id", .type = DB_UUID},
 };
 
 static const struct db_column refund_wait_columns[] = {
@@ -1073,12 +1078,19 @@ const struct db_statement payment_refund_wait_statement = {
         "           provider_reference = coalesce($4::text, f.provider_reference),\n"
         "           due_time = now() + $6::int4 * interval '1 second'\n"
         "      FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = $2::uuid AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')\n"
-        "    RETURNING 1\n"
+        "    RETURNING f.create_time\n"
+        "), n AS (\n"
+        "    INSERT INTO attention_item (booking_id, item_id, kind, detail)\n"
+        "    SELECT $1::uuid, $7::uuid, 'REFUND_UNRESOLVED', 'refund ' || $2::uuid || ' is ' || $3::text || ' since ' || create_time\n"
+        "      FROM u\n"
+        "     WHERE create_time < now() - CASE $3::text WHEN 'SENT' THEN interval '14 days' ELSE interval '1 hour' END\n"
+        "       AND NOT EXISTS (SELECT FROM attention_item o\n"
+        "                        WHERE o.booking_id = $1::uuid AND o.kind = 'REFUND_UNRESOLVED' AND o.resolve_time IS NULL)\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM u) AS done",
     .sql_many = NULL,
     .params = refund_wait_params,
-    .param_count = 6,
+    .param_count = 7,
     .columns = refund_wait_columns,
     .column_count = 1,
     .row_bytes = sizeof(struct payment_refund_wait_row),
@@ -1096,7 +1108,8 @@ void payment_refund_wait(struct call *c, struct payment_refund_wait_row *ret,
     struct str state,
     struct str provider_reference,
     bool again,
-    int32_t due_seconds)
+    int32_t due_seconds,
+    struct uuid item_id)
 {
     const struct db_value values[] = {
         {.u = booking_id},
@@ -1105,6 +1118,7 @@ void payment_refund_wait(struct call *c, struct payment_refund_wait_row *ret,
         {.s = provider_reference, .is_null = !provider_reference.p},
         {.b = again},
         {.i = due_seconds},
+        {.u = item_id},
     };
     db_submit(&c->scope, &payment_refund_wait_statement, values, ret);
 }
@@ -1124,7 +1138,8 @@ const struct db_statement payment_refund_succeeded_statement = {
     .name = "payment_refund_succeeded",
     .sql_one =
         "WITH b AS MATERIALIZED (\n"
-        "    SELECT booking_id, state, event_count FROM booking WHERE booking_id = $1::uuid FOR UPDATE\n"
+        "    SELECT booking_id, state, event_count, captured_minor - refunded_minor AS there_minor\n"
+        "      FROM booking WHERE booking_id = $1::uuid FOR UPDATE\n"
         "), u AS (\n"
         "    UPDATE refund f SET state = 'SUCCEEDED', update_time = now(), due_time = NULL, provider_reference = $3::text,\n"
         "                        error_code = NULL\n"
@@ -1134,7 +1149,7 @@ const struct db_statement payment_refund_succeeded_statement = {
         "    UPDATE payment p SET refunded_minor = p.refunded_minor + u.amount_minor, update_time = now()\n"
         "      FROM u WHERE p.booking_id = $1::uuid AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL\n"
         "), g AS MATERIALIZED (\n"
-        "    SELECT u.*, b.state, b.event_count, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS cancels FROM u, b\n"
+        "    SELECT u.*, b.state, b.event_count, b.there_minor, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS cancels FROM u, b\n"
         "), w AS (\n"
         "    UPDATE booking SET refunded_minor = booking.refunded_minor + g.amount_minor, update_time = now(),\n"
         "                       state = CASE WHEN g.cancels THEN 'CANCELLED' ELSE booking.state END,\n"
@@ -1148,14 +1163,17 @@ const struct db_statement payment_refund_succeeded_statement = {
         "    UPDATE cancellation SET state = 'APPLIED'\n"
         "      FROM u WHERE cancellation.booking_id = $1::uuid AND cancellation.refund_id = $2::uuid\n"
         "       AND cancellation.state = 'CONFIRMING'\n"
+        "), k AS MATERIALIZED (\n"
+        "    SELECT coalesce(sum(CASE kind WHEN 'PENALTY' THEN amount_minor ELSE -amount_minor END), 0)::int8 AS kept_minor\n"
+        "      FROM ledger_transfer WHERE booking_id = $1::uuid AND kind IN ('PENALTY', 'PENALTY_WAIVED')\n"
         "), t AS (\n"
         "    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)\n"
-        "    SELECT $1::uuid, $2::uuid, 'REFUND',\n"
-        "           CASE WHEN u.cause IN ('GOODWILL', 'OVERCHARGE') AND EXISTS (SELECT FROM ledger_transfer o\n"
-        "                         WHERE o.booking_id = $1::uuid AND o.kind = 'PENALTY') THEN 'penalty_revenue'\n"
-        "                ELSE 'unearned_revenue' END,\n"
-        "           'provider_clearing', u.amount_minor, u.currency\n"
-        "      FROM u\n"
+        "    SELECT $1::uuid, $2::uuid, x.*, g.currency\n"
+        "      FROM g, k, LATERAL (VALUES ('PENALTY_WAIVED', 'penalty_revenue', 'unearned_revenue',\n"
+        "                                  k.kept_minor - g.there_minor + g.amount_minor),\n"
+        "                                 ('REFUND', 'unearned_revenue', 'provider_clearing', g.amount_minor))\n"
+        "           AS x(kind, debit, credit, amount_minor)\n"
+        "     WHERE x.amount_minor > 0\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM u) AS done",
     .sql_many = NULL,

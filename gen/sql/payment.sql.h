@@ -251,21 +251,23 @@ struct payment_refund_wait_row {
     bool done;
 };
 
-/* Still under way: asked for again at @due_seconds. @again: the provider does not know it, so it is sent with a new key. */
+/* Still under way: asked for again at @due_seconds. @again: the provider does not know it, so it is sent with a new key.
+ * A provider that has it (SENT) may take many days. People are told of what takes longer, and of what nobody can tell. */
 void payment_refund_wait(struct call *c, struct payment_refund_wait_row *ret,
     struct uuid booking_id,
     struct uuid refund_id,
     struct str state,
     struct str provider_reference,
     bool again,
-    int32_t due_seconds);
+    int32_t due_seconds,
+    struct uuid item_id);
 
 struct payment_refund_succeeded_row {
     bool done;
 };
 
 /* The money is back with the customer. A cancellation that waited for it is applied and its booking CANCELLED.
- * What is given back beyond a penalty that was kept comes out of the penalty. */
+ * A penalty is kept as far as money is left for it: what is given back beyond that is taken out of it first (t). */
 void payment_refund_succeeded(struct call *c, struct payment_refund_succeeded_row *ret,
     struct uuid booking_id,
     struct uuid refund_id,

@@ -71,6 +71,9 @@ SELECT format('booking %s: tickets %s for %s travellers, coupons %s for %s fligh
  WHERE state IN ('CONFIRMED', 'COMPLETED')
    AND (cardinality(ticket_serials) IS DISTINCT FROM party OR length(coupons) IS DISTINCT FROM party * cardinality(flight_ids)
         OR coupons !~ '^[OCBF]+$' OR authorised_minor <> total_minor)
+UNION ALL
+SELECT format('booking %s was not confirmed and has tickets: %s, coupons %s, of %s', booking_id, ticket_serials, coupons, ticket_time)
+  FROM booking WHERE ticket_event IS NULL AND num_nonnulls(ticket_serials, coupons, ticket_time) > 0
 
 -- check: B3 a dead booking keeps no open coupon and no money beyond its penalty
 SELECT format('booking %s is %s: its tickets have coupons %s', booking_id, state, coupons)
@@ -89,21 +92,27 @@ SELECT format('locator of serial %s: %s bookings', min(serial), count(*)) FROM b
 UNION ALL
 SELECT format('ticket %s: %s times', number, count(*)) FROM ticket GROUP BY number HAVING count(*) > 1
 
--- check: B10 nothing is confirming or cancelling for more than a day without a person knowing
+-- check: B10 nothing is confirming, cancelling or going back for days without a person knowing
 SELECT format('booking %s is %s since %s', booking_id, state, update_time)
   FROM booking b
  WHERE state IN ('PENDING', 'CONFIRMING', 'CANCELLING') AND update_time < now() - interval '1 day'
    AND NOT EXISTS (SELECT FROM attention_item a WHERE a.booking_id = b.booking_id AND a.resolve_time IS NULL)
+UNION ALL
+SELECT format('refund %s of booking %s is %s since %s', refund_id, booking_id, state, create_time)
+  FROM refund r
+ WHERE state IN ('RESERVED', 'SENT', 'UNKNOWN')
+   AND create_time < now() - CASE state WHEN 'SENT' THEN interval '16 days' ELSE interval '2 days' END
+   AND NOT EXISTS (SELECT FROM attention_item a WHERE a.booking_id = r.booking_id AND a.resolve_time IS NULL)
 
 -- check: M1 every transfer moves a positive amount between two accounts
 SELECT format('transfer %s %s of booking %s: %s %s from %s to %s', kind, cause, booking_id, amount_minor, currency, credit, debit)
   FROM ledger_transfer WHERE amount_minor <= 0 OR debit = credit
 
--- check: M2 the trial balance is zero, the clearing account is what was captured less what was refunded, and nothing is owed
-WITH postings AS (
-    SELECT currency, debit AS account, amount_minor AS amount FROM ledger_transfer
+-- check: M2 the trial balance is zero, the clearing account is what was captured less what was refunded, and no booking owes
+WITH postings AS NOT MATERIALIZED (
+    SELECT booking_id, currency, debit AS account, amount_minor AS amount FROM ledger_transfer
     UNION ALL
-    SELECT currency, credit, -amount_minor FROM ledger_transfer
+    SELECT booking_id, currency, credit, -amount_minor FROM ledger_transfer
 ), balances AS (
     SELECT currency, account, sum(amount) AS balance FROM postings GROUP BY 1, 2
 )
@@ -114,8 +123,9 @@ SELECT format('provider_clearing in %s is %s, payments say %s', currency, coales
   FULL JOIN (SELECT currency, sum(captured_minor - refunded_minor) AS money FROM payment_intent GROUP BY 1) p USING (currency)
  WHERE coalesce(b.balance, 0) <> coalesce(p.money, 0)
 UNION ALL
-SELECT format('%s in %s is on the wrong side: %s', account, currency, balance)
-  FROM balances WHERE account IN ('unearned_revenue', 'penalty_revenue') AND balance > 0
+SELECT format('%s of booking %s is on the wrong side: %s %s', account, booking_id, sum(amount), currency)
+  FROM postings WHERE account IN ('unearned_revenue', 'penalty_revenue')
+ GROUP BY booking_id, currency, account HAVING sum(amount) > 0
 
 -- check: M3 captured within authorised, refunds within captured, reservations are the refunds
 SELECT format('intent %s: authorised %s captured %s reserved %s refunded %s, refunds live %s done %s', i.intent_id,

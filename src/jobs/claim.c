@@ -12,7 +12,7 @@ struct attempts {
 static enum step release_watches(struct call *c)
 {
     struct attempts *s = c->state;
-    jobs_release_watches(c, &s->watched, checkout_patience_s(app_of(c)));
+    jobs_release_watches(c, &s->watched);
     return STEP_NEXT;
 }
 

@@ -12,9 +12,12 @@ SELECT coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'),
 INSERT INTO sweep (task, watermark) VALUES ('EXPIRE_HOLDS', @watermark)
     ON CONFLICT (task) DO UPDATE SET watermark = excluded.watermark WHERE sweep.watermark < excluded.watermark;
 
--- name: expire(after timestamptz, until timestamptz, row_count int4) -> one (expired int4, clock timestamptz)
+-- name: expire(after timestamptz, until timestamptz, row_count int4)
+--       -> one (expired int4, clock timestamptz, horizon timestamptz)
 -- Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by
 -- somebody else is left for the next round: nothing is waited for but inventory, in the order that everybody keeps.
+-- @horizon: when the oldest of those who may be changing something began. A commit can wait for its standby for long, and
+-- its booking, HELD again, is not seen by then.
 -- Scans: booking
 -- Spans: booking_id, flight_id
 WITH d AS MATERIALIZED (
@@ -46,21 +49,22 @@ WITH d AS MATERIALIZED (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor)
     SELECT booking_id, event_count + 1, 'BOOKING_EXPIRED', 'EXPIRED', 'system' FROM d
 )
-SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock;
+SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock,
+       least(now(), (SELECT min(xact_start) FROM pg_stat_activity WHERE backend_xid IS NOT NULL)) AS horizon;
 
--- name: release_watches(patience_seconds int4) -> one (released int4)
--- Attempts that their calls have left alone for too long fall due. Those that went on have a younger watch. Each watch is of
--- up to a batch of attempts, looked up as one array, in order: of a join the planner expects so much, not knowing how many
--- are due, that it would read all attempts instead.
+-- name: release_watches() -> one (released int4)
+-- Attempts that their calls have left alone, as they were when the watch was set, for too long fall due. Those that went on
+-- have a younger watch. Each watch is of up to a batch of attempts, looked up as one array, in order: of a join the planner
+-- expects so much, not knowing how many are due, that it would read all attempts instead.
 -- Scans: payment_watch
 WITH w AS MATERIALIZED (
-    SELECT due_time, booking_id, booking_ids, attempt_ids FROM payment_watch
+    SELECT due_time, booking_id, booking_ids, attempt_ids, create_time FROM payment_watch
      WHERE due_time <= now() ORDER BY due_time LIMIT 64 FOR UPDATE SKIP LOCKED
 ), u AS (
     UPDATE payment a SET due_time = now()
      WHERE a.booking_id = ANY (ARRAY(SELECT unnest(booking_ids) FROM w))
-       AND (a.attempt_id IN (SELECT unnest(attempt_ids) FROM w)) IS TRUE AND a.due_time IS NULL
-       AND a.state IN ('SENT', 'AUTHORIZED') AND a.update_time <= now() - @patience_seconds * interval '1 second'
+       AND ((a.attempt_id, a.update_time) IN (SELECT unnest(attempt_ids), create_time FROM w)) IS TRUE
+       AND a.due_time IS NULL AND a.state IN ('SENT', 'AUTHORIZED')
     RETURNING 1
 ), x AS (
     DELETE FROM payment_watch p USING w WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id

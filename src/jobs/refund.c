@@ -38,7 +38,7 @@ static void not_found(struct call *c)
     bool again = rest_s <= 0;
     payment_refund_wait(c, &s->settled.wait, item->booking_id, item->id,
                         again ? STR("RESERVED") : STR("UNKNOWN"), (struct str){0}, again,
-                        again ? 0 : (int32_t)rest_s);
+                        again ? 0 : (int32_t)rest_s, uuid_v7(app_of(c)->clock));
 }
 
 static enum step settle(struct call *c)

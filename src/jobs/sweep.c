@@ -14,7 +14,8 @@
 struct expire {
     struct jobs_sweep_begin_row begin;
     struct jobs_expire_row row;
-    int64_t after_us; /* all that lapsed between the sweep's begin and this has been looked at */
+    int64_t after_us;   /* all that lapsed between the sweep's begin and this has been looked at */
+    int64_t horizon_us; /* but for what who began before this is still committing */
     int64_t expired;
     unsigned rounds;
     bool is_wide;
@@ -44,12 +45,15 @@ static void begin(struct expire *s, struct jobs *jobs)
         jobs->watermark_us = s->begin.watermark;
     s->is_wide = jobs->app->loop->now_ns >= jobs->wide_ns;
     s->after_us = begin_us(jobs, s->is_wide);
+    s->horizon_us = INT64_MAX;
 }
 
 /* Up to the database's clock, which is the one that leases are written by. */
 static void advance(struct expire *s)
 {
     s->expired += s->row.expired;
+    if (s->row.horizon < s->horizon_us)
+        s->horizon_us = s->row.horizon;
     if (s->row.expired == EXPIRE_ROWS) /* there may be more in this stride */
         return;
     s->after_us += STRIDE_US;
@@ -82,8 +86,9 @@ static enum step move_on(struct call *c)
         jobs->swept_us = s->after_us;
     if (s->is_wide && s->after_us == s->row.clock)
         jobs->wide_ns = jobs->app->loop->now_ns + WIDE_EVERY_NS;
-    if (s->is_wide && s->after_us - LAG_US > jobs->watermark_us)
-        jobs->watermark_us = s->after_us - LAG_US;
+    int64_t settled_us = s->after_us < s->horizon_us ? s->after_us : s->horizon_us;
+    if (s->is_wide && settled_us - LAG_US > jobs->watermark_us)
+        jobs->watermark_us = settled_us - LAG_US;
     if (s->expired > 0)
         call_note(c, "expired", "%lld", (long long)s->expired);
     if (jobs->watermark_us - jobs->marked_us < MARK_EVERY_US)

@@ -70,6 +70,7 @@ CREATE VIEW payment_attempt AS
 CREATE TABLE payment_watch (            -- distributed by booking_id
     booking_id          uuid NOT NULL,          -- the first of those
     due_time            timestamptz NOT NULL,
+    create_time         timestamptz NOT NULL DEFAULT now(), -- update_time of those attempts, until they go on
     booking_ids         uuid[] NOT NULL,
     attempt_ids         uuid[] NOT NULL,
     CONSTRAINT payment_watch_pk PRIMARY KEY (due_time, booking_id)

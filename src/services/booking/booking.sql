@@ -257,38 +257,39 @@ SELECT r.n::int4, x.*
         WHERE sequence > r.after ORDER BY sequence LIMIT r.row_count) x;
 
 -- name: quote(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, event_count int4,
---       refund_minor int8, penalty_minor int8, quote_seconds int4, etag_count int4?)
+--       refund_minor int8, penalty_minor int8, quote_seconds int4, departure_time timestamptz, etag_count int4?)
 --       -> one (claimed bool, refusal text?, create_time timestamptz, expire_time timestamptz)
--- A quote for the booking as it was read (@event_count); CONFLICT when it has changed since, which leaves no claim.
+-- A quote for the booking as it was read (@event_count and its money); CONFLICT when it has changed since, which leaves no
+-- claim. The fare tells what comes back before @departure_time, the first flight's: no quote outlives it.
 -- Spans: booking_id, principal
 WITH b AS MATERIALIZED (
     SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), v AS MATERIALIZED (
     SELECT CASE
-               WHEN b.event_count <> @event_count THEN 'CONFLICT'
+               WHEN b.event_count <> @event_count OR b.captured_minor - b.refunded_minor <> @refund_minor + @penalty_minor
+                   THEN 'CONFLICT'
                WHEN b.event_count <> @etag_count THEN 'ETAG_MISMATCH'
                WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor
                    THEN 'PAYMENT_IN_PROGRESS'
                WHEN b.state NOT IN ('HELD', 'CONFIRMED') OR b.state = 'HELD' AND b.payment_required_time <= now()
                    THEN 'BOOKING_STATE'
-           END AS refusal
+               WHEN @departure_time <= now() THEN 'FLIGHT_DEPARTED'
+           END AS refusal, least(now() + @quote_seconds * interval '1 second', @departure_time) AS expire_time
       FROM b
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT @principal, 6, @request_id, @fingerprint, CASE WHEN refusal IS NULL THEN @cancellation_id END, refusal
-      FROM v WHERE refusal IS NULL OR refusal = 'BOOKING_STATE'
+      FROM v WHERE refusal IS NULL OR refusal IN ('BOOKING_STATE', 'FLIGHT_DEPARTED')
         ON CONFLICT DO NOTHING
     RETURNING resource
 ), g AS MATERIALIZED (
-    SELECT b.event_count, b.currency, b.state FROM k, b WHERE k.resource IS NOT NULL
+    SELECT b.event_count, b.currency, b.state, v.expire_time FROM k, b, v WHERE k.resource IS NOT NULL
 ), s AS (
     UPDATE cancellation SET state = 'SUPERSEDED'
       FROM g WHERE cancellation.booking_id = @booking_id AND cancellation.state = 'QUOTED'
 ), q AS (
     INSERT INTO cancellation (booking_id, cancellation_id, state, refund_minor, penalty_minor, currency, expire_time)
-    SELECT @booking_id, @cancellation_id, 'QUOTED', @refund_minor, @penalty_minor, currency,
-           now() + @quote_seconds * interval '1 second'
-      FROM g
+    SELECT @booking_id, @cancellation_id, 'QUOTED', @refund_minor, @penalty_minor, currency, expire_time FROM g
 ), u AS (
     UPDATE booking SET event_count = booking.event_count + 1, update_time = now() FROM g WHERE booking_id = @booking_id
 ), e AS (
@@ -296,8 +297,7 @@ WITH b AS MATERIALIZED (
     SELECT @booking_id, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || @principal FROM g
 )
 SELECT EXISTS (SELECT FROM k) AS claimed,
-       v.refusal, now() AS create_time,
-       now() + @quote_seconds * interval '1 second' AS expire_time
+       v.refusal, now() AS create_time, v.expire_time
   FROM v;
 
 -- name: cancellation(booking_id uuid, cancellation_id uuid) -> maybe (user_id uuid, state text, refund_minor int8,
@@ -330,7 +330,8 @@ WITH b AS MATERIALIZED (
                -- Without @r another try took the intent over during the wait, too late to be seen here.
                WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND (b.captured_minor < b.total_minor OR r.is_refunding)
                     OR b.state = 'HELD' AND b.intent_id IS NOT NULL AND r.is_refunding IS NULL THEN 'PAYMENT_IN_PROGRESS'
-               WHEN q.state <> 'QUOTED' OR b.state NOT IN ('HELD', 'CONFIRMED') THEN 'BOOKING_STATE'
+               WHEN q.state NOT IN ('QUOTED', 'EXPIRED') OR b.state NOT IN ('HELD', 'CONFIRMED')
+                    OR b.state = 'HELD' AND b.payment_required_time <= now() THEN 'BOOKING_STATE'
                WHEN q.expire_time <= now() THEN 'QUOTE_EXPIRED'
                WHEN b.captured_minor - b.refunded_minor <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'
            END AS refusal

@@ -57,7 +57,7 @@ static enum step quote(struct call *c)
     booking_quote(c, &s->quote, c->principal.user_id, c->request_id, idempotency_fingerprint(c),
                   s->booking_id, s->cancellation_id, s->booking.event_count, s->refund_minor,
                   s->penalty_minor, (int32_t)app->limits.cancellation_quote_seconds,
-                  etag_count(req->etag, &count));
+                  offer->segments[0].departure_s * 1000000, etag_count(req->etag, &count));
     return STEP_NEXT;
 }
 

@@ -24,8 +24,7 @@
 -- many:
 WITH b AS MATERIALIZED (
     SELECT r.n, k.booking_id, k.user_id, k.state, k.total_minor - k.captured_minor AS owed_minor, k.currency, k.event_count,
-           k.intent_id, CASE WHEN k.has_assigned_seats THEN k.flight_ids END AS seat_flights,
-           k.payment_required_time <= now() AS lapsed
+           k.intent_id, CASE WHEN k.has_assigned_seats THEN k.flight_ids END AS seat_flights, k.payment_required_time
       FROM unnest(@booking_id) WITH ORDINALITY AS r(booking_id, n) JOIN booking k USING (booking_id)
      ORDER BY k.booking_id FOR UPDATE OF k
 ), i AS MATERIALIZED (
@@ -46,7 +45,8 @@ WITH b AS MATERIALIZED (
                     AND CASE WHEN (@is_new)[b.n] THEN b.intent_id IS NOT NULL ELSE b.intent_id = (@intent_id)[b.n] END
                    THEN 'PAYMENT_IN_PROGRESS'
                WHEN NOT (@is_new)[b.n] AND i.intent_id IS NULL THEN 'NOT_FOUND'
-               WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.lapsed THEN 'HOLD_EXPIRED'
+               -- By the clock after the wait: others may have taken its seats since the lease ended.
+               WHEN b.state = 'EXPIRED' OR b.state = 'HELD' AND b.payment_required_time <= clock_timestamp() THEN 'HOLD_EXPIRED'
                WHEN b.state <> 'HELD' THEN 'BOOKING_STATE'
                WHEN coalesce((@currency)[b.n], i.currency) <> b.currency THEN 'CURRENCY_MISMATCH'
                WHEN coalesce((@amount_minor)[b.n], i.amount_minor) <> b.owed_minor THEN 'AMOUNT_MISMATCH'
@@ -54,8 +54,9 @@ WITH b AS MATERIALIZED (
                WHEN NOT (@is_new)[b.n] AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'
                WHEN (@is_new)[b.n] AND EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
-               -- One attempt of a booking at a time also within this batch.
-               WHEN row_number() OVER (PARTITION BY b.booking_id ORDER BY b.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
+               -- One attempt of a booking at a time also within this batch; a stranger's is none.
+               WHEN row_number() OVER (PARTITION BY b.booking_id, b.user_id = (@principal)[b.n] ORDER BY b.n) > 1
+                   THEN 'PAYMENT_IN_PROGRESS'
                WHEN b.intent_id IS NOT NULL AND (SELECT count(*) FROM payment x WHERE x.booking_id = b.booking_id
                         AND x.state <> 'NOT_RECEIVED') >= (@booking_max)[b.n] THEN 'RISK_VELOCITY'
                WHEN (SELECT count(*) FROM payment x WHERE x.user_id = (@principal)[b.n]
@@ -271,7 +272,11 @@ WITH r AS MATERIALIZED (
       FROM g JOIN (VALUES (1, NULL), (2, 'BOOKING_EXPIRED')) AS x(i, type) ON x.i = 1 OR g.expires
 ), d AS (
     UPDATE payment x
-       SET state = g.outcome, error_code = g.error_code, decline_code = g.decline_code, authorised_minor = 0, update_time = now(),
+       SET state = g.outcome, error_code = g.error_code, decline_code = g.decline_code, authorised_minor = 0,
+           -- Of a forgotten try nothing is left: who repeats the request comes with the etag from before it.
+           update_time = CASE WHEN g.unclaim IS NULL OR g.cancel_intent THEN now()
+                         ELSE (SELECT max(o.update_time) FROM payment o WHERE o.booking_id = g.booking_id
+                                  AND o.intent_id = g.intent_id AND o.attempt_id <> g.attempt_id) END,
            provider_reference = coalesce(g.provider_reference, x.provider_reference),
            due_time = now() + g.due_seconds * interval '1 second',
            intent_state = CASE WHEN NOT g.was_live OR x.intent_state NOT IN ('PROCESSING', 'REQUIRES_ACTION', 'AUTHORIZED')
@@ -387,7 +392,8 @@ WITH r AS MATERIALIZED (
                WHEN b.intent_id IS NOT NULL AND b.intent_id NOT IN (SELECT intent_id FROM i) THEN 'PAYMENT_IN_PROGRESS'
                WHEN r.booking_id IN (SELECT booking_id FROM i WHERE state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
-               WHEN row_number() OVER (PARTITION BY r.booking_id ORDER BY r.n) > 1 THEN 'PAYMENT_IN_PROGRESS'
+               WHEN row_number() OVER (PARTITION BY r.booking_id, b.user_id = r.principal ORDER BY r.n) > 1
+                   THEN 'PAYMENT_IN_PROGRESS'
            END AS refusal
       FROM r LEFT JOIN b USING (booking_id)
 ), k AS (
@@ -482,10 +488,11 @@ SELECT b.user_id, f.intent_id, f.state, f.amount_minor, f.currency, f.cause, f.e
   FROM refund f JOIN booking b USING (booking_id)
  WHERE f.booking_id = @booking_id AND f.refund_id = @refund_id;
 
--- name: refund_wait(booking_id uuid, refund_id uuid, state text, provider_reference text?, again bool, due_seconds int4)
---       -> one (done bool)
+-- name: refund_wait(booking_id uuid, refund_id uuid, state text, provider_reference text?, again bool, due_seconds int4,
+--       item_id uuid) -> one (done bool)
 -- key: booking_id
 -- Still under way: asked for again at @due_seconds. @again: the provider does not know it, so it is sent with a new key.
+-- A provider that has it (SENT) may take many days. People are told of what takes longer, and of what nobody can tell.
 WITH b AS MATERIALIZED (
     SELECT booking_id FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), u AS (
@@ -494,16 +501,24 @@ WITH b AS MATERIALIZED (
            provider_reference = coalesce(@provider_reference, f.provider_reference),
            due_time = now() + @due_seconds * interval '1 second'
       FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = @refund_id AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')
-    RETURNING 1
+    RETURNING f.create_time
+), n AS (
+    INSERT INTO attention_item (booking_id, item_id, kind, detail)
+    SELECT @booking_id, @item_id, 'REFUND_UNRESOLVED', 'refund ' || @refund_id || ' is ' || @state || ' since ' || create_time
+      FROM u
+     WHERE create_time < now() - CASE @state WHEN 'SENT' THEN interval '14 days' ELSE interval '1 hour' END
+       AND NOT EXISTS (SELECT FROM attention_item o
+                        WHERE o.booking_id = @booking_id AND o.kind = 'REFUND_UNRESOLVED' AND o.resolve_time IS NULL)
 )
 SELECT EXISTS (SELECT FROM u) AS done;
 
 -- name: refund_succeeded(booking_id uuid, refund_id uuid, provider_reference text) -> one (done bool)
 -- key: booking_id
 -- The money is back with the customer. A cancellation that waited for it is applied and its booking CANCELLED.
--- What is given back beyond a penalty that was kept comes out of the penalty.
+-- A penalty is kept as far as money is left for it: what is given back beyond that is taken out of it first (t).
 WITH b AS MATERIALIZED (
-    SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
+    SELECT booking_id, state, event_count, captured_minor - refunded_minor AS there_minor
+      FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), u AS (
     UPDATE refund f SET state = 'SUCCEEDED', update_time = now(), due_time = NULL, provider_reference = @provider_reference,
                         error_code = NULL
@@ -513,7 +528,7 @@ WITH b AS MATERIALIZED (
     UPDATE payment p SET refunded_minor = p.refunded_minor + u.amount_minor, update_time = now()
       FROM u WHERE p.booking_id = @booking_id AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL
 ), g AS MATERIALIZED (
-    SELECT u.*, b.state, b.event_count, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS cancels FROM u, b
+    SELECT u.*, b.state, b.event_count, b.there_minor, u.cause = 'CANCELLATION' AND b.state = 'CANCELLING' AS cancels FROM u, b
 ), w AS (
     UPDATE booking SET refunded_minor = booking.refunded_minor + g.amount_minor, update_time = now(),
                        state = CASE WHEN g.cancels THEN 'CANCELLED' ELSE booking.state END,
@@ -527,14 +542,17 @@ WITH b AS MATERIALIZED (
     UPDATE cancellation SET state = 'APPLIED'
       FROM u WHERE cancellation.booking_id = @booking_id AND cancellation.refund_id = @refund_id
        AND cancellation.state = 'CONFIRMING'
+), k AS MATERIALIZED (
+    SELECT coalesce(sum(CASE kind WHEN 'PENALTY' THEN amount_minor ELSE -amount_minor END), 0)::int8 AS kept_minor
+      FROM ledger_transfer WHERE booking_id = @booking_id AND kind IN ('PENALTY', 'PENALTY_WAIVED')
 ), t AS (
     INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)
-    SELECT @booking_id, @refund_id, 'REFUND',
-           CASE WHEN u.cause IN ('GOODWILL', 'OVERCHARGE') AND EXISTS (SELECT FROM ledger_transfer o
-                         WHERE o.booking_id = @booking_id AND o.kind = 'PENALTY') THEN 'penalty_revenue'
-                ELSE 'unearned_revenue' END,
-           'provider_clearing', u.amount_minor, u.currency
-      FROM u
+    SELECT @booking_id, @refund_id, x.*, g.currency
+      FROM g, k, LATERAL (VALUES ('PENALTY_WAIVED', 'penalty_revenue', 'unearned_revenue',
+                                  k.kept_minor - g.there_minor + g.amount_minor),
+                                 ('REFUND', 'unearned_revenue', 'provider_clearing', g.amount_minor))
+           AS x(kind, debit, credit, amount_minor)
+     WHERE x.amount_minor > 0
 )
 SELECT EXISTS (SELECT FROM u) AS done;
 

@@ -8,6 +8,7 @@
 
 #define PATIENCE_MARGIN_S 5
 #define UNKNOWN_FIRST_S 2 /* the first inquiry after an outcome that is not known */
+#define UNSENT_MAX_S 300  /* a refund that a provider's failure held up goes out soon after it */
 
 /* Names like pm_card_visa are shared by everybody who tests: no card, so they are counted per user.
  * With two underscores and something behind them they are one (see src/sandbox/README.md). */
@@ -287,10 +288,13 @@ void checkout_settle_refund(struct call *c, union checkout_refund_rows *ret, str
         return;
     }
     struct str state = STR("UNKNOWN");
-    if (answer->outcome == PROVIDER_NOT_SENT)
+    int32_t due_s = checkout_inquiry_s(inquiries);
+    if (answer->outcome == PROVIDER_NOT_SENT) {
         state = STR("RESERVED");
-    else if (answer->outcome == PROVIDER_REFUND_PENDING)
+        due_s = due_s < UNSENT_MAX_S ? due_s : UNSENT_MAX_S;
+    } else if (answer->outcome == PROVIDER_REFUND_PENDING) {
         state = STR("SENT");
+    }
     payment_refund_wait(c, &ret->wait, booking_id, refund->refund_id, state, answer->reference,
-                        false, checkout_inquiry_s(inquiries));
+                        false, due_s, uuid_v7(app->clock));
 }

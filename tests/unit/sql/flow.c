@@ -144,6 +144,7 @@ void fill_quote(struct ask *ask, unsigned booking, unsigned quote, long long ref
     ask_int(ask, 0, "refund_minor", refund_minor);
     ask_int(ask, 0, "penalty_minor", penalty_minor);
     ask_int(ask, 0, "quote_seconds", 600);
+    ask_set(ask, 0, "departure_time", "2029-01-01");
     ask_set(ask, 0, "etag_count", NULL);
 }
 
@@ -188,18 +189,23 @@ static const char *done(const struct ask *ask, const char *column)
     return t_only(ask_run(t_session(0), ask), column);
 }
 
+const char *refusal(const struct ask *ask)
+{
+    return done(ask, "refusal");
+}
+
 const char *do_hold(unsigned booking, const char *flights, unsigned seats)
 {
     struct ask ask;
     fill_hold(&ask, 0, booking, flights, seats);
-    return done(&ask, "refusal");
+    return refusal(&ask);
 }
 
 const char *do_start(unsigned booking)
 {
     struct ask ask;
     fill_start(&ask, 0, booking, true);
-    return done(&ask, "refusal");
+    return refusal(&ask);
 }
 
 const char *do_authorised(unsigned booking)
@@ -228,14 +234,14 @@ const char *do_quote(unsigned booking, unsigned quote, long long refund_minor,
 {
     struct ask ask;
     fill_quote(&ask, booking, quote, refund_minor, penalty_minor);
-    return done(&ask, "refusal");
+    return refusal(&ask);
 }
 
 const char *do_cancel(unsigned booking, unsigned quote)
 {
     struct ask ask;
     fill_cancel(&ask, booking, quote);
-    return done(&ask, "refusal");
+    return refusal(&ask);
 }
 
 const char *do_job(const char *statement, const char *param, int value, const char *column)

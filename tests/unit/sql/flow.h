@@ -23,6 +23,7 @@ void fill_refund(struct ask *ask, unsigned booking, unsigned refund, long long a
 void fill_expire(struct ask *ask);
 
 /* Done at once on session 0: the refusal or outcome, "" when all went well. */
+const char *refusal(const struct ask *ask);
 const char *do_hold(unsigned booking, const char *flights, unsigned seats);
 const char *do_start(unsigned booking);
 const char *do_authorised(unsigned booking);

@@ -233,6 +233,24 @@ TEST(order, a_sweep_goes_on_where_it_was)
     t_end();
 }
 
+/* Who began before the sweep and has not ended may leave a hold behind it. */
+TEST(order, a_sweep_tells_who_may_still_be_committing)
+{
+    t_begin(1, 9);
+    struct ask ask;
+    fill_expire(&ask);
+    t_do(1, "BEGIN");
+    t_do(1, "SELECT pg_current_xact_id()");
+    const char *began =
+        t_sql("SELECT xact_start FROM pg_stat_activity WHERE backend_xid IS NOT NULL");
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "horizon"), began);
+    t_do(1, "COMMIT");
+    PGresult *r = ask_run(t_session(0), &ask);
+    ASSERT_TRUE(strcmp(PQgetvalue(r, 0, PQfnumber(r, "horizon")), began) > 0);
+    PQclear(r);
+    t_end();
+}
+
 TEST(order, a_sweep_looks_no_farther_than_asked)
 {
     t_begin(1, 9);

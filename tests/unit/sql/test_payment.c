@@ -4,11 +4,7 @@
 #include <string.h>
 
 #include "flow.h"
-
-static const char *refusal(const struct ask *ask)
-{
-    return t_only(ask_run(t_session(0), ask), "refusal");
-}
+#include "gen/sql/jobs.sql.h"
 
 TEST(pay, start_insists_on_each_thing)
 {
@@ -124,6 +120,50 @@ TEST(pay, an_intent_first_then_its_confirmation)
     t_end();
 }
 
+/* The provider could not be reached: the same request again, with the etag it had. */
+TEST(pay, a_forgotten_confirmation_may_be_repeated)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask start, failed;
+    fill_intent(&start, 0, 1);
+    ASSERT_STR_EQ(refusal(&start), "");
+    char *etag = strdup(t_sql("SELECT update_time FROM payment_intent"));
+    for (unsigned attempt = 1; attempt <= 3; attempt++) {
+        fill_start(&start, 0, 1, false);
+        ask_set(&start, 0, "attempt_id", t_id('a', attempt));
+        ask_set(&start, 0, "etag_time", etag);
+        ASSERT_STR_EQ(refusal(&start), "");
+        fill_failed(&failed, 0, 1, "NOT_RECEIVED");
+        ask_set(&failed, 0, "attempt_id", t_id('a', attempt));
+        ask_int(&failed, 0, "method", 9);
+        ask_set(&failed, 0, "unclaim", t_id('s', 1));
+        ASSERT_STR_EQ(t_only(ask_run(t_session(0), &failed), "done"), "t");
+        ASSERT_STR_EQ(t_sql("SELECT update_time FROM payment_intent"), etag);
+    }
+    free(etag);
+    t_end();
+}
+
+/* Who has no business with a booking does not make its owner's payment one that is in progress. */
+TEST(pay, a_stranger_in_the_batch_is_no_attempt)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask ask;
+    fill_try(&ask, 0, 1, true, 2);
+    ask_set(&ask, 0, "principal", t_id('u', 2));
+    fill_start(&ask, 1, 1, true);
+    PGresult *r = ask_run(t_session(0), &ask);
+    ASSERT_INT_EQ(PQntuples(r), 2);
+    for (int i = 0; i < 2; i++)
+        ASSERT_STR_EQ(t_cell(r, i, "refusal"),
+                      strcmp(t_cell(r, i, "n"), "1") == 0 ? "NOT_FOUND" : "");
+    PQclear(r);
+    ASSERT_STR_EQ(state_of(1), "CONFIRMING");
+    t_end();
+}
+
 TEST(pay, attempts_of_a_booking_are_counted)
 {
     t_begin(1, 9);
@@ -225,9 +265,9 @@ TEST(pay, a_sale_in_one_message_is_as_good_as_two)
     free(dumps[1]);
 }
 
-static const char *release_watches(int patience_s)
+static const char *release_watches(void)
 {
-    return do_job("jobs_release_watches", "patience_seconds", patience_s, "released");
+    return t_sql(jobs_release_watches_statement.sql_one);
 }
 
 /* Whose call died falls due; whose call went on does not. */
@@ -241,11 +281,10 @@ TEST(pay, an_attempt_left_alone_falls_due)
     ASSERT_STR_EQ(do_authorised(2), "DONE"); /* and then its call dies as well */
     ASSERT_STR_EQ(do_authorised(3), "DONE");
     ASSERT_STR_EQ(do_captured(3), "t");
-    ASSERT_STR_EQ(release_watches(15), "0");
+    ASSERT_STR_EQ(release_watches(), "0");
     ASSERT_STR_EQ(t_sql("SELECT count(*) FROM payment_watch"), "5");
     t_do(0, "UPDATE payment_watch SET due_time = due_time - interval '15 seconds'");
-    t_do(0, "UPDATE payment_attempt SET update_time = update_time - interval '15 seconds'");
-    ASSERT_STR_EQ(release_watches(15), "2");
+    ASSERT_STR_EQ(release_watches(), "2");
     ASSERT_STR_EQ(t_sql("SELECT count(*) FROM payment_watch"), "0");
     ASSERT_STR_EQ(t_sql("SELECT string_agg(state, ' ' ORDER BY state) FROM payment_attempt "
                         "WHERE due_time <= now()"),
@@ -329,81 +368,4 @@ TEST(pay, a_batch_of_answers_is_as_good_as_one_by_one)
     ASSERT_STR_EQ(dumps[1], dumps[0]);
     free(dumps[0]);
     free(dumps[1]);
-}
-
-/* ---- refunds and cancellations ---- */
-
-static const char *refund_done(const char *statement, unsigned booking, const char *refund)
-{
-    struct ask ask;
-    ask_begin(&ask, statement);
-    ask_set(&ask, 0, "booking_id", t_id('b', booking));
-    ask_set(&ask, 0, "refund_id", refund);
-    if (strcmp(statement, "payment_refund_succeeded") == 0) {
-        ask_set(&ask, 0, "provider_reference", t_format("re_%.8s", refund));
-    } else {
-        ask_set(&ask, 0, "error_code", "refused");
-        ask_set(&ask, 0, "item_id", refund);
-    }
-    return t_only(ask_run(t_session(0), &ask), "done");
-}
-
-TEST(pay, refunds_never_exceed_what_was_taken)
-{
-    t_begin(1, 9);
-    do_sale(1);
-    struct ask ask;
-    fill_refund(&ask, 1, 1, 6000);
-    ASSERT_STR_EQ(refusal(&ask), "");
-    fill_refund(&ask, 1, 2, 4001);
-    ASSERT_STR_EQ(refusal(&ask), "REFUND_EXCEEDS_CAPTURE");
-    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 1)), "t");
-    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 1)), "f");
-    fill_refund(&ask, 1, 3, 10000);
-    ASSERT_STR_EQ(refusal(&ask), "");
-    ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('g', 3)), "t");
-    ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('g', 3)), "f");
-    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 3)), "f");
-    PGresult *beyond = PQexec(t_session(0), "UPDATE payment_intent SET refundable_minor = -1");
-    ASSERT_STR_EQ(PQresultErrorField(beyond, PG_DIAG_CONSTRAINT_NAME), "refundable_ck");
-    PQclear(beyond);
-    fill_refund(&ask, 1, 4, 1);
-    ASSERT_STR_EQ(refusal(&ask), "REFUND_EXCEEDS_CAPTURE");
-    fill_refund(&ask, 2, 5, 1);
-    ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND");
-    t_end();
-}
-
-TEST(pay, a_cancellation_gives_back_seats_tickets_and_money)
-{
-    t_begin(1, 9);
-    do_sale(1);
-    struct ask ask;
-    fill_cancel(&ask, 1, 1);
-    ASSERT_STR_EQ(refusal(&ask), "NOT_FOUND");
-    ASSERT_STR_EQ(do_quote(1, 1, 7000, 3000), "");
-    ASSERT_STR_EQ(do_quote(1, 2, 7000, 3000), "");
-    ASSERT_STR_EQ(do_cancel(1, 1), "QUOTE_SUPERSEDED");
-    ASSERT_STR_EQ(do_cancel(1, 2), "");
-    ASSERT_STR_EQ(state_of(1), "CANCELLING");
-    ASSERT_STR_EQ(seats_of(1), "0");
-    ASSERT_STR_EQ(t_broken(), "");
-    fill_cancel(&ask, 1, 2);
-    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "claimed"), "f");
-    ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('m', 2)), "t");
-    ASSERT_STR_EQ(state_of(1), "CANCELLED");
-    ASSERT_STR_EQ(t_sql("SELECT coupons FROM ticket"), "R");
-    t_end();
-}
-
-TEST(pay, a_refund_refused_for_good_waits_for_a_person)
-{
-    t_begin(1, 9);
-    do_sale(1);
-    ASSERT_STR_EQ(do_quote(1, 1, 7000, 3000), "");
-    ASSERT_STR_EQ(do_cancel(1, 1), "");
-    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('m', 1)), "t");
-    ASSERT_STR_EQ(state_of(1), "ATTENTION");
-    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM attention_item"), "1");
-    t_end();
 }

@@ -34,6 +34,25 @@ TEST(race, two_payments_of_one_booking)
     t_end();
 }
 
+/* Its lease ended while it waited: by then somebody else may have its seats. */
+TEST(race, a_payment_that_waited_past_the_lease)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    t_do(0,
+         "UPDATE booking SET payment_required_time = clock_timestamp() + interval '0.3 seconds'");
+    struct ask ask;
+    fill_start(&ask, 0, 1, true);
+    t_do(1, "BEGIN");
+    t_do(1, "SELECT FROM booking FOR UPDATE");
+    ask_send(t_session(2), &ask);
+    ASSERT_TRUE(t_is_waiting(2));
+    t_do(1, "SELECT pg_sleep(0.4)");
+    t_do(1, "COMMIT");
+    ASSERT_STR_EQ(t_only(ask_wait(t_session(2)), "refusal"), "HOLD_EXPIRED");
+    t_end();
+}
+
 /* The intent was made, refused by the provider and forgotten while the second waited. */
 TEST(race, a_payment_behind_one_that_was_called_off)
 {
