@@ -235,6 +235,11 @@ class World:
         self.server = Server(self.a, provider, port)
         self.pg = Postgres(self.server.data)
         self.loader.tell("sign")
+        self.meet()
+
+    def meet(self):
+        """The server knows its travellers: a token's signature is verified once, a cost of its first call, not of a call."""
+        self.load(f"make history {self.a.users if self.a.quick else 5 * self.a.users}")
 
     def load(self, command):
         """What the loader says of a run."""
