@@ -274,9 +274,9 @@ WITH r AS MATERIALIZED (
     UPDATE payment x
        SET state = g.outcome, error_code = g.error_code, decline_code = g.decline_code, authorised_minor = 0,
            -- Of a forgotten try nothing is left: who repeats the request comes with the etag from before it.
-           update_time = CASE WHEN g.unclaim IS NULL OR g.cancel_intent THEN now()
-                         ELSE (SELECT max(o.update_time) FROM payment o WHERE o.booking_id = g.booking_id
-                                  AND o.intent_id = g.intent_id AND o.attempt_id <> g.attempt_id) END,
+           update_time = coalesce(CASE WHEN g.unclaim IS NOT NULL AND NOT g.cancel_intent THEN
+                             (SELECT max(o.update_time) FROM payment o WHERE o.booking_id = g.booking_id
+                                 AND o.intent_id = g.intent_id AND o.attempt_id <> g.attempt_id) END, now()),
            provider_reference = coalesce(g.provider_reference, x.provider_reference),
            due_time = now() + g.due_seconds * interval '1 second',
            intent_state = CASE WHEN NOT g.was_live OR x.intent_state NOT IN ('PROCESSING', 'REQUIRES_ACTION', 'AUTHORIZED')
