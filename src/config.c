@@ -165,6 +165,10 @@ static int set_defaults(struct config *c)
             continue;
         if (options[i].fallback)
             CHECK(set_option(c, &options[i], options[i].fallback, options[i].name) == 0);
+        /* Others' variables are nobody's business: FAREGATE_PORT is what Kubernetes sets for a
+         * Service of that name, and `serve` has no --port. */
+        if (!(options[i].commands & (1u << c->command)))
+            continue;
         environment_name(&options[i], name, sizeof name);
         const char *value = getenv(name);
         if (value && set_option(c, &options[i], value, name) < 0)

@@ -141,7 +141,7 @@ const struct db_statement auth_login_begin_statement = {
         "            ELSE now() + least($7::float8,\n"
         "                power(2.0::float8, least(o.failures - (SELECT free FROM g), 20))) * interval '1 second' END,\n"
         "        expire_time = excluded.expire_time\n"
-        "    WHERE o.next_time <= now()\n"
+        "    WHERE o.next_time <= clock_timestamp()\n"
         "    RETURNING 1\n"
         "), p AS (\n"
         "    INSERT INTO login_throttle AS o (key, failures, next_time, expire_time)\n"
@@ -152,7 +152,7 @@ const struct db_statement auth_login_begin_statement = {
         "            ELSE now() + least($9::float8,\n"
         "                power(2.0::float8, least(o.failures - $8::int4, 20))) * interval '1 second' END,\n"
         "        expire_time = excluded.expire_time\n"
-        "    WHERE o.next_time <= now()\n"
+        "    WHERE o.next_time <= clock_timestamp()\n"
         "    RETURNING 1\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM p) AS is_open,\n"
@@ -807,7 +807,7 @@ const struct db_statement auth_list_revocations_statement = {
         "  FROM revocation\n"
         " WHERE revoke_time >= $1::timestamptz AND expire_time > now()\n"
         " ORDER BY revoke_time\n"
-        " LIMIT 10000",
+        " LIMIT 10001",
     .sql_many = NULL,
     .params = list_revocations_params,
     .param_count = 1,

@@ -44,7 +44,8 @@ struct auth_login_begin_row {
 };
 
 /* Counts the attempt before the password is looked at, so that many at once cannot slip through. Both rows are
- * locked in one order everywhere: network, then pair. When failures everywhere exceed their limit, networks lose
+ * locked in one order everywhere: network, then pair. By the clock after that wait: who was before in the queue may have
+ * begun later. When failures everywhere exceed their limit, networks lose
  * their free attempts: one that has not failed does not notice.
  * Spans: email, key, user_id */
 void auth_login_begin(struct call *c, struct auth_login_begin_row *ret,
@@ -215,7 +216,8 @@ struct auth_list_revocations_rows {
     bool truncated;
 };
 
-/* Scans: revocation */
+/* One more than those: so it is known that there are more.
+ * Scans: revocation */
 void auth_list_revocations(struct call *c, struct auth_list_revocations_rows *ret,
     int64_t since);
 

@@ -19,6 +19,11 @@ static inline struct str str_of(const char *z)
     return (struct str){.p = z, .n = z ? strlen(z) : 0};
 }
 
+static inline struct str str_bytes(const void *p, size_t bytes)
+{
+    return (struct str){.p = p, .n = bytes};
+}
+
 static inline bool str_eq(struct str a, struct str b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);

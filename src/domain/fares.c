@@ -2,6 +2,7 @@
 #include "domain/fares.h"
 
 #include "base/check.h"
+#include "domain/money.h"
 #include "domain/passengers.h"
 
 #define CENTS_PER_DOLLAR 100
@@ -43,8 +44,8 @@ int64_t fare_convert(const struct fare_fx *fx, int64_t minor)
     static const int64_t powers[] = {1, 10, 100, 1000};
     CHECK(fx->exponent < sizeof powers / sizeof powers[0]);
     __int128 scaled = (__int128)minor * fx->rate_micro * powers[fx->exponent];
-    const int64_t unit = CENTS_PER_DOLLAR * MICRO;
-    return divided(scaled + unit - 1, unit);
+    const int64_t step = money_step(fx->exponent), unit = CENTS_PER_DOLLAR * MICRO * step;
+    return divided(scaled + unit - 1, unit) * step;
 }
 
 struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_t brand_permille,

@@ -55,7 +55,7 @@ int fare_bucket_find(const struct fare_bucket *buckets, size_t count, int32_t au
 struct fare_units fare_units(int64_t base_minor, int32_t bucket_permille, int32_t brand_permille,
                              const struct fare_fx *fx, const struct passenger_mix *party);
 
-/* Dollar cents to the sale currency's minor units, up to the next whole one. */
+/* Dollar cents to the sale currency's minor units, up to the next money_step. */
 int64_t fare_convert(const struct fare_fx *fx, int64_t minor);
 
 /* NULL for a currency that we do not sell in. The rates are a table of the release, valid from

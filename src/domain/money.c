@@ -59,6 +59,11 @@ static int64_t power_of_ten(int exponent)
     return powers[exponent];
 }
 
+int64_t money_step(int exponent)
+{
+    return exponent == 3 ? 10 : 1;
+}
+
 int money_from_units(struct str currency, int64_t units, int32_t nanos, int64_t *ret_minor)
 {
     int exponent = money_exponent(currency);

@@ -14,6 +14,10 @@
  * in. */
 int money_exponent(struct str currency);
 
+/* The smallest amount that can be charged or given back, in minor units: of three decimals the last
+ * is 0, or the provider refuses (Stripe, "three-decimal currencies"). */
+int64_t money_step(int exponent);
+
 /* Units and nanos (google.type.Money: both of one sign, nanos a whole number of minor units) to
  * minor units. 0; -EINVAL: signs differ, finer than the currency allows, or an unknown currency;
  * -ERANGE: beyond MONEY_MINOR_MAX. */

@@ -45,7 +45,7 @@ struct app_limits {
     uint32_t refresh_grace_seconds;    /* the previous token still returns the same successor */
     uint32_t unpaid_holds_max;         /* live unpaid bookings per user */
     uint32_t pay_attempts_user_max;    /* per user and hour */
-    uint32_t pay_attempts_card_max;    /* per card fingerprint and hour */
+    uint32_t pay_attempts_card_max;    /* per payment method and hour */
     uint32_t pay_attempts_booking_max; /* per booking, ever */
     uint32_t provider_timeout_ms;
     uint32_t provider_visibility_seconds; /* a payment the provider does not find after so long

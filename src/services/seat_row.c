@@ -9,7 +9,7 @@
 enum { ROW_NUMBER = 1, ROW_EXIT_ROW, ROW_SEATS };
 enum { SEAT_DESIGNATOR = 1, SEAT_AVAILABLE, SEAT_ATTRIBUTES };
 
-static bool is_exit(const struct reference_cabin *cabin, int row)
+bool seat_row_is_exit(const struct reference_cabin *cabin, int row)
 {
     for (uint16_t i = 0; i < cabin->exit_row_count; i++)
         if (cabin->exit_rows[i] == row)
@@ -45,7 +45,7 @@ uint8_t *seat_row_put(uint8_t *p, const struct reference_cabin *cabin, int row, 
 {
     char designator[TEXT_DECIMAL_MAX + 1], *letter = text_decimal(designator, (unsigned)row);
     struct str text = {.p = designator, .n = (size_t)(letter + 1 - designator)};
-    bool exit_row = is_exit(cabin, row);
+    bool exit_row = seat_row_is_exit(cabin, row);
     const uint8_t *row_end = p;
     for (size_t i = strlen(cabin->columns); i-- > 0;) {
         const uint8_t *end = p;

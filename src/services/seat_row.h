@@ -5,6 +5,9 @@
 #include "services/reference.h"
 
 #define SEAT_ROW_FIELD 3 /* SeatMapCabin.rows */
+
+/* At an emergency exit: no children or infants. */
+bool seat_row_is_exit(const struct reference_cabin *cabin, int row);
 #define SEAT_ROW_COLUMNS_MAX 20
 #define SEAT_ROW_BYTES_MAX (24 * (SEAT_ROW_COLUMNS_MAX + 1))
 

@@ -293,6 +293,14 @@ def serve_once(*flags, env=None):
     return done.returncode, done.stderr
 
 
+def test_a_variable_of_another_command_is_none():
+    """FAREGATE_PORT is what Kubernetes sets for a Service of that name: serve has no --port."""
+    foreign = {"FAREGATE_PORT": "tcp://10.96.0.1:50051"}
+    assert "FAREGATE_PORT" not in serve_once("--listen", "fd:web", env=foreign)[1]
+    status, said = serve_once("--listen", "fd:web", env={**foreign, "FAREGATE_CONNS_MAX": "many"})
+    assert status == 2 and "FAREGATE_CONNS_MAX" in said
+
+
 def test_wrong_listeners_stop_the_start():
     for flags, said in (
             (["--listen", "fd:web"], "cleartext beyond this machine"),

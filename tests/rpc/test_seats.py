@@ -1,6 +1,7 @@
 """Seats: never more than there are, given back when a hold ends, each to one passenger."""
 
 import concurrent.futures
+import datetime
 import subprocess
 
 import grpc
@@ -234,6 +235,19 @@ def test_seats_that_cannot_be(world, ann):
         assert refusal.reason in ("SEAT_TAKEN", "FIELD_INVALID"), refusal
         assert refusal.fields and refusal.fields[0].startswith("seat_selections"), refusal
     assert world.inventory(offer)[1] == 0
+
+
+def test_no_child_sits_at_an_exit(world, ann):
+    offer = world.offer(ann, passengers=(("ADULT", 2), ("CHILD", 1), ("INFANT_ON_LAP", 1)))
+    exits = [s.designator for c in seat_map(ann, offer, cabin="ECONOMY").cabins for r in c.rows if r.exit_row
+             for s in r.seats if s.available]
+    this_year = datetime.date.today().year
+    party = [adult(), adult("Bo"), adult("Cy", type="CHILD", birth_date={"year": this_year - 7, "month": 1, "day": 1}),
+             adult("Di", type="INFANT_ON_LAP", birth_date={"year": this_year - 1, "month": 6, "day": 1}, adult_index=1)]
+    for passenger in (1, 2):
+        with refused("INVALID_ARGUMENT", "FIELD_INVALID", "seat_selections[0]"):
+            world.hold(ann, offer, passengers=party, seat_selections=[{"seat": exits[0], "passenger_index": passenger}])
+    assert world.hold(ann, offer, passengers=party, seat_selections=[{"seat": exits[0]}]).seats[0].seat == exits[0]
 
 
 def test_many_race_for_one_seat(world):

@@ -34,7 +34,8 @@ SELECT EXISTS (SELECT FROM k) AS claimed, EXISTS (SELECT FROM l) AS is_new, now(
 --   -> one (is_open bool, wait_ms int4, user_id uuid?, password_hash text?, can_log_in bool,
 --   roles int4)
 -- Counts the attempt before the password is looked at, so that many at once cannot slip through. Both rows are
--- locked in one order everywhere: network, then pair. When failures everywhere exceed their limit, networks lose
+-- locked in one order everywhere: network, then pair. By the clock after that wait: who was before in the queue may have
+-- begun later. When failures everywhere exceed their limit, networks lose
 -- their free attempts: one that has not failed does not notice.
 -- Spans: email, key, user_id
 WITH g AS MATERIALIZED (
@@ -50,7 +51,7 @@ WITH g AS MATERIALIZED (
             ELSE now() + least(@network_delay_s_max,
                 power(2.0::float8, least(o.failures - (SELECT free FROM g), 20))) * interval '1 second' END,
         expire_time = excluded.expire_time
-    WHERE o.next_time <= now()
+    WHERE o.next_time <= clock_timestamp()
     RETURNING 1
 ), p AS (
     INSERT INTO login_throttle AS o (key, failures, next_time, expire_time)
@@ -61,7 +62,7 @@ WITH g AS MATERIALIZED (
             ELSE now() + least(@pair_delay_s_max,
                 power(2.0::float8, least(o.failures - @pair_free, 20))) * interval '1 second' END,
         expire_time = excluded.expire_time
-    WHERE o.next_time <= now()
+    WHERE o.next_time <= clock_timestamp()
     RETURNING 1
 )
 SELECT EXISTS (SELECT FROM p) AS is_open,
@@ -266,9 +267,10 @@ SELECT session_id, device_label, network, create_time, refresh_time, expire_time
 --   expire_time timestamptz)
 -- read
 -- max: 10000 rows
+-- One more than those: so it is known that there are more.
 -- Scans: revocation
 SELECT session_id, revoke_time, expire_time
   FROM revocation
  WHERE revoke_time >= @since AND expire_time > now()
  ORDER BY revoke_time
- LIMIT 10000;
+ LIMIT 10001;

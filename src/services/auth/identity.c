@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "io/endpoint.h"
 #include "services/auth/internal.h"
 #include "services/shared/seal.h"
 
@@ -17,53 +18,25 @@ struct str email_normalise(struct arena *arena, struct str email)
     return (struct str){lower, email.n};
 }
 
-/* "192.0.2.7:4711" and "[2001:db8::1]:4711" without the port. */
-static bool host_of(struct str peer, char *ret_host, size_t bytes)
-{
-    size_t n = peer.n;
-    while (n > 0 && peer.p[n - 1] != ':')
-        n--;
-    if (n < 2)
-        return false;
-    n--;
-    const char *p = peer.p;
-    if (n >= 2 && p[0] == '[' && p[n - 1] == ']') {
-        p++;
-        n -= 2;
-    }
-    if (n + 1 > bytes)
-        return false;
-    memcpy(ret_host, p, n);
-    ret_host[n] = '\0';
-    return true;
-}
-
-static struct str network_v4(struct arena *arena, struct in_addr address)
-{
-    uint32_t ip = ntohl(address.s_addr);
-    if (ip >> 24 == 127)
-        return STR("local");
-    return str_of(arena_printf(arena, "%u.%u.%u.0/24", ip >> 24, ip >> 16 & 255, ip >> 8 & 255));
-}
-
 struct str network_of(struct arena *arena, struct str peer)
 {
-    char host[INET6_ADDRSTRLEN + 1];
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (!host_of(peer, host, sizeof host))
+    char host[INET6_ADDRSTRLEN];
+    struct endpoint e;
+    struct in6_addr ip;
+    if (endpoint_parse(peer, &e) < 0) /* a socket of this machine's */
         return STR("local");
-    if (inet_pton(AF_INET, host, &v4) == 1)
-        return network_v4(arena, v4);
-    if (inet_pton(AF_INET6, host, &v6) != 1 || IN6_IS_ADDR_LOOPBACK(&v6))
+    memcpy(&ip, e.ip, sizeof ip);
+    if (IN6_IS_ADDR_LOOPBACK(&ip))
         return STR("local");
-    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
-        memcpy(&v4, v6.s6_addr + 12, sizeof v4);
-        return network_v4(arena, v4);
+    if (!IN6_IS_ADDR_V4MAPPED(&ip)) {
+        memset(ip.s6_addr + 6, 0, 10);
+        CHECK(inet_ntop(AF_INET6, &ip, host, sizeof host));
+        return str_of(arena_printf(arena, "%s/48", host));
     }
-    memset(v6.s6_addr + 6, 0, 10);
-    CHECK(inet_ntop(AF_INET6, &v6, host, sizeof host));
-    return str_of(arena_printf(arena, "%s/48", host));
+    const uint8_t *v4 = ip.s6_addr + 12;
+    if (v4[0] == 127)
+        return STR("local");
+    return str_of(arena_printf(arena, "%u.%u.%u.0/24", v4[0], v4[1], v4[2]));
 }
 
 bool network_is_local(struct str network)

@@ -2,15 +2,30 @@
  * by the database. What must stay true: every refusal names the field. */
 #include "services/booking/internal.h"
 #include "services/reference.h"
+#include "services/seat_row.h"
 
-/* "12A" in the cabin's rows and columns. */
-static bool cabin_has_seat(const struct reference_cabin *cabin, const char *seat)
+/* The row of "12A" if it stands in the cabin's rows and columns; -1. */
+static int row_of_seat(const struct reference_cabin *cabin, const char *seat)
 {
     size_t digits = strspn(seat, "0123456789");
     int64_t row;
-    return cabin->exists && seat[digits] && strchr(cabin->columns, seat[digits]) &&
-           seat[digits] != '-' &&
-           str_int64((struct str){seat, digits}, cabin->first_row, cabin->last_row, &row) == 0;
+    if (!cabin->exists || !seat[digits] || !strchr(cabin->columns, seat[digits]) ||
+        seat[digits] == '-' ||
+        str_int64((struct str){seat, digits}, cabin->first_row, cabin->last_row, &row) < 0)
+        return -1;
+    return (int)row;
+}
+
+/* Whoever has no child with him, nor is one, can open the door. */
+static bool may_sit_at_exit(const Faregate__V1__CreateBookingRequest *req, int32_t passenger)
+{
+    if (req->passengers[passenger]->type != FAREGATE__V1__PASSENGER_TYPE__ADULT)
+        return false;
+    for (size_t i = 0; i < req->n_passengers; i++)
+        if (req->passengers[i]->type == FAREGATE__V1__PASSENGER_TYPE__INFANT_ON_LAP &&
+            req->passengers[i]->adult_index == passenger)
+            return false;
+    return true;
 }
 
 static bool refuse(struct call *c, enum reason reason, size_t i, const char *why)
@@ -49,8 +64,14 @@ bool booking_check_seats(struct call *c, const Faregate__V1__CreateBookingReques
         const struct offer_segment *segment = &offer->segments[sel->segment_index];
         const struct reference_aircraft *aircraft =
             reference_aircraft(app_of(c)->reference, str_of(segment->aircraft));
-        if (!aircraft || !cabin_has_seat(&aircraft->cabins[offer->cabin], sel->seat))
+        const struct reference_cabin *cabin = aircraft ? &aircraft->cabins[offer->cabin] : NULL;
+        int row = cabin ? row_of_seat(cabin, sel->seat) : -1;
+        if (row < 0)
             return refuse(c, REASON_SEAT_TAKEN, i, "is no seat of this cabin");
+        if (seat_row_is_exit(cabin, row) && !may_sit_at_exit(req, sel->passenger_index))
+            return refuse(
+                c, REASON_FIELD_INVALID, i,
+                "gives a seat at an emergency exit to a child, an infant or who holds one");
     }
     return true;
 }

@@ -86,15 +86,20 @@ static uint8_t *put_action(uint8_t *p, Faregate__V1__AvailableAction__Action act
 }
 
 /* What can be done now, so that clients need not know the state machine. */
-static uint8_t *put_actions(uint8_t *p, Faregate__V1__Booking__State state)
+static uint8_t *put_actions(uint8_t *p, Faregate__V1__Booking__State state,
+                            const struct booking_view *v)
 {
     bool held = state == FAREGATE__V1__BOOKING__STATE__HELD;
     bool confirmed = state == FAREGATE__V1__BOOKING__STATE__CONFIRMED;
-    struct str reason = state == FAREGATE__V1__BOOKING__STATE__CONFIRMING
-                            ? STR("PAYMENT_IN_PROGRESS")
-                            : STR("BOOKING_STATE");
-    p = put_action(p, FAREGATE__V1__AVAILABLE_ACTION__ACTION__CANCEL, held || confirmed, reason);
-    return put_action(p, FAREGATE__V1__AVAILABLE_ACTION__ACTION__PAY, held, reason);
+    bool untaken = confirmed && v->captured_minor < v->total_minor;
+    struct str pay = STR("BOOKING_STATE"), cancel = STR("BOOKING_STATE");
+    if (state == FAREGATE__V1__BOOKING__STATE__CONFIRMING)
+        pay = STR("PAYMENT_IN_PROGRESS");
+    if (state == FAREGATE__V1__BOOKING__STATE__CONFIRMING || untaken)
+        cancel = STR("PAYMENT_IN_PROGRESS");
+    p = put_action(p, FAREGATE__V1__AVAILABLE_ACTION__ACTION__CANCEL,
+                   held || (confirmed && !untaken), cancel);
+    return put_action(p, FAREGATE__V1__AVAILABLE_ACTION__ACTION__PAY, held, pay);
 }
 
 /* How many events there were, and whether the hold has lapsed, which is none. */
@@ -121,7 +126,7 @@ static uint8_t *put_changing(uint8_t *p, const struct app *app, const struct boo
     if (!uuid_is_nil(v->intent_id))
         p = name_put_child(p, BOOKING_PAYMENT_INTENT, STR("bookings"), v->booking_id,
                            STR("paymentIntents"), v->intent_id);
-    p = put_actions(p, state);
+    p = put_actions(p, state, v);
     if (state == FAREGATE__V1__BOOKING__STATE__HELD) {
         p = timestamp_put(p, BOOKING_PRICE_GUARANTEE_EXPIRE_TIME, v->due_us);
         p = timestamp_put(p, BOOKING_PAYMENT_REQUIRED_TIME, v->due_us);

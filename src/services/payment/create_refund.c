@@ -45,6 +45,9 @@ static enum step reserve(struct call *c)
                                "belongs to another booking");
     if (s->amount_minor <= 0)
         return call_fail_field(c, REASON_AMOUNT_INVALID, "amount", "must be more than nothing");
+    if (s->amount_minor % money_step(money_exponent(s->currency)) != 0)
+        return call_fail_field(c, REASON_AMOUNT_INVALID, "amount",
+                               "must end in 0: cards know no finer one");
     const char *cause = cause_of(req);
     if (!cause)
         return call_fail_field(c, REASON_FIELD_INVALID, "cause",

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "domain/money.h"
 #include "services/reference.h"
 #include "services/shared/seal.h"
 
@@ -293,5 +294,6 @@ void offer_refund(const struct app *app, const struct offer *o, int64_t captured
         if (o->taxes[i].refundable)
             q.refundable_tax_minor += o->taxes[i].unit_minor * offer_seats(o);
     *ret_refund_minor = fare_refund(&o->terms, &q);
+    *ret_refund_minor -= *ret_refund_minor % money_step(money_exponent(str_of(o->currency)));
     *ret_penalty_minor = captured_minor - *ret_refund_minor;
 }

@@ -30,8 +30,3 @@ void base64url_encode(const void *p, size_t bytes, char *ret_text);
 /* RFC 4648 section 5, no padding, no spare bits. 0 and *ret_bytes, or -EINVAL; -ENOSPC above
  * @bytes_max. */
 int base64url_decode(struct str text, size_t bytes_max, uint8_t *ret_p, size_t *ret_bytes);
-
-static inline struct str str_bytes(const void *p, size_t bytes)
-{
-    return (struct str){.p = p, .n = bytes};
-}

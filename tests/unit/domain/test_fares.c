@@ -69,7 +69,7 @@ TEST(fares, convert_up_to_a_whole_minor_unit)
     ASSERT_INT_EQ(fare_convert(yen, 0), 0);
     ASSERT_INT_EQ(fare_convert(yen, 1000), 1492);
     const struct fare_fx dinar = {"KWD", 3, 306100};
-    ASSERT_INT_EQ(fare_convert(&dinar, 100), 307); /* 0.3061 */
+    ASSERT_INT_EQ(fare_convert(&dinar, 100), 310); /* 0.3061, and three decimals end in 0 */
     ASSERT_INT_EQ(fare_convert(fare_fx_find(STR("USD")), 12345), 12345);
 }
 

@@ -95,6 +95,11 @@ TEST(identity, a_network_has_no_host_part)
     ASSERT_VIEW_EQ(network_of(&arena, STR("203.0.113.77:4711")), "203.0.113.0/24");
     ASSERT_VIEW_EQ(network_of(&arena, STR("[2001:db8:1:2:3:4:5:6]:443")), "2001:db8:1::/48");
     ASSERT_VIEW_EQ(network_of(&arena, STR("[::ffff:203.0.113.77]:1")), "203.0.113.0/24");
+    /* As proxies tell it, which know no port. */
+    ASSERT_VIEW_EQ(network_of(&arena, STR("203.0.113.77")), "203.0.113.0/24");
+    ASSERT_VIEW_EQ(network_of(&arena, STR("[2001:db8::1]")), "2001:db8::/48");
+    ASSERT_VIEW_EQ(network_of(&arena, STR("127.0.0.1")), "local");
+    ASSERT_VIEW_EQ(network_of(&arena, STR("?")), "local");
     ASSERT_VIEW_EQ(network_of(&arena, STR("127.0.0.1:5000")), "local");
     ASSERT_VIEW_EQ(network_of(&arena, STR("[::1]:5000")), "local");
     ASSERT_VIEW_EQ(network_of(&arena, STR("[::ffff:127.0.0.1]:5000")), "local");

@@ -594,7 +594,8 @@ struct  Faregate__V1__AvailableAction
    */
   protobuf_c_boolean available;
   /*
-   * If not, the reason the call would answer.
+   * If not, the reason the call would answer. What lies outside the booking is found by the call alone: a flight that
+   * has departed, a limit.
    */
   char *reason;
 };

@@ -124,7 +124,7 @@ typedef enum _Faregate__V1__Cabin {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FAREGATE__V1__CABIN)
 } Faregate__V1__Cabin;
 /*
- * How a passenger is priced and seated. Age counts on the departure date of the last journey.
+ * How a passenger is priced and seated. Age counts on the day of the last departure.
  */
 typedef enum _Faregate__V1__PassengerType {
   /*
