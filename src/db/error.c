@@ -104,6 +104,11 @@ bool db_failure_is_lost_race(const struct db_failure *f)
     return !f->after_result && is_class(f, "23514") && f->error.reason == REASON_CONFLICT;
 }
 
+bool db_failure_is_misfit(const struct db_failure *f)
+{
+    return !f->error.unknown && is_class(f, "42");
+}
+
 bool db_failure_is_personal(const struct db_failure *f)
 {
     if (f->error.unknown)

@@ -311,6 +311,9 @@ void db_failure_make(struct db_failure *f, enum reason reason, const char *sqlst
                      const char *detail);
 bool db_failure_is_rewind(const struct db_failure *f);
 bool db_failure_is_stale_plan(const struct db_failure *f);
+/* The schema, or what this role may do with it, is not what the program was made for: trying again
+ * helps nobody. What is only in the way for a moment (locks, a cancel) is none. */
+bool db_failure_is_misfit(const struct db_failure *f);
 /* A CHECK that reasons.def maps to CONFLICT: the statement decided by its snapshot, and the row
  * that it then waited for had less. Nothing has happened. */
 bool db_failure_is_lost_race(const struct db_failure *f);

@@ -321,17 +321,27 @@ static void fail_all(struct db_unit *unit, const struct op_error *error)
     }
 }
 
-/* Back to the head of the lane, each to be executed alone. Nobody waits for the detached: nothing
- * of theirs has happened, and nothing will. */
+/* Nothing has happened, and it will be tried again, for those whose callers still wait. False: for
+ * nobody. */
+static bool keep_waiting(struct db_unit *unit)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < unit->count; i++) {
+        if (unit->members[i]->detached)
+            db_member_free(unit->members[i]);
+        else
+            unit->members[kept++] = unit->members[i];
+    }
+    unit->count = kept;
+    return kept > 0;
+}
+
+/* Back to the head of the lane, each to be executed alone. */
 static void one_by_one(struct db_unit *unit)
 {
-    for (unsigned i = unit->count; i-- > 0;) {
-        struct db_member *m = unit->members[i];
-        if (m->detached)
-            db_member_free(m);
-        else
-            enqueue_solo(m);
-    }
+    keep_waiting(unit);
+    for (unsigned i = unit->count; i-- > 0;)
+        enqueue_solo(unit->members[i]);
 }
 
 static bool may_rewind(struct db_unit *unit)
@@ -358,7 +368,10 @@ static bool send_again(struct db_lane *lane, struct db_unit *unit)
     PQclear(unit->result);
     unit->result = NULL;
     unit->failure.set = false;
-    send_unit(lane, unit);
+    if (keep_waiting(unit))
+        send_unit(lane, unit);
+    else
+        db_unit_free(lane->conn.db, unit);
     return true;
 }
 
@@ -399,12 +412,9 @@ void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit)
 /* Back to their queue, in front, in order; each once. */
 static void requeue(struct db_unit *unit)
 {
+    keep_waiting(unit);
     for (unsigned i = unit->count; i-- > 0;) {
         struct db_member *m = unit->members[i];
-        if (m->detached) {
-            db_member_free(m);
-            continue;
-        }
         m->resent = true;
         if (m->is_solo)
             enqueue_solo(m);

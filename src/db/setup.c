@@ -60,7 +60,7 @@ void db_setup_done(struct db_conn *conn, struct db_unit *unit)
     struct db *db = conn->db;
     if (unit->kind == UNIT_SETUP && !unit->failure.set) {
         check_constraints(conn);
-    } else if (unit->kind == UNIT_SETUP && db_failure_is_personal(&unit->failure)) {
+    } else if (unit->kind == UNIT_SETUP && db_failure_is_misfit(&unit->failure)) {
         db_fatal(db);
         db_conn_break(conn, db->error);
     } else if (unit->failure.set) {

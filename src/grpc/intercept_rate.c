@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "grpc/internal.h"
+#include "io/endpoint.h"
 
 #define RATE_SETS 4096
 #define RATE_WAYS 4
@@ -84,22 +85,6 @@ uint32_t rate_take_ms(struct rate_table *table, struct str who, uint32_t method,
     return 0;
 }
 
-/* "192.0.2.1:4711" and "[2001:db8:1:2:3::4]:4711": without the port; of IPv6 the first four groups.
- */
-static struct str network_of(struct str peer)
-{
-    if (peer.n > 0 && peer.p[0] == '[') {
-        unsigned colons = 0;
-        for (size_t i = 0; i < peer.n; i++) {
-            colons += peer.p[i] == ':';
-            if (colons == 4 || peer.p[i] == ']')
-                return (struct str){.p = peer.p, .n = i};
-        }
-    }
-    const char *colon = peer.n > 0 ? memrchr(peer.p, ':', peer.n) : NULL;
-    return colon ? (struct str){.p = peer.p, .n = (size_t)(colon - peer.p)} : peer;
-}
-
 enum reason intercept_rate(struct call_impl *ci, struct str body)
 {
     (void)body;
@@ -108,9 +93,10 @@ enum reason intercept_rate(struct call_impl *ci, struct str body)
     const struct principal *principal = &ci->pub.principal;
     if (method->policy.rate_per_minute_max == 0)
         return REASON_NONE;
-    struct str who = principal->known ? (struct str){.p = (const char *)principal->user_id.b,
-                                                     .n = sizeof principal->user_id.b}
-                                      : network_of(call_peer(&ci->pub));
+    uint8_t client[8];
+    struct str who = principal->known
+                         ? str_bytes(principal->user_id.b, sizeof principal->user_id.b)
+                         : str_bytes(client, endpoint_client_key(call_peer(&ci->pub), client));
     uint32_t wait_ms =
         rate_take_ms(server->rates, who, (uint32_t)(method - server->registry->methods),
                      method->policy.rate_per_minute_max, server->loop->now_ns);

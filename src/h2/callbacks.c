@@ -301,9 +301,11 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
     if (!s)
         return 0;
     int r = 0;
-    if (error_code != NGHTTP2_NO_ERROR && !s->reset_by_us)
+    /* A reset is one whatever code it gives. */
+    const bool ended_well = error_code == NGHTTP2_NO_ERROR && !s->reset_by_peer;
+    if (!ended_well && !s->reset_by_us)
         r = count_fault(c);
-    else if (error_code == NGHTTP2_NO_ERROR && c->faults_left < c->server->limits.reset_burst_max)
+    else if (ended_well && c->faults_left < c->server->limits.reset_burst_max)
         c->faults_left += 1;
     h2_stream_closed(s, error_code, s->reset_by_peer);
     return r;

@@ -102,6 +102,16 @@ int endpoint_parse(struct str text, struct endpoint *ret)
     return r;
 }
 
+size_t endpoint_client_key(struct str peer, uint8_t ret_key[static 8])
+{
+    struct endpoint e;
+    if (endpoint_parse(peer, &e) < 0)
+        return 0;
+    size_t n = is_v4(e.ip) ? 4 : 8;
+    memcpy(ret_key, is_v4(e.ip) ? e.ip + 12 : e.ip, n);
+    return n;
+}
+
 /* ---- networks ---- */
 
 static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)

@@ -34,6 +34,10 @@ int endpoint_parse_ip(struct str text, struct endpoint *ret_endpoint);
 /* The same as proxies write it: also "[2001:db8::1]", and with ":port". */
 int endpoint_parse(struct str text, struct endpoint *ret_endpoint);
 
+/* What counts as one client, as bytes to compare: an IPv4 address, of IPv6 the 64 bits that a host
+ * gets. How many of them; 0 for what is not on a network. @peer: as endpoint_parse takes it. */
+size_t endpoint_client_key(struct str peer, uint8_t ret_key[static 8]);
+
 #define NETWORKS_MAX 16
 
 struct network {

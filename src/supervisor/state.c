@@ -4,9 +4,30 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "supervisor/supervisor.h"
+
+#define OTHER_DESCRIPTORS 128 /* lanes, leases, the provider's connections, the log, listeners */
+
+void state_raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+uint32_t state_conns_that_fit(uint32_t conns_max)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 < OTHER_DESCRIPTORS)
+        return conns_max;
+    rlim_t fit = limit.rlim_cur - OTHER_DESCRIPTORS;
+    return fit < conns_max ? (uint32_t)fit : conns_max;
+}
 
 int state_open_log(const char *log)
 {

@@ -1,10 +1,18 @@
 /* What the processes of a server say about themselves besides calls: the log file they share, the
- * dump of SIGQUIT, sd_notify. Supervisor and workers call it. */
+ * dump of SIGQUIT, sd_notify; and what the system lets them have. Supervisor and workers call it.
+ */
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct supervisor_context;
+
+/* This process, and those it starts, may have as many file descriptors as the system allows. */
+void state_raise_descriptors(void);
+/* @conns_max, or as many as there are descriptors for, beside some for everything else: who cannot
+ * accept any more must have been looking for idle connections to close before that. */
+uint32_t state_conns_that_fit(uint32_t conns_max);
 
 /* Opens what --log names: a descriptor, -1 for "none" or (errno is set) when it cannot be written.
  */

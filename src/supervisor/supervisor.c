@@ -206,7 +206,7 @@ static void set_timer(struct supervisor *s, ev_timer *timer, double seconds)
 /* The second signal: the workers tell the calls that are left, and go. The third: now. */
 static void hurry(struct supervisor *s)
 {
-    signal_children(s, s->hurried ? SIGKILL : SIGTERM);
+    signal_children(s, s->hurried ? SIGKILL : SIGUSR2);
     s->hurried = true;
     set_timer(s, &s->kill_timer, HURRY_SECONDS);
 }
@@ -475,6 +475,7 @@ int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), voi
     s->on_ready = on_ready;
     s->ready_ctx = ctx;
     signal(SIGPIPE, SIG_IGN);
+    state_raise_descriptors();
     s->exit_status = 2;
     if (prepare(s, config) == 0 && watch_signals(s) == 0) {
         s->exit_status = 0;

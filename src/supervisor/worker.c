@@ -57,7 +57,7 @@ struct worker {
     struct h2_stats h2_seen;
     struct jobs *jobs;
     struct board_load *board_load;
-    ev_signal on_term, on_reload, on_reopen, on_dump;
+    ev_signal on_term, on_hurry, on_reload, on_reopen, on_dump;
     ev_timer publish, lame_duck, grace, load_retry, settle, listen_anyway;
     unsigned settle_count;
     struct tls_seen handshakes;
@@ -220,7 +220,9 @@ static int build_server(struct worker *w)
             "--service-identities: not spiffe://..., dns:... or unix:uid=..., or too many");
     if (w->index >= WORKERS_MAX)
         return 0;
-    CHECK(h2_server_new(&w->h2, &w->loop, &c->h2, &server_h2_handler, w->server) == 0);
+    struct h2_limits limits = c->h2;
+    limits.conns_max = state_conns_that_fit(limits.conns_max);
+    CHECK(h2_server_new(&w->h2, &w->loop, &limits, &server_h2_handler, w->server) == 0);
     server_set_connections(w->server, w->h2, w->index);
     double cpus = (double)ctx->cpu_count / ctx->worker_count;
     server_report_load(w->server, cpus < 1 ? cpus : 1, c->load_on_replies);
@@ -282,15 +284,6 @@ static void on_lame_duck_end(struct ev_loop *ev, ev_timer *timer, int events)
     leave(w, w->context->config->server.drain_grace_ms / 1e3 + LAST_ANSWERS_SECONDS);
 }
 
-/* A second SIGTERM: what is left is told so, and that is all it gets. */
-static void hurry(struct worker *w)
-{
-    if (w->index >= WORKERS_MAX)
-        _exit(0); /* the next one goes on */
-    leave(w, LAST_ANSWERS_SECONDS);
-    server_end_calls(w->server);
-}
-
 static void on_grace_end(struct ev_loop *ev, ev_timer *timer, int events)
 {
     (void)ev;
@@ -300,14 +293,13 @@ static void on_grace_end(struct ev_loop *ev, ev_timer *timer, int events)
     finish(w);
 }
 
+/* Once: who stops a service may signal all its processes, and the supervisor then does as well. */
 static void on_term(struct ev_loop *ev, ev_signal *signal, int events)
 {
     (void)events;
     struct worker *w = signal->data;
-    if (w->draining) {
-        hurry(w);
+    if (w->draining)
         return;
-    }
     w->draining = true;
     atomic_store(&w->slot->state, PROCESS_DRAINING);
     if (w->index >= WORKERS_MAX) {
@@ -320,6 +312,17 @@ static void on_term(struct ev_loop *ev, ev_signal *signal, int events)
     health_set_ready(server_health(w->server), false);
     ev_timer_set(&w->lame_duck, w->context->config->lame_duck_ms / 1e3, 0.);
     ev_timer_start(ev, &w->lame_duck);
+}
+
+/* The supervisor was told twice: what is left is told so, and that is all it gets. */
+static void on_hurry(struct ev_loop *ev, ev_signal *signal, int events)
+{
+    struct worker *w = signal->data;
+    on_term(ev, signal, events); /* the order of two signals is nobody's promise */
+    if (w->index >= WORKERS_MAX)
+        _exit(0); /* the next one goes on */
+    leave(w, LAST_ANSWERS_SECONDS);
+    server_end_calls(w->server);
 }
 
 /* ---- the other signals ---- */
@@ -373,6 +376,7 @@ static void watch_signals(struct worker *w)
     sigset_t none;
     sigemptyset(&none);
     watch_signal(w, &w->on_term, SIGTERM, on_term);
+    watch_signal(w, &w->on_hurry, SIGUSR2, on_hurry);
     watch_signal(w, &w->on_reload, SIGHUP, on_reload);
     watch_signal(w, &w->on_reopen, SIGUSR1, on_reopen);
     watch_signal(w, &w->on_dump, SIGQUIT, on_dump);

@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from kit import stubs, wire
-from kit.client import Client, refused
+from kit.client import Client, Refusal, refused
 from kit.health import NOT_SERVING, SERVING, SERVICE_UNKNOWN, Watcher, check
 from kit.instance import until
 from kit.ports import free_port
@@ -294,3 +294,21 @@ def test_metrics_have_the_names_and_labels_of_gRFC_A66(world):
     otel = world.dev.http("/metrics?otel")[1]
     assert 'rpc_server_call_duration_seconds_count{rpc_system_name="grpc",rpc_method="_OTHER"' in otel
     assert "faregate_faregate" not in world.dev.http("/metrics")[1]
+
+
+def test_watches_leave_room(world, dev):
+    """Anybody may watch, and nothing ends it: together they take an eighth of the calls, and the others go on."""
+    with dev.sibling("--calls-max=16", workers=1) as server:
+        channel = server.client().channel
+        taken = [channel.unary_stream("/grpc.health.v1.Health/Watch")(b"") for _ in range(8)]
+        refusals = 0
+        for call in taken:
+            try:
+                assert next(call)
+            except grpc.RpcError as error:
+                assert Refusal(error).reason == "OVERLOADED"
+                refusals += 1
+        assert refusals == 8 - 3
+        assert check(server.target, "") == SERVING and server.client().SearchPlaces(query="london").places
+        for call in taken:
+            call.cancel()

@@ -358,7 +358,7 @@ TEST(h2_limits, says_goodbye_to_idle_connections)
     fx_stop();
 }
 
-TEST(h2_limits, closes_on_rapid_reset)
+static void reset_rapidly(const char code[4])
 {
     struct h2_limits limits = h2_limits_default;
     limits.reset_burst_max = 20;
@@ -368,7 +368,7 @@ TEST(h2_limits, closes_on_rapid_reset)
     int fd = fx_wire();
     for (uint32_t id = 1; id < 100; id += 2) {
         fx_send(fd, 1, 5, id, fx_request, sizeof fx_request);
-        fx_send(fd, 3, 0, id, "\0\0\0\10", 4);
+        fx_send(fd, 3, 0, id, code, 4);
     }
     struct buf text = {0};
     bool closed;
@@ -379,6 +379,12 @@ TEST(h2_limits, closes_on_rapid_reset)
     close(fd);
     FX_UNTIL(NULL, h2_server_stats(fx.server)->conns_closed[H2_CLOSE_RESETS] == 1);
     fx_stop();
+}
+
+TEST(h2_limits, closes_on_rapid_reset)
+{
+    reset_rapidly("\0\0\0\10"); /* CANCEL */
+    reset_rapidly("\0\0\0\0");  /* a reset as well, whatever it says */
 }
 
 TEST(h2_limits, closes_on_empty_data_frames)

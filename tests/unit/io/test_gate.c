@@ -91,6 +91,29 @@ static struct endpoint at(const char *text)
     return e;
 }
 
+TEST(endpoint, a_client_is_an_address_or_a_network_of_64_bits)
+{
+    static const struct {
+        const char *peer, *other;
+        bool same;
+    } cases[] = {
+        {"192.0.2.1:4711", "192.0.2.1", true},
+        {"192.0.2.1:4711", "[::ffff:192.0.2.1]:5", true},
+        {"192.0.2.1:4711", "192.0.2.2:4711", false},
+        {"[2001:db8::1:2:3:4]:1", "[2001:db8::9:2:3:4]", true},
+        {"[2001:db8:0:0:1:2:3:4]:1", "[2001:db8:0:1::]:1", false},
+    };
+    uint8_t one[8], two[8];
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t n = endpoint_client_key(str_of(cases[i].peer), one);
+        ASSERT_TRUE(n > 0);
+        bool same = endpoint_client_key(str_of(cases[i].other), two) == n && !memcmp(one, two, n);
+        ASSERT_INT_EQ(same, cases[i].same);
+    }
+    ASSERT_INT_EQ(endpoint_client_key(STR("unix:"), one), 0);
+    ASSERT_INT_EQ(endpoint_client_key(STR("?"), one), 0);
+}
+
 TEST(endpoint, knows_its_networks)
 {
     static const struct {
