@@ -20,8 +20,8 @@ from kit.ports import free_port
 ROOT = stubs.ROOT
 
 
-# A busy machine's disk may hold everything up for a moment: in the tests that is no overload.
-PATIENT = "--queue-wait-max-ms=10000"
+# A busy machine may hold everything up for a moment: in the tests that is no overload.
+PATIENT = ("--queue-wait-max-ms=10000", "--loop-lag-max-ms=10000")
 
 
 def binary():
@@ -147,7 +147,7 @@ class Dev(Server):
         self.errors_path = os.path.join(self.data, "stderr")
         with open(self.guide_path, "w") as out, open(self.errors_path, "w") as err:
             self._start(["dev", "--port", str(self.port), "--admin-port", str(self.admin_port), "--data", self.data,
-                         "--scale", str(scale), "--days", str(days), PATIENT, *flags], ready_s, stdout=out, stderr=err)
+                         "--scale", str(scale), "--days", str(days), *PATIENT, *flags], ready_s, stdout=out, stderr=err)
         home = os.path.realpath(os.path.join(self.data, "db"))
         link = os.path.join(home, "socket")
         where = os.readlink(link) if os.path.islink(link) else home
@@ -198,7 +198,7 @@ class Serve(Server):
         argv = ["serve", "--listen", self.target, "--admin", f"127.0.0.1:{self.admin_port}", "--database", conninfo,
                 "--keys", str(keys or f"{data}/keys"), "--secret", f"{data}/secret", "--provider-key", f"{data}/psp-key",
                 "--provider-url", f"http://127.0.0.1:{provider_port}", "--workers", str(workers), "--log", self.log,
-                "--lame-duck-ms=0", PATIENT, "--jobs" if jobs else "--jobs=off"]
+                "--lame-duck-ms=0", *PATIENT, "--jobs" if jobs else "--jobs=off"]
         if services:
             argv += ["--services", services]
         with open(self.errors_path, "w") as err:
