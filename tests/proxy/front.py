@@ -26,6 +26,9 @@ from kit.ports import free_port  # noqa: E402
 BUILD = ROOT / "build" / "proxy"
 DESCRIPTORS = ROOT / "gen" / "descriptor_set.pb"
 numbers = itertools.count(1)
+# Envoy does not ask a server again that it has found healthy: one refusal takes it away, whatever the threshold is.
+BLIND = ("interval: 1s\n      no_traffic_interval: 1s", "interval: 3600s\n      unhealthy_interval: 1s\n"
+         "      no_traffic_interval: 1s\n      no_traffic_healthy_interval: 3600s")
 
 
 def edit(text, changes):
