@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import datetime
+import os
+import signal
 import subprocess
 
 import grpc
@@ -141,9 +143,14 @@ def test_holds_that_ended_while_nobody_swept_end_at_the_next_start(world, ann):
                   f"WHERE booking_id = '{booking.name.split('/')[-1]}'")
     world.wait(1)
     assert world.inventory(offer) != before
-    world.dev.sql("UPDATE sweep SET watermark = now() - interval '4 days'")
-    with world.dev.sibling(jobs=True):
-        until(lambda: world.inventory(offer) == before, 10, "its seats are back")
+    jobs, = (pid for name, pid in world.dev.pids().items() if name.startswith("jobs"))
+    os.kill(jobs, signal.SIGSTOP)  # or it may write its own watermark over ours
+    try:
+        world.dev.sql("UPDATE sweep SET watermark = now() - interval '4 days'")
+        with world.dev.sibling(jobs=True):
+            until(lambda: world.inventory(offer) == before, 10, "its seats are back")
+    finally:
+        os.kill(jobs, signal.SIGCONT)
     assert world.state(ann.GetBooking(name=booking.name)) == "EXPIRED"
 
 
