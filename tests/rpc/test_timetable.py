@@ -13,7 +13,7 @@ import pytest
 from kit.client import refused
 from kit.instance import until
 
-BOUND_S = 1.0  # --search-stale-ms, where nothing else is said
+BOUND_S = 5.0  # --search-stale-ms, where nothing else is said; longer than a machine stalls
 
 
 def counts(server):
@@ -34,7 +34,7 @@ def is_fresh(server):
 
 @contextlib.contextmanager
 def serving(world, *flags, **more):
-    with world.dev.sibling(*flags, **more) as server:
+    with world.dev.sibling(f"--search-stale-ms={BOUND_S * 1000:.0f}", *flags, **more) as server:
         until(lambda: is_fresh(server), 20, "the timetable is read")
         yield server
 
@@ -231,14 +231,14 @@ def test_without_its_process_the_database_is_asked(world):
         assert counts(server) == (1, 0)
         os.kill(pids[name], signal.SIGSTOP)  # dead, as far as anybody can see, and not replaced
         try:
-            until(lambda: not is_fresh(server) and server.metrics()["faregate_timetable_age_seconds"] > BOUND_S, 5, "it ages")
+            until(lambda: server.metrics()["faregate_timetable_age_seconds"] > BOUND_S, BOUND_S + 10, "it ages")
             world.leave_seats(offers[0], 0)
             flight = offers[0].journeys[0].segments[0].flight
             assert flight not in flights_of(world.search(trip, client, page_size=50)), "seen at once, since it is no longer trusted"
             assert counts(server) == (1, 1)
         finally:
             os.kill(pids[name], signal.SIGCONT)
-        until(lambda: is_fresh(server), 5, "it goes on")
+        until(lambda: is_fresh(server), 10, "it goes on")
         os.kill(pids[name], signal.SIGKILL)
         until(lambda: server.pids()[name] not in (0, pids[name]), 5, "another one is started")
         until(lambda: loads(server) == 2 and is_fresh(server), 20, "it has read the timetable")
