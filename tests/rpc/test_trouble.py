@@ -137,21 +137,21 @@ def test_the_jobs_process_comes_back(world):
 
 
 def test_a_late_loop_is_not_ready(world):
-    """A worker that was stopped for a second is a second late: not ready by HTTP and by gRPC, alive, and ready again."""
-    with world.dev.sibling("--loop-lag-max-ms=200") as server:
+    """A worker that was stopped for a while is late: not ready by HTTP and by gRPC, alive, and ready again."""
+    with world.dev.sibling("--loop-lag-max-ms=2000") as server:  # more than a busy machine brings about
         watchers = {name: Watcher(server.target, name) for name in ("readiness", "liveness")}
         for watcher in watchers.values():
             until(lambda: watcher.seen == [SERVING], 5, "it serves")
         worker = server.pids()["worker 0"]
         os.kill(worker, signal.SIGSTOP)
-        time.sleep(1)
+        time.sleep(6)
         os.kill(worker, signal.SIGCONT)
-        until(lambda: server.http("/readyz")[0] == 503, 2, "not ready")
-        assert ", lagging, database up" in server.http("/readyz?verbose")[1]
+        _, text = until(lambda: (said := server.http("/readyz?verbose"))[0] == 503 and said, 5, "not ready")
+        assert ", lagging, database up" in text
         assert server.http("/healthz")[0] == 200
         until(lambda: server.http("/readyz")[0] == 200, 5, "ready again by itself")
         assert "lagging" not in server.http("/readyz?verbose")[1]
-        until(lambda: watchers["readiness"].seen == [SERVING, NOT_SERVING, SERVING], 2, "and so say watchers")
+        until(lambda: watchers["readiness"].seen == [SERVING, NOT_SERVING, SERVING], 5, "and so say watchers")
         assert watchers["liveness"].seen == [SERVING]
         for watcher in watchers.values():
             watcher.cancel()
