@@ -88,9 +88,10 @@ class Connection:
 
 
 def window(conns, seconds):
-    done, sent = [], 0
-    began = time.monotonic()
+    done, sent, stall = [], 0, 0.0
+    began = last = time.monotonic()
     while (now := time.monotonic()) - began < seconds + LOST_S:
+        stall, last = max(stall, now - last), now
         while sent < (now - began) * RATE and now - began < seconds:
             try:
                 conns[sent % len(conns)].call(began + sent / RATE)
@@ -107,12 +108,13 @@ def window(conns, seconds):
                     c.read(done)
                 except OSError:
                     c.sock = None
+    stall = max(stall, now - last)
     for c in conns:
         c.pending.clear()
     done = sorted(d for d in done if d < LOST_S)
     sent = max(sent, int(seconds * RATE))  # what it did not come to, waiting for a connection, is lost too
     return {"sent": sent, "done": len(done), "p50_ms": round(done[len(done) // 2] * 1e3, 2) if done else None,
-            "p99_ms": round(done[len(done) * 99 // 100] * 1e3, 2) if done else None}
+            "p99_ms": round(done[len(done) * 99 // 100] * 1e3, 2) if done else None, "stall_s": round(stall, 3)}
 
 
 def tls_context():
