@@ -114,20 +114,27 @@ def lock(dev, table, seconds):
     return holder
 
 
+def unlock(dev, table, holder):
+    """At once: psql's end alone would not end its sleep."""
+    dev.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'AccessExclusiveLock' "
+            f"AND relation = '{table}'::regclass")
+    holder.wait(10)
+
+
 def test_a_deadline_ends_work_in_the_database(world, ann):
     """The answer comes at the deadline, made by the server, and the statement does not go on behind it."""
     ann.GetUser(name="users/me")
-    holder = lock(world.dev, "app_user", 2.5)
+    holder = lock(world.dev, "app_user", 30)
     try:
         world.wait(0.3)
         began = time.monotonic()
         with refused("DEADLINE_EXCEEDED"):
             ann.GetUser(name="users/me", timeout=0.7)
-        assert 0.5 < time.monotonic() - began < 1.5
+        assert 0.5 < time.monotonic() - began < 10
         until(lambda: world.dev.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == [["0"]],
-              1.2, "nothing of the call waits in the database any more")
+              10, "nothing of the call waits in the database any more")
     finally:
-        holder.wait(10)
+        unlock(world.dev, "app_user", holder)
     assert ann.GetUser(name="users/me").name == ann.user.name
 
 
@@ -187,16 +194,16 @@ def test_drain_with_a_limit(world, ann):
     server = world.dev.sibling("--drain-grace-ms=300")
     client = server.client(ann.token)
     client.GetUser(name="users/me")
-    holder = lock(world.dev, "app_user", 2)
+    holder = lock(world.dev, "app_user", 30)
     try:
         world.wait(0.2)
-        threading.Thread(target=lambda: pytest.raises(grpc.RpcError, client.GetUser, name="users/me")).start()
+        threading.Thread(target=lambda: pytest.raises(grpc.RpcError, client.GetUser, name="users/me", timeout=30)).start()
         world.wait(0.2)
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 10
     finally:
-        holder.wait(10)
+        unlock(world.dev, "app_user", holder)
 
 
 def test_lame_duck(world):
