@@ -246,9 +246,9 @@ def test_so_many_handshakes_at_once_and_the_rest_wait(world, authority, tmp_path
     """At --handshakes-max TLS listeners pause: who comes waits in the kernel's queue until one ends, or the oldest has
     had --handshake-spared-ms."""
     files = authority.leaf("localhost").write(tmp_path, "served")
-    with serving(world, files, flags=["--handshakes-max=2", "--handshake-spared-ms=1000"]) as server:
+    with serving(world, files, flags=["--handshakes-max=2", "--handshake-spared-ms=3000"]) as server:
         def counted(family, cause, count):
-            until(lambda: server.metrics()[f'faregate_{family}_total{{cause="{cause}"}}'] >= count, 3, f"{cause} counted")
+            until(lambda: server.metrics()[f'faregate_{family}_total{{cause="{cause}"}}'] >= count, 10, f"{cause} counted")
 
         def silent():
             return socket.create_connection(("127.0.0.1", server.tls_port))
@@ -262,11 +262,14 @@ def test_so_many_handshakes_at_once_and_the_rest_wait(world, authority, tmp_path
         late.join(0.3)
         assert not done, "a third handshake has to wait"
         first.close()
-        late.join(0.5)
+        late.join(10)
         assert done and done[0].selected_alpn_protocol() == "h2", "it goes on once one of the others has gone"
+        second.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            second.recv(1)  # which did not have to make room
         third = silent()
         connect(server)[0].close()  # full again: the second has to make room
-        second.settimeout(1)
+        second.settimeout(10)
         assert second.recv(1) == b""
         counted("connections_closed", "handshakes", 1)
         third.settimeout(0.1)
