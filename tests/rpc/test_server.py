@@ -208,13 +208,16 @@ def test_drain_with_a_limit(world, ann):
 
 def test_lame_duck(world):
     """Told before it stops: not ready, but still serving."""
-    with world.dev.sibling("--lame-duck-ms=1000") as server:
+    with world.dev.sibling("--lame-duck-ms=60000") as server:
         client = server.client()
         client.SearchPlaces(query="x")
         server.process.send_signal(signal.SIGTERM)
-        until(lambda: server.http("/readyz")[0] == 503, 0.8, "not ready")
+        until(lambda: server.http("/readyz")[0] == 503, 10, "not ready")
         assert server.client().SearchPlaces(query="london").places
-        assert server.process.wait(10) == 0
+        assert server.process.poll() is None
+        assert server.stop() == 0, "a second signal ends it at once"
+    with world.dev.sibling("--lame-duck-ms=1000") as server:
+        assert server.stop() == 0, "else it ends by itself"
 
 
 def test_subset_of_services(world, ann):

@@ -66,7 +66,7 @@ def test_the_probe_knows_every_name(world):
 
 
 def test_a_drain_is_told_and_ends_every_watch(world):
-    server = world.dev.sibling("--lame-duck-ms=1500")
+    server = world.dev.sibling("--lame-duck-ms=6000")
     watchers = [Watcher(server.target, name) for name in ("", "readiness", "faregate.v1.AuthService")]
     alive, unknown = Watcher(server.target, "liveness"), Watcher(server.target, "no.such.Service")
     until(lambda: all(w.seen for w in [*watchers, alive, unknown]), 10, "the first state comes at once")
