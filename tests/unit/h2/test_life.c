@@ -193,7 +193,7 @@ static unsigned draining(void)
 TEST(h2_life, spreads_the_ages_of_connections)
 {
     struct h2_limits limits = h2_limits_default;
-    limits.age_max_ms = 2000;
+    limits.age_max_ms = 4000;
     limits.headers_timeout_ms = 20; /* the shortest sets the tick */
     fx_start(&limits);
     int fds[30];

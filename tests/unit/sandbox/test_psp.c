@@ -136,17 +136,17 @@ TEST(psp, answers_our_client)
 TEST(psp, silence_is_an_unknown_outcome_that_inquiry_resolves)
 {
     setup(sandbox_options_default());
-    struct http_response r = pay("pm_sandbox_never", "n", 200);
+    struct http_response r = pay("pm_sandbox_never", "n", 800);
     ASSERT_INT_EQ(r.error, -ETIMEDOUT);
     ASSERT_TRUE(r.sent);
     ASSERT_INT_EQ(known("pm_sandbox_never"), 0);
-    r = pay("pm_sandbox_charged_then_never", "c", 200);
+    r = pay("pm_sandbox_charged_then_never", "c", 800);
     ASSERT_INT_EQ(r.error, -ETIMEDOUT);
     ASSERT_TRUE(r.sent);
     ASSERT_INT_EQ(known("pm_sandbox_charged_then_never"), 1);
-    r = pay("pm_sandbox_slow_400", "s", 200);
+    r = pay("pm_sandbox_slow_3000", "s", 800);
     ASSERT_INT_EQ(r.error, -ETIMEDOUT);
-    ASSERT_INT_EQ(known("pm_sandbox_slow_400"), 1);
+    ASSERT_INT_EQ(known("pm_sandbox_slow_3000"), 1);
     teardown();
 }
 

@@ -288,7 +288,7 @@ static void setup(bool with_simulator)
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", t.port);
     ASSERT_INT_EQ(loop_init(&t.loop, &clock_system), 0);
     t.app = (struct app){.clock = &clock_system, .loop = &t.loop, .limits = app_limits_default};
-    t.app.limits.provider_timeout_ms = 300;
+    t.app.limits.provider_timeout_ms = 1000;
     ASSERT_INT_EQ(provider_new(&t.app.provider, &t.loop, "stripe", url, t.key_file, &t.app.limits,
                                error, sizeof error),
                   0);
@@ -371,7 +371,7 @@ TEST(provider, every_scenario_has_its_outcome)
         {"pm_sandbox_drop", PROVIDER_UNKNOWN, PROVIDER_NOT_FOUND},
         {"pm_sandbox_charged_then_drop", PROVIDER_UNKNOWN, PROVIDER_AUTHORIZED},
         {"pm_sandbox_garbage", PROVIDER_UNKNOWN, PROVIDER_AUTHORIZED},
-        {"pm_sandbox_slow_900", PROVIDER_UNKNOWN, PROVIDER_AUTHORIZED},
+        {"pm_sandbox_slow_3000", PROVIDER_UNKNOWN, PROVIDER_AUTHORIZED},
         {"pm_sandbox_not_found_until_60000", PROVIDER_UNKNOWN, PROVIDER_NOT_FOUND},
     };
     setup(true);
