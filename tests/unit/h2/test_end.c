@@ -64,7 +64,7 @@ TEST(h2_end, drain_lets_calls_finish)
     struct h2client *idle = fx_client(NULL);
     h2client_run(idle, 10);
     struct h2client_reply *first = h2client_post(c, "/a.B/C", NULL, "x", 1, false);
-    FX_UNTIL(c, fx.opened == 1 && strstr(h2client_log(c), "SETTINGS:ack "));
+    FX_UNTIL(c, fx.opened == 1); /* our SETTINGS may not be out yet */
     h2_server_drain(fx.server, fx_on_drained);
     ASSERT_INT_EQ(h2client_dial(fx.port), -1);
     /* On its way when the first GOAWAY left: still served. */
