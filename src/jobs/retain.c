@@ -32,8 +32,8 @@ static enum step prune_by_key(struct call *c)
     return STEP_NEXT;
 }
 
-/* A full bite: there is more, so the next does not wait for its turn. Neither where much of a
- * stretch was forgotten: others, behind something like an attack, may be adding faster. */
+/* A full bite: there is more, so the next does not wait for its turn. Nor does it where much of
+ * a stretch was forgotten: an attack may be adding faster than that. */
 static enum step report(struct call *c)
 {
     const struct retain *s = c->state;

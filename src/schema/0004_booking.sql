@@ -35,9 +35,9 @@ CREATE INDEX idempotency_month_ix ON idempotency (create_time) WHERE method >= 5
 -- never reused soon (after 2^30 bookings). Which serial is the larger means nothing: each session takes 64 at once.
 CREATE SEQUENCE booking_serial MINVALUE 1 CACHE 64;
 
--- The order record. No foreign keys and no CHECKs on this path: `faregate check` proves what they would. Paying updates it twice within a
--- moment, and its neighbours, made with it, as well: over half of a page is left for that, or the row moves (at 60: in two
--- updates of five).
+-- The order record. No foreign keys and no CHECKs on this path: `faregate check` proves what they would. Paying updates it
+-- twice within a moment, and its neighbours, made with it, as well: over half of a page is left for that, or the row moves
+-- (at 60: in two updates of five).
 CREATE TABLE booking (                  -- distributed by booking_id
     booking_id            uuid NOT NULL CONSTRAINT booking_pk PRIMARY KEY,
     user_id               uuid NOT NULL,

@@ -1,6 +1,7 @@
 """The server as such: health, reflection, deadlines, drain, subsets, TLS, metrics, log."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -160,7 +161,9 @@ def test_a_cancelled_call_leaves_nothing(world, ann):
 # ---- drain, subset, TLS
 
 
-def test_drain_finishes_what_runs(world, ann):
+@pytest.mark.parametrize("everybody", [False, True])
+def test_drain_finishes_what_runs(world, ann, everybody):
+    """Also where who stops it signals all its processes, as systemd does: the supervisor signals them once more."""
     server = world.dev.sibling()
     client = server.client(ann.token)
     client.GetUser(name="users/me")
@@ -178,6 +181,8 @@ def test_drain_finishes_what_runs(world, ann):
         caller = threading.Thread(target=call)
         caller.start()
         world.wait(0.2)
+        for pid in [p for p in server.pids().values() if p > 0] if everybody else []:
+            os.kill(pid, signal.SIGTERM)
         server.process.send_signal(signal.SIGTERM)
         world.wait(0.2)
         with refused("UNAVAILABLE"):
