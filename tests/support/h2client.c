@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "support/test.h"
 
 #define WAIT_MS 5000
 
@@ -326,14 +327,10 @@ bool h2client_wait(struct h2client *c, struct h2client_reply *r)
 
 void h2client_run(struct h2client *c, int ms)
 {
-    int64_t now = now_ms(), left = ms; /* a machine that stands still takes no turns away */
-    do {
-        int64_t last = now;
+    for (struct test_turns t = test_turns(ms); test_turns_left(&t);) {
         turn(c);
         give_way(c->closed ? -1 : c->fd, c->pump, c->arg);
-        now = now_ms();
-        left -= now - last < 2 ? now - last : 2;
-    } while (left > 0);
+    }
 }
 
 const char *h2client_log(struct h2client *c)

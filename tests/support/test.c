@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct test_case *first;
@@ -95,6 +96,24 @@ void test_has(struct test_place place, const char *haystack, const char *needle)
     char text[700];
     if (!haystack || !strstr(haystack, needle))
         fail(place, "%s: not in \"%s\"", place.text, shown(str_of(haystack), text, sizeof text));
+}
+
+struct test_turns test_turns(int ms)
+{
+    return (struct test_turns){.left_ns = ms * INT64_C(1000000)};
+}
+
+bool test_turns_left(struct test_turns *t)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    int64_t now_ns = ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec, took_ns = now_ns - t->last_ns;
+    bool is_first = t->last_ns == 0;
+    t->last_ns = now_ns;
+    if (is_first)
+        return true;
+    t->left_ns -= took_ns < 2000000 ? took_ns : 2000000;
+    return t->left_ns > 0;
 }
 
 bool test_aborts(void (*fn)(void *arg), void *arg)

@@ -66,5 +66,15 @@ void test_ptr(struct test_place place, const void *a, const void *b);
 void test_str(struct test_place place, struct str a, struct str b);
 void test_has(struct test_place place, const char *haystack, const char *needle);
 
+/* A loop that turns for @ms: for (struct test_turns t = test_turns(ms); test_turns_left(&t);). A
+ * turn counts for two milliseconds at most: a machine that stands still takes none of them away.
+ * There is always one. */
+struct test_turns {
+    int64_t left_ns;
+    int64_t last_ns;
+};
+struct test_turns test_turns(int ms);
+bool test_turns_left(struct test_turns *t);
+
 /* Runs @fn in a child process and tells whether a CHECK stopped it (SIGABRT). */
 bool test_aborts(void (*fn)(void *arg), void *arg);

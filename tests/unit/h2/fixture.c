@@ -145,16 +145,10 @@ void fx_pump(void *arg)
     ev_run(fx.loop.ev, EVRUN_NOWAIT);
 }
 
-/* A turn counts for a millisecond at most: a machine that stands still takes none of them away. */
 void fx_pump_ms(int ms)
 {
-    int64_t now_ns = clock_mono_ns(&clock_system);
-    for (int64_t left_ns = ms * NS_PER_MS; left_ns > 0;) {
-        int64_t last_ns = now_ns;
+    for (struct test_turns t = test_turns(ms); test_turns_left(&t);)
         fx_pump(NULL);
-        now_ns = clock_mono_ns(&clock_system);
-        left_ns -= now_ns - last_ns < NS_PER_MS ? now_ns - last_ns : NS_PER_MS;
-    }
 }
 
 int64_t fx_deadline_ns(void)

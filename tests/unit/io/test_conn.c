@@ -71,13 +71,8 @@ static const struct conn_handler handler = {
 
 static void pump_ms(int ms)
 {
-    int64_t now_ns = clock_mono_ns(&clock_system), left_ns = ms * NS_PER_MS;
-    do {
-        int64_t last_ns = now_ns; /* a turn counts for 1 ms at most: a stall takes none away */
+    for (struct test_turns t = test_turns(ms); test_turns_left(&t);)
         ev_run(loop.ev, EVRUN_NOWAIT);
-        now_ns = clock_mono_ns(&clock_system);
-        left_ns -= now_ns - last_ns < NS_PER_MS ? now_ns - last_ns : NS_PER_MS;
-    } while (left_ns > 0);
 }
 
 /* The server's end of a socket pair; returns the peer's. */

@@ -16,10 +16,8 @@ static struct loop loop;
 
 static void pump_ms(int ms)
 {
-    int64_t until = clock_mono_ns(&clock_system) + ms * NS_PER_MS;
-    do {
+    for (struct test_turns t = test_turns(ms); test_turns_left(&t);)
         ev_run(loop.ev, EVRUN_NOWAIT);
-    } while (clock_mono_ns(&clock_system) < until);
 }
 
 TEST(listen, understands_addresses)

@@ -244,16 +244,10 @@ static const struct conn_handler handler = {on_open, on_read, on_write_ready, on
 static const struct conn_limits limits = {
     .handshake_timeout_ms = 500, .write_timeout_ms = 1000, .write_high_water_bytes = 65536};
 
-/* A turn counts for a millisecond at most: a machine that stands still takes none of them away. */
 static void pump_ms(int ms)
 {
-    int64_t now_ns = clock_mono_ns(&clock_system), left_ns = ms * NS_PER_MS;
-    do {
-        int64_t last_ns = now_ns;
+    for (struct test_turns t = test_turns(ms); test_turns_left(&t);)
         ev_run(loop.ev, EVRUN_NOWAIT);
-        now_ns = clock_mono_ns(&clock_system);
-        left_ns -= now_ns - last_ns < NS_PER_MS ? now_ns - last_ns : NS_PER_MS;
-    } while (left_ns > 0);
 }
 
 static void parse_gate(const char *options, struct listen_spec *ret_spec)
