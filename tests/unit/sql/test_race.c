@@ -97,7 +97,7 @@ TEST(race, a_confirmation_does_not_wake_a_cancelled_intent)
     ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
     struct ask ask;
     fill_intent(&ask, 0, 1);
-    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "refusal"), "");
+    ASSERT_STR_EQ(refusal(&ask), "");
     fill_start(&ask, 0, 1, false);
     t_do(1, "BEGIN");
     t_do(1, "SELECT FROM booking FOR UPDATE");
@@ -147,7 +147,7 @@ TEST(race, an_etag_is_compared_after_the_wait)
     ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
     struct ask first, second;
     fill_intent(&first, 0, 1);
-    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &first), "refusal"), "");
+    ASSERT_STR_EQ(refusal(&first), "");
     fill_start(&second, 0, 1, false);
     ask_set(&second, 0, "etag_time", t_sql("SELECT update_time FROM payment_intent"));
     t_do(1, "BEGIN");
@@ -380,7 +380,7 @@ TEST(race, a_quote_of_the_hold_does_not_cancel_the_sale)
     ASSERT_STR_EQ(do_authorised(1), "DONE");
     struct ask first, second;
     fill_cancel(&second, 1, 1);
-    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &second), "refusal"), "PAYMENT_IN_PROGRESS");
+    ASSERT_STR_EQ(refusal(&second), "PAYMENT_IN_PROGRESS");
     fill_captured(&first, 0, 1);
     t_do(1, "BEGIN");
     ASSERT_STR_EQ(in_first(&first, "done"), "t");

@@ -28,7 +28,7 @@ static void start(bool is_new, unsigned attempt)
 {
     struct ask ask;
     fill_try(&ask, 0, 1, is_new, attempt);
-    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "refusal"), "");
+    ASSERT_STR_EQ(refusal(&ask), "");
     expect_authorised("0");
 }
 
@@ -49,7 +49,7 @@ TEST(shown, a_booking_shows_what_is_authorised_of_its_intent)
         expect_authorised("0");
         struct ask ask;
         fill_intent(&ask, 0, 1);
-        ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "refusal"), "");
+        ASSERT_STR_EQ(refusal(&ask), "");
         expect_authorised("0");
         start(false, 1);
         ASSERT_STR_EQ(do_failed(1, "NOT_RECEIVED"), "t");
