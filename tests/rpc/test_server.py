@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -159,6 +160,17 @@ def test_a_cancelled_call_leaves_nothing(world, ann):
 
 
 # ---- drain, subset, TLS
+
+
+def test_descriptors_are_raised_to_what_the_system_allows(world):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard))
+    try:
+        with world.dev.sibling() as server:
+            found = resource.prlimit(server.pids()["worker 0"], resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert found == (hard, hard)
 
 
 @pytest.mark.parametrize("everybody", [False, True])

@@ -388,6 +388,24 @@ static bool says(void *what)
     return db_error(t_db) && strstr(db_error(t_db), what);
 }
 
+/* As a migration does to a worker that starts beside it. */
+TEST(boot, waits_for_who_locks_a_table)
+{
+    char why[] = "55P03";
+    t_begin();
+    t_end();
+    PGconn *other = pg_session();
+    PQclear(PQexec(other, "BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE"));
+    t_limits.lock_timeout_ms = 50;
+    t_begin_with(pg_conninfo(), t_statements);
+    ASSERT_TRUE(t_wait(says, why, 10000));
+    ASSERT_FALSE(db_is_up(t_db));
+    PQclear(PQexec(other, "COMMIT"));
+    PQfinish(other);
+    t_wait_up();
+    t_end();
+}
+
 TEST(boot, a_read_only_server_takes_no_writes)
 {
     char why[] = "read-only";

@@ -15,6 +15,13 @@ TEST(money, knows_the_exponents_of_currencies)
     ASSERT_INT_EQ(money_exponent(STR("EDA")), -EINVAL);
 }
 
+TEST(money, of_three_decimals_ends_in_0)
+{
+    ASSERT_INT_EQ(money_step(0), 1);
+    ASSERT_INT_EQ(money_step(2), 1);
+    ASSERT_INT_EQ(money_step(3), 10);
+}
+
 TEST(money, takes_units_and_nanos)
 {
     int64_t minor = 0;

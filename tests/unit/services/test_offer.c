@@ -468,4 +468,10 @@ TEST(offer, refunds_as_it_was_sold)
     offer_refund(rig_app(), &light, 0, booked, booked + 3600, &refund, &penalty);
     ASSERT_INT_EQ(refund, 0);
     ASSERT_INT_EQ(penalty, 0);
+    struct offer dinars = make_offer(family, "KWD", 2);
+    dinars.base_minor += 7 - dinars.base_minor % 10;
+    offer_refund(rig_app(), &dinars, 10000000, booked, booked + 2 * 86400, &refund, &penalty);
+    ASSERT_INT_EQ(refund % 10, 0);
+    ASSERT_INT_IN(penalty - fare_share(dinars.base_minor, 100), 0, 9);
+    ASSERT_INT_EQ(refund + penalty, 10000000);
 }
