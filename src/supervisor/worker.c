@@ -1,6 +1,7 @@
 /* Builds one worker bottom-up (loop, database, application, calls, streams, sockets), runs it,
  * drains it on SIGTERM. The supervisor calls worker_run in the child. What must stay true: it
- * serves only with reference data loaded. */
+ * serves only with reference data loaded and every revocation known that a good token may be under.
+ */
 #include "supervisor/worker.h"
 
 #include <errno.h>
@@ -129,25 +130,31 @@ static void serve(struct worker *w)
     atomic_store(&w->slot->state, PROCESS_READY);
 }
 
+static void on_revocations_known(void *arg)
+{
+    struct worker *w = arg;
+    if (w->draining)
+        return;
+    w->loaded = true;
+    serve(w);
+}
+
 static void on_loaded(void *arg, enum reason reason)
 {
     struct worker *w = arg;
     w->loading = false;
     if (reason != REASON_NONE) {
-        if (!w->loaded)
+        if (!w->app.revocations)
             ev_timer_start(w->loop.ev, &w->load_retry);
         return;
     }
-    if (w->loaded || w->draining)
-        return;
-    w->loaded = true;
-    auth_revocations_start(w->server, &w->app);
-    serve(w);
+    if (!w->app.revocations && !w->draining)
+        auth_revocations_start(w->server, &w->app, on_revocations_known, w);
 }
 
 static void load(struct worker *w)
 {
-    if (w->loading || w->draining)
+    if (w->loading || w->app.revocations || w->draining)
         return;
     w->loading = true;
     if (w->index != SLOT_TIMETABLE) {

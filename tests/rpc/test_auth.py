@@ -105,6 +105,19 @@ def test_a_deleted_session_is_over_within_three_seconds(world, ann):
     assert second.GetUser(name="users/me").name == ann.user.name, "the other session lives"
 
 
+def test_a_server_that_starts_knows_whose_session_is_over(world, ann):
+    """It serves once it has read them all, also where one answer does not hold them (10,000)."""
+    nobody = "00000000-0000-0000-0000-000000000000"
+    world.dev.sql(f"INSERT INTO revocation SELECT '{nobody}', gen_random_uuid(),"
+                  " now() - i * interval '1 millisecond', now() + interval '1 minute' FROM generate_series(1, 30000) i")
+    try:
+        ann.DeleteSession(name=ann.tokens.session.name)
+        with world.dev.sibling() as server, refused("UNAUTHENTICATED", "TOKEN_REVOKED"):
+            server.client(ann.token).GetUser(name="users/me")
+    finally:
+        world.dev.sql(f"DELETE FROM revocation WHERE user_id = '{nobody}'")
+
+
 def test_sessions_are_listed(world, ann):
     for label in ("phone", "tablet"):
         ann.CreateSession(email=ann.email, password=PASSWORD, device_label=label)

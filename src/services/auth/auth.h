@@ -15,8 +15,11 @@ enum reason auth_authenticate(void *app, struct str token, int64_t wall_ns,
 
 /* Looks for ended sessions now and then each second. A token of a session that ended is refused by
  * the worker that ended it at once and by the others within a poll and its statement: 1 to 2 s
- * while the database answers. While it does not answer, no session can end either. */
-int auth_revocations_start(struct server *server, struct app *app);
+ * while the database answers. While it does not answer, no session can end either. @on_known, once:
+ * all are known that a token which is still good may be under, so who serves from then on takes no
+ * token that was revoked before he started. */
+void auth_revocations_start(struct server *server, struct app *app, void (*on_known)(void *arg),
+                            void *arg);
 /* Before server_free. */
 void auth_revocations_stop(struct app *app);
 

@@ -3,7 +3,6 @@
  * transaction that wrote it, so a row may appear late: each poll looks back over the longest time a
  * statement may take. What must stay true: a failed poll loses nothing, the next one asks from the
  * same point. */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -22,6 +21,8 @@ struct revocation_poll {
     ev_timer timer;
     int64_t newest_us;
     int64_t since_us;
+    void (*on_known)(void *arg); /* NULL: told already */
+    void *arg;
     bool running;
     bool more;     /* the last answer was cut off */
     bool stopping; /* free when the running poll ends */
@@ -80,10 +81,15 @@ static void on_end(void *ctx, enum reason reason)
 {
     struct revocation_poll *poll = ctx;
     poll->running = false;
-    if (poll->stopping)
+    if (poll->stopping) {
         free(poll);
-    else if (reason == REASON_NONE && poll->more)
+    } else if (reason == REASON_NONE && poll->more) {
         poll_once(poll);
+    } else if (reason == REASON_NONE && poll->on_known) {
+        void (*on_known)(void *arg) = poll->on_known;
+        poll->on_known = NULL;
+        on_known(poll->arg);
+    }
 }
 
 static void poll_once(struct revocation_poll *poll)
@@ -103,14 +109,16 @@ static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
     poll_once(timer->data);
 }
 
-int auth_revocations_start(struct server *server, struct app *app)
+void auth_revocations_start(struct server *server, struct app *app, void (*on_known)(void *arg),
+                            void *arg)
 {
     CHECK(!app->revocations);
     struct revocation_poll *poll = calloc(1, sizeof *poll);
-    if (!poll)
-        return -ENOMEM;
+    CHECK(poll);
     poll->server = server;
     poll->app = app;
+    poll->on_known = on_known;
+    poll->arg = arg;
     /* Tokens that are good now were issued within one life; so much is to be known at start. */
     poll->newest_us =
         clock_wall_ns(app->clock) / 1000 - (int64_t)tokens_life_s(app->tokens) * 1000000;
@@ -119,7 +127,6 @@ int auth_revocations_start(struct server *server, struct app *app)
     ev_timer_init(&poll->timer, on_timer, 0.0, POLL_S);
     poll->timer.data = poll;
     ev_timer_start(app->loop->ev, &poll->timer);
-    return 0;
 }
 
 void auth_revocations_stop(struct app *app)
