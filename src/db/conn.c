@@ -186,8 +186,8 @@ bool db_conn_send_sync(struct db_conn *conn)
 }
 
 /* Few different values, and for all but the shortest one up to two and a half times as long will
- * do, so that SET is rare: the caller's own deadline is exact. It shares the unit's transaction: if
- * that fails, so does the SET. */
+ * do, so that SET is rare: the caller's own deadline is exact. It is a transaction of its own:
+ * undone with the unit's, it would be missing for those that were sent behind it. */
 bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
 {
     static const uint32_t buckets_ms[] = {1000, 2000, 5000, 10000, 30000};
@@ -203,7 +203,8 @@ bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
     char sql[64];
     snprintf(sql, sizeof sql, "SET statement_timeout = %u", ms);
     conn->timeout_ms = ms;
-    return db_conn_send_command(conn, sql, REPLY_COMMAND);
+    return db_conn_send_command(conn, sql, REPLY_COMMAND) &&
+           sent(conn, PQpipelineSync(conn->pg), (struct db_reply){.kind = REPLY_SET_SYNC});
 }
 
 /* ---- receiving ---- */
@@ -213,8 +214,6 @@ static void unit_over(struct db_conn *conn)
     struct db_unit *unit = list_entry(list_pop(&conn->units), struct db_unit, node);
     conn->progress_ns = conn->db->loop->now_ns;
     conn->db->in_flight--;
-    if (unit->failure.set)
-        conn->timeout_ms = 0; /* a SET in it was undone */
     if (unit->kind == UNIT_SETUP || unit->kind == UNIT_CHECK)
         db_setup_done(conn, unit);
     else if (unit->kind == UNIT_EXEC)
@@ -268,10 +267,16 @@ static void take_error(struct db_conn *conn, struct db_unit *unit, PGresult *res
     PQclear(result);
 }
 
+static bool is_sync(const struct db_reply *reply)
+{
+    return reply->kind == REPLY_SYNC || reply->kind == REPLY_SET_SYNC;
+}
+
 static void take_result(struct db_conn *conn, PGresult *result)
 {
     CHECK(!list_is_empty(&conn->units));
     struct db_unit *unit = list_entry(conn->units.next, struct db_unit, node);
+    bool ends_unit = head(conn)->kind == REPLY_SYNC;
     switch (PQresultStatus(result)) {
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
@@ -286,10 +291,11 @@ static void take_result(struct db_conn *conn, PGresult *result)
         PQclear(result);
         break;
     case PGRES_PIPELINE_SYNC:
-        CHECK(head(conn)->kind == REPLY_SYNC);
+        CHECK(is_sync(head(conn)));
         PQclear(result);
         pop(conn);
-        unit_over(conn);
+        if (ends_unit)
+            unit_over(conn);
         break;
     default:
         PQclear(result);
@@ -306,7 +312,7 @@ static void read_results(struct db_conn *conn)
         if (result) {
             nulls = 0;
             take_result(conn, result);
-        } else if (head(conn)->kind != REPLY_SYNC) {
+        } else if (!is_sync(head(conn))) {
             pop(conn); /* the end of this query's results */
         } else if (++nulls > NULLS_MAX) {
             db_conn_break(conn, "libpq is out of step");

@@ -116,6 +116,7 @@ struct db_reply {
         REPLY_EXEC,
         REPLY_COMMAND,
         REPLY_COMMIT,
+        REPLY_SET_SYNC, /* of the SET before a unit */
         REPLY_SYNC
     } kind;
     bool is_many;
@@ -186,7 +187,7 @@ struct db_conn {
     struct db_reply *replies;
     uint32_t reply_head, reply_count, reply_cap; /* a ring; cap is a power of two */
     struct db_prepared *prepared;                /* per plan and form */
-    uint32_t timeout_ms;                         /* the session's statement_timeout; 0: not known */
+    uint32_t timeout_ms;                         /* the session's statement_timeout */
     int64_t progress_ns;                         /* when the oldest unit became the oldest */
     struct db_lane *lane;
     struct db_lease *lease;

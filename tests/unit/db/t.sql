@@ -119,10 +119,15 @@ WITH s AS (SELECT pg_sleep(@seconds)), l AS (INSERT INTO log(member) SELECT @id 
 SELECT 1 FROM l;
 
 -- name: timeout() -> one (statement_timeout text, lock_timeout text, plan text, app text)
+-- read
 SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), current_setting('plan_cache_mode'),
        current_setting('application_name');
 
 -- name: fail_with(state text) -> one (v int4)
+SELECT fail_with(@state);
+
+-- name: fail_reading(state text) -> one (v int4)
+-- read
 SELECT fail_with(@state);
 
 -- name: fail_times(state text, times int4) -> one (v int4)

@@ -799,7 +799,7 @@ const struct db_statement t_timeout_statement = {
     .column_count = 4,
     .row_bytes = sizeof(struct t_timeout_row),
     .cardinality = DB_ONE,
-    .is_read = false,
+    .is_read = true,
     .rows_max = 0,
     .key_param = -1,
     .distinct_param = -1,
@@ -845,6 +845,42 @@ void t_fail_with(struct call *c, struct t_fail_with_row *ret,
         {.s = state},
     };
     db_submit(&c->scope, &t_fail_with_statement, values, ret);
+}
+
+static const struct db_param fail_reading_params[] = {
+    {.name = "state", .type = DB_TEXT},
+};
+
+static const struct db_column fail_reading_columns[] = {
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_fail_reading_row, v)},
+};
+
+const struct db_statement t_fail_reading_statement = {
+    .name = "t_fail_reading",
+    .sql_one =
+        "SELECT fail_with($1::text)",
+    .sql_many = NULL,
+    .params = fail_reading_params,
+    .param_count = 1,
+    .columns = fail_reading_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct t_fail_reading_row),
+    .cardinality = DB_ONE,
+    .is_read = true,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void t_fail_reading(struct call *c, struct t_fail_reading_row *ret,
+    struct str state)
+{
+    const struct db_value values[] = {
+        {.s = state},
+    };
+    db_submit(&c->scope, &t_fail_reading_statement, values, ret);
 }
 
 static const struct db_param fail_times_params[] = {
@@ -1046,6 +1082,7 @@ const struct db_statement *const t_statements[] = {
     &t_wait_and_log_statement,
     &t_timeout_statement,
     &t_fail_with_statement,
+    &t_fail_reading_statement,
     &t_fail_times_statement,
     &t_take_statement,
     &t_deferred_statement,

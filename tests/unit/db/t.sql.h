@@ -223,6 +223,13 @@ struct t_fail_with_row {
 void t_fail_with(struct call *c, struct t_fail_with_row *ret,
     struct str state);
 
+struct t_fail_reading_row {
+    int32_t v;
+};
+
+void t_fail_reading(struct call *c, struct t_fail_reading_row *ret,
+    struct str state);
+
 struct t_fail_times_row {
     int32_t v;
 };
@@ -280,6 +287,7 @@ extern const struct db_statement t_wait_a_bit_statement;
 extern const struct db_statement t_wait_and_log_statement;
 extern const struct db_statement t_timeout_statement;
 extern const struct db_statement t_fail_with_statement;
+extern const struct db_statement t_fail_reading_statement;
 extern const struct db_statement t_fail_times_statement;
 extern const struct db_statement t_take_statement;
 extern const struct db_statement t_deferred_statement;

@@ -374,6 +374,31 @@ TEST(lane, statement_timeout_follows_the_deadline)
     t_end();
 }
 
+/* The one that fails set the session's, and the other is behind it in the pipeline. */
+TEST(lane, a_failed_statement_leaves_the_next_its_time)
+{
+    struct t_fail_reading_row failed;
+    struct t_timeout_row row;
+    struct db_limits limits = db_limits_default;
+    limits.read_lanes = 1;
+    t_begin_limits(&limits);
+    for (unsigned i = 0; i < 3; i++) {
+        caller_init(&callers[i]);
+        callers[i].call.scope.deadline_ns = t_loop.now_ns + (i == 0 ? 500 : 20000) * NS_PER_MS;
+    }
+    t_timeout(&callers[0].call, &row);
+    t_one(&callers[0]);
+    ASSERT_VIEW_EQ(row.statement_timeout, "1s");
+    t_fail_reading(&callers[1].call, &failed, STR("XX001"));
+    t_timeout(&callers[2].call, &row);
+    t_wait_all(callers + 1, 2);
+    ASSERT_INT_EQ(callers[1].call.scope.error.reason, REASON_INTERNAL_ERROR);
+    ASSERT_VIEW_EQ(row.statement_timeout, "30s");
+    for (unsigned i = 0; i < 3; i++)
+        caller_deinit(&callers[i]);
+    t_end();
+}
+
 /* How many index entries lie between the reading of the first item and of the last. */
 static int64_t reads_between(int last)
 {
