@@ -421,6 +421,7 @@ void jobs_prune_throttles(struct call *c, struct jobs_prune_throttles_row *ret,
 
 static const struct db_param prune_accounts_params[] = {
     {.name = "after", .type = DB_UUID},
+    {.name = "user_count", .type = DB_INT4},
     {.name = "row_count", .type = DB_INT4},
 };
 
@@ -439,19 +440,31 @@ const struct db_statement jobs_prune_accounts_statement = {
         "    SELECT user_id FROM app_user WHERE user_id > $1::uuid ORDER BY user_id LIMIT $2::int4\n"
         "), s AS (\n"
         "    DELETE FROM session t\n"
-        "     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.expire_time < now() - interval '90 days' RETURNING 1\n"
+        "     WHERE (t.user_id, t.session_id) IN (\n"
+        "           SELECT o.user_id, o.session_id FROM session o\n"
+        "            WHERE o.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND o.expire_time < now() - interval '90 days'\n"
+        "            LIMIT $3::int4)\n"
+        "    RETURNING 1\n"
         "), r AS (\n"
         "    DELETE FROM revocation t\n"
         "     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.expire_time < now() - interval '1 hour' RETURNING 1\n"
         "), e AS (\n"
         "    DELETE FROM security_event t\n"
-        "     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.create_time < now() - interval '400 days' RETURNING 1\n"
+        "     WHERE (t.user_id, t.event_id) IN (\n"
+        "           SELECT o.user_id, o.event_id FROM security_event o\n"
+        "            WHERE o.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND o.create_time < now() - interval '400 days'\n"
+        "            LIMIT $3::int4)\n"
+        "    RETURNING 1\n"
+        "), n AS (\n"
+        "    SELECT (SELECT count(*) FROM s) AS sessions, (SELECT count(*) FROM r) AS revocations, (SELECT count(*) FROM e) AS events\n"
         ")\n"
-        "SELECT (SELECT user_id FROM w ORDER BY user_id OFFSET $2::int4 - 1) AS next,\n"
-        "       ((SELECT count(*) FROM s) + (SELECT count(*) FROM r) + (SELECT count(*) FROM e))::int4 AS pruned",
+        "SELECT CASE WHEN greatest(sessions, events) >= $3::int4 THEN $1::uuid\n"
+        "            ELSE (SELECT user_id FROM w ORDER BY user_id OFFSET $2::int4 - 1) END AS next,\n"
+        "       (sessions + revocations + events)::int4 AS pruned\n"
+        "  FROM n",
     .sql_many = NULL,
     .params = prune_accounts_params,
-    .param_count = 2,
+    .param_count = 3,
     .columns = prune_accounts_columns,
     .column_count = 2,
     .row_bytes = sizeof(struct jobs_prune_accounts_row),
@@ -465,10 +478,12 @@ const struct db_statement jobs_prune_accounts_statement = {
 
 void jobs_prune_accounts(struct call *c, struct jobs_prune_accounts_row *ret,
     struct uuid after,
+    int32_t user_count,
     int32_t row_count)
 {
     const struct db_value values[] = {
         {.u = after},
+        {.i = user_count},
         {.i = row_count},
     };
     db_submit(&c->scope, &jobs_prune_accounts_statement, values, ret);

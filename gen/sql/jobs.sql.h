@@ -132,11 +132,13 @@ struct jobs_prune_accounts_row {
     int32_t pruned;
 };
 
-/* Of the next @row_count users: sessions that have been over for ninety days, revocations of tokens that are no longer good,
- * and what happened more than four hundred days ago. Looked up as one array: a join might read all sessions.
+/* Of the next @user_count users: sessions that have been over for ninety days, revocations of tokens that are no longer good,
+ * and what happened more than four hundred days ago, up to @row_count of each; where there may be more, @next is @after again.
+ * Looked up as one array: a join might read all sessions.
  * Scans: app_user */
 void jobs_prune_accounts(struct call *c, struct jobs_prune_accounts_row *ret,
     struct uuid after,
+    int32_t user_count,
     int32_t row_count);
 
 struct jobs_prune_changes_row {

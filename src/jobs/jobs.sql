@@ -146,24 +146,37 @@ WITH w AS MATERIALIZED (
 )
 SELECT (SELECT key FROM w ORDER BY key OFFSET @row_count - 1) AS next, (SELECT count(*) FROM x)::int4 AS pruned;
 
--- name: prune_accounts(after uuid, row_count int4) -> one (next uuid?, pruned int4)
--- Of the next @row_count users: sessions that have been over for ninety days, revocations of tokens that are no longer good,
--- and what happened more than four hundred days ago. Looked up as one array: a join might read all sessions.
+-- name: prune_accounts(after uuid, user_count int4, row_count int4) -> one (next uuid?, pruned int4)
+-- Of the next @user_count users: sessions that have been over for ninety days, revocations of tokens that are no longer good,
+-- and what happened more than four hundred days ago, up to @row_count of each; where there may be more, @next is @after again.
+-- Looked up as one array: a join might read all sessions.
 -- Scans: app_user
 WITH w AS MATERIALIZED (
-    SELECT user_id FROM app_user WHERE user_id > @after ORDER BY user_id LIMIT @row_count
+    SELECT user_id FROM app_user WHERE user_id > @after ORDER BY user_id LIMIT @user_count
 ), s AS (
     DELETE FROM session t
-     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.expire_time < now() - interval '90 days' RETURNING 1
+     WHERE (t.user_id, t.session_id) IN (
+           SELECT o.user_id, o.session_id FROM session o
+            WHERE o.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND o.expire_time < now() - interval '90 days'
+            LIMIT @row_count)
+    RETURNING 1
 ), r AS (
     DELETE FROM revocation t
      WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.expire_time < now() - interval '1 hour' RETURNING 1
 ), e AS (
     DELETE FROM security_event t
-     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.create_time < now() - interval '400 days' RETURNING 1
+     WHERE (t.user_id, t.event_id) IN (
+           SELECT o.user_id, o.event_id FROM security_event o
+            WHERE o.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND o.create_time < now() - interval '400 days'
+            LIMIT @row_count)
+    RETURNING 1
+), n AS (
+    SELECT (SELECT count(*) FROM s) AS sessions, (SELECT count(*) FROM r) AS revocations, (SELECT count(*) FROM e) AS events
 )
-SELECT (SELECT user_id FROM w ORDER BY user_id OFFSET @row_count - 1) AS next,
-       ((SELECT count(*) FROM s) + (SELECT count(*) FROM r) + (SELECT count(*) FROM e))::int4 AS pruned;
+SELECT CASE WHEN greatest(sessions, events) >= @row_count THEN @after
+            ELSE (SELECT user_id FROM w ORDER BY user_id OFFSET @user_count - 1) END AS next,
+       (sessions + revocations + events)::int4 AS pruned
+  FROM n;
 
 -- name: prune_changes(row_count int4) -> one (pruned int4)
 -- What every timetable in memory has seen by now: it reads all anew when it has not looked for half as long.

@@ -28,7 +28,7 @@ static enum step prune_by_key(struct call *c)
     struct retain *s = c->state;
     const struct jobs_task *task = call_request(c);
     jobs_prune_throttles(c, &s->throttles, task->jobs->throttles_after, WALK_ROWS);
-    jobs_prune_accounts(c, &s->accounts, task->jobs->accounts_after, WALK_ROWS);
+    jobs_prune_accounts(c, &s->accounts, task->jobs->accounts_after, WALK_ROWS, PRUNE_ROWS);
     return STEP_NEXT;
 }
 
@@ -44,7 +44,8 @@ static enum step report(struct call *c)
     jobs->throttles_after = s->throttles.has_next ? s->throttles.next : (struct uuid){0};
     jobs->accounts_after = s->accounts.has_next ? s->accounts.next : (struct uuid){0};
     if (s->claims.pruned >= PRUNE_ROWS || s->changes.pruned == PRUNE_ROWS ||
-        s->quotes.expired == PRUNE_ROWS || s->throttles.pruned >= WALK_ROWS / 4)
+        s->quotes.expired == PRUNE_ROWS || s->throttles.pruned >= WALK_ROWS / 4 ||
+        s->accounts.pruned >= PRUNE_ROWS)
         jobs->tasks[JOBS_RETAIN].next_ns = 0;
     if (pruned > 0)
         call_note(c, "pruned", "%d", pruned);
