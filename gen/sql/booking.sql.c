@@ -47,9 +47,12 @@ const struct db_statement booking_hold_statement = {
         "    SELECT s.flight_id, s.cabin, count(*)::int4 * $7::int4 AS seats\n"
         "      FROM unnest($18::uuid[], $19::int2[]) AS s(flight_id, cabin) GROUP BY 1, 2\n"
         "), l AS MATERIALIZED (\n"
-        "    SELECT s.seats, i.free, i.sales_close_time > now() AS open FROM inventory i JOIN s USING (flight_id, cabin)\n"
+        "    SELECT s.seats, i.free, i.state = 'SCHEDULED' AND i.sales_close_time > now() AS open,\n"
+        "           least(i.sales_close_time, i.departure_time) AS close_time\n"
+        "      FROM inventory i JOIN s USING (flight_id, cabin)\n"
         "), v AS MATERIALIZED (\n"
-        "    SELECT CASE\n"
+        "    SELECT least(now() + $15::int4 * interval '1 second', min(l.close_time)) AS due_time,\n"
+        "           CASE\n"
         "               WHEN $12::timestamptz <= now() THEN 'OFFER_EXPIRED'\n"
         "               WHEN count(*) < (SELECT count(*) FROM s) OR NOT bool_and(l.open) THEN 'SALES_CLOSED'\n"
         "               WHEN min(l.free - l.seats) < 0 THEN 'SEATS_UNAVAILABLE'\n"
@@ -64,12 +67,12 @@ const struct db_statement booking_hold_statement = {
         "        ON CONFLICT DO NOTHING\n"
         "    RETURNING reason\n"
         "), g AS MATERIALIZED (\n"
-        "    SELECT FROM k WHERE k.reason IS NULL\n"
+        "    SELECT v.due_time FROM v, k WHERE k.reason IS NULL\n"
         "), b AS (\n"
         "    INSERT INTO booking (booking_id, user_id, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,\n"
         "                         offer, snapshot, passengers, payment_required_time)\n"
         "    SELECT $5::uuid, $2::uuid, 'HELD', $9::int8, $10::text, $6::text, $7::int4, $8::int4, $18::uuid[], $19::int2[], $11::text,\n"
-        "           $13::bytea, $14::bytea, now() + $15::int4 * interval '1 second'\n"
+        "           $13::bytea, $14::bytea, due_time\n"
         "      FROM g\n"
         "    RETURNING serial, create_time, payment_required_time\n"
         "), u AS (\n"
@@ -88,22 +91,24 @@ const struct db_statement booking_hold_statement = {
         "    SELECT i, ($19::int4[])[i] AS n, ($18::uuid[])[i] AS flight_id, ($20::int2[])[i] AS cabin, ($7::int4[])[($19::int4[])[i]] AS seats\n"
         "      FROM generate_subscripts($18::uuid[], 1) AS i\n"
         "), l AS MATERIALIZED (\n"
-        "    SELECT i.flight_id, i.cabin, i.free, i.sales_close_time > now() AS open\n"
+        "    SELECT i.flight_id, i.cabin, i.free, i.state = 'SCHEDULED' AND i.sales_close_time > now() AS open,\n"
+        "           least(i.sales_close_time, i.departure_time) AS close_time\n"
         "      FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)\n"
         "), v AS (\n"
         "    SELECT n, min(i) AS first, max(i) AS last, ($2::uuid[])[n] AS principal,\n"
         "           row_number() OVER (PARTITION BY ($2::uuid[])[n] ORDER BY n) AS place,\n"
+        "           least(now() + ($15::int4[])[n] * interval '1 second', min(close_time)) AS due_time,\n"
         "           CASE\n"
         "               WHEN NOT bool_and(coalesce(open, false)) THEN 'SALES_CLOSED'\n"
         "               WHEN min(free - seats) < 0 THEN 'SEATS_UNAVAILABLE'\n"
         "               WHEN bool_or(running > free) THEN 'CROWDED'\n"
         "           END AS refusal\n"
-        "      FROM (SELECT s.i, s.n, s.seats, l.free, l.open,\n"
+        "      FROM (SELECT s.i, s.n, s.seats, l.free, l.close_time, l.open,\n"
         "                   sum(s.seats) OVER (PARTITION BY s.flight_id, s.cabin ORDER BY s.n) AS running\n"
         "              FROM s LEFT JOIN l USING (flight_id, cabin)) q\n"
         "     GROUP BY n\n"
         "), w AS MATERIALIZED (\n"
-        "    SELECT v.n, v.first, v.last, v.principal, ($3::uuid[])[v.n] AS request_id,\n"
+        "    SELECT v.n, v.first, v.last, v.principal, v.due_time, ($3::uuid[])[v.n] AS request_id,\n"
         "           CASE\n"
         "               WHEN ($12::timestamptz[])[v.n] <= now() THEN 'OFFER_EXPIRED'\n"
         "               WHEN v.refusal IS NOT NULL THEN v.refusal\n"
@@ -121,7 +126,7 @@ const struct db_statement booking_hold_statement = {
         "        ON CONFLICT DO NOTHING\n"
         "    RETURNING principal, request_id, resource\n"
         "), g AS MATERIALIZED (\n"
-        "    SELECT n, first, last, refusal, claimed, CASE WHEN claimed AND refusal IS NULL THEN nextval('booking_serial') END AS serial\n"
+        "    SELECT n, first, last, due_time, refusal, claimed, CASE WHEN claimed AND refusal IS NULL THEN nextval('booking_serial') END AS serial\n"
         "      FROM (SELECT w.*, ((principal, request_id, CASE WHEN refusal IS NULL THEN ($5::uuid[])[n] ELSE request_id END)\n"
         "                         IN (SELECT principal, request_id, coalesce(resource, request_id) FROM k)) IS TRUE AS claimed\n"
         "              FROM w OFFSET 0) w\n"
@@ -130,7 +135,7 @@ const struct db_statement booking_hold_statement = {
         "                         offer, snapshot, passengers, payment_required_time)\n"
         "    SELECT ($5::uuid[])[n], ($2::uuid[])[n], serial, 'HELD', ($9::int8[])[n], ($10::text[])[n], ($6::text[])[n], ($7::int4[])[n], ($8::int4[])[n],\n"
         "           ($18::uuid[])[first:last], ($20::int2[])[first:last], ($11::text[])[n], ($13::bytea[])[n], ($14::bytea[])[n],\n"
-        "           now() + ($15::int4[])[n] * interval '1 second'\n"
+        "           due_time\n"
         "      FROM g WHERE serial IS NOT NULL\n"
         "    RETURNING booking_id\n"
         "), u AS (\n"
@@ -146,7 +151,7 @@ const struct db_statement booking_hold_statement = {
         "    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0\n"
         ")\n"
         "SELECT n::int4, claimed, refusal, serial, CASE WHEN serial IS NOT NULL THEN now() END AS create_time,\n"
-        "       CASE WHEN serial IS NOT NULL THEN now() + ($15::int4[])[n] * interval '1 second' END AS due_time\n"
+        "       CASE WHEN serial IS NOT NULL THEN due_time END AS due_time\n"
         "  FROM g",
     .params = hold_params,
     .param_count = 19,
@@ -208,7 +213,6 @@ void booking_hold(struct call *c, struct booking_hold_row *ret,
 
 static const struct db_param claim_seats_params[] = {
     {.name = "booking_id", .type = DB_UUID},
-    {.name = "expire_seconds", .type = DB_INT4},
     {.name = "flight_ids", .type = DB_UUID, .is_array = true},
     {.name = "cabins", .type = DB_INT2, .is_array = true},
     {.name = "seats", .type = DB_TEXT, .is_array = true},
@@ -223,23 +227,23 @@ static const struct db_column claim_seats_columns[] = {
 const struct db_statement booking_claim_seats_statement = {
     .name = "booking_claim_seats",
     .sql_one =
-        "WITH s AS (\n"
+        "WITH b AS (\n"
+        "    UPDATE booking SET has_assigned_seats = true WHERE booking_id = $1::uuid RETURNING payment_required_time\n"
+        "), s AS (\n"
         "    INSERT INTO seat_assignment (flight_id, seat, cabin, booking_id, passenger, expire_time)\n"
-        "    SELECT x.flight_id, x.seat, x.cabin, $1::uuid, x.passenger, now() + $2::int4 * interval '1 second'\n"
-        "      FROM unnest($3::uuid[], $5::text[], $4::int2[], $6::int2[]) AS x(flight_id, seat, cabin, passenger)\n"
+        "    SELECT x.flight_id, x.seat, x.cabin, $1::uuid, x.passenger, b.payment_required_time\n"
+        "      FROM b, unnest($2::uuid[], $4::text[], $3::int2[], $5::int2[]) AS x(flight_id, seat, cabin, passenger)\n"
         "     ORDER BY x.flight_id, x.seat\n"
         "        ON CONFLICT (flight_id, seat) DO UPDATE\n"
         "           SET booking_id = excluded.booking_id, passenger = excluded.passenger, cabin = excluded.cabin,\n"
         "               expire_time = excluded.expire_time\n"
         "         WHERE seat_assignment.expire_time <= now()\n"
         "    RETURNING 1\n"
-        "), b AS (\n"
-        "    UPDATE booking SET has_assigned_seats = true WHERE booking_id = $1::uuid\n"
         ")\n"
         "SELECT count(*)::int4 AS taken FROM s",
     .sql_many = NULL,
     .params = claim_seats_params,
-    .param_count = 6,
+    .param_count = 5,
     .columns = claim_seats_columns,
     .column_count = 1,
     .row_bytes = sizeof(struct booking_claim_seats_row),
@@ -253,7 +257,6 @@ const struct db_statement booking_claim_seats_statement = {
 
 void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
     struct uuid booking_id,
-    int32_t expire_seconds,
     const struct uuid *flight_ids, size_t flight_ids_count,
     const int16_t *cabins, size_t cabins_count,
     const struct str *seats, size_t seats_count,
@@ -261,7 +264,6 @@ void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
 {
     const struct db_value values[] = {
         {.u = booking_id},
-        {.i = expire_seconds},
         {.array = flight_ids, .array_count = (uint32_t)flight_ids_count},
         {.array = cabins, .array_count = (uint32_t)cabins_count},
         {.array = seats, .array_count = (uint32_t)seats_count},

@@ -29,6 +29,7 @@ struct booking_hold_row {
  * the statement without a trace, and the lane runs it again, on a new snapshot.
  * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
  * leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
+ * A hold ends when the first of its flights is no longer sold, if not before; it never outlives a departure.
  * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
  * IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are. Behind IN it makes a
  * hashed look-up of what would be a join, each member with each claim.
@@ -64,7 +65,6 @@ struct booking_claim_seats_row {
  * Spans: booking_id, flight_id */
 void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
     struct uuid booking_id,
-    int32_t expire_seconds,
     const struct uuid *flight_ids, size_t flight_ids_count,
     const int16_t *cabins, size_t cabins_count,
     const struct str *seats, size_t seats_count,

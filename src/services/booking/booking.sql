@@ -13,6 +13,7 @@
 -- the statement without a trace, and the lane runs it again, on a new snapshot.
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
 -- leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
+-- A hold ends when the first of its flights is no longer sold, if not before; it never outlives a departure.
 -- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
 -- IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are. Behind IN it makes a
 -- hashed look-up of what would be a join, each member with each claim.
@@ -24,9 +25,12 @@ WITH s AS MATERIALIZED (
     SELECT s.flight_id, s.cabin, count(*)::int4 * @seats AS seats
       FROM unnest(@flight_ids, @cabins) AS s(flight_id, cabin) GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT s.seats, i.free, i.sales_close_time > now() AS open FROM inventory i JOIN s USING (flight_id, cabin)
+    SELECT s.seats, i.free, i.state = 'SCHEDULED' AND i.sales_close_time > now() AS open,
+           least(i.sales_close_time, i.departure_time) AS close_time
+      FROM inventory i JOIN s USING (flight_id, cabin)
 ), v AS MATERIALIZED (
-    SELECT CASE
+    SELECT least(now() + @hold_seconds * interval '1 second', min(l.close_time)) AS due_time,
+           CASE
                WHEN @offer_expire <= now() THEN 'OFFER_EXPIRED'
                WHEN count(*) < (SELECT count(*) FROM s) OR NOT bool_and(l.open) THEN 'SALES_CLOSED'
                WHEN min(l.free - l.seats) < 0 THEN 'SEATS_UNAVAILABLE'
@@ -41,12 +45,12 @@ WITH s AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING reason
 ), g AS MATERIALIZED (
-    SELECT FROM k WHERE k.reason IS NULL
+    SELECT v.due_time FROM v, k WHERE k.reason IS NULL
 ), b AS (
     INSERT INTO booking (booking_id, user_id, state, total_minor, currency, ticket_code, seats, party, flight_ids, cabins,
                          offer, snapshot, passengers, payment_required_time)
     SELECT @booking_id, @principal, 'HELD', @total_minor, @currency, @ticket_code, @seats, @party, @flight_ids, @cabins, @offer,
-           @snapshot, @passengers, now() + @hold_seconds * interval '1 second'
+           @snapshot, @passengers, due_time
       FROM g
     RETURNING serial, create_time, payment_required_time
 ), u AS (
@@ -65,22 +69,24 @@ WITH s AS MATERIALIZED (
     SELECT i, (@flight_ids__ord)[i] AS n, (@flight_ids)[i] AS flight_id, (@cabins)[i] AS cabin, (@seats)[(@flight_ids__ord)[i]] AS seats
       FROM generate_subscripts(@flight_ids, 1) AS i
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.free, i.sales_close_time > now() AS open
+    SELECT i.flight_id, i.cabin, i.free, i.state = 'SCHEDULED' AND i.sales_close_time > now() AS open,
+           least(i.sales_close_time, i.departure_time) AS close_time
       FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)
 ), v AS (
     SELECT n, min(i) AS first, max(i) AS last, (@principal)[n] AS principal,
            row_number() OVER (PARTITION BY (@principal)[n] ORDER BY n) AS place,
+           least(now() + (@hold_seconds)[n] * interval '1 second', min(close_time)) AS due_time,
            CASE
                WHEN NOT bool_and(coalesce(open, false)) THEN 'SALES_CLOSED'
                WHEN min(free - seats) < 0 THEN 'SEATS_UNAVAILABLE'
                WHEN bool_or(running > free) THEN 'CROWDED'
            END AS refusal
-      FROM (SELECT s.i, s.n, s.seats, l.free, l.open,
+      FROM (SELECT s.i, s.n, s.seats, l.free, l.close_time, l.open,
                    sum(s.seats) OVER (PARTITION BY s.flight_id, s.cabin ORDER BY s.n) AS running
               FROM s LEFT JOIN l USING (flight_id, cabin)) q
      GROUP BY n
 ), w AS MATERIALIZED (
-    SELECT v.n, v.first, v.last, v.principal, (@request_id)[v.n] AS request_id,
+    SELECT v.n, v.first, v.last, v.principal, v.due_time, (@request_id)[v.n] AS request_id,
            CASE
                WHEN (@offer_expire)[v.n] <= now() THEN 'OFFER_EXPIRED'
                WHEN v.refusal IS NOT NULL THEN v.refusal
@@ -98,7 +104,7 @@ WITH s AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING principal, request_id, resource
 ), g AS MATERIALIZED (
-    SELECT n, first, last, refusal, claimed, CASE WHEN claimed AND refusal IS NULL THEN nextval('booking_serial') END AS serial
+    SELECT n, first, last, due_time, refusal, claimed, CASE WHEN claimed AND refusal IS NULL THEN nextval('booking_serial') END AS serial
       FROM (SELECT w.*, ((principal, request_id, CASE WHEN refusal IS NULL THEN (@booking_id)[n] ELSE request_id END)
                          IN (SELECT principal, request_id, coalesce(resource, request_id) FROM k)) IS TRUE AS claimed
               FROM w OFFSET 0) w
@@ -107,7 +113,7 @@ WITH s AS MATERIALIZED (
                          offer, snapshot, passengers, payment_required_time)
     SELECT (@booking_id)[n], (@principal)[n], serial, 'HELD', (@total_minor)[n], (@currency)[n], (@ticket_code)[n], (@seats)[n], (@party)[n],
            (@flight_ids)[first:last], (@cabins)[first:last], (@offer)[n], (@snapshot)[n], (@passengers)[n],
-           now() + (@hold_seconds)[n] * interval '1 second'
+           due_time
       FROM g WHERE serial IS NOT NULL
     RETURNING booking_id
 ), u AS (
@@ -123,25 +129,25 @@ WITH s AS MATERIALIZED (
     SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
 )
 SELECT n::int4, claimed, refusal, serial, CASE WHEN serial IS NOT NULL THEN now() END AS create_time,
-       CASE WHEN serial IS NOT NULL THEN now() + (@hold_seconds)[n] * interval '1 second' END AS due_time
+       CASE WHEN serial IS NOT NULL THEN due_time END AS due_time
   FROM g;
 
--- name: claim_seats(booking_id uuid, expire_seconds int4, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
+-- name: claim_seats(booking_id uuid, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
 --       -> one (taken int4)
 -- Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: roll back.
 -- Spans: booking_id, flight_id
-WITH s AS (
+WITH b AS (
+    UPDATE booking SET has_assigned_seats = true WHERE booking_id = @booking_id RETURNING payment_required_time
+), s AS (
     INSERT INTO seat_assignment (flight_id, seat, cabin, booking_id, passenger, expire_time)
-    SELECT x.flight_id, x.seat, x.cabin, @booking_id, x.passenger, now() + @expire_seconds * interval '1 second'
-      FROM unnest(@flight_ids, @seats, @cabins, @passengers) AS x(flight_id, seat, cabin, passenger)
+    SELECT x.flight_id, x.seat, x.cabin, @booking_id, x.passenger, b.payment_required_time
+      FROM b, unnest(@flight_ids, @seats, @cabins, @passengers) AS x(flight_id, seat, cabin, passenger)
      ORDER BY x.flight_id, x.seat
         ON CONFLICT (flight_id, seat) DO UPDATE
            SET booking_id = excluded.booking_id, passenger = excluded.passenger, cabin = excluded.cabin,
                expire_time = excluded.expire_time
          WHERE seat_assignment.expire_time <= now()
     RETURNING 1
-), b AS (
-    UPDATE booking SET has_assigned_seats = true WHERE booking_id = @booking_id
 )
 SELECT count(*)::int4 AS taken FROM s;
 

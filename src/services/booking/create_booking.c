@@ -112,15 +112,6 @@ static struct uuid holds_since(const struct call *c)
     return u;
 }
 
-/* The lease on the seats; none outlives the departure. */
-static int32_t lease_s(const struct call *c)
-{
-    const struct create *s = c->state;
-    int64_t left_s = s->offer.segments[0].departure_s - call_wall_ns(c) / NS_PER_S;
-    int64_t lease = app_of(c)->limits.hold_seconds;
-    return (int32_t)(left_s < lease ? left_s : lease);
-}
-
 static void submit_hold(struct call *c)
 {
     struct create *s = c->state;
@@ -136,8 +127,9 @@ static void submit_hold(struct call *c)
                  idempotency_fingerprint(c), s->booking_id, str_of(s->airline->ticket_code),
                  (int32_t)offer_seats(&s->offer), (int32_t)s->req->n_passengers,
                  s->offer.total_minor, str_of(s->offer.currency), str_of(s->req->offer),
-                 s->offer.expire_s * 1000000, s->snapshot, s->passengers, lease_s(c),
-                 holds_since(c), (int32_t)app->limits.unpaid_holds_max, flights, n, cabins, n);
+                 s->offer.expire_s * 1000000, s->snapshot, s->passengers,
+                 (int32_t)app->limits.hold_seconds, holds_since(c),
+                 (int32_t)app->limits.unpaid_holds_max, flights, n, cabins, n);
 }
 
 static enum step hold(struct call *c)
@@ -161,8 +153,8 @@ static void claim_seats(struct call *c)
         passengers[i] = (int16_t)sel->passenger_index;
         seats[i] = str_of(sel->seat);
     }
-    booking_claim_seats(c, &s->seats, s->booking_id, lease_s(c), flights, n, cabins, n, seats, n,
-                        passengers, n);
+    booking_claim_seats(c, &s->seats, s->booking_id, flights, n, cabins, n, seats, n, passengers,
+                        n);
 }
 
 static bool is_crowded_out(const struct create *s)

@@ -133,6 +133,14 @@ TEST(hold, refuses_for_each_reason_in_both_forms)
         ASSERT_STR_EQ(REFUSAL(), "SALES_CLOSED");
         fill_hold(&ask, 0, 3, t_id('f', 3), 9); /* no such flight */
         ASSERT_STR_EQ(REFUSAL(), "SALES_CLOSED");
+        static const char *const off[] = {"CANCELLED", "CLOSED", "DEPARTED"};
+        for (unsigned i = 0; i < sizeof off / sizeof off[0]; i++) {
+            t_do(0, t_format("UPDATE inventory SET sales_close_time = departure_time, state = '%s' "
+                             "WHERE flight_id = '%s'",
+                             off[i], t_id('f', 2)));
+            fill_hold(&ask, 0, 8 + i, t_id('f', 2), 1);
+            ASSERT_STR_EQ(REFUSAL(), "SALES_CLOSED");
+        }
         fill_hold(&ask, 0, 4, t_id('f', 1), 9);
         ask_set(&ask, 0, "holds_max", "0");
         ASSERT_STR_EQ(REFUSAL(), "SEATS_UNAVAILABLE");
@@ -218,6 +226,35 @@ TEST(hold, leaves_the_same_rows_in_both_forms)
     ASSERT_HAS(dumps[0], "\"taken\": 3");
     free(dumps[0]);
     free(dumps[1]);
+}
+
+/* Not longer than the first of its flights is sold, nor than it is there, whoever set its times. */
+TEST(hold, ends_with_the_sale)
+{
+    static const char *const times[] = {"sales_close_time = now() + interval '5 minutes', "
+                                        "departure_time = now() + interval '1 day'",
+                                        "sales_close_time = now() + interval '1 day', "
+                                        "departure_time = now() + interval '5 minutes'",
+                                        "sales_close_time = now() + interval '9 minutes', "
+                                        "departure_time = now() + interval '1 day'"};
+    for (int many = 0; many < 2; many++) {
+        t_begin(3, 5);
+        for (unsigned i = 0; i < 3; i++)
+            t_do(0, t_format("UPDATE inventory SET %s WHERE flight_id = '%s'", times[i],
+                             t_id('f', i + 1)));
+        const char *flights[] = {t_format("%s,%s", t_id('f', 3), t_id('f', 1)), t_id('f', 2),
+                                 t_id('f', 3)};
+        for (unsigned i = 0; i < 3; i++) {
+            struct ask ask;
+            fill_hold(&ask, 0, i + 1, flights[i], 1);
+            PQclear(many ? ask_many(t_session(0), &ask) : ask_one(t_session(0), &ask, 0));
+        }
+        ASSERT_STR_EQ(
+            t_sql("SELECT string_agg(round(extract(epoch FROM payment_required_time - create_time) "
+                  "/ 60)::text, ' ' ORDER BY booking_id) FROM booking"),
+            "5 5 9");
+        t_end();
+    }
 }
 
 static const char *serial_of(unsigned booking)

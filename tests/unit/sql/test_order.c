@@ -14,7 +14,6 @@ static void hold_with_seats(void)
         struct ask ask;
         ask_begin(&ask, "booking_claim_seats");
         ask_set(&ask, 0, "booking_id", t_id('b', i));
-        ask_int(&ask, 0, "expire_seconds", 600);
         ask_set(&ask, 0, "flight_ids", t_id('f', 1));
         ask_set(&ask, 0, "cabins", "1");
         ask_set(&ask, 0, "seats", i == 1 ? "1A" : "1B");
@@ -87,7 +86,6 @@ TEST(order, a_seat_is_kept_while_money_is_in_flight)
     ASSERT_STR_EQ(do_hold(3, t_id('f', 1), 2), "");
     ask_begin(&ask, "booking_claim_seats");
     ask_set(&ask, 0, "booking_id", t_id('b', 3));
-    ask_int(&ask, 0, "expire_seconds", 600);
     ask_set(&ask, 0, "flight_ids", t_format("%s,%s", t_id('f', 1), t_id('f', 1)));
     ask_set(&ask, 0, "cabins", "1,1");
     ask_set(&ask, 0, "seats", "1A,1B");
