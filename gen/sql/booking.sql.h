@@ -30,9 +30,9 @@ struct booking_hold_row {
  * CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
  * leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
  * A hold ends when the first of its flights is no longer sold, if not before; it never outlives a departure.
- * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
- * IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are. Behind IN it makes a
- * hashed look-up of what would be a join, each member with each claim.
+ * @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold, or one whose money is in
+ * flight. Calls that race may overshoot @holds_max by the size of their batches, or by one for each transaction.
+ * IS TRUE behind IN makes a hashed look-up of what would be a join, each member with each claim.
  * What a member brings is picked from the arrays where it is needed: unnest and joins would copy the long columns about.
  * Scans: booking
  * Spans: booking_id, flight_id, principal */

@@ -14,9 +14,9 @@
 -- CROWDED: enough seats (or holds left) for this request alone, but not behind those that stood before it in the batch;
 -- leaves no trace. So is, until it is alone, one that flies a flight twice and has seats only for once.
 -- A hold ends when the first of its flights is no longer sold, if not before; it never outlives a departure.
--- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold.
--- IS TRUE keeps the count of a user's holds away from booking_due_ix, where everybody's holds are. Behind IN it makes a
--- hashed look-up of what would be a join, each member with each claim.
+-- @holds_since is the least booking id (version 7: time-ordered) that can still be an unpaid hold, or one whose money is in
+-- flight. Calls that race may overshoot @holds_max by the size of their batches, or by one for each transaction.
+-- IS TRUE behind IN makes a hashed look-up of what would be a join, each member with each claim.
 -- What a member brings is picked from the arrays where it is needed: unnest and joins would copy the long columns about.
 -- Scans: booking
 -- Spans: booking_id, flight_id, principal
@@ -36,7 +36,7 @@ WITH s AS MATERIALIZED (
                WHEN min(l.free - l.seats) < 0 THEN 'SEATS_UNAVAILABLE'
                WHEN (SELECT count(*) FROM booking b
                       WHERE b.user_id = @principal AND b.booking_id >= @holds_since
-                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE) >= @holds_max THEN 'HOLD_LIMIT'
+                        AND b.state IN ('HELD', 'CONFIRMING') AND greatest(b.payment_required_time, b.pin_time) > now()) >= @holds_max THEN 'HOLD_LIMIT'
            END AS refusal
       FROM l
 ), k AS (
@@ -94,7 +94,7 @@ WITH s AS MATERIALIZED (
                                  WHEN count(*) + v.place > (@holds_max)[v.n] THEN 'CROWDED' END
                        FROM booking b
                       WHERE b.user_id = v.principal AND b.booking_id >= (@holds_since)[v.n]
-                        AND b.state = 'HELD' AND (b.payment_required_time > now()) IS TRUE)
+                        AND b.state IN ('HELD', 'CONFIRMING') AND greatest(b.payment_required_time, b.pin_time) > now())
            END AS refusal
       FROM v
 ), k AS (

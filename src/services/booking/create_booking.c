@@ -101,11 +101,13 @@ static enum step check(struct call *c)
 
 /* ---- the hold ---- */
 
-/* The least id a booking made within the life of a hold can have: version 7 ids start with their
- * millisecond. */
+/* The least id that a booking can have which is still unpaid, its money in flight included: version
+ * 7 ids start with their millisecond. */
 static struct uuid holds_since(const struct call *c)
 {
-    int64_t ms = call_wall_ns(c) / NS_PER_MS - (int64_t)app_of(c)->limits.hold_seconds * 1000;
+    const struct app_limits *limits = &app_of(c)->limits;
+    int64_t life_s = (int64_t)limits->hold_seconds + limits->pin_seconds;
+    int64_t ms = call_wall_ns(c) / NS_PER_MS - life_s * 1000;
     struct uuid u = {{0}};
     for (unsigned i = 0; i < 6; i++)
         u.b[i] = (uint8_t)(ms >> (40 - 8 * i));

@@ -228,6 +228,28 @@ TEST(hold, leaves_the_same_rows_in_both_forms)
     free(dumps[1]);
 }
 
+/* Whoever starts to pay and does not go on has not paid. */
+TEST(hold, counts_what_is_being_paid_as_unpaid)
+{
+    for (int many = 0; many < 2; many++) {
+        t_begin(1, 5);
+        ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+        ASSERT_STR_EQ(do_start(1), "");
+        let_lapse(1); /* pinned */
+        PGconn *conn = t_session(0);
+        struct ask ask;
+        fill_hold(&ask, 0, 2, t_id('f', 1), 1);
+        ask_set(&ask, 0, "holds_max", "1");
+        ASSERT_STR_EQ(t_only(many ? ask_many(conn, &ask) : ask_one(conn, &ask, 0), "refusal"),
+                      "HOLD_LIMIT");
+        ASSERT_STR_EQ(do_authorised(1), "DONE");
+        fill_hold(&ask, 0, 3, t_id('f', 1), 1);
+        ask_set(&ask, 0, "holds_max", "1");
+        ASSERT_STR_EQ(t_only(many ? ask_many(conn, &ask) : ask_one(conn, &ask, 0), "refusal"), "");
+        t_end();
+    }
+}
+
 /* Not longer than the first of its flights is sold, nor than it is there, whoever set its times. */
 TEST(hold, ends_with_the_sale)
 {
