@@ -155,20 +155,20 @@ WITH w AS MATERIALIZED (
     SELECT user_id FROM app_user WHERE user_id > @after ORDER BY user_id LIMIT @user_count
 ), s AS (
     DELETE FROM session t
-     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND (t.user_id, t.session_id) IN (
-           SELECT o.user_id, o.session_id FROM session o
-            WHERE o.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND o.expire_time < now() - interval '90 days'
-            LIMIT @row_count)
+     USING (SELECT o.user_id, o.session_id FROM session o
+             WHERE o.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND o.expire_time < now() - interval '90 days'
+             LIMIT @row_count) d
+     WHERE t.user_id = d.user_id AND t.session_id = d.session_id
     RETURNING 1
 ), r AS (
     DELETE FROM revocation t
      WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND t.expire_time < now() - interval '1 hour' RETURNING 1
 ), e AS (
     DELETE FROM security_event t
-     WHERE t.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND (t.user_id, t.event_id) IN (
-           SELECT o.user_id, o.event_id FROM security_event o
-            WHERE o.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND o.create_time < now() - interval '400 days'
-            LIMIT @row_count)
+     USING (SELECT o.user_id, o.event_id FROM security_event o
+             WHERE o.user_id = ANY (ARRAY(SELECT user_id FROM w)) AND o.create_time < now() - interval '400 days'
+             LIMIT @row_count) d
+     WHERE t.user_id = d.user_id AND t.event_id = d.event_id
     RETURNING 1
 ), n AS (
     SELECT (SELECT count(*) FROM s) AS sessions, (SELECT count(*) FROM r) AS revocations, (SELECT count(*) FROM e) AS events
