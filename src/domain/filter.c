@@ -172,6 +172,16 @@ static bool holds(enum filter_relation relation, int64_t a, int64_t b)
     return false;
 }
 
+bool filter_refundable(const struct filter *f, bool refundable)
+{
+    for (unsigned i = 0; i < f->count; i++) {
+        const struct filter_condition *c = &f->conditions[i];
+        if (c->field == FILTER_REFUNDABLE && !holds(c->relation, refundable, c->value))
+            return false;
+    }
+    return true;
+}
+
 bool filter_offer(const struct filter *f, const struct filter_offer *offer)
 {
     for (unsigned i = 0; i < f->count; i++) {
@@ -183,8 +193,6 @@ bool filter_offer(const struct filter *f, const struct filter_offer *offer)
                        c->value * offer->minor_per_unit);
         else if (c->field == FILTER_DURATION)
             ok = holds(c->relation, offer->duration_min, c->value);
-        else if (c->field == FILTER_REFUNDABLE)
-            ok = holds(c->relation, offer->refundable, c->value);
         if (!ok)
             return false;
     }

@@ -34,11 +34,14 @@ int filter_parse(struct str text, struct filter *ret_filter, const char **ret_wh
 /* All flights of a journey by this airline: does the filter allow it? */
 bool filter_airline(const struct filter *f, const char carrier[static 2]);
 
+/* A fare that is or is not refundable: does the filter allow it? */
+bool filter_refundable(const struct filter *f, bool refundable);
+
+/* The same of price and duration. */
 struct filter_offer {
     int64_t total_minor;
     int64_t minor_per_unit;
     int64_t duration_min;
-    bool refundable;
 };
 bool filter_offer(const struct filter *f, const struct filter_offer *offer);
 

@@ -78,53 +78,199 @@ static int64_t key_of(enum itinerary_order order, int64_t total_minor, int64_t d
     return 0;
 }
 
+struct taste {
+    enum itinerary_order order;
+    bool descending;
+};
+
 /* By price, quicker ones come first; by anything else, cheaper ones. */
-static struct itinerary_rank rank_of(const struct itinerary_search *s, int64_t total_minor,
-                                     int64_t duration_min, int64_t departure_s, uint64_t id)
+static struct itinerary_rank rank_of(struct taste t, int64_t total_minor, int64_t duration_min,
+                                     int64_t departure_s, uint64_t id)
 {
-    int64_t key = key_of(s->order, total_minor, duration_min, departure_s);
+    int64_t key = key_of(t.order, total_minor, duration_min, departure_s);
     return (struct itinerary_rank){
-        .first = s->descending ? -key : key,
-        .second = s->order == ITINERARY_BY_PRICE ? duration_min : total_minor,
+        .first = t.descending ? -key : key,
+        .second = t.order == ITINERARY_BY_PRICE ? duration_min : total_minor,
         .id = id,
     };
 }
 
-struct ranked {
-    struct itinerary_rank rank;
-    struct itinerary_journey journey;
-};
+/* ---- which journeys are combined ---- */
 
-static int by_rank(const void *a, const void *b)
-{
-    const struct ranked *x = a, *y = b;
-    return itinerary_rank_less(&x->rank, &y->rank) ? -1 : itinerary_rank_less(&y->rank, &x->rank);
-}
-
-/* How many journeys of each slice are combined, by the number of slices: the product stays below
- * ITINERARY_TRIPS_MAX. */
+/* Journeys of each slice, by the number of slices, where there are too many trips to look at all:
+ * the product stays below ITINERARY_TRIPS_MAX. */
 static const size_t journeys_max_of[ITINERARY_SLICES_MAX + 1] = {
     0, ITINERARY_TRIPS_MAX, 36, 10, 6, 4, 3};
 
-/* The best by themselves, in a fixed order: what the database gave first must not matter. */
-static void keep_best(const struct itinerary_search *s, struct itinerary_slice *slice)
+/* In the brand that is cheapest, or dearest where dear trips are looked for: of all journeys that
+ * is the same one, so sums of it are what trips cost. */
+static int64_t total_of(const struct itinerary_search *s, struct taste t,
+                        const struct itinerary_journey *j)
+{
+    bool dear = t.order == ITINERARY_BY_PRICE && t.descending, any = false;
+    int64_t total = 0;
+    for (unsigned i = 0; i < s->brand_count; i++) {
+        if (s->brands_refused >> i & 1)
+            continue;
+        if (!any || (j->total_minor[i] < total) != dear)
+            total = j->total_minor[i];
+        any = true;
+    }
+    return total;
+}
+
+/* What a journey adds to the rank of its trip; ranks of this kind are sums, so that of all ways to
+ * go on only the best matters. Ids are sums here too, for no two trips to be equally good: then the
+ * best journey of each slice belongs to the same trip. */
+static struct itinerary_rank share_of(const struct itinerary_search *s, struct taste t,
+                                      unsigned slice, const struct itinerary_journey *j)
+{
+    return rank_of(t, total_of(s, t, j), j->duration_min, slice == 0 ? j->departure_s : 0,
+                   j->id / ITINERARY_SLICES_MAX);
+}
+
+static struct itinerary_rank sum_of(struct itinerary_rank a, struct itinerary_rank b)
+{
+    return (struct itinerary_rank){a.first + b.first, a.second + b.second, a.id + b.id};
+}
+
+/* The best of all journeys of one slice, and those before it, that let the next one start at @at_s;
+ * looked at from the end, times are negative and "before" is behind. */
+struct way {
+    int64_t at_s;
+    struct itinerary_rank rank;
+};
+static const struct itinerary_rank nowhere = {.first = INT64_MAX};
+
+static int by_at(const void *a, const void *b)
+{
+    const struct way *x = a, *y = b;
+    return (x->at_s > y->at_s) - (x->at_s < y->at_s);
+}
+
+static int64_t start_of(const struct itinerary_journey *j, bool forwards)
+{
+    return forwards ? j->departure_s : -(j->arrival_s + TURNAROUND_MIN * 60);
+}
+
+static int64_t end_of(const struct itinerary_journey *j, bool forwards)
+{
+    return -start_of(j, !forwards);
+}
+
+static int64_t earliest_start(const struct itinerary_slice *slice, bool forwards)
+{
+    int64_t earliest_s = INT64_MAX;
+    for (size_t i = 0; i < slice->count; i++)
+        if (start_of(&slice->journeys[i], forwards) < earliest_s)
+            earliest_s = start_of(&slice->journeys[i], forwards);
+    return earliest_s;
+}
+
+static struct itinerary_rank best_way(const struct way *ways, size_t count, int64_t at_s)
+{
+    size_t low = 0; /* ways[low] is in time; the first always is */
+    while (count - low > 1) {
+        size_t middle = (low + count) / 2;
+        if (ways[middle].at_s <= at_s)
+            low = middle;
+        else
+            count = middle;
+    }
+    return ways[low].rank;
+}
+
+/* By time, each as good as the best so far. */
+static void order_ways(struct way *ways, size_t count)
+{
+    if (count > 2)
+        qsort(ways + 1, count - 1, sizeof *ways, by_at);
+    for (size_t i = 1; i < count; i++)
+        if (itinerary_rank_less(&ways[i - 1].rank, &ways[i].rank))
+            ways[i].rank = ways[i - 1].rank;
+}
+
+/* From the first slice to the last or from the last to the first: drops the journeys that nothing
+ * leads to. Backwards each gets the rank of the best way from it to the end; forwards, after that,
+ * the best way to it is added: the rank of the best trip it belongs to. Ways that are in time for
+ * all of the next slice are one, the first: nearly always that is all of them. */
+static void walk(struct itinerary_search *s, struct taste t, bool forwards)
+{
+    static _Thread_local struct way ways[2][ITINERARY_TRIPS_MAX + 1];
+    size_t count = 1;
+    ways[0][0] = (struct way){.at_s = INT64_MIN};
+    for (unsigned i = 0; i < s->slice_count; i++) {
+        unsigned k = forwards ? i : s->slice_count - 1 - i;
+        struct itinerary_slice *slice = &s->slices[k];
+        const struct way *from = ways[i % 2];
+        struct way *to = ways[(i + 1) % 2];
+        size_t from_count = count, kept = 0;
+        bool last = i + 1 == s->slice_count;
+        to[0] = (struct way){
+            .at_s =
+                last ? INT64_MAX : earliest_start(&s->slices[forwards ? k + 1 : k - 1], forwards),
+            .rank = nowhere};
+        count = 1;
+        for (size_t at = 0; at < slice->count; at++) {
+            struct itinerary_journey *j = &slice->journeys[at];
+            struct itinerary_rank before = best_way(from, from_count, start_of(j, forwards));
+            if (before.first == nowhere.first)
+                continue;
+            struct itinerary_rank share = share_of(s, t, k, j);
+            struct way way = {.at_s = end_of(j, forwards), .rank = sum_of(before, share)};
+            j->rank = sum_of(before, forwards ? j->rank : share);
+            if (way.at_s > to[0].at_s)
+                to[count++] = way;
+            else if (itinerary_rank_less(&way.rank, &to[0].rank))
+                to[0].rank = way.rank;
+            if (kept++ < at)
+                slice->journeys[kept - 1] = *j;
+        }
+        slice->count = kept;
+        order_ways(to, count);
+    }
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct itinerary_journey *x = a, *y = b;
+    return itinerary_rank_less(&x->rank, &y->rank) ? -1 : itinerary_rank_less(&y->rank, &x->rank);
+}
+
+/* Whether there are more trips than are looked at. */
+static bool too_many(const struct itinerary_search *s)
+{
+    size_t trips = 1;
+    for (unsigned k = 0; k < s->slice_count; k++)
+        trips *= s->slices[k].count;
+    return trips > ITINERARY_TRIPS_MAX;
+}
+
+/* Of each slice the journeys with the best trips, not the best by themselves: those may be flown in
+ * no trip at all. What the database gave first must not matter. @counts: of the journeys before any
+ * were left out, then of those that have a trip. False: these are all kept. */
+static bool keep_best(struct itinerary_search *s, struct taste t, size_t *counts)
 {
     size_t max = journeys_max_of[s->slice_count];
-    static _Thread_local struct ranked all[ITINERARY_TRIPS_MAX];
-    CHECK(slice->count <= ITINERARY_TRIPS_MAX);
-    if (slice->count <= max)
-        return;
-    for (size_t i = 0; i < slice->count; i++) {
-        const struct itinerary_journey *j = &slice->journeys[i];
-        all[i] = (struct ranked){
-            .rank = rank_of(s, j->total_minor[0], j->duration_min, j->departure_s, j->id),
-            .journey = *j};
+    for (unsigned k = 0; k < s->slice_count; k++)
+        s->slices[k].count = counts[k];
+    walk(s, t, false);
+    walk(s, t, true);
+    for (unsigned k = 0; k < s->slice_count; k++)
+        counts[k] = s->slices[k].count;
+    if (!too_many(s))
+        return false;
+    for (unsigned k = 0; k < s->slice_count; k++) {
+        struct itinerary_slice *slice = &s->slices[k];
+        if (slice->count <= max)
+            continue;
+        qsort(slice->journeys, slice->count, sizeof slice->journeys[0], by_rank);
+        slice->count = max;
     }
-    qsort(all, slice->count, sizeof all[0], by_rank);
-    for (size_t i = 0; i < max; i++)
-        slice->journeys[i] = all[i].journey;
-    slice->count = max;
+    return true;
 }
+
+/* ---- trips ---- */
 
 /* The page as it grows: in order, the worst falls out. */
 struct page {
@@ -132,6 +278,7 @@ struct page {
     size_t count;
     size_t max;
     const struct itinerary_rank *after;
+    bool any; /* there is a trip, on this page or before it */
 };
 
 static void page_add(struct page *p, const struct itinerary_trip *trip)
@@ -146,6 +293,11 @@ static void page_add(struct page *p, const struct itinerary_trip *trip)
     for (size_t i = p->count - 1; i > at; i--)
         p->trips[i] = p->trips[i - 1];
     p->trips[at] = *trip;
+}
+
+static struct taste asked_of(const struct itinerary_search *s)
+{
+    return (struct taste){.order = s->order, .descending = s->descending};
 }
 
 /* All brands of one combination of journeys. */
@@ -164,14 +316,18 @@ static void offer_brands(const struct itinerary_search *s, struct page *p, const
     }
     int64_t departure_s = s->slices[0].journeys[chosen[0]].departure_s;
     for (unsigned i = 0; i < s->brand_count; i++) {
+        if (s->brands_refused >> i & 1)
+            continue;
         trip.brand = (uint8_t)i;
         trip.total_minor = totals[i];
-        trip.rank = rank_of(s, totals[i], trip.duration_min, departure_s, id + i);
+        trip.rank = rank_of(asked_of(s), totals[i], trip.duration_min, departure_s, id + i);
         bool full = p->count == p->max;
+        bool shown = p->after && !itinerary_rank_less(p->after, &trip.rank);
         if ((full && !itinerary_rank_less(&trip.rank, &p->trips[p->count - 1].rank)) ||
-            (p->after && !itinerary_rank_less(p->after, &trip.rank)))
+            (shown && p->any) || (s->allows && !s->allows(s->ctx, &trip)))
             continue;
-        if (!s->allows || s->allows(s->ctx, &trip))
+        p->any = true;
+        if (!shown)
             page_add(p, &trip);
     }
 }
@@ -196,16 +352,33 @@ static void combine(const struct itinerary_search *s, struct page *p, unsigned s
     }
 }
 
+/* What journeys are chosen by if the best ones have no trip that is allowed: what may be wanted
+ * instead. In the order of enum itinerary_wish. */
+static const struct taste tastes[] = {
+    {.order = ITINERARY_BY_PRICE},
+    {.order = ITINERARY_BY_PRICE, .descending = true},
+    {.order = ITINERARY_BY_DURATION},
+    {.order = ITINERARY_BY_DURATION, .descending = true},
+};
+
 size_t itinerary_find(struct itinerary_search *s, const struct itinerary_rank *after,
                       size_t trips_max, struct itinerary_trip *ret_trips)
 {
     CHECK(s->slice_count >= 1 && s->slice_count <= ITINERARY_SLICES_MAX);
     CHECK(s->brand_count <= ITINERARY_BRANDS_MAX);
     CHECK(trips_max >= 1 && trips_max <= ITINERARY_PAGE_MAX);
-    size_t chosen[ITINERARY_SLICES_MAX];
+    size_t chosen[ITINERARY_SLICES_MAX], counts[ITINERARY_SLICES_MAX];
+    for (unsigned k = 0; k < s->slice_count; k++) {
+        CHECK(s->slices[k].count <= ITINERARY_TRIPS_MAX);
+        counts[k] = s->slices[k].count;
+    }
     struct page p = {.trips = ret_trips, .max = trips_max, .after = after};
-    for (unsigned i = 0; i < s->slice_count; i++)
-        keep_best(s, &s->slices[i]);
+    bool cut = too_many(s) && keep_best(s, asked_of(s), counts);
     combine(s, &p, 0, chosen);
+    for (unsigned i = 0; i < sizeof tastes / sizeof tastes[0] && cut && !p.any; i++)
+        if (s->wishes >> i & 1) {
+            keep_best(s, tastes[i], counts);
+            combine(s, &p, 0, chosen);
+        }
     return p.count;
 }

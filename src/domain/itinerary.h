@@ -30,6 +30,22 @@ struct itinerary_flight {
     int64_t total_minor[ITINERARY_BRANDS_MAX]; /* of the party, taxes included */
 };
 
+/* Where a trip stands among all: no two trips have the same rank. */
+struct itinerary_rank {
+    int64_t first;
+    int64_t second;
+    uint64_t id;
+};
+static inline bool itinerary_rank_less(const struct itinerary_rank *a,
+                                       const struct itinerary_rank *b)
+{
+    if (a->first != b->first)
+        return a->first < b->first;
+    if (a->second != b->second)
+        return a->second < b->second;
+    return a->id < b->id;
+}
+
 struct itinerary_journey {
     uint16_t flights[ITINERARY_LEGS_MAX]; /* in the caller's array */
     uint8_t leg_count;
@@ -38,6 +54,7 @@ struct itinerary_journey {
     int64_t arrival_s;
     uint64_t id;
     int64_t total_minor[ITINERARY_BRANDS_MAX];
+    struct itinerary_rank rank; /* itinerary_find's own: of the best trip it belongs to */
 };
 
 /* Local times of day, minutes; both included; an end before the start passes midnight. */
@@ -71,22 +88,6 @@ size_t itinerary_drop_slow(struct itinerary_journey *journeys, size_t count);
 /* What trips are ranked by. */
 enum itinerary_order { ITINERARY_BY_PRICE, ITINERARY_BY_DURATION, ITINERARY_BY_DEPARTURE };
 
-/* Where a trip stands among all: no two trips have the same rank. */
-struct itinerary_rank {
-    int64_t first;
-    int64_t second;
-    uint64_t id;
-};
-static inline bool itinerary_rank_less(const struct itinerary_rank *a,
-                                       const struct itinerary_rank *b)
-{
-    if (a->first != b->first)
-        return a->first < b->first;
-    if (a->second != b->second)
-        return a->second < b->second;
-    return a->id < b->id;
-}
-
 struct itinerary_trip {
     struct itinerary_rank rank;
     uint16_t journeys[ITINERARY_SLICES_MAX]; /* one of each slice */
@@ -100,19 +101,27 @@ struct itinerary_slice {
     size_t count;
 };
 
+/* Which trips have a better chance with itinerary_search.allows; bits, by the number here. */
+enum itinerary_wish { WISH_CHEAP, WISH_DEAR, WISH_QUICK, WISH_SLOW };
+
 struct itinerary_search {
     struct itinerary_slice slices[ITINERARY_SLICES_MAX];
     unsigned slice_count;
     unsigned brand_count;
+    unsigned brands_refused; /* a bit for each */
     enum itinerary_order order;
     bool descending;
     bool (*allows)(const void *ctx, const struct itinerary_trip *trip); /* NULL: all */
     const void *ctx;
+    unsigned wishes;
 };
 
-/* Sorts each slice's journeys and keeps the best of them, so that no more than about TRIPS_MAX
- * trips are looked at; then ranks all trips and gives the first @trips_max (at most
- * ITINERARY_PAGE_MAX) behind @after (NULL: from the start). */
+/* Ranks trips and gives the first @trips_max (at most ITINERARY_PAGE_MAX) behind @after (NULL: from
+ * the start). Up to ITINERARY_TRIPS_MAX trips are all looked at; of more, those of the journeys in
+ * each slice that belong to the best trips, to which the slices are sorted and cut. The best trip
+ * of all is among them, so none is found only where there is none. Where @allows lets none of them
+ * pass, journeys are chosen anew by each wish: so one that allows the cheapest, or whatever else is
+ * wished, finds a trip too. Nothing of that depends on @after: all pages are of the same trips. */
 #define ITINERARY_TRIPS_MAX 1300
 size_t itinerary_find(struct itinerary_search *search, const struct itinerary_rank *after,
                       size_t trips_max, struct itinerary_trip *ret_trips);

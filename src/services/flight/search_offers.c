@@ -41,9 +41,24 @@ static bool allows(const void *ctx, const struct itinerary_trip *trip)
         .total_minor = trip->total_minor,
         .minor_per_unit = minor_per_unit(s->fx),
         .duration_min = trip->duration_min,
-        .refundable = s->reference->brands[s->brand_first + trip->brand].terms.refundable,
     };
     return filter_offer(&s->filter, &offer);
+}
+
+/* Which trips meet conditions on price and duration sooner than others. */
+static unsigned wishes_of(const struct filter *f)
+{
+    unsigned wishes = 0;
+    for (unsigned i = 0; i < f->count; i++) {
+        const struct filter_condition *c = &f->conditions[i];
+        bool less = c->relation != FILTER_GT && c->relation != FILTER_GE;
+        bool more = c->relation != FILTER_LT && c->relation != FILTER_LE;
+        if (c->field == FILTER_PRICE)
+            wishes |= (unsigned)less << WISH_CHEAP | (unsigned)more << WISH_DEAR;
+        else if (c->field == FILTER_DURATION)
+            wishes |= (unsigned)less << WISH_QUICK | (unsigned)more << WISH_SLOW;
+    }
+    return wishes;
 }
 
 static void order_trips(struct search *s)
@@ -55,7 +70,12 @@ static void order_trips(struct search *s)
     };
     s->trips.order = orders[s->order.field];
     s->trips.descending = s->order.descending;
-    s->trips.allows = s->filter.count > 0 ? allows : NULL;
+    for (unsigned i = 0; i < s->brand_count; i++)
+        if (!filter_refundable(&s->filter,
+                               s->reference->brands[s->brand_first + i].terms.refundable))
+            s->trips.brands_refused |= 1u << i;
+    s->trips.wishes = wishes_of(&s->filter);
+    s->trips.allows = s->trips.wishes ? allows : NULL;
     s->trips.ctx = s;
 }
 

@@ -16,11 +16,9 @@ static bool lets(const char *text, int64_t total_minor, int64_t duration_min, bo
     struct filter f;
     const char *why;
     ASSERT_INT_EQ(filter_parse(str_of(text), &f, &why), 0);
-    const struct filter_offer offer = {.total_minor = total_minor,
-                                       .minor_per_unit = 100,
-                                       .duration_min = duration_min,
-                                       .refundable = refundable};
-    return filter_offer(&f, &offer);
+    const struct filter_offer offer = {
+        .total_minor = total_minor, .minor_per_unit = 100, .duration_min = duration_min};
+    return filter_offer(&f, &offer) && filter_refundable(&f, refundable);
 }
 
 TEST(filter, reads_conditions_joined_by_and)
