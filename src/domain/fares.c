@@ -103,6 +103,12 @@ struct str fare_currency_of_country(struct str country)
     return STR(FARE_FILED_CURRENCY);
 }
 
+int64_t fare_penalty(int64_t minor, int32_t permille, int exponent)
+{
+    const int64_t step = money_step(exponent);
+    return (fare_share(minor, permille) + step - 1) / step * step;
+}
+
 int64_t fare_refund(const struct fare_terms *terms, const struct fare_refund_question *q)
 {
     CHECK(q->captured_minor >= 0);
@@ -110,8 +116,8 @@ int64_t fare_refund(const struct fare_terms *terms, const struct fare_refund_que
         q->departure_s - q->booked_s >= REGRET_AHEAD_S && q->now_s - q->booked_s < REGRET_S;
     int64_t refund = q->captured_minor;
     if (!regret && terms->refundable)
-        refund -= fare_share(q->base_minor, terms->refund_penalty_permille);
+        refund -= fare_penalty(q->base_minor, terms->refund_penalty_permille, q->exponent);
     else if (!regret && refund > q->refundable_tax_minor)
         refund = q->refundable_tax_minor;
-    return refund > 0 ? refund : 0;
+    return refund > 0 ? refund - refund % money_step(q->exponent) : 0;
 }

@@ -68,6 +68,9 @@ struct str fare_currency_of_country(struct str country);
 /* @minor by @permille, half up. */
 int64_t fare_share(int64_t minor, int32_t permille);
 
+/* What is kept of @minor: the share, up to the next money_step of a currency of @exponent. */
+int64_t fare_penalty(int64_t minor, int32_t permille, int exponent);
+
 struct fare_refund_question {
     int64_t base_minor;           /* fares of the party */
     int64_t refundable_tax_minor; /* taxes that are given back whatever the fare */
@@ -75,9 +78,10 @@ struct fare_refund_question {
     int64_t departure_s; /* of the first flight */
     int64_t booked_s;
     int64_t now_s;
+    int exponent; /* of the currency */
 };
 
 /* What comes back when the booking is cancelled before departure: all of it within 24 hours of a
  * booking made at least seven days ahead; otherwise what the terms say. The rest of @captured_minor
- * is the penalty. */
+ * is the penalty, and what no money_step fills. */
 int64_t fare_refund(const struct fare_terms *terms, const struct fare_refund_question *q);

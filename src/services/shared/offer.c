@@ -289,11 +289,11 @@ void offer_refund(const struct app *app, const struct offer *o, int64_t captured
         .departure_s = o->segments[0].departure_s,
         .booked_s = booked_s,
         .now_s = now_s,
+        .exponent = money_exponent(str_of(o->currency)),
     };
     for (uint8_t i = 0; i < o->tax_count; i++)
         if (o->taxes[i].refundable)
             q.refundable_tax_minor += o->taxes[i].unit_minor * offer_seats(o);
     *ret_refund_minor = fare_refund(&o->terms, &q);
-    *ret_refund_minor -= *ret_refund_minor % money_step(money_exponent(str_of(o->currency)));
     *ret_penalty_minor = captured_minor - *ret_refund_minor;
 }

@@ -124,14 +124,11 @@ Faregate__V1__PriceBreakdown *offer_price(const struct app *app, struct arena *a
                                           const struct offer *offer);
 Faregate__V1__Journey **offer_journeys(const struct app *app, struct arena *arena,
                                        const struct offer *offer, size_t *ret_count);
-Faregate__V1__FareCondition **offer_conditions(struct arena *arena, const struct offer *offer,
-                                               size_t *ret_count);
 Faregate__V1__BaggageAllowance **offer_allowances(struct arena *arena, const struct offer *offer,
                                                   size_t *ret_count);
 
 /* What the brand's conditions give back when the booking is cancelled before departure: refund and
- * penalty add up to
- * @captured_minor. @booked_s, @now_s: for the 24-hour rule. */
+ * penalty add up to @captured_minor. @booked_s, @now_s: for the 24-hour rule. */
 void offer_refund(const struct app *app, const struct offer *offer, int64_t captured_minor,
                   int64_t booked_s, int64_t now_s, int64_t *ret_refund_minor,
                   int64_t *ret_penalty_minor);

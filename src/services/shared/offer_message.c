@@ -157,21 +157,23 @@ static Faregate__V1__FareCondition *condition(const struct painter *p,
     return m;
 }
 
-/* Penalties are shares of @fare_minor, the fare of one adult. */
+/* Penalties are those of one adult, who pays @fare_minor; rounded as a refund is, for they are to
+ * be what is kept. */
 static Faregate__V1__FareCondition **paint_conditions(const struct painter *p, int64_t fare_minor)
 {
     const struct fare_terms *t = &p->offer->terms;
+    const int exponent = money_exponent(str_of(p->currency));
     Faregate__V1__FareCondition **list = arena_array(p->arena, CONDITION_COUNT, sizeof(void *));
     const Faregate__V1__FareCondition__Permission yes =
         FAREGATE__V1__FARE_CONDITION__PERMISSION__ALLOWED;
     const Faregate__V1__FareCondition__Permission no =
         FAREGATE__V1__FARE_CONDITION__PERMISSION__NOT_ALLOWED;
-    list[0] = condition(p, FAREGATE__V1__FARE_CONDITION__KIND__REFUND_BEFORE_DEPARTURE,
-                        t->refundable ? yes : no,
-                        t->refundable ? fare_share(fare_minor, t->refund_penalty_permille) : 0);
-    list[1] = condition(p, FAREGATE__V1__FARE_CONDITION__KIND__CHANGE_BEFORE_DEPARTURE,
-                        t->changeable ? yes : no,
-                        t->changeable ? fare_share(fare_minor, t->change_penalty_permille) : 0);
+    list[0] = condition(
+        p, FAREGATE__V1__FARE_CONDITION__KIND__REFUND_BEFORE_DEPARTURE, t->refundable ? yes : no,
+        t->refundable ? fare_penalty(fare_minor, t->refund_penalty_permille, exponent) : 0);
+    list[1] = condition(
+        p, FAREGATE__V1__FARE_CONDITION__KIND__CHANGE_BEFORE_DEPARTURE, t->changeable ? yes : no,
+        t->changeable ? fare_penalty(fare_minor, t->change_penalty_permille, exponent) : 0);
     /* Brands say nothing about no-shows: not known, unless nothing comes back in the first place.
      */
     list[2] = condition(
@@ -228,14 +230,6 @@ Faregate__V1__Journey **offer_journeys(const struct app *app, struct arena *aren
 {
     const struct painter p = painter_of(app, arena, o);
     return paint_journeys(&p, ret_count);
-}
-
-Faregate__V1__FareCondition **offer_conditions(struct arena *arena, const struct offer *o,
-                                               size_t *ret_count)
-{
-    const struct painter p = painter_of(NULL, arena, o);
-    *ret_count = CONDITION_COUNT;
-    return paint_conditions(&p, o->unit_minor[PASSENGER_ADULT - 1]);
 }
 
 /* ---- price ---- */

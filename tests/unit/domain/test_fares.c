@@ -127,6 +127,19 @@ TEST(fares, give_back_what_the_terms_say)
     ASSERT_INT_EQ(refund(true, 100, 0, 30 * DAY, 2 * DAY), 0);
 }
 
+TEST(fares, keep_a_penalty_that_can_be_charged)
+{
+    ASSERT_INT_EQ(fare_penalty(13965, 100, 2), 1397);
+    ASSERT_INT_EQ(fare_penalty(42780, 100, 3), 4280);
+    ASSERT_INT_EQ(fare_penalty(42800, 100, 3), 4280);
+    ASSERT_INT_EQ(fare_penalty(42814, 100, 3), 4290);
+    ASSERT_INT_EQ(fare_penalty(42780, 0, 3), 0);
+    const struct fare_terms terms = {.refundable = true, .refund_penalty_permille = 100};
+    const struct fare_refund_question q = {
+        .base_minor = 42780, .captured_minor = 50000, .now_s = DAY, .exponent = 3};
+    ASSERT_INT_EQ(fare_refund(&terms, &q), 50000 - 4280);
+}
+
 TEST(fares, give_all_back_on_the_day_after_an_early_booking)
 {
     ASSERT_INT_EQ(refund(false, 0, 12000, 7 * DAY, DAY - 1), 12000);

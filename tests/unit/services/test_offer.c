@@ -435,6 +435,25 @@ TEST(offer, says_what_the_fare_allows)
     ASSERT_NULL(m->conditions[0]->penalty);
 }
 
+TEST(offer, shows_the_penalty_that_is_charged)
+{
+    static const char *const currencies[] = {"USD", "JPY", "KWD"};
+    setup();
+    for (unsigned i = 0; i < 27; i++) {
+        const unsigned adults = 1 + i / 3;
+        struct offer o = make_offer((struct passenger_mix){.adults = adults}, currencies[i % 3], 2);
+        o.terms.refund_penalty_permille = (uint16_t)(100 + 37 * (i % 2));
+        int64_t refund, penalty, step = money_step(money_exponent(str_of(o.currency)));
+        const Faregate__V1__Offer *m = offer_message(rig_app(), &arena, &o, STR("offers/x"));
+        int64_t shown = minor_of(m->conditions[0]->penalty, o.currency);
+        offer_refund(rig_app(), &o, o.total_minor, 0, DEPARTURE_S - 3600, &refund, &penalty);
+        ASSERT_INT_EQ(shown % step, 0);
+        ASSERT_INT_IN(adults * shown - penalty, adults == 1 ? 0 : -step * adults,
+                      adults == 1 ? 0 : step * adults);
+        ASSERT_INT_EQ(minor_of(m->journeys[1]->conditions[0]->penalty, o.currency) % step, 0);
+    }
+}
+
 TEST(offer, survives_a_brand_that_is_no_longer_sold)
 {
     setup();

@@ -325,7 +325,8 @@ struct  Faregate__V1__FareCondition
    */
   Faregate__V1__FareCondition__Permission permission;
   /*
-   * What it costs for each passenger, if allowed; absent: nothing.
+   * What it costs for each adult, if allowed; absent: nothing. Others pay in proportion to their fares. What
+   * is charged is rounded once for the whole party, up to an amount that can be charged in the currency.
    */
   Google__Type__Money *penalty;
 };
