@@ -8,29 +8,69 @@
 
 #define QUERY_BYTES_MAX 256 /* 64 characters; longer queries find nothing */
 
-/* Latin letters from U+00C0 to U+017F without their marks, two bytes each. */
+/* Latin letters without their marks, two bytes each: U+00C0 to U+024F, those of Vietnam and others
+ * from U+1E00 to U+1EFF, and the small one of U+018F. No library that is linked knows them. */
 static const char latin[] = "a a a a a a aec e e e e i i i i d n o o o o o   o u u u u y thss"
                             "a a a a a a aec e e e e i i i i d n o o o o o   o u u u u y thy "
                             "a a a a a a c c c c c c c c d d d d e e e e e e e e e e g g g g "
                             "g g g g h h h h i i i i i i i i i i ijijj j k k k l l l l l l l "
                             "l l l n n n n n n n n n o o o o o o oeoer r r r r r s s s s s s "
-                            "s s t t t t t t u u u u u u u u u u u u w w y y y z z z z z z s ";
-#define LATIN_FIRST 0xC0
-#define LATIN_LAST 0x17F
-static_assert(sizeof latin == 2 * (LATIN_LAST - LATIN_FIRST + 1) + 1, "a pair for each letter");
+                            "s s t t t t t t u u u u u u u u u u u u w w y y y z z z z z z s "
+                            "b b b b       c c d d d d   e e e f f g   hv  i k k l     n n o "
+                            "o o oioip p           t t t t u u   v y y z z                   "
+                            "        dzdzdzljljljnjnjnja a i i o o u u u u u u u u u u e a a "
+                            "a a aeaeg g g g k k o o o o     j dzdzdzg g hv  n n a a aeaeo o "
+                            "a a a a e e e e i i i i o o o o r r r r u u u u s s t t     h h "
+                            "n d     z z a a e e o o o o o o o o y y l n t j dbqpa c c l t s "
+                            "z     b u   e e j j q q r r y y ";
+static const char latin_additional[] =
+    "a a b b b b b b c c d d d d d d d d d d e e e e e e e e e e f f "
+    "g g h h h h h h h h h h i i i i k k k k k k l l l l l l l l m m "
+    "m m m m n n n n n n n n o o o o o o o o p p p p r r r r r r r r "
+    "s s s s s s s s s s t t t t t t t t u u u u u u u u u u v v v v "
+    "w w w w w w w w w w x x x x y y z z z z z z h t w y   s s s ssd "
+    "a a a a a a a a a a a a a a a a a a a a a a a a e e e e e e e e "
+    "e e e e e e e e i i i i o o o o o o o o o o o o o o o o o o o o "
+    "o o o o u u u u u u u u u u u u u u y y y y y y y y llllv v y y ";
+static const struct {
+    unsigned first;
+    unsigned last;
+    const char *letters;
+} blocks[] = {{0xC0, 0x24F, latin}, {0x259, 0x259, "e "}, {0x1E00, 0x1EFF, latin_additional}};
+static_assert(sizeof latin == 2 * (0x24F - 0xC0 + 1) + 1, "a pair for each letter");
+static_assert(sizeof latin_additional == 2 * (0x1EFF - 0x1E00 + 1) + 1, "a pair for each letter");
 
-/* The code point of @bytes bytes at @p; only those of two bytes matter here. */
+/* The code point of @bytes bytes at @p; those of four bytes do not matter here. */
 static unsigned point_of(const char *p, size_t bytes)
 {
+    const unsigned char *b = (const unsigned char *)p;
     if (bytes == 1)
-        return (unsigned char)p[0];
-    return bytes == 2 ? (((unsigned char)p[0] & 31u) << 6) | ((unsigned char)p[1] & 63u) : 0xFFFFu;
+        return b[0];
+    if (bytes == 2)
+        return (b[0] & 31u) << 6 | (b[1] & 63u);
+    return bytes == 3 ? (b[0] & 15u) << 12 | (b[1] & 63u) << 6 | (b[2] & 63u) : 0xFFFFu;
 }
 
-/* Combining marks vanish, so decomposed text folds like composed. */
+/* Combining marks vanish, so decomposed text folds like composed; so do apostrophes, whichever the
+ * keyboard or the language has. */
 static bool is_mark(unsigned point)
 {
-    return (point >= 0x300 && point <= 0x36F) || point == '\'';
+    return (point >= 0x300 && point <= 0x36F) || point == '\'' || point == '`' || point == 0xB4 ||
+           (point >= 0x2B9 && point <= 0x2BF) || (point >= 0x2018 && point <= 0x201B) ||
+           point == 0x2032;
+}
+
+/* The letter or two that @point is without its mark; a space: none. */
+static void letters_of(unsigned point, char ret_pair[static 2])
+{
+    ret_pair[0] = ret_pair[1] = ' ';
+    if ((point >= 'a' && point <= 'z') || (point >= '0' && point <= '9'))
+        ret_pair[0] = (char)point;
+    else if (point >= 'A' && point <= 'Z')
+        ret_pair[0] = (char)(point + 32);
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        if (point >= blocks[i].first && point <= blocks[i].last)
+            memcpy(ret_pair, &blocks[i].letters[2 * (point - blocks[i].first)], 2);
 }
 
 size_t reference_fold(struct str text, char *ret_text)
@@ -42,14 +82,9 @@ size_t reference_fold(struct str text, char *ret_text)
         if (bytes == 0)
             bytes = 1;
         unsigned point = point_of(text.p, bytes);
-        char pair[2] = {0, ' '};
-        if (point >= LATIN_FIRST && point <= LATIN_LAST)
-            memcpy(pair, &latin[2 * (point - LATIN_FIRST)], 2);
-        else if ((point >= 'a' && point <= 'z') || (point >= '0' && point <= '9'))
-            pair[0] = (char)point;
-        else if (point >= 'A' && point <= 'Z')
-            pair[0] = (char)(point + 32);
-        bool letter = pair[0] && pair[0] != ' ';
+        char pair[2];
+        letters_of(point, pair);
+        bool letter = pair[0] != ' ';
         if (letter && gap && n > 0)
             ret_text[n++] = ' ';
         if (letter)

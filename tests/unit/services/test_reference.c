@@ -136,6 +136,33 @@ TEST(places, fold_latin_letters)
     ASSERT_STR_EQ(fold("\xe6\x9d\xb1\xe4\xba\xac"), "");
 }
 
+TEST(places, fold_what_people_really_type)
+{
+    ASSERT_STR_EQ(fold("\u0110\u00e0 N\u1eb5ng"), "da nang");
+    ASSERT_STR_EQ(fold("H\u00e0 N\u1ed9i, H\u1ed3 Ch\u00ed Minh"), "ha noi ho chi minh");
+    ASSERT_STR_EQ(fold("Ia\u0219i Chi\u0219in\u0103u Constan\u021ba"), "iasi chisinau constanta");
+    ASSERT_STR_EQ(fold("St. John\u2019s, O\u2019Hare"), "st johns ohare");
+    ASSERT_STR_EQ(fold("St. John's, O'Hare"), "st johns ohare");
+    ASSERT_STR_EQ(fold("Kaua\u02bbi \u2018quoted\u2019"), "kauai quoted");
+    ASSERT_STR_EQ(fold("\u018fhm\u0259dli GRO\u1e9e"), "ehmedli gross");
+    ASSERT_STR_EQ(fold("\u20ac \u1e00\u1eff\u1f00\u024f\u0250"), "ay y");
+}
+
+TEST(places, fold_letters_whose_marks_come_apart)
+{
+    static const char *const pairs[][2] = {
+        {"Ha\u0300 No\u0323\u0302i", "H\u00e0 N\u1ed9i"},
+        {"\u0110a\u0300 Na\u0306\u0303ng", "\u0110\u00e0 N\u1eb5ng"},
+        {"Ias\u0326i", "Ia\u0219i"},
+        {"Quy Nho\u031bn", "Quy Nh\u01a1n"},
+    };
+    char composed[128];
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        reference_fold(str_of(pairs[i][1]), composed);
+        ASSERT_STR_EQ(fold(pairs[i][0]), composed);
+    }
+}
+
 static const char *refuses(struct reference_source *source)
 {
     static char error[160];
