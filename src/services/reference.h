@@ -188,8 +188,8 @@ size_t reference_expand(const struct reference *reference, struct str iata,
                         uint16_t ret_airports[static REFERENCE_CITY_AIRPORTS_MAX]);
 
 /* Places whose code, name or city begins with @query (folded here), the best first: an exact code,
- * then cities, then airports by traffic. An index up to airport_count is an airport, above it a
- * city. Returns how many. */
+ * then cities, then airports by traffic; if there is none, then those that begin with it without
+ * its spaces. An index up to airport_count is an airport, above it a city. Returns how many. */
 size_t reference_places(const struct reference *reference, struct str query, size_t places_max,
                         uint16_t *ret_places);
 

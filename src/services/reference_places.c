@@ -213,15 +213,9 @@ static size_t insert(struct found *found, size_t count, size_t max, struct found
     return kept + 1;
 }
 
-size_t reference_places(const struct reference *r, struct str query, size_t places_max,
-                        uint16_t *ret_places)
+static size_t find(const struct reference *r, struct str prefix, size_t places_max,
+                   struct found *ret_found)
 {
-    char key[2 * QUERY_BYTES_MAX + 1];
-    struct found found[REFERENCE_PLACES_MAX];
-    CHECK(places_max <= REFERENCE_PLACES_MAX);
-    if (query.n > QUERY_BYTES_MAX)
-        return 0;
-    struct str prefix = {.p = key, .n = reference_fold(query, key)};
     uint32_t low = 0, high = r->word_count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
@@ -235,9 +229,33 @@ size_t reference_places(const struct reference *r, struct str query, size_t plac
            strncmp(r->words[low].text, prefix.p, prefix.n) == 0;
          low++) {
         struct found f = {.rank = rank_of(r, &r->words[low], prefix), .place = r->words[low].place};
-        if (count < places_max || f.rank >= found[count - 1].rank)
-            count = insert(found, count, places_max, f);
+        if (count < places_max || f.rank >= ret_found[count - 1].rank)
+            count = insert(ret_found, count, places_max, f);
     }
+    return count;
+}
+
+static size_t drop_spaces(char *text, size_t bytes)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < bytes; i++)
+        if (text[i] != ' ')
+            text[kept++] = text[i];
+    return kept;
+}
+
+size_t reference_places(const struct reference *r, struct str query, size_t places_max,
+                        uint16_t *ret_places)
+{
+    char key[2 * QUERY_BYTES_MAX + 1];
+    struct found found[REFERENCE_PLACES_MAX];
+    CHECK(places_max <= REFERENCE_PLACES_MAX);
+    if (query.n > QUERY_BYTES_MAX)
+        return 0;
+    size_t n = reference_fold(query, key);
+    size_t count = find(r, (struct str){.p = key, .n = n}, places_max, found);
+    if (count == 0) /* Ha Noi is Hanoi elsewhere */
+        count = find(r, (struct str){.p = key, .n = drop_spaces(key, n)}, places_max, found);
     for (size_t i = 0; i < count; i++)
         ret_places[i] = found[i].place;
     return count;

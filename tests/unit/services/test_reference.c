@@ -107,6 +107,13 @@ TEST(places, ignore_accents_and_case)
     ASSERT_STR_EQ(places("Par\xc3\xads", 9), " CDG");
 }
 
+TEST(places, are_found_where_others_write_one_word)
+{
+    ASSERT_STR_EQ(places("T\u014d Ky\u014d", 9), " NRT");
+    ASSERT_STR_EQ(places("to kyoto", 9), "");
+    ASSERT_STR_EQ(places("l o n d o n g", 9), ""); /* two words there */
+}
+
 TEST(places, put_an_exact_code_first)
 {
     ASSERT_STR_EQ(places("syd", 9), " SYD");
