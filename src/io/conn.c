@@ -24,6 +24,7 @@
 /* A blocked write gets its whole timeout again when so much has left: a peer that takes byte by
  * byte has no right to it (CVE-2019-9511, -9517). */
 #define WRITE_PROGRESS_BYTES 16384
+#define RECORDS_PER_TURN 64
 
 static void set_timeout(struct conn *c, uint32_t timeout_ms)
 {
@@ -195,7 +196,7 @@ static void take_rest(struct conn *c)
 }
 
 /* Reads once, up to LOOP_READ_BYTES. TLS hands out record by record: they are gathered, so that
- * what arrived together is answered together. */
+ * what arrived together is answered together; a record may be of one byte. */
 static void read_some(struct conn *c)
 {
     if (buf_len(&c->rest)) {
@@ -204,11 +205,12 @@ static void read_some(struct conn *c)
     }
     size_t got = 0;
     ssize_t n;
+    unsigned records = 0;
     do {
         n = conn_transport_read(c, c->loop->read_buf + got, LOOP_READ_BYTES - got);
         if (n > 0)
             got += (size_t)n;
-    } while (n > 0 && c->ssl && got < LOOP_READ_BYTES);
+    } while (n > 0 && c->ssl && got < LOOP_READ_BYTES && ++records < RECORDS_PER_TURN);
 
     if (got) {
         c->stats->reads++;
@@ -385,8 +387,7 @@ static int come_in(struct conn *c)
     if (c->source.kind == ENDPOINT_IP)
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     c->tls = c->gate->tls != NULL;
-    c->ssl = c->tls ? tls_accept(c->gate->tls, c->fd) : NULL;
-    return c->tls && !c->ssl ? -ENOMEM : 0;
+    return c->tls ? conn_transport_accept(c) : 0;
 }
 
 int conn_new(struct conn **ret_conn, struct loop *loop, int fd, const struct gate *gate,

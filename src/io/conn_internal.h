@@ -37,6 +37,7 @@ struct conn {
     struct ssl_st *ssl; /* NULL: cleartext, or over */
     bool tls;
     enum tls_result tls_failure; /* why the handshake failed, as far as OpenSSL said */
+    uint32_t tls_messages;       /* since the last data: handshakes, key updates, alerts */
     int fd;
     enum conn_state state;
     int error;             /* for on_closed */
@@ -75,6 +76,8 @@ int conn_peer_proxy(struct conn *c);
 void conn_peer_prove(struct conn *c);
 void conn_peer_deinit(struct conn *c);
 
+/* TLS from here on. 0 or -ENOMEM. */
+int conn_transport_accept(struct conn *c);
 /* 1 when the handshake is done, -EAGAIN, or a negative errno. */
 int conn_transport_handshake(struct conn *c);
 /* Counts how the handshake ended; @error as for on_closed, 0: well. */

@@ -106,6 +106,8 @@ static bool use_profile(SSL_CTX *ssl, bool only_1_3)
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* Or a read would go on for as long as records without data come (KeyUpdate). */
+    SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
     SSL_CTX_set_max_early_data(ssl, 0);
     /* Nothing is kept here: a session is in its ticket (tls_ticket.c) or nowhere. */

@@ -383,6 +383,57 @@ TEST(tls, carries_1_3)
     echo_through_tls(TLS1_3_VERSION);
 }
 
+static void renew_keys(SSL *ssl, unsigned times)
+{
+    while (times-- > 0) {
+        ASSERT_INT_EQ(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        ASSERT_INT_EQ(SSL_do_handshake(ssl), 1);
+    }
+}
+
+/* New keys now and then are fine, also where they come in one piece with data. */
+TEST(tls, leaves_a_peer_that_only_renews_keys)
+{
+    struct tls_context *tls = make_tls();
+    int fd = start(tls);
+    SSL *ssl = client(fd, "\2h2", TLS1_3_VERSION, NULL);
+    ASSERT_INT_EQ(shake(ssl), 1);
+    for (unsigned i = 0; i < 3; i++) {
+        renew_keys(ssl, 20);
+        ASSERT_INT_EQ(SSL_write(ssl, "x", 1), 1);
+    }
+    pump_ms(5);
+    ASSERT_MEM_EQ(received.p + received.start, "xxx", 3);
+    renew_keys(ssl, 40);
+    ASSERT_INT_EQ(SSL_write(ssl, "x", 1), 1);
+    pump_ms(5);
+    ASSERT_INT_EQ(closed, 1);
+    ASSERT_INT_EQ(closed_error, -EPROTO);
+    ASSERT_INT_EQ(buf_len(&received), 3);
+    SSL_free(ssl);
+    stop(fd);
+    end_tls(tls);
+}
+
+/* Records of a byte cost OpenSSL as much as large ones. */
+TEST(tls, takes_so_many_records_a_turn)
+{
+    struct tls_context *tls = make_tls();
+    int fd = start(tls);
+    SSL *ssl = client(fd, "\2h2", TLS1_3_VERSION, NULL);
+    ASSERT_INT_EQ(shake(ssl), 1);
+    pump_ms(5);
+    for (unsigned i = 0; i < 150; i++)
+        ASSERT_INT_EQ(SSL_write(ssl, "x", 1), 1);
+    ev_run(loop.ev, EVRUN_NOWAIT);
+    ASSERT_INT_IN(buf_len(&received), 1, 100);
+    pump_ms(5);
+    ASSERT_INT_EQ(buf_len(&received), 150);
+    SSL_free(ssl);
+    stop(fd);
+    end_tls(tls);
+}
+
 static void refuse(const char *alpn, int version, const char *ciphers)
 {
     struct tls_context *tls = make_tls();
