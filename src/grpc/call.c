@@ -70,6 +70,12 @@ void call_release(struct call_impl *ci)
     server->pooled++;
 }
 
+void call_own(struct call_impl *ci)
+{
+    h2_own(ci->stream,
+           ci->head_arena.used_bytes + ci->request_arena.used_bytes + ci->pub.arena.used_bytes);
+}
+
 char *call_format(struct call_impl *ci, const char *format, va_list args)
 {
     va_list again;

@@ -113,6 +113,7 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
         call_finish(ci);
         return;
     }
+    call_own(ci);
     if (!ci->has_te)
         note_te_missing(ci);
     if (ci->previous_attempts > 0)

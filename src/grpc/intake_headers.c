@@ -200,8 +200,9 @@ void intake_on_header(struct h2_stream *s, enum h2_field which, struct str name,
     else if (see_other(ci, name, value))
         return;
     name = which == H2_FIELD_USER_AGENT ? STR("user-agent") : keep(ci, name);
-    if (metadata_add(ci, name, value) == -EINVAL)
-        ci->faults |= FAULT_BINARY;
+    int r = metadata_add(ci, name, value);
+    if (r < 0)
+        ci->faults |= r == -EINVAL ? FAULT_BINARY : FAULT_TOO_LARGE;
 }
 
 /* ---- judging ---- */

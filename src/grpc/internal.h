@@ -137,16 +137,13 @@ void health_shutdown(struct health *health);
 /* ---- the private half of a call ---- */
 
 #define CALL_METADATA_INLINE 24
+#define CALL_METADATA_MAX 256 /* values: joined ones of -bin fields are nothing to HPACK */
 #define CALL_HEAD_BYTES 640
 #define CALL_NOTES_MAX 8
 #define CALL_DEFER_MAX 4
 #define CALL_FACTS_MAX 6
 
-enum encoding {
-    ENCODING_IDENTITY,
-    ENCODING_GZIP,
-    ENCODING_OTHER,
-};
+enum encoding { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_OTHER };
 
 /* Found while the header block comes in, answered in the order of the intake table. */
 enum intake_fault {
@@ -380,12 +377,14 @@ int64_t server_wall_ns(struct server *server);
 struct call_impl *call_new(struct server *server);
 /* Back to the pool: ended, and h2 has let go of the stream. */
 void call_release(struct call_impl *ci);
+/* Tells h2 whose the memory of the call is. */
+void call_own(struct call_impl *ci);
 /* Formats into the call's arena; NULL when the budget is spent (used while failing). */
 char *call_format(struct call_impl *ci, const char *format, va_list args);
 
 /* ---- metadata.c ---- */
 
-/* Keeps one field for call_metadata; -EINVAL when a -bin value is not base64. */
+/* Keeps one field for call_metadata; -EINVAL: a -bin value is not base64; -E2BIG, -ENOMEM. */
 int metadata_add(struct call_impl *ci, struct str name, struct str value);
 
 /* ---- metadata_send.c ---- */

@@ -16,6 +16,8 @@ static bool is_reserved(struct str name)
 
 static int append(struct call_impl *ci, struct str name, struct str value)
 {
+    if (ci->metadata_count == CALL_METADATA_MAX)
+        return -E2BIG;
     if (ci->metadata_count == ci->metadata_max) {
         struct h2_header *more = arena_try(&ci->head_arena, 2 * ci->metadata_max * sizeof *more);
         if (!more)

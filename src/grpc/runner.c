@@ -439,6 +439,7 @@ void call_finish(struct call_impl *ci)
         if (ci->unacked > 0)
             h2_consume(ci->stream, ci->unacked);
         ci->unacked = 0;
+        call_own(ci); /* until the peer has taken the answer */
         call_send_answer(ci);
     }
     account(ci);

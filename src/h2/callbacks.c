@@ -51,7 +51,7 @@ static enum h2_refusal refusal_of(const struct h2_conn *c)
     const struct h2_limits *limits = &c->server->limits;
     if (c->streams_open >= limits->streams_max)
         return H2_REFUSAL_STREAMS;
-    if (h2_conn_is_fat(c))
+    if (h2_server_minds(c->server, h2_conn_bytes(c)))
         return H2_REFUSAL_WORKER_BYTES;
     if (!h2_conn_has_room(c))
         return H2_REFUSAL_CONN_BYTES;

@@ -59,6 +59,7 @@ struct stream {
     size_t unconsumed_bytes; /* received, window not given back yet */
     size_t consumed_bytes;   /* given back, nghttp2 not told yet */
     size_t kept_bytes;       /* given back, but still held above */
+    size_t owned_bytes;      /* of calls, see h2_own */
     int64_t progress_ns;     /* last time enough of the body left, or it began to wait */
     size_t progress_bytes;   /* left since then */
     struct h2_rules rules;
@@ -159,6 +160,7 @@ struct h2_conn {
     int32_t last_reset_id;   /* the highest that we sent RST_STREAM for */
     size_t queued_bytes;     /* body, all streams */
     size_t held_bytes;       /* queued, unconsumed or kept, all streams */
+    size_t owned_bytes;      /* what calls have allocated, all streams */
     size_t consumed_bytes;   /* connection window given back, nghttp2 not told yet */
     size_t withheld_bytes;   /* connection window of bytes that came while there was no room */
     uint64_t streams_started, streams_succeeded, streams_failed, keepalives_sent;
@@ -269,15 +271,14 @@ static inline size_t h2_server_bytes(const struct h2_server *server)
 
 static inline size_t h2_conn_bytes(const struct h2_conn *c)
 {
-    return c->held_bytes + conn_unsent_bytes(c->transport);
+    return c->held_bytes + c->owned_bytes + conn_unsent_bytes(c->transport);
 }
 
-/* The worker is over its budget, and this connection holds more of it than the average. */
-static inline bool h2_conn_is_fat(const struct h2_conn *c)
+/* The worker is over its budget, and @bytes of one connection are more of it than the average. */
+static inline bool h2_server_minds(const struct h2_server *server, size_t bytes)
 {
-    size_t total = h2_server_bytes(c->server);
-    return total > c->server->limits.buffered_bytes_max &&
-           h2_conn_bytes(c) > total / c->server->stats->conns_open;
+    size_t total = h2_server_bytes(server);
+    return total > server->limits.buffered_bytes_max && bytes > total / server->stats->conns_open;
 }
 
 static inline bool h2_conn_has_room(const struct h2_conn *c)

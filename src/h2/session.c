@@ -174,7 +174,8 @@ static ssize_t on_read(void *ctx, const uint8_t *p, size_t bytes)
     conn_want_write(c->transport);
     if ((size_t)admitted < bytes)
         c->server->stats->reads_held++;
-    if (h2_conn_is_fat(c))
+    /* What is queued becomes less by reading on only: windows are opened there. */
+    if (h2_server_minds(c->server, c->held_bytes - c->queued_bytes))
         h2_conn_pause(c, H2_PAUSE_BYTES, true);
     return admitted;
 }

@@ -211,6 +211,12 @@ void h2_keep(struct h2_stream *s, size_t bytes)
     (void)bytes;
 }
 
+void h2_own(struct h2_stream *s, size_t bytes)
+{
+    (void)s;
+    (void)bytes;
+}
+
 void h2_consume(struct h2_stream *s, size_t bytes)
 {
     client_of(s)->consumed += bytes;

@@ -204,6 +204,25 @@ TEST(intake, counts_calls_without_te_and_serves_them)
     finish();
 }
 
+/* Joined with commas, thousands of them are one small field to HPACK, and an arena to us. */
+TEST(intake, takes_no_more_binary_values_than_fields)
+{
+    char commas[400];
+    memset(commas, ',', sizeof commas);
+    begin();
+    for (size_t n = 200; n < sizeof commas; n += 100) {
+        commas[n] = '\0';
+        struct client *c = call_with(ECHO, "some-bin", commas);
+        if (n < 256)
+            ASSERT_INT_EQ(client_status(c), STATUS_OK);
+        else
+            expect_trailers_only(c, "431", STATUS_RESOURCE_EXHAUSTED);
+        commas[n] = ',';
+        client_free(c);
+    }
+    finish();
+}
+
 TEST(intake, ignores_request_trailers)
 {
     begin();

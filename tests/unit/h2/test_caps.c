@@ -196,6 +196,50 @@ TEST(h2_caps, stops_reading_the_largest_when_the_worker_holds_too_much)
     fx_stop();
 }
 
+/* What is queued for a peer leaves when it opens its windows, and that has to be read. */
+TEST(h2_caps, reads_on_from_whom_it_waits_for)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.buffered_bytes_max = 250 * 1000;
+    fx_start(&limits);
+    fx.on_end = answer_large;
+    struct h2client *c =
+        fx_client(&(struct h2client_options){.table_bytes = -1, .keep_window_shut = true});
+    struct h2client *other = fx_client(NULL);
+    struct h2client_reply *r = h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
+    FX_UNTIL(c, fx.opened == 1);
+    h2client_ping(c);
+    FX_UNTIL(c, strstr(h2client_log(c), "PING:ack"));
+    h2client_open_window(c, r, sizeof large);
+    ASSERT_TRUE(h2client_wait(c, r));
+    ASSERT_INT_EQ(stats()->reads_held, 0);
+    h2client_free(c);
+    h2client_free(other);
+    fx_stop();
+}
+
+/* What a call has allocated is its connection's. */
+TEST(h2_caps, refuses_streams_of_the_connection_whose_calls_hold_too_much)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.conn_buffered_bytes_max = 1 << 20;
+    fx_start(&limits);
+    fx.on_end = do_nothing;
+    struct h2client *c = fx_client(NULL);
+    h2client_post(c, "/a.B/C", NULL, "x", 1, true);
+    FX_UNTIL(c, fx.opened == 1);
+    h2_own(fx_stream(0), 2 << 20);
+    struct h2client_reply *refused = h2client_post(c, "/a.B/C", NULL, "x", 1, false);
+    ASSERT_TRUE(h2client_wait(c, refused));
+    ASSERT_INT_EQ(refused->error_code, H2_REFUSED_STREAM);
+    ASSERT_INT_EQ(stats()->streams_refused[H2_REFUSAL_CONN_BYTES], 1);
+    h2_own(fx_stream(0), 1000);
+    h2client_post(c, "/a.B/C", NULL, "x", 1, false);
+    FX_UNTIL(c, fx.opened == 2);
+    h2client_free(c);
+    fx_stop();
+}
+
 /* Streams let in together may each queue what they like: the largest connection pays. */
 TEST(h2_caps, closes_the_largest_when_the_worker_holds_far_too_much)
 {
