@@ -246,6 +246,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
             memcmp(frame->ping.opaque_data, h2_drain_mark, sizeof h2_drain_mark) == 0)
             c->drain = DRAIN_FINAL_DUE;
         return 0;
+    case NGHTTP2_GOAWAY:
+        c->peer_leaves = frame->goaway.error_code == NGHTTP2_NO_ERROR;
+        return 0;
     default:
         return 0;
     }

@@ -192,8 +192,9 @@ struct h2_conn {
     enum h2_close cause;   /* why it ends, or drains */
     const char *bye_words; /* set: the connection's last frame is GOAWAY(bye_code, bye_words) */
     uint32_t bye_code;
-    bool greeted;    /* our SETTINGS are out */
-    bool peer_spoke; /* the client's SETTINGS are in */
+    bool greeted;     /* our SETTINGS are out */
+    bool peer_spoke;  /* the client's SETTINGS are in */
+    bool peer_leaves; /* by a GOAWAY without an error */
     bool speaks_http1;
     bool table_size_changed; /* the next header block must say so (RFC 7541 section 4.2) */
     bool wrote_block;        /* ours, in place of the frame that nghttp2 is about to hand out */

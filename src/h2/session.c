@@ -314,9 +314,9 @@ static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
                               c->server->limits.streams_max);
     }
     if (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session)) {
-        /* The last GOAWAY is in the buffer. Streams that are left (a protocol error) need not wait
-         * for it to leave. */
-        set_cause(c, H2_CLOSE_PROTOCOL);
+        /* The last GOAWAY is in the buffer, or the peer's came and no stream is left. Those that
+         * are (a protocol error) need not wait for it to leave. */
+        set_cause(c, c->peer_leaves ? H2_CLOSE_PEER : H2_CLOSE_PROTOCOL);
         end_streams(c, true);
         conn_close(c->transport, true);
     }

@@ -316,6 +316,25 @@ TEST(h2_caps, refuses_streams_behind_the_last_goaway)
     fx_stop();
 }
 
+/* A client that leaves politely has broken no rule; one that names an error has met one of ours. */
+TEST(h2_caps, knows_who_leaves_from_who_breaks_the_rules)
+{
+    for (uint8_t code = 0; code < 2; code++) {
+        const uint8_t goaway[8] = {0, 0, 0, 0, 0, 0, 0, code};
+        fx_start(NULL);
+        int fd = fx_wire();
+        fx_send(fd, 4, 1, 0, NULL, 0);
+        fx_send(fd, 7, 0, 0, goaway, sizeof goaway);
+        FX_UNTIL(NULL,
+                 stats()->conns_open == 0 && stats()->conns_closed[H2_CLOSE_PEER] +
+                                                     stats()->conns_closed[H2_CLOSE_PROTOCOL] ==
+                                                 1);
+        ASSERT_INT_EQ(stats()->conns_closed[H2_CLOSE_PEER], code == 0);
+        close(fd);
+        fx_stop();
+    }
+}
+
 static int64_t drain_of_a_sleeper_ns(void)
 {
     fx_start(NULL);
