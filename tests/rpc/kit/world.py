@@ -33,6 +33,14 @@ class World:
         client.user = client.CreateUser(email=email, password=PASSWORD, display_name=name)
         return client.log_in(email, PASSWORD)
 
+    ROLES = {"FINANCE": 4, "SUPPORT": 5, "ADMIN": 6}  # faregate.v1.Role
+
+    def staff(self, role):
+        """Somebody with that role as well, logged in."""
+        client = self.traveller(role.title())
+        self.dev.sql(f"UPDATE app_user SET roles = roles | 1 << {self.ROLES[role]} WHERE email = '{client.email}'")
+        return client.log_in(client.email, PASSWORD)
+
     # ---- flights
 
     DAYS, ROOM, ROUTES_MIN = (18, 24), 40, 100

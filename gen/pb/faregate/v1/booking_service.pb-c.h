@@ -421,7 +421,7 @@ struct  Faregate__V1__TravelDocument
    */
   Faregate__V1__TravelDocument__Kind kind;
   /*
-   * Its number.
+   * Its number. Masked but for the last two characters for whoever is not the owner of the booking.
    */
   char *number;
   /*
