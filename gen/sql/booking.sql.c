@@ -272,6 +272,64 @@ void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
     db_submit(&c->scope, &booking_claim_seats_statement, values, ret);
 }
 
+static const struct db_param unhold_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+    {.name = "principal", .type = DB_UUID},
+    {.name = "request_id", .type = DB_UUID},
+    {.name = "seats", .type = DB_INT4},
+    {.name = "flight_ids", .type = DB_UUID, .is_array = true},
+    {.name = "cabins", .type = DB_INT2, .is_array = true},
+};
+
+const struct db_statement booking_unhold_statement = {
+    .name = "booking_unhold",
+    .sql_one =
+        "WITH u AS (\n"
+        "    UPDATE inventory i SET free = i.free + s.seats, taken = i.taken - s.seats\n"
+        "      FROM (SELECT x.flight_id, x.cabin, count(*)::int4 * $4::int4 AS seats\n"
+        "              FROM unnest($5::uuid[], $6::int2[]) AS x(flight_id, cabin) GROUP BY 1, 2) s\n"
+        "     WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin\n"
+        "    RETURNING i.flight_id\n"
+        "), f AS (\n"
+        "    INSERT INTO inventory_change (flight_id, flight_ids)\n"
+        "    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0\n"
+        "), z AS (\n"
+        "    DELETE FROM seat_assignment WHERE flight_id = ANY ($5::uuid[]) AND booking_id = $1::uuid\n"
+        "), b AS (\n"
+        "    DELETE FROM booking WHERE booking_id = $1::uuid\n"
+        ")\n"
+        "UPDATE idempotency SET resource = NULL, reason = 'SEAT_TAKEN'\n"
+        " WHERE principal = $2::uuid AND method = 5 AND request_id = $3::uuid",
+    .sql_many = NULL,
+    .params = unhold_params,
+    .param_count = 6,
+    .cardinality = DB_NONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void booking_unhold(struct call *c,
+    struct uuid booking_id,
+    struct uuid principal,
+    struct uuid request_id,
+    int32_t seats,
+    const struct uuid *flight_ids, size_t flight_ids_count,
+    const int16_t *cabins, size_t cabins_count)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+        {.u = principal},
+        {.u = request_id},
+        {.i = seats},
+        {.array = flight_ids, .array_count = (uint32_t)flight_ids_count},
+        {.array = cabins, .array_count = (uint32_t)cabins_count},
+    };
+    db_submit(&c->scope, &booking_unhold_statement, values, NULL);
+}
+
 static const struct db_param get_params[] = {
     {.name = "booking_id", .type = DB_UUID},
 };
@@ -939,6 +997,7 @@ void booking_cancel(struct call *c, struct booking_cancel_row *ret,
 const struct db_statement *const booking_statements[] = {
     &booking_hold_statement,
     &booking_claim_seats_statement,
+    &booking_unhold_statement,
     &booking_get_statement,
     &booking_owner_statement,
     &booking_seats_statement,

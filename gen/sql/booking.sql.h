@@ -61,7 +61,7 @@ struct booking_claim_seats_row {
     int32_t taken;
 };
 
-/* Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: roll back.
+/* Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: unhold.
  * Spans: booking_id, flight_id */
 void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
     struct uuid booking_id,
@@ -69,6 +69,17 @@ void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
     const int16_t *cabins, size_t cabins_count,
     const struct str *seats, size_t seats_count,
     const int16_t *passengers, size_t passengers_count);
+
+/* Inside the hold's transaction, which nobody else has seen: takes back all it did but the claim, which keeps the refusal.
+ * Its locks are those that the hold has. Seats whose lapsed assignments it took over are free.
+ * Spans: booking_id, flight_id, principal */
+void booking_unhold(struct call *c,
+    struct uuid booking_id,
+    struct uuid principal,
+    struct uuid request_id,
+    int32_t seats,
+    const struct uuid *flight_ids, size_t flight_ids_count,
+    const int16_t *cabins, size_t cabins_count);
 
 struct booking_get_row {
     bool found;
@@ -264,6 +275,7 @@ void booking_cancel(struct call *c, struct booking_cancel_row *ret,
 
 extern const struct db_statement booking_hold_statement;
 extern const struct db_statement booking_claim_seats_statement;
+extern const struct db_statement booking_unhold_statement;
 extern const struct db_statement booking_get_statement;
 extern const struct db_statement booking_owner_statement;
 extern const struct db_statement booking_seats_statement;

@@ -24,6 +24,7 @@ const struct db_statement *const sql_statements[] = {
     &auth_list_revocations_statement,
     &booking_hold_statement,
     &booking_claim_seats_statement,
+    &booking_unhold_statement,
     &booking_get_statement,
     &booking_owner_statement,
     &booking_seats_statement,

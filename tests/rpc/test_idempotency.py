@@ -3,6 +3,7 @@
 import concurrent.futures
 
 import grpc
+import pytest
 
 from kit.client import Refusal, new_id, refused
 from kit.world import PASSWORD, adult
@@ -51,9 +52,13 @@ def test_instant_with_seats_goes_on_where_it_stopped(world, dev, ann):
     world.same_books()
 
 
-def free_seat(client, offer):
+def free_seats(client, offer):
     seats = client.GetSeatMap(name=offer.journeys[0].segments[0].flight + "/seatMap", cabin="ECONOMY")
-    return next(s.designator for c in seats.cabins for r in c.rows if not r.exit_row for s in r.seats if s.available)
+    return [s.designator for c in seats.cabins for r in c.rows if not r.exit_row for s in r.seats if s.available]
+
+
+def free_seat(client, offer):
+    return free_seats(client, offer)[0]
 
 
 def test_twenty_at_once_book_once(world, ann):
@@ -129,17 +134,70 @@ def test_ids_of_different_callers_do_not_meet(world, ann, bob):
     assert first.name != second.name and world.inventory(offer)[1] == 2
 
 
-def test_refusals_replay(world, ann):
+@pytest.mark.parametrize("chosen", [False, True])
+def test_refusals_replay(world, ann, chosen):
     offer = world.offer(ann)
+    seats = [{"seat": free_seat(ann, offer)}] if chosen else []
+    request = world.hold_request(ann, offer, seat_selections=seats)
     world.leave_seats(offer, 0)
-    request = world.hold_request(ann, offer)
     with refused("FAILED_PRECONDITION", "SEATS_UNAVAILABLE") as first:
         ann.CreateBooking(request)
     world.leave_seats(offer, 10)
     with refused("FAILED_PRECONDITION", "SEATS_UNAVAILABLE") as again:
         ann.CreateBooking(request)
     assert not first[0].replayed and again[0].replayed
-    assert world.state(world.hold(ann, offer)) == "HELD", "a new id is a new request"
+    assert world.state(world.hold(ann, offer, seat_selections=seats)) == "HELD", "a new id is a new request"
+
+
+def test_a_taken_seat_stays_the_answer(world, ann, bob):
+    """Also once it is free again. Of the hold that was to have it nothing is left."""
+    offer = world.offer(ann, passengers=[("ADULT", 2)])
+    wanted, other = free_seats(ann, offer)[:2]
+    his = world.hold(bob, offer, passengers=[adult("Bob"), adult("Rob")], seat_selections=[{"seat": wanted}])
+    before = world.inventory(offer)
+    request = world.hold_request(ann, offer, [adult(), adult("Al")], seat_selections=[
+        {"seat": other}, {"seat": wanted, "passenger_index": 1}])
+    with refused("FAILED_PRECONDITION", "SEAT_TAKEN") as first:
+        ann.CreateBooking(request)
+    assert world.inventory(offer) == before and not ann.ListBookings().bookings
+    assert other in free_seats(ann, offer)
+    bob.ConfirmCancellation(name=bob.CreateCancellation(parent=his.name).name)
+    with refused("FAILED_PRECONDITION", "SEAT_TAKEN") as again:
+        ann.CreateBooking(request)
+    assert not first[0].replayed and again[0].replayed
+    changed = world.hold_request(ann, offer, [adult(), adult("Al")], request_id=request.request_id)
+    with refused("INVALID_ARGUMENT", "IDEMPOTENCY_MISMATCH", "request_id"):
+        ann.CreateBooking(changed)
+    request.request_id = new_id()
+    assert len(ann.CreateBooking(request).seats) == 2
+    world.same_books()
+
+
+def test_twenty_at_once_are_refused_a_seat_once(world, ann, bob):
+    """The same request again and again, and others for the seats it lets go."""
+    offer = world.offer(ann, passengers=[("ADULT", 2)])
+    taken, left, right = free_seats(ann, offer)[:3]
+    world.hold(bob, offer, passengers=[adult("Bob"), adult("Rob")], seat_selections=[{"seat": taken}])
+
+    def wish(client, seats):
+        return world.hold_request(client, offer, [adult(), adult("Al")], seat_selections=[
+            {"seat": seat, "passenger_index": i} for i, seat in enumerate(seats)])
+
+    def book(pair):
+        try:
+            return pair[0].ask("CreateBooking", pair[1], timeout=15).message.name
+        except grpc.RpcError as error:
+            return Refusal(error).reason
+
+    lost = wish(ann, [left, taken])
+    calls = [(ann.again(), lost) for _ in range(10)] + [(bob.again(), wish(bob, [right, left])) for _ in range(10)]
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(book, calls))
+    assert set(answers[:10]) == {"SEAT_TAKEN"}
+    won = [a for a in answers[10:] if a.startswith("bookings/")]
+    assert len(won) == 1 and set(answers[10:]) == {"SEAT_TAKEN", *won}
+    assert world.inventory(offer)[1] == 2 + 2 * len(won)
+    world.same_books()
 
 
 def test_what_was_never_tried_is_not_recorded(world, ann):

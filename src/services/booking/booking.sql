@@ -134,7 +134,7 @@ SELECT n::int4, claimed, refusal, serial, CASE WHEN serial IS NOT NULL THEN now(
 
 -- name: claim_seats(booking_id uuid, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
 --       -> one (taken int4)
--- Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: roll back.
+-- Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: unhold.
 -- Spans: booking_id, flight_id
 WITH b AS (
     UPDATE booking SET has_assigned_seats = true WHERE booking_id = @booking_id RETURNING payment_required_time
@@ -150,6 +150,27 @@ WITH b AS (
     RETURNING 1
 )
 SELECT count(*)::int4 AS taken FROM s;
+
+-- name: unhold(booking_id uuid, principal uuid, request_id uuid, seats int4, flight_ids uuid[], cabins int2[]) -> none
+-- Inside the hold's transaction, which nobody else has seen: takes back all it did but the claim, which keeps the refusal.
+-- Its locks are those that the hold has. Seats whose lapsed assignments it took over are free.
+-- Spans: booking_id, flight_id, principal
+WITH u AS (
+    UPDATE inventory i SET free = i.free + s.seats, taken = i.taken - s.seats
+      FROM (SELECT x.flight_id, x.cabin, count(*)::int4 * @seats AS seats
+              FROM unnest(@flight_ids, @cabins) AS x(flight_id, cabin) GROUP BY 1, 2) s
+     WHERE i.flight_id = s.flight_id AND i.cabin = s.cabin
+    RETURNING i.flight_id
+), f AS (
+    INSERT INTO inventory_change (flight_id, flight_ids)
+    SELECT (array_agg(flight_id))[1], array_agg(flight_id) FROM u HAVING count(*) > 0
+), z AS (
+    DELETE FROM seat_assignment WHERE flight_id = ANY (@flight_ids) AND booking_id = @booking_id
+), b AS (
+    DELETE FROM booking WHERE booking_id = @booking_id
+)
+UPDATE idempotency SET resource = NULL, reason = 'SEAT_TAKEN'
+ WHERE principal = @principal AND method = 5 AND request_id = @request_id;
 
 -- name: get(booking_id uuid) -> maybe (booking_id uuid, user_id uuid, serial int8, state text, state_reason text?,
 --       total_minor int8, currency text, authorised_minor int8, captured_minor int8, refunded_minor int8, offer text,

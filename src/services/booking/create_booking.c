@@ -114,17 +114,26 @@ static struct uuid holds_since(const struct call *c)
     return u;
 }
 
+static void list_flights(struct call *c, struct uuid **ret_flights, int16_t **ret_cabins)
+{
+    const struct create *s = c->state;
+    unsigned n = s->offer.segment_count;
+    *ret_flights = arena_array(&c->arena, n, sizeof **ret_flights);
+    *ret_cabins = arena_array(&c->arena, n, sizeof **ret_cabins);
+    for (unsigned i = 0; i < n; i++) {
+        (*ret_flights)[i] = s->offer.segments[i].flight_id;
+        (*ret_cabins)[i] = s->offer.cabin;
+    }
+}
+
 static void submit_hold(struct call *c)
 {
     struct create *s = c->state;
     const struct app *app = app_of(c);
     unsigned n = s->offer.segment_count;
-    struct uuid *flights = arena_array(&c->arena, n, sizeof *flights);
-    int16_t *cabins = arena_array(&c->arena, n, sizeof *cabins);
-    for (unsigned i = 0; i < n; i++) {
-        flights[i] = s->offer.segments[i].flight_id;
-        cabins[i] = s->offer.cabin;
-    }
+    struct uuid *flights;
+    int16_t *cabins;
+    list_flights(c, &flights, &cabins);
     booking_hold(c, &s->hold, flights[0], c->principal.user_id, c->request_id,
                  idempotency_fingerprint(c), s->booking_id, str_of(s->airline->ticket_code),
                  (int32_t)offer_seats(&s->offer), (int32_t)s->req->n_passengers,
@@ -180,8 +189,10 @@ static enum step judge(struct call *c)
 {
     struct create *s = c->state;
     CHECK(!is_crowded_out(s));
-    if (s->hold.claimed && s->hold.has_refusal)
+    if (s->hold.claimed && s->hold.has_refusal) {
+        call_commit(c); /* the record of it */
         return call_fail(c, reason_of_name(s->hold.refusal.p));
+    }
     if (s->hold.claimed && s->req->n_seat_selections > 0)
         claim_seats(c);
     return STEP_NEXT;
@@ -228,6 +239,21 @@ static enum step read_again(struct call *c)
     return STEP_NEXT;
 }
 
+/* Somebody else has one of the seats: the hold is undone, and the refusal recorded, by the
+ * transaction that made it. */
+static enum step refuse_seats(struct call *c)
+{
+    const struct create *s = c->state;
+    unsigned n = s->offer.segment_count;
+    struct uuid *flights;
+    int16_t *cabins;
+    list_flights(c, &flights, &cabins);
+    booking_unhold(c, s->booking_id, c->principal.user_id, c->request_id,
+                   (int32_t)offer_seats(&s->offer), flights, n, cabins, n);
+    call_commit(c);
+    return call_fail(c, REASON_SEAT_TAKEN);
+}
+
 /* A repeated INSTANT goes on where the first attempt stopped: its payment has a claim of its own,
  * and must not wait in the transaction that found the hold made. */
 static enum step go_on(struct call *c)
@@ -245,7 +271,7 @@ static enum step answer(struct call *c)
         return idempotency_replay(c, &s->earlier, IDEMPOTENT_CREATE_BOOKING,
                                   is_instant(s) ? go_on : read_again);
     if (s->req->n_seat_selections > 0 && (size_t)s->seats.taken < s->req->n_seat_selections)
-        return call_fail(c, REASON_SEAT_TAKEN);
+        return refuse_seats(c);
     if (is_instant(s)) {
         call_commit(c); /* the seats are held, whatever becomes of the payment */
         return STEP_NEXT;
