@@ -231,7 +231,7 @@ const struct db_statement payment_authorised_statement = {
         "), w AS (\n"
         "    UPDATE booking\n"
         "       SET state = CASE WHEN a.sells THEN 'CONFIRMED' ELSE booking.state END,\n"
-        "           update_time = CASE WHEN a.sells OR a.is_captured THEN now() ELSE booking.update_time END,\n"
+        "           update_time = now(),\n"
         "           pin_time = CASE WHEN a.sells THEN NULL ELSE booking.pin_time END,\n"
         "           authorised_minor = CASE WHEN booking.intent_id = a.intent_id THEN a.authorised_minor\n"
         "                              ELSE booking.authorised_minor END,\n"

@@ -284,7 +284,8 @@ SELECT r.n::int4, x.*
         WHERE sequence > r.after ORDER BY sequence LIMIT r.row_count) x;
 
 -- name: quote(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, event_count int4,
---       refund_minor int8, penalty_minor int8, quote_seconds int4, departure_time timestamptz, etag_count int4?)
+--       refund_minor int8, penalty_minor int8, quote_seconds int4, departure_time timestamptz, etag_count int4?,
+--       etag_time timestamptz?)
 --       -> one (claimed bool, refusal text?, create_time timestamptz, expire_time timestamptz)
 -- A quote for the booking as it was read (@event_count and its money); CONFLICT when it has changed since, which leaves no
 -- claim. The fare tells what comes back before @departure_time, the first flight's: no quote outlives it.
@@ -295,7 +296,7 @@ WITH b AS MATERIALIZED (
     SELECT CASE
                WHEN b.event_count <> @event_count OR b.captured_minor - b.refunded_minor <> @refund_minor + @penalty_minor
                    THEN 'CONFLICT'
-               WHEN b.event_count <> @etag_count THEN 'ETAG_MISMATCH'
+               WHEN b.event_count <> @etag_count OR b.update_time <> @etag_time THEN 'ETAG_MISMATCH'
                WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor
                    THEN 'PAYMENT_IN_PROGRESS'
                WHEN b.state NOT IN ('HELD', 'CONFIRMED') OR b.state = 'HELD' AND b.payment_required_time <= now()

@@ -27,17 +27,6 @@ static enum step read_booking(struct call *c)
     return STEP_NEXT;
 }
 
-/* The etag is the number of events. What is no number matches no booking. */
-static const int32_t *etag_count(const char *etag, int32_t *ret_count)
-{
-    int64_t count = -1;
-    if (etag[0] == '\0')
-        return NULL;
-    str_int64(str_of(etag), 0, INT32_MAX, &count);
-    *ret_count = (int32_t)count;
-    return ret_count;
-}
-
 static enum step quote(struct call *c)
 {
     struct quote *s = c->state;
@@ -52,12 +41,14 @@ static enum step quote(struct call *c)
     if (there > 0)
         offer_refund(app, offer, there, s->booking.create_time / 1000000,
                      call_wall_ns(c) / NS_PER_S, &s->refund_minor, &s->penalty_minor);
-    int32_t count;
+    const struct booking_etag etag = booking_etag_parse(str_of(req->etag));
+    bool has_etag = req->etag[0] != '\0';
     s->cancellation_id = uuid_v7(app->clock);
     booking_quote(c, &s->quote, c->principal.user_id, c->request_id, idempotency_fingerprint(c),
                   s->booking_id, s->cancellation_id, s->booking.event_count, s->refund_minor,
                   s->penalty_minor, (int32_t)app->limits.cancellation_quote_seconds,
-                  offer->segments[0].departure_s * 1000000, etag_count(req->etag, &count));
+                  offer->segments[0].departure_s * 1000000, has_etag ? &etag.event_count : NULL,
+                  has_etag ? &etag.update_us : NULL);
     return STEP_NEXT;
 }
 

@@ -74,6 +74,14 @@ enum step booking_reply(struct call *c, const struct booking_view *view,
 
 Faregate__V1__Booking__State booking_state_of(struct str state);
 
+/* What a booking's etag stands for, but whether it had lapsed: that its state says. A text that is
+ * none has a count that no booking has. */
+struct booking_etag {
+    int32_t event_count;
+    int64_t update_us;
+};
+struct booking_etag booking_etag_parse(struct str etag);
+
 /* get_booking.c: a booking with everything that belongs to it. Start, and answer in the next step.
  */
 struct booking_read {

@@ -104,13 +104,29 @@ static uint8_t *put_actions(uint8_t *p, Faregate__V1__Booking__State state,
     return put_action(p, FAREGATE__V1__AVAILABLE_ACTION__ACTION__PAY, held, pay);
 }
 
-/* How many events there were, and whether the hold has lapsed, which is none. */
+#define ETAG_LAPSED 'x'
+
+/* How many events there were, when it last changed, since not every change is an event, and whether
+ * the hold has lapsed, which is no change. */
 static uint8_t *put_etag(uint8_t *p, const struct booking_view *v)
 {
-    char etag[TEXT_DECIMAL_MAX + 1], *end = text_decimal(etag, (unsigned)v->event_count);
+    char etag[2 * TEXT_DECIMAL_MAX + 2], *end = text_decimal(etag, (unsigned)v->event_count);
+    *end++ = '-';
+    end = text_decimal(end, (uint64_t)(v->update_us ? v->update_us : v->create_us));
     if (v->lapsed)
-        *end++ = 'x';
+        *end++ = ETAG_LAPSED;
     return pb_put_text(p, BOOKING_ETAG, (struct str){.p = etag, .n = (size_t)(end - etag)});
+}
+
+struct booking_etag booking_etag_parse(struct str etag)
+{
+    struct booking_etag parsed = {0};
+    int64_t count = -1;
+    str_int64(str_cut(&etag, '-'), 0, INT32_MAX, &count);
+    parsed.event_count = (int32_t)count;
+    if (str_int64(str_cut(&etag, ETAG_LAPSED), 0, INT64_MAX, &parsed.update_us) < 0 || etag.n > 0)
+        parsed.event_count = -1;
+    return parsed;
 }
 
 /* From the first field to the last, as far as they change. */

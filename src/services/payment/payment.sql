@@ -142,7 +142,7 @@ WITH b AS MATERIALIZED (
 ), w AS (
     UPDATE booking
        SET state = CASE WHEN a.sells THEN 'CONFIRMED' ELSE booking.state END,
-           update_time = CASE WHEN a.sells OR a.is_captured THEN now() ELSE booking.update_time END,
+           update_time = now(),
            pin_time = CASE WHEN a.sells THEN NULL ELSE booking.pin_time END,
            authorised_minor = CASE WHEN booking.intent_id = a.intent_id THEN a.authorised_minor
                               ELSE booking.authorised_minor END,

@@ -200,7 +200,7 @@ static ProtobufCMessage *quote(void)
 static ProtobufCMessage *quote_etag(void)
 {
     Faregate__V1__CreateCancellationRequest *m = (Faregate__V1__CreateCancellationRequest *)quote();
-    m->etag = case_text("9");
+    m->etag = case_text("9-1790000000000000");
     return &m->base;
 }
 

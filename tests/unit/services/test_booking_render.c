@@ -49,7 +49,7 @@ TEST(booking_render, shows_a_hold_with_what_is_owed_and_until_when)
     ASSERT_INT_EQ(m->state, FAREGATE__V1__BOOKING__STATE__HELD);
     ASSERT_STR_EQ(m->state_reason, "");
     ASSERT_STR_EQ(m->payment_intent, "");
-    ASSERT_STR_EQ(m->etag, "7");
+    ASSERT_STR_EQ(m->etag, "7-1000000");
     ASSERT_INT_EQ(m->balance->due->units, 123);
     ASSERT_INT_EQ(m->balance->due->nanos, 450000000);
     ASSERT_STR_EQ(m->balance->captured->currency_code, "EUR");
@@ -71,11 +71,25 @@ TEST(booking_render, shows_a_hold_that_has_lapsed_as_expired)
     Faregate__V1__Booking *m = sent(&v);
     ASSERT_INT_EQ(m->state, FAREGATE__V1__BOOKING__STATE__EXPIRED);
     ASSERT_STR_EQ(m->state_reason, "HOLD_EXPIRED");
-    ASSERT_STR_EQ(m->etag, "7x");
+    ASSERT_STR_EQ(m->etag, "7-1000000x");
     ASSERT_NULL(m->payment_required_time);
     ASSERT_INT_EQ(m->balance->due->units, 0);
     ASSERT_STR_EQ(m->available_actions[1]->reason, "BOOKING_STATE");
     FREE(m);
+}
+
+TEST(booking_render, reads_its_etags_and_no_others)
+{
+    static const char *const strange[] = {"",    "7",    "7-",  "-7",   "7-5y",     "7-5xx",
+                                          "x-5", "7--5", "7-x", "7 -5", "W/\"7-5\""};
+    struct booking_etag etag = booking_etag_parse(STR("7-1000000"));
+    ASSERT_INT_EQ(etag.event_count, 7);
+    ASSERT_INT_EQ(etag.update_us, 1000000);
+    etag = booking_etag_parse(STR("7-1000000x"));
+    ASSERT_INT_EQ(etag.event_count, 7);
+    ASSERT_INT_EQ(etag.update_us, 1000000);
+    for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++)
+        ASSERT_INT_EQ(booking_etag_parse(str_of(strange[i])).event_count, -1);
 }
 
 TEST(booking_render, shows_what_was_paid_and_fits_its_room_at_its_largest)

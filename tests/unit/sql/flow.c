@@ -146,6 +146,7 @@ void fill_quote(struct ask *ask, unsigned booking, unsigned quote, long long ref
     ask_int(ask, 0, "quote_seconds", 600);
     ask_set(ask, 0, "departure_time", "2029-01-01");
     ask_set(ask, 0, "etag_count", NULL);
+    ask_set(ask, 0, "etag_time", NULL);
 }
 
 void fill_cancel(struct ask *ask, unsigned booking, unsigned quote)

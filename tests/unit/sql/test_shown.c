@@ -93,7 +93,7 @@ TEST(shown, a_dead_booking_shows_late_money_until_it_is_taken_back)
     do_death(1);
     char *before = strdup(t_sql("SELECT update_time FROM booking"));
     ASSERT_STR_EQ(do_authorised(1), "LATE");
-    ASSERT_STR_EQ(t_sql("SELECT update_time FROM booking"), before);
+    ASSERT_TRUE(strcmp(t_sql("SELECT update_time FROM booking"), before) != 0); /* its etag */
     free(before);
     expect_authorised("10000");
     ASSERT_STR_EQ(do_failed(1, "REVERSED"), "t");
