@@ -652,25 +652,28 @@ static const struct db_column events_columns[] = {
      .is_nullable = true, .has_offset = offsetof(struct booking_events_row, has_reason)},
     {.name = "occur_time", .type = DB_TIMESTAMPTZ,
      .offset = offsetof(struct booking_events_row, occur_time)},
+    {.name = "subject", .type = DB_UUID,
+     .offset = offsetof(struct booking_events_row, subject),
+     .is_nullable = true, .has_offset = offsetof(struct booking_events_row, has_subject)},
 };
 
 const struct db_statement booking_events_statement = {
     .name = "booking_events",
     .sql_one =
-        "SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time\n"
+        "SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time, subject\n"
         "                 FROM booking_history WHERE booking_id = $1::uuid AND sequence >= $2::int4) h\n"
         " WHERE sequence > $2::int4 ORDER BY sequence LIMIT $3::int4",
     .sql_many =
         "SELECT r.n::int4, x.*\n"
         "  FROM unnest($1::uuid[], $2::int4[], $3::int4[]) WITH ORDINALITY r(booking_id, after, row_count, n)\n"
         " CROSS JOIN LATERAL (\n"
-        "       SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time\n"
+        "       SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time, subject\n"
         "                        FROM booking_history h WHERE h.booking_id = r.booking_id AND sequence >= r.after) h\n"
         "        WHERE sequence > r.after ORDER BY sequence LIMIT r.row_count) x",
     .params = events_params,
     .param_count = 3,
     .columns = events_columns,
-    .column_count = 7,
+    .column_count = 8,
     .row_bytes = sizeof(struct booking_events_row),
     .cardinality = DB_MANY,
     .is_read = true,
@@ -707,6 +710,7 @@ static const struct db_param quote_params[] = {
     {.name = "quote_seconds", .type = DB_INT4},
     {.name = "departure_time", .type = DB_TIMESTAMPTZ},
     {.name = "etag_count", .type = DB_INT4, .is_nullable = true},
+    {.name = "etag_time", .type = DB_TIMESTAMPTZ, .is_nullable = true},
 };
 
 static const struct db_column quote_columns[] = {
@@ -730,7 +734,7 @@ const struct db_statement booking_quote_statement = {
         "    SELECT CASE\n"
         "               WHEN b.event_count <> $6::int4 OR b.captured_minor - b.refunded_minor <> $7::int8 + $8::int8\n"
         "                   THEN 'CONFLICT'\n"
-        "               WHEN b.event_count <> $11::int4 THEN 'ETAG_MISMATCH'\n"
+        "               WHEN b.event_count <> $11::int4 OR b.update_time <> $12::timestamptz THEN 'ETAG_MISMATCH'\n"
         "               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor\n"
         "                   THEN 'PAYMENT_IN_PROGRESS'\n"
         "               WHEN b.state NOT IN ('HELD', 'CONFIRMED') OR b.state = 'HELD' AND b.payment_required_time <= now()\n"
@@ -755,15 +759,15 @@ const struct db_statement booking_quote_statement = {
         "), u AS (\n"
         "    UPDATE booking SET event_count = booking.event_count + 1, update_time = now() FROM g WHERE booking_id = $4::uuid\n"
         "), e AS (\n"
-        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
-        "    SELECT $4::uuid, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || $1::uuid FROM g\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor, subject)\n"
+        "    SELECT $4::uuid, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || $1::uuid, $5::uuid FROM g\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
         "       v.refusal, now() AS create_time, v.expire_time\n"
         "  FROM v",
     .sql_many = NULL,
     .params = quote_params,
-    .param_count = 11,
+    .param_count = 12,
     .columns = quote_columns,
     .column_count = 4,
     .row_bytes = sizeof(struct booking_quote_row),
@@ -786,7 +790,8 @@ void booking_quote(struct call *c, struct booking_quote_row *ret,
     int64_t penalty_minor,
     int32_t quote_seconds,
     int64_t departure_time,
-    const int32_t *etag_count)
+    const int32_t *etag_count,
+    const int64_t *etag_time)
 {
     const struct db_value values[] = {
         {.u = principal},
@@ -800,6 +805,7 @@ void booking_quote(struct call *c, struct booking_quote_row *ret,
         {.i = quote_seconds},
         {.i = departure_time},
         {.i = etag_count ? *etag_count : (int32_t){0}, .is_null = !etag_count},
+        {.i = etag_time ? *etag_time : (int64_t){0}, .is_null = !etag_time},
     };
     db_submit(&c->scope, &booking_quote_statement, values, ret);
 }
@@ -831,22 +837,20 @@ static const struct db_column cancellation_columns[] = {
      .offset = offsetof(struct booking_cancellation_row, lapsed)},
     {.name = "offer", .type = DB_TEXT,
      .offset = offsetof(struct booking_cancellation_row, offer)},
-    {.name = "captured_minor", .type = DB_INT8,
-     .offset = offsetof(struct booking_cancellation_row, captured_minor)},
 };
 
 const struct db_statement booking_cancellation_statement = {
     .name = "booking_cancellation",
     .sql_one =
         "SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund_id, c.expire_time, c.create_time,\n"
-        "       c.state = 'QUOTED' AND c.expire_time <= now() AS lapsed, b.offer, b.captured_minor\n"
+        "       c.state = 'QUOTED' AND c.expire_time <= now() AS lapsed, b.offer\n"
         "  FROM cancellation c JOIN booking b USING (booking_id)\n"
         " WHERE c.booking_id = $1::uuid AND c.cancellation_id = $2::uuid",
     .sql_many = NULL,
     .params = cancellation_params,
     .param_count = 2,
     .columns = cancellation_columns,
-    .column_count = 11,
+    .column_count = 10,
     .row_bytes = sizeof(struct booking_cancellation_row),
     .found_offset = offsetof(struct booking_cancellation_row, found),
     .cardinality = DB_MAYBE,
@@ -934,9 +938,9 @@ const struct db_statement booking_cancel_statement = {
         "                       event_count = booking.event_count + CASE WHEN g.refund_minor > 0 THEN 1 ELSE 2 END\n"
         "      FROM g WHERE booking.booking_id = g.booking_id\n"
         "), e AS (\n"
-        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
+        "    INSERT INTO booking_event (booking_id, sequence, type, state, actor, subject)\n"
         "    SELECT g.booking_id, g.event_count + x.i, x.type, CASE WHEN g.refund_minor > 0 THEN 'CANCELLING' ELSE 'CANCELLED' END,\n"
-        "           'users/' || $1::uuid\n"
+        "           'users/' || $1::uuid, CASE x.i WHEN 1 THEN $5::uuid END\n"
         "      FROM g JOIN (VALUES (1, 'CANCELLATION_CONFIRMED'), (2, 'BOOKING_CANCELLED')) AS x(i, type)\n"
         "        ON x.i = 1 OR g.refund_minor = 0\n"
         "), c AS (\n"

@@ -196,6 +196,8 @@ struct booking_events_row {
     bool has_reason;
     struct str reason;
     int64_t occur_time;
+    bool has_subject;
+    struct uuid subject;
 };
 
 struct booking_events_rows {
@@ -232,7 +234,8 @@ void booking_quote(struct call *c, struct booking_quote_row *ret,
     int64_t penalty_minor,
     int32_t quote_seconds,
     int64_t departure_time,
-    const int32_t *etag_count);
+    const int32_t *etag_count,
+    const int64_t *etag_time);
 
 struct booking_cancellation_row {
     bool found;
@@ -247,7 +250,6 @@ struct booking_cancellation_row {
     int64_t create_time;
     bool lapsed;
     struct str offer;
-    int64_t captured_minor;
 };
 
 void booking_cancellation(struct call *c, struct booking_cancellation_row *ret,

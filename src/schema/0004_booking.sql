@@ -93,6 +93,7 @@ CREATE TABLE booking_event (            -- distributed by booking_id
     actor       text NOT NULL,              -- users/{id} or system
     reason      text,
     occur_time  timestamptz NOT NULL DEFAULT now(),
+    subject     uuid,                       -- by its type: of a payment intent, cancellation or refund
     CONSTRAINT booking_event_pk PRIMARY KEY (booking_id, sequence)
 );
 

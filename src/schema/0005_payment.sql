@@ -113,13 +113,13 @@ CREATE TABLE ledger_transfer (          -- distributed by booking_id
 -- A booking's events, those that other rows tell (0004_booking.sql) with the others.
 CREATE VIEW booking_history AS
     SELECT booking_id, 1 AS sequence, 'CREATED' AS type, 'HELD' AS state, 'users/' || user_id AS actor, NULL AS reason,
-           create_time AS occur_time
+           create_time AS occur_time, NULL::uuid AS subject
       FROM booking
      UNION ALL
-    SELECT booking_id, ticket_event, 'BOOKING_CONFIRMED', 'CONFIRMED', 'system', NULL, ticket_time
+    SELECT booking_id, ticket_event, 'BOOKING_CONFIRMED', 'CONFIRMED', 'system', NULL, ticket_time, NULL
       FROM booking WHERE ticket_event IS NOT NULL
      UNION ALL
-    SELECT booking_id, start_event, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || user_id, NULL, create_time
+    SELECT booking_id, start_event, 'PAYMENT_STARTED', 'CONFIRMING', 'users/' || user_id, NULL, create_time, intent_id
       FROM payment WHERE start_event IS NOT NULL
      UNION ALL
-    SELECT booking_id, sequence, type, state, actor, reason, occur_time FROM booking_event;
+    SELECT booking_id, sequence, type, state, actor, reason, occur_time, subject FROM booking_event;

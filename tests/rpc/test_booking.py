@@ -3,7 +3,7 @@
 import pytest
 
 from kit.client import refused
-from kit.world import adult
+from kit.world import adult, minor
 
 PASSPORT = {"kind": "PASSPORT", "number": "C01X00T47", "region_code": "DE",
             "expire_date": {"year": 2039, "month": 1, "day": 31}}
@@ -45,3 +45,61 @@ def test_each_change_has_its_etag(world, ann):
     again = ann.ask("CreateCancellation", request)
     assert again.replayed and again.raw == first.raw, "though the quote itself changed the booking"
     assert ann.GetBooking(name=booking.name).etag not in seen
+
+
+@pytest.mark.parametrize("days", [0, 2])
+def test_a_refund_is_told_part_by_part(world, ann, days):
+    """Of each brand of a flight: undone on the day it was booked, and by the fare's conditions."""
+    seen = set()
+    for offer in world.search(world.trip(), ann).offers:
+        booking, _ = world.ticketed(ann, offer=offer)
+        world.dev.sql(f"UPDATE booking SET create_time = create_time - interval '{days} days' "
+                      f"WHERE booking_id = '{booking.name.removeprefix('bookings/')}'")
+        request = ann.request("CreateCancellation", parent=booking.name)
+        first = ann.ask("CreateCancellation", request)
+        quote, price = first.message, booking.price
+        fare, *taxes = quote.lines
+        paid = [minor(line.paid) for line in quote.lines]
+        given = [minor(line.refund) for line in quote.lines]
+        assert sum(given) == minor(quote.refund) and sum(paid) - sum(given) == minor(quote.penalty)
+        assert (fare.kind, fare.code, fare.paid) == (fare.FARE, "", price.base_fare)
+        assert [(t.kind, t.code, t.paid) for t in taxes] == [(fare.TAX, t.code, t.amount) for t in price.taxes]
+        allowed = any(c.kind == c.REFUND_BEFORE_DEPARTURE and c.permission == c.ALLOWED for c in booking.conditions)
+        if days == 0:
+            assert paid == given
+        elif allowed:
+            assert paid[1:] == given[1:]
+        else:
+            assert given == [0] + [minor(t.amount) * t.refundable for t in price.taxes]
+        seen.add(allowed)
+        assert ann.ask("CreateCancellation", request).raw == first.raw
+        assert ann.ConfirmCancellation(name=quote.name).lines == quote.lines
+        world.booking(ann, booking, "CANCELLED")
+        assert ann.ask("CreateCancellation", request).raw == first.raw
+    assert seen == {True, False}
+    unpaid = world.hold(ann)
+    assert not ann.CreateCancellation(parent=unpaid.name).lines
+    world.same_books()
+
+
+def test_an_event_tells_what_it_is_about(world, ann):
+    def subjects(booking):
+        events = ann.ListBookingEvents(parent=booking.name).events
+        return [(e.Type.Name(e.type), e.subject) for e in events]
+
+    booking = world.hold(ann)
+    declined = world.pay(ann, booking, "pm_card_chargeDeclined")
+    intent = ann.ConfirmPaymentIntent(name=declined.name, payment_method=world.card(), timeout=15)
+    world.intent(ann, intent, "CAPTURED")
+    quote = ann.CreateCancellation(parent=booking.name)
+    done = ann.ConfirmCancellation(name=quote.name)
+    world.booking(ann, booking, "CANCELLED")
+    assert subjects(booking) == [
+        ("CREATED", ""), ("PAYMENT_STARTED", intent.name), ("PAYMENT_DECLINED", intent.name),
+        ("PAYMENT_STARTED", intent.name), ("BOOKING_CONFIRMED", ""), ("CANCELLATION_QUOTED", quote.name),
+        ("CANCELLATION_CONFIRMED", quote.name), ("REFUND_SUCCEEDED", done.refund_resource), ("BOOKING_CANCELLED", "")]
+
+    booking, intent = world.ticketed(ann)
+    refund = world.staff("FINANCE").CreateRefund(parent=booking.name, payment_intent=intent.name,
+                                                  amount=booking.price.total, cause="GOODWILL")
+    assert ("REFUND_STARTED", refund.name) in subjects(booking)

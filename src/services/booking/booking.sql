@@ -266,20 +266,20 @@ SELECT r.n::int4, x.*
         ORDER BY b.booking_id DESC LIMIT r.row_count) x;
 
 -- name: events(booking_id uuid, after int4, row_count int4) -> many (sequence int4, type text, before text?, state text,
---       actor text, reason text?, occur_time timestamptz)
+--       actor text, reason text?, occur_time timestamptz, subject uuid?)
 -- read
 -- batched: max 32
 -- max: 201 rows
 -- The one at @after is read for its state.
 -- one:
-SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time
+SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time, subject
                  FROM booking_history WHERE booking_id = @booking_id AND sequence >= @after) h
  WHERE sequence > @after ORDER BY sequence LIMIT @row_count;
 -- many:
 SELECT r.n::int4, x.*
   FROM unnest(@booking_id, @after, @row_count) WITH ORDINALITY r(booking_id, after, row_count, n)
  CROSS JOIN LATERAL (
-       SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time
+       SELECT * FROM (SELECT sequence, type, lag(state) OVER (ORDER BY sequence) AS before, state, actor, reason, occur_time, subject
                         FROM booking_history h WHERE h.booking_id = r.booking_id AND sequence >= r.after) h
         WHERE sequence > r.after ORDER BY sequence LIMIT r.row_count) x;
 
@@ -321,8 +321,8 @@ WITH b AS MATERIALIZED (
 ), u AS (
     UPDATE booking SET event_count = booking.event_count + 1, update_time = now() FROM g WHERE booking_id = @booking_id
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
-    SELECT @booking_id, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || @principal FROM g
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, subject)
+    SELECT @booking_id, event_count + 1, 'CANCELLATION_QUOTED', state, 'users/' || @principal, @cancellation_id FROM g
 )
 SELECT EXISTS (SELECT FROM k) AS claimed,
        v.refusal, now() AS create_time, v.expire_time
@@ -330,9 +330,9 @@ SELECT EXISTS (SELECT FROM k) AS claimed,
 
 -- name: cancellation(booking_id uuid, cancellation_id uuid) -> maybe (user_id uuid, state text, refund_minor int8,
 --       penalty_minor int8, currency text, refund_id uuid?, expire_time timestamptz, create_time timestamptz, lapsed bool,
---       offer text, captured_minor int8)
+--       offer text)
 SELECT b.user_id, c.state, c.refund_minor, c.penalty_minor, c.currency, c.refund_id, c.expire_time, c.create_time,
-       c.state = 'QUOTED' AND c.expire_time <= now() AS lapsed, b.offer, b.captured_minor
+       c.state = 'QUOTED' AND c.expire_time <= now() AS lapsed, b.offer
   FROM cancellation c JOIN booking b USING (booking_id)
  WHERE c.booking_id = @booking_id AND c.cancellation_id = @cancellation_id;
 
@@ -390,9 +390,9 @@ WITH b AS MATERIALIZED (
                        event_count = booking.event_count + CASE WHEN g.refund_minor > 0 THEN 1 ELSE 2 END
       FROM g WHERE booking.booking_id = g.booking_id
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, subject)
     SELECT g.booking_id, g.event_count + x.i, x.type, CASE WHEN g.refund_minor > 0 THEN 'CANCELLING' ELSE 'CANCELLED' END,
-           'users/' || @principal
+           'users/' || @principal, CASE x.i WHEN 1 THEN @cancellation_id END
       FROM g JOIN (VALUES (1, 'CANCELLATION_CONFIRMED'), (2, 'BOOKING_CANCELLED')) AS x(i, type)
         ON x.i = 1 OR g.refund_minor = 0
 ), c AS (

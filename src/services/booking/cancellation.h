@@ -9,6 +9,7 @@ struct cancellation_view {
     struct uuid refund_id; /* nil: none */
     struct str state;
     struct str currency;
+    struct str offer; /* its name */
     int64_t refund_minor;
     int64_t penalty_minor;
     int64_t expire_us;
@@ -16,7 +17,8 @@ struct cancellation_view {
     bool lapsed;
 };
 
-Faregate__V1__Cancellation *cancellation_message(struct arena *arena,
+/* The same bytes for the same refund and penalty of an offer, whatever became of the booking. */
+Faregate__V1__Cancellation *cancellation_message(const struct app *app, struct arena *arena,
                                                  const struct cancellation_view *view);
 
 /* From what the statement `cancellation` read. */

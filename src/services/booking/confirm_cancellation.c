@@ -52,7 +52,7 @@ static enum step answer(struct call *c)
     if (!s->row.found)
         return call_fail(c, REASON_NOT_FOUND);
     struct cancellation_view view = cancellation_view_of(s->ids[0], s->ids[1], &s->row);
-    return call_reply(c, &cancellation_message(&c->arena, &view)->base);
+    return call_reply(c, &cancellation_message(app_of(c), &c->arena, &view)->base);
 }
 
 static const struct step_def steps[] = {

@@ -74,12 +74,13 @@ static enum step answer(struct call *c)
         .cancellation_id = s->cancellation_id,
         .state = STR("QUOTED"),
         .currency = s->booking.currency,
+        .offer = s->booking.offer,
         .refund_minor = s->refund_minor,
         .penalty_minor = s->penalty_minor,
         .create_us = s->quote.create_time,
         .expire_us = s->quote.expire_time,
     };
-    return call_reply(c, &cancellation_message(&c->arena, &view)->base);
+    return call_reply(c, &cancellation_message(app_of(c), &c->arena, &view)->base);
 }
 
 /* A replay shows the quote as it was made. */
@@ -93,7 +94,7 @@ static enum step answer_again(struct call *c)
     view.state = STR("QUOTED");
     view.lapsed = false;
     view.refund_id = (struct uuid){{0}};
-    return call_reply(c, &cancellation_message(&c->arena, &view)->base);
+    return call_reply(c, &cancellation_message(app_of(c), &c->arena, &view)->base);
 }
 
 static const struct step_def steps[] = {

@@ -38,6 +38,15 @@ static Faregate__V1__BookingEvent__Type event_type(struct str name)
              : FAREGATE__V1__BOOKING_EVENT__TYPE__TYPE_UNSPECIFIED;
 }
 
+static char *subject_name(struct call *c, struct uuid booking_id,
+                          const struct booking_events_row *row)
+{
+    const char *kind = str_starts(row->type, STR("PAYMENT_"))        ? "paymentIntents"
+                       : str_starts(row->type, STR("CANCELLATION_")) ? "cancellations"
+                                                                     : "refunds";
+    return name_make_child(&c->arena, "bookings", booking_id, kind, row->subject);
+}
+
 static enum step answer(struct call *c)
 {
     struct list_events *s = c->state;
@@ -61,6 +70,8 @@ static enum step answer(struct call *c)
         e->after = booking_state_of(row->state);
         if (row->has_reason)
             e->reason = arena_dup(&c->arena, row->reason);
+        if (row->has_subject)
+            e->subject = subject_name(c, s->booking_id, row);
         m.events[m.n_events] = e;
     }
     if (s->rows.count > count && count > 0)

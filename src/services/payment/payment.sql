@@ -155,8 +155,8 @@ WITH b AS MATERIALIZED (
            coupons = CASE WHEN a.sells THEN repeat('O', a.party * cardinality(booking.flight_ids)) ELSE booking.coupons END
       FROM a WHERE a.authorised_minor > 0 AND booking.booking_id = a.booking_id
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
-    SELECT booking_id, event_count + 1, 'REFUND_STARTED', state, 'system', 'LATE_PAYMENT' FROM a WHERE refunds
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason, subject)
+    SELECT booking_id, event_count + 1, 'REFUND_STARTED', state, 'system', 'LATE_PAYMENT', (@refund_id)[n] FROM a WHERE refunds
 ), l AS (
     INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)
     SELECT booking_id, attempt_id, 'CAPTURE', 'provider_clearing', 'unearned_revenue', amount_minor, currency
@@ -200,8 +200,8 @@ WITH b AS MATERIALIZED (
     INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, due_time)
     SELECT booking_id, (@refund_id)[n], intent_id, 'RESERVED', amount_minor, currency, 'LATE_PAYMENT', now() FROM a WHERE dead
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
-    SELECT booking_id, event_count + 1, 'REFUND_STARTED', state, 'system', 'LATE_PAYMENT' FROM a WHERE dead
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason, subject)
+    SELECT booking_id, event_count + 1, 'REFUND_STARTED', state, 'system', 'LATE_PAYMENT', (@refund_id)[n] FROM a WHERE dead
 )
 SELECT n::int4, n IN (SELECT n FROM a) AS done, now() AS update_time FROM generate_series(1, cardinality(@booking_id)) n;
 
@@ -265,10 +265,10 @@ WITH r AS MATERIALIZED (
                        event_count = booking.event_count + CASE WHEN g.expires THEN 2 ELSE 1 END
       FROM g WHERE booking.booking_id = g.booking_id
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason, subject)
     SELECT g.booking_id, g.event_count + x.i, coalesce(x.type, CASE g.outcome WHEN 'REVERSED' THEN 'PAYMENT_VOIDED'
                                                                ELSE 'PAYMENT_DECLINED' END),
-           g.after, 'system', CASE x.i WHEN 1 THEN g.error_code END
+           g.after, 'system', CASE x.i WHEN 1 THEN g.error_code END, CASE x.i WHEN 1 THEN g.intent_id END
       FROM g JOIN (VALUES (1, NULL), (2, 'BOOKING_EXPIRED')) AS x(i, type) ON x.i = 1 OR g.expires
 ), d AS (
     UPDATE payment x
@@ -305,7 +305,7 @@ WITH r AS MATERIALIZED (
 ), b AS MATERIALIZED (
     SELECT k.booking_id, k.state, k.event_count FROM booking k JOIN r USING (booking_id) ORDER BY k.booking_id FOR UPDATE OF k
 ), a AS MATERIALIZED (
-    SELECT r.n, x.state = 'SENT' AND r.state = 'UNKNOWN' AND b.state = 'CONFIRMING' AS told, b.event_count,
+    SELECT r.n, x.intent_id, x.state = 'SENT' AND r.state = 'UNKNOWN' AND b.state = 'CONFIRMING' AS told, b.event_count,
            CASE WHEN r.state = 'UNKNOWN' AND x.state = 'SENT' THEN 'UNKNOWN'
                 WHEN r.state = 'ACTION_REQUIRED' AND x.state IN ('SENT', 'UNKNOWN') THEN 'ACTION_REQUIRED'
                 ELSE x.state END AS after
@@ -326,8 +326,9 @@ WITH r AS MATERIALIZED (
     UPDATE booking SET event_count = booking.event_count + 1, update_time = now()
       FROM a JOIN r USING (n) WHERE a.told AND booking.booking_id = r.booking_id
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
-    SELECT r.booking_id, a.event_count + 1, 'PAYMENT_UNKNOWN', 'CONFIRMING', 'system' FROM a JOIN r USING (n) WHERE a.told
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, subject)
+    SELECT r.booking_id, a.event_count + 1, 'PAYMENT_UNKNOWN', 'CONFIRMING', 'system', a.intent_id
+      FROM a JOIN r USING (n) WHERE a.told
 )
 SELECT r.n::int4, a.n IS NOT NULL AS done, now() AS update_time FROM r LEFT JOIN a USING (n);
 
@@ -472,8 +473,8 @@ WITH b AS MATERIALIZED (
 ), w AS (
     UPDATE booking SET event_count = g.event_count + 1, update_time = now() FROM g WHERE booking_id = @booking_id
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
-    SELECT @booking_id, event_count + 1, 'REFUND_STARTED', state, 'users/' || @principal, @cause FROM g
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason, subject)
+    SELECT @booking_id, event_count + 1, 'REFUND_STARTED', state, 'users/' || @principal, @cause, @refund_id FROM g
 )
 SELECT EXISTS (SELECT FROM k) AS claimed,
        v.refusal, v.provider_reference
@@ -535,8 +536,9 @@ WITH b AS MATERIALIZED (
                        event_count = g.event_count + CASE WHEN g.cancels THEN 2 ELSE 1 END
       FROM g WHERE booking.booking_id = @booking_id
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor)
-    SELECT @booking_id, g.event_count + x.i, x.type, CASE x.i WHEN 1 THEN g.state ELSE 'CANCELLED' END, 'system'
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, subject)
+    SELECT @booking_id, g.event_count + x.i, x.type, CASE x.i WHEN 1 THEN g.state ELSE 'CANCELLED' END, 'system',
+           CASE x.i WHEN 1 THEN @refund_id END
       FROM g JOIN (VALUES (1, 'REFUND_SUCCEEDED'), (2, 'BOOKING_CANCELLED')) AS x(i, type) ON x.i = 1 OR g.cancels
 ), c AS (
     UPDATE cancellation SET state = 'APPLIED'
@@ -576,8 +578,9 @@ WITH b AS MATERIALIZED (
                        event_count = g.event_count + CASE WHEN g.stops THEN 2 ELSE 1 END
       FROM g WHERE booking.booking_id = @booking_id
 ), e AS (
-    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason)
-    SELECT @booking_id, g.event_count + x.i, x.type, CASE x.i WHEN 1 THEN g.state ELSE 'ATTENTION' END, 'system', @error_code
+    INSERT INTO booking_event (booking_id, sequence, type, state, actor, reason, subject)
+    SELECT @booking_id, g.event_count + x.i, x.type, CASE x.i WHEN 1 THEN g.state ELSE 'ATTENTION' END, 'system', @error_code,
+           CASE x.i WHEN 1 THEN @refund_id END
       FROM g JOIN (VALUES (1, 'REFUND_FAILED'), (2, 'ATTENTION_RAISED')) AS x(i, type) ON x.i = 1 OR g.stops
 ), c AS (
     UPDATE cancellation SET state = 'FAILED'

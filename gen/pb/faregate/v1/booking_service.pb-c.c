@@ -2327,17 +2327,13 @@ const ProtobufCMessageDescriptor faregate__v1__list_bookings_response__descripto
   (ProtobufCMessageInit) faregate__v1__list_bookings_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue faregate__v1__booking_event__type__enum_values_by_number[20] =
+static const ProtobufCEnumValue faregate__v1__booking_event__type__enum_values_by_number[15] =
 {
   { "TYPE_UNSPECIFIED", "FAREGATE__V1__BOOKING_EVENT__TYPE__TYPE_UNSPECIFIED", 0 },
   { "CREATED", "FAREGATE__V1__BOOKING_EVENT__TYPE__CREATED", 1 },
-  { "SEATS_HELD", "FAREGATE__V1__BOOKING_EVENT__TYPE__SEATS_HELD", 2 },
   { "PAYMENT_STARTED", "FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_STARTED", 3 },
   { "PAYMENT_DECLINED", "FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_DECLINED", 4 },
-  { "PAYMENT_AUTHORIZED", "FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_AUTHORIZED", 5 },
-  { "PAYMENT_CAPTURED", "FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_CAPTURED", 6 },
   { "BOOKING_CONFIRMED", "FAREGATE__V1__BOOKING_EVENT__TYPE__BOOKING_CONFIRMED", 7 },
-  { "TICKETED", "FAREGATE__V1__BOOKING_EVENT__TYPE__TICKETED", 8 },
   { "CANCELLATION_QUOTED", "FAREGATE__V1__BOOKING_EVENT__TYPE__CANCELLATION_QUOTED", 9 },
   { "CANCELLATION_CONFIRMED", "FAREGATE__V1__BOOKING_EVENT__TYPE__CANCELLATION_CONFIRMED", 10 },
   { "REFUND_STARTED", "FAREGATE__V1__BOOKING_EVENT__TYPE__REFUND_STARTED", 11 },
@@ -2345,35 +2341,29 @@ static const ProtobufCEnumValue faregate__v1__booking_event__type__enum_values_b
   { "REFUND_FAILED", "FAREGATE__V1__BOOKING_EVENT__TYPE__REFUND_FAILED", 13 },
   { "BOOKING_CANCELLED", "FAREGATE__V1__BOOKING_EVENT__TYPE__BOOKING_CANCELLED", 14 },
   { "BOOKING_EXPIRED", "FAREGATE__V1__BOOKING_EVENT__TYPE__BOOKING_EXPIRED", 15 },
-  { "BOOKING_FAILED", "FAREGATE__V1__BOOKING_EVENT__TYPE__BOOKING_FAILED", 16 },
   { "ATTENTION_RAISED", "FAREGATE__V1__BOOKING_EVENT__TYPE__ATTENTION_RAISED", 17 },
   { "PAYMENT_UNKNOWN", "FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_UNKNOWN", 18 },
   { "PAYMENT_VOIDED", "FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_VOIDED", 19 },
 };
 static const ProtobufCIntRange faregate__v1__booking_event__type__value_ranges[] = {
-{0, 0},{0, 20}
+{0, 0},{3, 2},{7, 4},{9, 5},{17, 12},{0, 15}
 };
-static const ProtobufCEnumValueIndex faregate__v1__booking_event__type__enum_values_by_name[20] =
+static const ProtobufCEnumValueIndex faregate__v1__booking_event__type__enum_values_by_name[15] =
 {
-  { "ATTENTION_RAISED", 17 },
-  { "BOOKING_CANCELLED", 14 },
-  { "BOOKING_CONFIRMED", 7 },
-  { "BOOKING_EXPIRED", 15 },
-  { "BOOKING_FAILED", 16 },
-  { "CANCELLATION_CONFIRMED", 10 },
-  { "CANCELLATION_QUOTED", 9 },
+  { "ATTENTION_RAISED", 12 },
+  { "BOOKING_CANCELLED", 10 },
+  { "BOOKING_CONFIRMED", 4 },
+  { "BOOKING_EXPIRED", 11 },
+  { "CANCELLATION_CONFIRMED", 6 },
+  { "CANCELLATION_QUOTED", 5 },
   { "CREATED", 1 },
-  { "PAYMENT_AUTHORIZED", 5 },
-  { "PAYMENT_CAPTURED", 6 },
-  { "PAYMENT_DECLINED", 4 },
-  { "PAYMENT_STARTED", 3 },
-  { "PAYMENT_UNKNOWN", 18 },
-  { "PAYMENT_VOIDED", 19 },
-  { "REFUND_FAILED", 13 },
-  { "REFUND_STARTED", 11 },
-  { "REFUND_SUCCEEDED", 12 },
-  { "SEATS_HELD", 2 },
-  { "TICKETED", 8 },
+  { "PAYMENT_DECLINED", 3 },
+  { "PAYMENT_STARTED", 2 },
+  { "PAYMENT_UNKNOWN", 13 },
+  { "PAYMENT_VOIDED", 14 },
+  { "REFUND_FAILED", 9 },
+  { "REFUND_STARTED", 7 },
+  { "REFUND_SUCCEEDED", 8 },
   { "TYPE_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor faregate__v1__booking_event__type__descriptor =
@@ -2383,11 +2373,11 @@ const ProtobufCEnumDescriptor faregate__v1__booking_event__type__descriptor =
   "Type",
   "Faregate__V1__BookingEvent__Type",
   "faregate.v1",
-  20,
+  15,
   faregate__v1__booking_event__type__enum_values_by_number,
-  20,
+  15,
   faregate__v1__booking_event__type__enum_values_by_name,
-  1,
+  5,
   faregate__v1__booking_event__type__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
@@ -2825,7 +2815,7 @@ const ProtobufCEnumDescriptor faregate__v1__cancellation__refund_destination__de
   faregate__v1__cancellation__refund_destination__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor faregate__v1__cancellation__field_descriptors[11] =
+static const ProtobufCFieldDescriptor faregate__v1__cancellation__field_descriptors[10] =
 {
   {
     "name",
@@ -2947,18 +2937,6 @@ static const ProtobufCFieldDescriptor faregate__v1__cancellation__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
-  {
-    "update_time",
-    12,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_MESSAGE,
-    0,   /* quantifier_offset */
-    offsetof(Faregate__V1__Cancellation, update_time),
-    &google__protobuf__timestamp__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
 };
 static const unsigned faregate__v1__cancellation__field_indices_by_name[] = {
   9,   /* field[9] = create_time */
@@ -2971,13 +2949,12 @@ static const unsigned faregate__v1__cancellation__field_indices_by_name[] = {
   3,   /* field[3] = refund */
   7,   /* field[7] = refund_resource */
   1,   /* field[1] = state */
-  10,   /* field[10] = update_time */
 };
 static const ProtobufCIntRange faregate__v1__cancellation__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 4, 2 },
-  { 0, 11 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor faregate__v1__cancellation__descriptor =
 {
@@ -2987,7 +2964,7 @@ const ProtobufCMessageDescriptor faregate__v1__cancellation__descriptor =
   "Faregate__V1__Cancellation",
   "faregate.v1",
   sizeof(Faregate__V1__Cancellation),
-  11,
+  10,
   faregate__v1__cancellation__field_descriptors,
   faregate__v1__cancellation__field_indices_by_name,
   2,  faregate__v1__cancellation__number_ranges,

@@ -212,13 +212,9 @@ typedef enum _Faregate__V1__BookingEvent__Type {
    */
   FAREGATE__V1__BOOKING_EVENT__TYPE__TYPE_UNSPECIFIED = 0,
   /*
-   * The booking was made.
+   * The booking was made: its seats are taken.
    */
   FAREGATE__V1__BOOKING_EVENT__TYPE__CREATED = 1,
-  /*
-   * Seats were taken.
-   */
-  FAREGATE__V1__BOOKING_EVENT__TYPE__SEATS_HELD = 2,
   /*
    * A payment was started.
    */
@@ -228,21 +224,9 @@ typedef enum _Faregate__V1__BookingEvent__Type {
    */
   FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_DECLINED = 4,
   /*
-   * Money was reserved.
-   */
-  FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_AUTHORIZED = 5,
-  /*
-   * Money was taken.
-   */
-  FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_CAPTURED = 6,
-  /*
-   * Paid and sold.
+   * Money was reserved or taken, seats are sold, and tickets were issued.
    */
   FAREGATE__V1__BOOKING_EVENT__TYPE__BOOKING_CONFIRMED = 7,
-  /*
-   * Tickets were issued.
-   */
-  FAREGATE__V1__BOOKING_EVENT__TYPE__TICKETED = 8,
   /*
    * Cancelling was quoted.
    */
@@ -271,10 +255,6 @@ typedef enum _Faregate__V1__BookingEvent__Type {
    * The booking was not paid in time.
    */
   FAREGATE__V1__BOOKING_EVENT__TYPE__BOOKING_EXPIRED = 15,
-  /*
-   * The booking could not be made.
-   */
-  FAREGATE__V1__BOOKING_EVENT__TYPE__BOOKING_FAILED = 16,
   /*
    * A person must decide.
    */
@@ -429,7 +409,7 @@ struct  Faregate__V1__TravelDocument
    */
   char *region_code;
   /*
-   * Last day it is valid.
+   * Last day it is valid: that of the last arrival, or later.
    */
   Google__Type__Date *expire_date;
 };
@@ -633,7 +613,7 @@ struct  Faregate__V1__Booking
   size_t n_journeys;
   Faregate__V1__Journey **journeys;
   /*
-   * The seats that are assigned.
+   * The seats that are assigned. Not in lists.
    */
   size_t n_seats;
   Faregate__V1__SeatSelection **seats;
@@ -659,7 +639,7 @@ struct  Faregate__V1__Booking
   size_t n_available_actions;
   Faregate__V1__AvailableAction **available_actions;
   /*
-   * The tickets, once CONFIRMED.
+   * The tickets, once CONFIRMED. Not in lists.
    */
   size_t n_tickets;
   Faregate__V1__Ticket **tickets;
@@ -856,7 +836,7 @@ struct  Faregate__V1__BookingEvent
    */
   char *reason;
   /*
-   * The object it is about, such as a payment or a refund, by name.
+   * The payment intent, cancellation or refund that a PAYMENT_, CANCELLATION_ or REFUND_ event is about, by name.
    */
   char *subject;
 };
@@ -929,7 +909,7 @@ struct  Faregate__V1__RefundLine
    */
   Google__Type__Money *paid;
   /*
-   * What is given back.
+   * What is given back of it. A penalty, and what was given back before, comes off the fare.
    */
   Google__Type__Money *refund;
 };
@@ -953,7 +933,7 @@ struct  Faregate__V1__Cancellation
    */
   Faregate__V1__Cancellation__State state;
   /*
-   * The sum, part by part. Field 3 is kept for a scope.
+   * The refund, part by part: the fare, then each tax. Empty: nothing is paid. Field 3 is kept for a scope.
    */
   size_t n_lines;
   Faregate__V1__RefundLine **lines;
@@ -985,14 +965,10 @@ struct  Faregate__V1__Cancellation
    * When it was quoted.
    */
   Google__Protobuf__Timestamp *create_time;
-  /*
-   * When it last changed.
-   */
-  Google__Protobuf__Timestamp *update_time;
 };
 #define FAREGATE__V1__CANCELLATION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&faregate__v1__cancellation__descriptor) \
-    , (char *)protobuf_c_empty_string, FAREGATE__V1__CANCELLATION__STATE__STATE_UNSPECIFIED, 0,NULL, NULL, NULL, FAREGATE__V1__CANCELLATION__REFUND_DESTINATION__REFUND_DESTINATION_UNSPECIFIED, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, NULL }
+    , (char *)protobuf_c_empty_string, FAREGATE__V1__CANCELLATION__STATE__STATE_UNSPECIFIED, 0,NULL, NULL, NULL, FAREGATE__V1__CANCELLATION__REFUND_DESTINATION__REFUND_DESTINATION_UNSPECIFIED, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL }
 
 
 /*
