@@ -241,6 +241,7 @@ def test_booking_fields(world, ann):
     wrong("PASSENGER_MISMATCH", "passengers", lambda r: r.passengers.append(r.passengers[0]))
     wrong("PASSENGER_MISMATCH", "passengers[0].birth_date",
           lambda r: setattr(r.passengers[0].birth_date, "year", datetime.date.today().year - 5))
+    wrong("FIELD_INVALID", "metadata[2].key", lambda r: [r.metadata.add(key=key) for key in "aba"])
     wrong("AMOUNT_INVALID", "expected_total", lambda r: setattr(r.expected_total, "nanos", 1))
     with refused("FAILED_PRECONDITION", "PRICE_CHANGED") as seen:
         request = world.hold_request(ann, offer)
@@ -248,6 +249,21 @@ def test_booking_fields(world, ann):
         ann.CreateBooking(request)
     assert len(seen[0].facts) == 2, "both totals are told"
     assert world.inventory(offer)[1] == 0, "nothing of all this held a seat"
+
+
+def test_documents_are_valid_until_the_last_arrival(world, ann):
+    offer = world.offer(ann)
+    last = datetime.date.fromisoformat(offer.journeys[-1].segments[-1].local_arrival.date_time[:10])
+
+    def book(date, month=None):
+        expire = {"year": date.year, "month": month or date.month, "day": date.day}
+        document = {"kind": "PASSPORT", "number": "C01X00T47", "region_code": "DE", "expire_date": expire}
+        return world.hold(ann, offer, passengers=[adult(document=document)])
+
+    for date, month in ((last - datetime.timedelta(days=1), None), (datetime.date(2019, 1, 1), None), (last, 13)):
+        with refused("INVALID_ARGUMENT", "FIELD_INVALID", "passengers[0].document.expire_date"):
+            book(date, month)
+    assert book(last).passengers[0].document.expire_date.day == last.day
 
 
 def test_expired_offer(world):

@@ -52,6 +52,19 @@ static bool check_total(struct call *c)
     return false;
 }
 
+static bool check_metadata(struct call *c, const Faregate__V1__CreateBookingRequest *req)
+{
+    for (size_t i = 0; i < req->n_metadata; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(req->metadata[i]->key, req->metadata[j]->key) == 0) {
+                call_fail_field(c, REASON_FIELD_INVALID,
+                                arena_printf(&c->arena, "metadata[%zu].key", i),
+                                "is the key of metadata[%zu] as well", j);
+                return false;
+            }
+    return true;
+}
+
 /* The two fragments of the Booking message: what the offer says, and who travels. */
 static void pack_fragments(struct call *c)
 {
@@ -90,7 +103,7 @@ static enum step check(struct call *c)
         return call_fail_field(c, REASON_OFFER_INVALID, "offer",
                                "is of an airline that is no longer known");
     if (!check_total(c) || !booking_check_passengers(c, s->req, &s->offer) ||
-        !booking_check_seats(c, s->req, &s->offer))
+        !booking_check_seats(c, s->req, &s->offer) || !check_metadata(c, s->req))
         return STEP_DONE;
     s->booking_id = uuid_v7(app->clock);
     pack_fragments(c);

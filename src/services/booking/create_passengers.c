@@ -26,6 +26,21 @@ static bool check_age(struct call *c, const Faregate__V1__Passenger *p, size_t i
     return true;
 }
 
+static bool check_document(struct call *c, const Faregate__V1__TravelDocument *document, size_t i,
+                           int32_t arrival_day)
+{
+    int32_t expire;
+    if (!document)
+        return true;
+    const Google__Type__Date *d = document->expire_date;
+    if (!d || !date_days(d->year, d->month, d->day, &expire))
+        return refuse(c, REASON_FIELD_INVALID, i, "document.expire_date", "is no date");
+    if (expire < arrival_day)
+        return refuse(c, REASON_FIELD_INVALID, i, "document.expire_date",
+                      "is before the day of the last arrival");
+    return true;
+}
+
 /* One lap infant to an adult, and to an adult who is there. */
 static bool check_lap(struct call *c, const Faregate__V1__CreateBookingRequest *req, size_t i,
                       uint32_t *taken)
@@ -46,13 +61,14 @@ bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingR
 {
     const struct offer_segment *last = &offer->segments[offer->segment_count - 1];
     int32_t last_day = (int32_t)((last->departure_s + last->departure_offset_min * 60) / 86400);
+    int32_t arrival_day = (int32_t)((last->arrival_s + last->arrival_offset_min * 60) / 86400);
     int32_t today = (int32_t)(call_wall_ns(c) / NS_PER_S / 86400);
     unsigned counts[5] = {0};
     uint32_t laps = 0;
     for (size_t i = 0; i < req->n_passengers; i++) {
         const Faregate__V1__Passenger *p = req->passengers[i];
         counts[p->type]++;
-        if (!check_age(c, p, i, today, last_day))
+        if (!check_age(c, p, i, today, last_day) || !check_document(c, p->document, i, arrival_day))
             return false;
         if (p->type == FAREGATE__V1__PASSENGER_TYPE__INFANT_ON_LAP && !check_lap(c, req, i, &laps))
             return false;

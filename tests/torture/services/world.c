@@ -83,15 +83,17 @@ static void make_offer(bool largest)
 /* As much as a request of 64 KiB can bring. */
 Faregate__V1__KeyValue **world_metadata(size_t *ret_count)
 {
-    static Faregate__V1__KeyValue pair = FAREGATE__V1__KEY_VALUE__INIT, *pairs[50];
-    static char key[41], value[1099];
-    memset(key, 'k', sizeof key - 1);
+    static Faregate__V1__KeyValue pair[50], *pairs[50];
+    static char key[50][41], value[1099];
     for (size_t i = 0; i + 3 < sizeof value; i += 3)
         memcpy(value + i, "\u20ac", 3);
-    pair.key = key;
-    pair.value = value;
-    for (size_t i = 0; i < 50; i++)
-        pairs[i] = &pair;
+    for (size_t i = 0; i < 50; i++) {
+        faregate__v1__key_value__init(&pair[i]);
+        snprintf(key[i], sizeof key[i], "%040zu", i);
+        pair[i].key = key[i];
+        pair[i].value = value;
+        pairs[i] = &pair[i];
+    }
     *ret_count = 50;
     return pairs;
 }
