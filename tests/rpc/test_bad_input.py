@@ -266,6 +266,30 @@ def test_documents_are_valid_until_the_last_arrival(world, ann):
     assert book(last).passengers[0].document.expire_date.day == last.day
 
 
+def test_a_hold_that_the_offer_does_not_allow(world, ann):
+    """It would last until the departure. What was held while it was allowed is told again."""
+    (origin, destination, date), = world.dev.sql("""
+        SELECT origin, destination, departure_date FROM inventory
+         WHERE departure_date = current_date + 4 AND cabin = 1 AND free >= 40 AND sales_close_time > now() LIMIT 1""")
+    offer = world.search((origin, destination, datetime.date.fromisoformat(date)), ann).offers[0]
+    request = world.hold_request(ann, offer)
+    first = ann.ask("CreateBooking", request)
+    with world.dev.sibling("--hold-seconds=604800") as server:
+        client = server.client(ann.token)
+        assert ann.GetOffer(name=offer.name).payment_terms.hold_allowed
+        assert not client.GetOffer(name=offer.name).payment_terms.hold_allowed
+        late = world.hold_request(ann, offer, payment={"payment_method": world.card()})
+        for _ in range(2):
+            with refused("FAILED_PRECONDITION", "HOLD_NOT_ALLOWED"):
+                client.CreateBooking(late)
+        again = client.ask("CreateBooking", request)
+        assert again.replayed and again.raw == first.raw
+        late.mode = late.INSTANT
+        assert world.state(client.CreateBooking(late, timeout=15)) == "CONFIRMED"
+    assert world.inventory(offer)[1] == 2
+    world.same_books()
+
+
 def test_expired_offer(world):
     with world.dev.sibling("--offer-seconds=4") as server:
         ann = world.traveller("Ann", server)

@@ -127,6 +127,14 @@ static struct uuid holds_since(const struct call *c)
     return u;
 }
 
+/* As payment_terms of its offer has it. */
+static bool may_hold(const struct call *c)
+{
+    const struct create *s = c->state;
+    int64_t until_s = call_wall_ns(c) / NS_PER_S + app_of(c)->limits.hold_seconds;
+    return until_s < s->offer.segments[0].departure_s;
+}
+
 static void list_flights(struct call *c, struct uuid **ret_flights, int16_t **ret_cabins)
 {
     const struct create *s = c->state;
@@ -156,9 +164,15 @@ static void submit_hold(struct call *c)
                  (int32_t)app->limits.unpaid_holds_max, flights, n, cabins, n);
 }
 
+/* Who may not hold claims nothing: what a first attempt got while it was allowed stays the answer.
+ */
 static enum step hold(struct call *c)
 {
-    submit_hold(c);
+    struct create *s = c->state;
+    if (!is_instant(s) && !may_hold(c))
+        s->earlier.unrecorded = REASON_HOLD_NOT_ALLOWED;
+    else
+        submit_hold(c);
     return STEP_NEXT;
 }
 

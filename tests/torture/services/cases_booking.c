@@ -112,6 +112,15 @@ static ProtobufCMessage *booking_made_up(void)
     return &m->base;
 }
 
+static ProtobufCMessage *booking_soon(void)
+{
+    struct offer soon = world.offer;
+    Faregate__V1__CreateBookingRequest *m = booking_of_offer();
+    soon.segments[0].departure_s = soon.expire_s;
+    m->offer = arena_dup(&world_arena, offer_seal(&world.app, &world_arena, &soon));
+    return &m->base;
+}
+
 static ProtobufCMessage *booking_child(void)
 {
     Faregate__V1__CreateBookingRequest *m = booking_of_offer();
@@ -221,6 +230,7 @@ const struct service_case booking_cases[] = {
     CASE("CreateBooking", "bad amount", booking_amount, CALLER_TRAVELLER),
     CASE("CreateBooking", "another currency", booking_currency, CALLER_TRAVELLER),
     CASE("CreateBooking", "made up", booking_made_up, CALLER_TRAVELLER),
+    CASE("CreateBooking", "too soon to hold", booking_soon, CALLER_TRAVELLER),
     CASE("CreateBooking", "no child", booking_child, CALLER_TRAVELLER),
     CASE("CreateBooking", "paid at once", booking_instant, CALLER_TRAVELLER),
     LARGEST("CreateBooking", booking_most),

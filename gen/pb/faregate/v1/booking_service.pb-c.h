@@ -194,7 +194,7 @@ typedef enum _Faregate__V1__CreateBookingRequest__Mode {
    */
   FAREGATE__V1__CREATE_BOOKING_REQUEST__MODE__MODE_UNSPECIFIED = 0,
   /*
-   * Later.
+   * Later, if payment_terms.hold_allowed of the offer say so.
    */
   FAREGATE__V1__CREATE_BOOKING_REQUEST__MODE__HOLD = 1,
   /*
