@@ -75,17 +75,29 @@ UNION ALL
 SELECT format('booking %s was not confirmed and has tickets: %s, coupons %s, of %s', booking_id, ticket_serials, coupons, ticket_time)
   FROM booking WHERE ticket_event IS NULL AND num_nonnulls(ticket_serials, coupons, ticket_time) > 0
 
--- check: B3 a dead booking keeps no open coupon and no money beyond its penalty
+-- check: B3 a dead booking keeps no open coupon, and no money but its penalty and what is going back, or a person knows
 SELECT format('booking %s is %s: its tickets have coupons %s', booking_id, state, coupons)
   FROM booking WHERE state IN ('CANCELLING', 'CANCELLED', 'EXPIRED', 'FAILED') AND coupons ~ '[OCB]'
 UNION ALL
-SELECT format('booking %s is %s: captured %s, refunded %s, penalty %s', b.booking_id, b.state, b.captured_minor,
-              b.refunded_minor, coalesce(c.penalty_minor, 0))
+SELECT format('booking %s is %s: captured %s, refunded %s and going back %s, penalty %s', b.booking_id, b.state, b.captured_minor,
+              b.refunded_minor, coalesce(r.live, 0), coalesce(c.penalty, 0))
   FROM booking b
-  LEFT JOIN LATERAL (SELECT sum(penalty_minor) AS penalty_minor FROM cancellation c
-                      WHERE c.booking_id = b.booking_id AND c.state IN ('APPLIED', 'CONFIRMING')) c ON true
- WHERE b.state IN ('CANCELLED', 'EXPIRED', 'FAILED') AND b.captured_minor - b.refunded_minor > coalesce(c.penalty_minor, 0)
-   AND NOT EXISTS (SELECT FROM refund r WHERE r.booking_id = b.booking_id AND r.state IN ('RESERVED', 'SENT', 'UNKNOWN'))
+  LEFT JOIN (SELECT booking_id, sum(penalty_minor) AS penalty FROM cancellation
+              WHERE state IN ('CONFIRMING', 'APPLIED', 'FAILED') GROUP BY 1) c USING (booking_id)
+  LEFT JOIN (SELECT booking_id, sum(amount_minor) AS live FROM refund
+              WHERE state IN ('RESERVED', 'SENT', 'UNKNOWN') GROUP BY 1) r USING (booking_id)
+ WHERE b.state IN ('CANCELLING', 'CANCELLED', 'EXPIRED', 'FAILED')
+   AND b.captured_minor - b.refunded_minor - coalesce(r.live, 0) > coalesce(c.penalty, 0)
+   AND NOT EXISTS (SELECT FROM attention_item a WHERE a.booking_id = b.booking_id AND a.resolve_time IS NULL)
+
+-- check: B4 a cancellation gives back what it quoted, by its refund
+SELECT format('booking %s: cancellation %s is %s and gives back %s, refund %s is %s of %s', booking_id, c.cancellation_id,
+              c.state, c.refund_minor, refund_id, r.state, r.amount_minor)
+  FROM (SELECT * FROM cancellation WHERE state IN ('CONFIRMING', 'APPLIED', 'FAILED')) c
+  FULL JOIN (SELECT * FROM refund WHERE cause = 'CANCELLATION') r USING (booking_id, refund_id)
+ WHERE c.refund_minor IS DISTINCT FROM coalesce(r.amount_minor, 0) OR c.currency <> r.currency
+    OR c.state <> CASE WHEN r.state IS NULL OR r.state = 'SUCCEEDED' THEN 'APPLIED' WHEN r.state = 'FAILED' THEN 'FAILED'
+                       ELSE 'CONFIRMING' END
 
 -- check: B5 locators, which are serials but for 2^30, and ticket numbers are unique
 SELECT format('locator of serial %s: %s bookings', min(serial), count(*)) FROM booking GROUP BY serial % (1 << 30) HAVING count(*) > 1
@@ -97,6 +109,8 @@ SELECT format('booking %s is %s since %s', booking_id, state, update_time)
   FROM booking b
  WHERE state IN ('PENDING', 'CONFIRMING', 'CANCELLING') AND update_time < now() - interval '1 day'
    AND NOT EXISTS (SELECT FROM attention_item a WHERE a.booking_id = b.booking_id AND a.resolve_time IS NULL)
+       -- A refund has an age of its own: a bank may take two weeks for it.
+   AND NOT (state = 'CANCELLING' AND booking_id IN (SELECT booking_id FROM refund WHERE state IN ('RESERVED', 'SENT', 'UNKNOWN')))
 UNION ALL
 SELECT format('refund %s of booking %s is %s since %s', refund_id, booking_id, state, create_time)
   FROM refund r
@@ -104,46 +118,40 @@ SELECT format('refund %s of booking %s is %s since %s', refund_id, booking_id, s
    AND create_time < now() - CASE state WHEN 'SENT' THEN interval '16 days' ELSE interval '2 days' END
    AND NOT EXISTS (SELECT FROM attention_item a WHERE a.booking_id = r.booking_id AND a.resolve_time IS NULL)
 
--- check: M1 every transfer moves a positive amount between two accounts
+-- check: M1 every transfer is of a known kind, between the two accounts of that kind
 SELECT format('transfer %s %s of booking %s: %s %s from %s to %s', kind, cause, booking_id, amount_minor, currency, credit, debit)
-  FROM ledger_transfer WHERE amount_minor <= 0 OR debit = credit
+  FROM ledger_transfer
+ WHERE (kind, debit, credit) NOT IN (('CAPTURE', 'provider_clearing', 'unearned_revenue'),
+                                     ('REFUND', 'unearned_revenue', 'provider_clearing'),
+                                     ('PENALTY', 'unearned_revenue', 'penalty_revenue'),
+                                     ('PENALTY_WAIVED', 'penalty_revenue', 'unearned_revenue'))
 
--- check: M2 the trial balance is zero, the clearing account is what was captured less what was refunded, and no booking owes
-WITH postings AS NOT MATERIALIZED (
-    SELECT booking_id, currency, debit AS account, amount_minor AS amount FROM ledger_transfer
-    UNION ALL
-    SELECT booking_id, currency, credit, -amount_minor FROM ledger_transfer
-), balances AS (
-    SELECT currency, account, sum(amount) AS balance FROM postings GROUP BY 1, 2
-)
-SELECT format('trial balance in %s is %s', currency, sum(balance)) FROM balances GROUP BY currency HAVING sum(balance) <> 0
-UNION ALL
-SELECT format('provider_clearing in %s is %s, payments say %s', currency, coalesce(b.balance, 0), coalesce(p.money, 0))
-  FROM (SELECT currency, balance FROM balances WHERE account = 'provider_clearing') b
-  FULL JOIN (SELECT currency, sum(captured_minor - refunded_minor) AS money FROM payment_intent GROUP BY 1) p USING (currency)
- WHERE coalesce(b.balance, 0) <> coalesce(p.money, 0)
-UNION ALL
-SELECT format('%s of booking %s is on the wrong side: %s %s', account, booking_id, sum(amount), currency)
-  FROM postings WHERE account IN ('unearned_revenue', 'penalty_revenue')
- GROUP BY booking_id, currency, account HAVING sum(amount) > 0
+-- check: M2 a booking's accounts: cleared is what was captured less refunds, kept are the penalties as far as that goes
+SELECT format('booking %s: captured %s, refunded %s, penalties %s; its accounts say cleared %s, kept %s', booking_id,
+              b.captured_minor, b.refunded_minor, coalesce(c.penalty, 0), coalesce(l.cleared, 0), coalesce(l.kept, 0))
+  FROM (SELECT booking_id, captured_minor, refunded_minor FROM booking WHERE captured_minor <> 0 OR refunded_minor <> 0) b
+  FULL JOIN (SELECT booking_id,
+                    sum(CASE 'provider_clearing' WHEN debit THEN amount_minor WHEN credit THEN -amount_minor END) AS cleared,
+                    sum(CASE 'penalty_revenue' WHEN credit THEN amount_minor WHEN debit THEN -amount_minor END) AS kept
+               FROM ledger_transfer GROUP BY 1) l USING (booking_id)
+  LEFT JOIN (SELECT booking_id, sum(penalty_minor) AS penalty FROM cancellation
+              WHERE state IN ('CONFIRMING', 'APPLIED', 'FAILED') GROUP BY 1) c USING (booking_id)
+ WHERE coalesce(l.cleared, 0) <> coalesce(b.captured_minor - b.refunded_minor, 0)
+    OR coalesce(l.kept, 0) <> least(coalesce(c.penalty, 0), coalesce(b.captured_minor - b.refunded_minor, 0))
 
--- check: M3 captured within authorised, refunds within captured, reservations are the refunds
-SELECT format('intent %s: authorised %s captured %s reserved %s refunded %s, refunds live %s done %s', i.intent_id,
-              i.authorised_minor, i.captured_minor, i.captured_minor - i.refundable_minor, i.refunded_minor, coalesce(r.live, 0), coalesce(r.done, 0))
+-- check: M3 authorised and captured is all of an intent or nothing, as its state says; what may be refunded is the rest of it
+SELECT format('intent %s is %s: authorised %s captured %s reserved %s refunded %s, refunds live %s done %s', i.intent_id,
+              i.state, i.authorised_minor, i.captured_minor, i.captured_minor - i.refundable_minor, i.refunded_minor,
+              coalesce(r.live, 0), coalesce(r.done, 0))
   FROM payment_intent i
   LEFT JOIN (SELECT booking_id, intent_id, sum(amount_minor) FILTER (WHERE state <> 'FAILED') AS live,
                     sum(amount_minor) FILTER (WHERE state = 'SUCCEEDED') AS done FROM refund GROUP BY 1, 2) r
     USING (booking_id, intent_id)
- WHERE i.captured_minor > i.authorised_minor
+ WHERE i.authorised_minor <> CASE WHEN i.state IN ('AUTHORIZED', 'CAPTURED') THEN i.amount_minor ELSE 0 END
+    OR i.captured_minor <> CASE i.state WHEN 'CAPTURED' THEN i.amount_minor ELSE 0 END
     OR i.captured_minor - i.refundable_minor <> coalesce(r.live, 0) OR i.refunded_minor <> coalesce(r.done, 0)
 
--- check: M4 no captured money without a booking for it, or a refund on its way, and a booking tells what its intents do
-SELECT format('booking %s is %s: captured %s, refunded %s', b.booking_id, b.state, b.captured_minor, b.refunded_minor)
-  FROM booking b
- WHERE b.captured_minor > 0 AND b.state IN ('HELD', 'EXPIRED', 'FAILED') AND b.captured_minor > b.refunded_minor
-   AND b.update_time < now() - interval '2 minutes'
-   AND NOT EXISTS (SELECT FROM refund r WHERE r.booking_id = b.booking_id AND r.state IN ('RESERVED', 'SENT', 'UNKNOWN'))
-UNION ALL
+-- check: M4 a booking tells what its intents do
 SELECT format('booking %s: captured %s refunded %s, its intents say %s and %s; authorised %s, its latest says %s', b.booking_id,
               b.captured_minor, b.refunded_minor, coalesce(i.captured, 0), coalesce(i.refunded, 0), b.authorised_minor,
               coalesce(p.authorised_minor, 0))
@@ -160,7 +168,7 @@ SELECT format('booking %s: captured %s of %s', booking_id, captured_minor, total
  WHERE state = 'CONFIRMED' AND captured_minor <> total_minor AND update_time < now() - interval '10 minutes'
    AND NOT EXISTS (SELECT FROM attention_item a WHERE a.booking_id = b.booking_id AND a.resolve_time IS NULL)
 
--- check: M6 one live attempt per intent, its latest, which alone tells of it; one live intent per booking
+-- check: M6 one live intent per booking, one live attempt per intent: its latest, which tells of it; their states go together
 SELECT format('intent %s: %s live attempts', intent_id, count(*)) FROM payment_attempt
  WHERE state IN ('CREATED', 'SENT', 'ACTION_REQUIRED', 'UNKNOWN', 'AUTHORIZED', 'CAPTURED')
  GROUP BY booking_id, intent_id HAVING count(*) > 1
@@ -173,46 +181,90 @@ SELECT format('intent %s: told of by %s attempts', intent_id, count(intent_state
 UNION ALL
 SELECT format('booking %s: %s live intents', booking_id, count(*)) FROM payment_intent
  WHERE state NOT IN ('CANCELLED', 'EXPIRED') GROUP BY booking_id HAVING count(*) > 1
+UNION ALL
+SELECT format('booking %s is %s and nothing is under way', booking_id, state) FROM booking b
+ WHERE state = 'CONFIRMING'
+   AND NOT EXISTS (SELECT FROM payment p WHERE p.booking_id = b.booking_id AND p.intent_id = b.intent_id
+                      AND p.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED'))
+UNION ALL
+-- Money on its way keeps a booking CONFIRMING, unless a person has ended that: what comes then goes back.
+SELECT format('booking %s is %s, intent %s is %s, its attempt %s', p.booking_id, b.state, p.intent_id, p.intent_state, p.state)
+  FROM payment p
+  LEFT JOIN (SELECT booking_id, state, state IN ('CANCELLING', 'CANCELLED', 'EXPIRED', 'FAILED') AS is_dead FROM booking) b
+    USING (booking_id)
+ WHERE p.intent_state IS NOT NULL
+   AND CASE WHEN b.state IS NULL THEN false
+            WHEN p.state = 'ATTENTION' THEN true
+            WHEN p.intent_state = 'REQUIRES_PAYMENT_METHOD'
+                THEN b.state = 'HELD' AND (p.state IS NULL OR p.state IN ('DECLINED', 'NOT_RECEIVED', 'REVERSED'))
+            WHEN p.intent_state = 'PROCESSING' THEN p.state IN ('SENT', 'UNKNOWN') AND (b.state = 'CONFIRMING' OR b.is_dead)
+            WHEN p.intent_state = 'REQUIRES_ACTION' THEN p.state = 'ACTION_REQUIRED' AND (b.state = 'CONFIRMING' OR b.is_dead)
+            WHEN p.intent_state IN ('AUTHORIZED', 'CAPTURED')
+                THEN p.state::text = p.intent_state::text AND b.state NOT IN ('PENDING', 'HELD', 'CONFIRMING')
+            ELSE p.state IS NULL OR p.state IN ('DECLINED', 'NOT_RECEIVED', 'REVERSED') OR p.state <> 'CAPTURED' AND b.is_dead
+       END IS NOT TRUE
 
--- check: M7 a provider's reference stands once, and every capture and refund has its transfer
+-- check: M7 a provider's reference stands once; every capture, refund and penalty has its transfer, and every transfer its cause
 SELECT format('reference %s: %s attempts', provider_reference, count(*)) FROM payment_attempt
  WHERE provider_reference IS NOT NULL GROUP BY provider, provider_reference HAVING count(*) > 1
 UNION ALL
-SELECT format('attempt %s is %s: %s CAPTURE transfers of %s', a.attempt_id, a.state, count(l.cause), coalesce(sum(l.amount_minor), 0))
-  FROM payment a
-  LEFT JOIN ledger_transfer l ON l.booking_id = a.booking_id AND l.cause = a.attempt_id AND l.kind = 'CAPTURE'
- WHERE a.state IS NOT NULL
- GROUP BY a.booking_id, a.attempt_id
-HAVING coalesce(sum(l.amount_minor), 0) <> CASE WHEN a.state = 'CAPTURED' THEN a.amount_minor ELSE 0 END
+SELECT format('reference %s: %s refunds', r.provider_reference, count(*))
+  FROM refund r JOIN payment p USING (booking_id, intent_id)
+ WHERE p.intent_state IS NOT NULL AND r.provider_reference IS NOT NULL
+ GROUP BY p.provider, r.provider_reference HAVING count(*) > 1
 UNION ALL
-SELECT format('refund %s is %s: transfers of %s', r.refund_id, r.state, coalesce(sum(l.amount_minor), 0))
-  FROM refund r
-  LEFT JOIN ledger_transfer l ON l.booking_id = r.booking_id AND l.cause = r.refund_id AND l.kind = 'REFUND'
- GROUP BY r.booking_id, r.refund_id
-HAVING coalesce(sum(l.amount_minor), 0) <> CASE WHEN r.state = 'SUCCEEDED' THEN r.amount_minor ELSE 0 END
+SELECT format('booking %s: %s of %s %s, its transfer says %s %s; cause %s', booking_id, kind, d.amount_minor, d.currency,
+              l.amount_minor, l.currency, cause)
+  FROM (SELECT booking_id, attempt_id AS cause, 'CAPTURE' AS kind, amount_minor, currency FROM payment WHERE state = 'CAPTURED'
+         UNION ALL
+        SELECT booking_id, refund_id, 'REFUND', amount_minor, currency FROM refund WHERE state = 'SUCCEEDED'
+         UNION ALL
+        SELECT booking_id, cancellation_id, 'PENALTY', penalty_minor, currency FROM cancellation
+         WHERE state IN ('CONFIRMING', 'APPLIED', 'FAILED') AND penalty_minor <> 0) d
+  FULL JOIN (SELECT booking_id, cause, kind, amount_minor, currency FROM ledger_transfer WHERE kind <> 'PENALTY_WAIVED') l
+    USING (booking_id, cause, kind)
+ WHERE d.amount_minor IS DISTINCT FROM l.amount_minor OR d.currency IS DISTINCT FROM l.currency
 
--- check: M8 an attempt that may still move money is looked at some time
-SELECT format('attempt %s is %s, nobody will look at it', a.attempt_id, a.state)
-  FROM payment_attempt a JOIN booking b USING (booking_id)
- WHERE a.due_time IS NULL
-   AND (a.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') OR a.state = 'AUTHORIZED' AND b.state = 'CONFIRMED')
-   AND NOT EXISTS (SELECT FROM payment_watch w WHERE a.attempt_id = ANY (w.attempt_ids))
-
--- check: M10 one currency from booking to refund
-SELECT format('intent %s: %s, booking %s', i.intent_id, i.currency, b.currency)
-  FROM payment_intent i JOIN booking b USING (booking_id) WHERE i.currency <> b.currency
+-- check: M8 what may still move money is looked at some time
+SELECT format('attempt %s is %s, booking %s is %s: nobody will look at it', p.attempt_id, p.state, b.booking_id, b.state)
+  FROM payment p JOIN booking b USING (booking_id)
+ WHERE p.due_time IS NULL
+   AND (p.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED')
+        OR p.state = 'AUTHORIZED' AND b.state <> 'ATTENTION'
+           AND b.booking_id NOT IN (SELECT booking_id FROM attention_item WHERE resolve_time IS NULL))
+       -- A watch is of attempts as they were when it was set.
+   AND NOT EXISTS (SELECT FROM payment_watch w, unnest(w.attempt_ids) AS x(attempt_id)
+                    WHERE x.attempt_id = p.attempt_id AND w.create_time = p.update_time)
 UNION ALL
-SELECT format('attempt %s: %s, intent %s', a.attempt_id, a.currency, i.currency)
-  FROM payment_attempt a JOIN payment_intent i USING (booking_id, intent_id)
- WHERE a.currency <> i.currency OR a.amount_minor <> i.amount_minor
+SELECT format('refund %s of booking %s is %s: nobody will look at it', refund_id, booking_id, state)
+  FROM refund WHERE due_time IS NULL AND state IN ('RESERVED', 'SENT', 'UNKNOWN')
+
+-- check: M10 one currency from booking to refund, and one amount in all attempts of an intent
+SELECT format('intent %s, attempt %s: %s, booking %s', p.intent_id, p.attempt_id, p.currency, b.currency)
+  FROM payment p JOIN booking b USING (booking_id) WHERE p.currency <> b.currency
+UNION ALL
+SELECT format('attempt %s: %s, intent %s', a.attempt_id, a.amount_minor, i.amount_minor)
+  FROM payment a JOIN payment_intent i USING (booking_id, intent_id)
+ WHERE a.intent_state IS NULL AND a.amount_minor <> i.amount_minor
 UNION ALL
 SELECT format('refund %s: %s, intent %s', r.refund_id, r.currency, i.currency)
-  FROM refund r JOIN payment_intent i USING (booking_id, intent_id) WHERE r.currency <> i.currency
+  FROM refund r LEFT JOIN payment_intent i USING (booking_id, intent_id) WHERE r.currency IS DISTINCT FROM i.currency
 
 -- check: K1 what a request made is there and belongs to who asked
-SELECT format('CreateBooking %s of %s: booking %s is missing', k.request_id, k.principal, k.resource)
-  FROM idempotency k LEFT JOIN booking b ON b.booking_id = k.resource
- WHERE k.method = 5 AND k.resource IS NOT NULL AND b.user_id IS DISTINCT FROM k.principal
+-- A refund belongs to whoever may make refunds.
+SELECT format('method %s request %s of %s: %s is missing', k.method, k.request_id, k.principal, k.resource)
+  FROM idempotency k
+ WHERE k.method BETWEEN 5 AND 11 AND k.resource IS NOT NULL
+   AND NOT EXISTS (
+       SELECT FROM (SELECT 5 AS method, booking_id AS made, user_id FROM booking
+                     UNION ALL
+                    SELECT 6, cancellation_id, user_id FROM cancellation JOIN booking USING (booking_id)
+                     UNION ALL
+                    SELECT 8, intent_id, user_id FROM payment_intent
+                     UNION ALL
+                    SELECT 10, refund_id, NULL FROM refund) m
+        WHERE m.made = k.resource AND m.method = CASE WHEN k.method = 7 THEN 6 WHEN k.method IN (9, 11) THEN 8 ELSE k.method END
+          AND coalesce(m.user_id, k.principal) = k.principal)
 UNION ALL
 SELECT format('booking %s has no claim', b.booking_id)
   FROM booking b

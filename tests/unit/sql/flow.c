@@ -1,4 +1,6 @@
 /* See flow.h. Ids come from the booking's number, so that asks about one booking fit together. */
+#include <string.h>
+
 #include "flow.h"
 
 static const char none[] = "00000000-0000-0000-0000-000000000000";
@@ -243,6 +245,21 @@ const char *do_cancel(unsigned booking, unsigned quote)
     struct ask ask;
     fill_cancel(&ask, booking, quote);
     return refusal(&ask);
+}
+
+const char *do_refund_end(const char *statement, unsigned booking, const char *refund)
+{
+    struct ask ask;
+    ask_begin(&ask, statement);
+    ask_set(&ask, 0, "booking_id", t_id('b', booking));
+    ask_set(&ask, 0, "refund_id", refund);
+    if (strcmp(statement, "payment_refund_succeeded") == 0) {
+        ask_set(&ask, 0, "provider_reference", t_format("re_%s", refund));
+    } else {
+        ask_set(&ask, 0, "error_code", "refused");
+        ask_set(&ask, 0, "item_id", refund);
+    }
+    return done(&ask, "done");
 }
 
 const char *do_job(const char *statement, const char *param, int value, const char *column)

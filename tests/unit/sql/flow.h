@@ -32,6 +32,8 @@ const char *do_failed(unsigned booking, const char *outcome);
 const char *do_quote(unsigned booking, unsigned quote, long long refund_minor,
                      long long penalty_minor);
 const char *do_cancel(unsigned booking, unsigned quote);
+/* payment_refund_succeeded or payment_refund_failed. */
+const char *do_refund_end(const char *statement, unsigned booking, const char *refund);
 const char *do_expire(void); /* how many */
 /* A statement of the jobs with one number, and the one column that it answers with. */
 const char *do_job(const char *statement, const char *param, int value, const char *column);

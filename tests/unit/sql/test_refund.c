@@ -1,23 +1,6 @@
 /* Cancellations and refunds, one statement at a time: quotes, what comes back, out of which
  * account, and who hears of what does not end. */
-#include <string.h>
-
 #include "flow.h"
-
-static const char *refund_done(const char *statement, unsigned booking, const char *refund)
-{
-    struct ask ask;
-    ask_begin(&ask, statement);
-    ask_set(&ask, 0, "booking_id", t_id('b', booking));
-    ask_set(&ask, 0, "refund_id", refund);
-    if (strcmp(statement, "payment_refund_succeeded") == 0) {
-        ask_set(&ask, 0, "provider_reference", t_format("re_%.8s", refund));
-    } else {
-        ask_set(&ask, 0, "error_code", "refused");
-        ask_set(&ask, 0, "item_id", refund);
-    }
-    return t_only(ask_run(t_session(0), &ask), "done");
-}
 
 TEST(refund, refunds_never_exceed_what_was_taken)
 {
@@ -28,13 +11,13 @@ TEST(refund, refunds_never_exceed_what_was_taken)
     ASSERT_STR_EQ(refusal(&ask), "");
     fill_refund(&ask, 1, 2, 4001);
     ASSERT_STR_EQ(refusal(&ask), "REFUND_EXCEEDS_CAPTURE");
-    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 1)), "t");
-    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 1)), "f");
+    ASSERT_STR_EQ(do_refund_end("payment_refund_failed", 1, t_id('g', 1)), "t");
+    ASSERT_STR_EQ(do_refund_end("payment_refund_failed", 1, t_id('g', 1)), "f");
     fill_refund(&ask, 1, 3, 10000);
     ASSERT_STR_EQ(refusal(&ask), "");
-    ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('g', 3)), "t");
-    ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('g', 3)), "f");
-    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('g', 3)), "f");
+    ASSERT_STR_EQ(do_refund_end("payment_refund_succeeded", 1, t_id('g', 3)), "t");
+    ASSERT_STR_EQ(do_refund_end("payment_refund_succeeded", 1, t_id('g', 3)), "f");
+    ASSERT_STR_EQ(do_refund_end("payment_refund_failed", 1, t_id('g', 3)), "f");
     PGresult *beyond = PQexec(t_session(0), "UPDATE payment_intent SET refundable_minor = -1");
     ASSERT_STR_EQ(PQresultErrorField(beyond, PG_DIAG_CONSTRAINT_NAME), "refundable_ck");
     PQclear(beyond);
@@ -61,7 +44,7 @@ TEST(refund, a_cancellation_gives_back_seats_tickets_and_money)
     ASSERT_STR_EQ(t_broken(), "");
     fill_cancel(&ask, 1, 2);
     ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "claimed"), "f");
-    ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('m', 2)), "t");
+    ASSERT_STR_EQ(do_refund_end("payment_refund_succeeded", 1, t_id('m', 2)), "t");
     ASSERT_STR_EQ(state_of(1), "CANCELLED");
     ASSERT_STR_EQ(t_sql("SELECT coupons FROM ticket"), "R");
     t_end();
@@ -73,7 +56,7 @@ TEST(refund, a_refund_refused_for_good_waits_for_a_person)
     do_sale(1);
     ASSERT_STR_EQ(do_quote(1, 1, 7000, 3000), "");
     ASSERT_STR_EQ(do_cancel(1, 1), "");
-    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('m', 1)), "t");
+    ASSERT_STR_EQ(do_refund_end("payment_refund_failed", 1, t_id('m', 1)), "t");
     ASSERT_STR_EQ(state_of(1), "ATTENTION");
     ASSERT_STR_EQ(t_sql("SELECT count(*) FROM attention_item"), "1");
     t_end();
@@ -122,7 +105,7 @@ TEST(refund, a_penalty_is_what_is_given_back_last)
     do_sale(1);
     ASSERT_STR_EQ(do_quote(1, 1, 7000, 3000), "");
     ASSERT_STR_EQ(do_cancel(1, 1), "");
-    ASSERT_STR_EQ(refund_done("payment_refund_failed", 1, t_id('m', 1)), "t");
+    ASSERT_STR_EQ(do_refund_end("payment_refund_failed", 1, t_id('m', 1)), "t");
     static const struct {
         long long refund;
         const char *waived;
@@ -131,7 +114,7 @@ TEST(refund, a_penalty_is_what_is_given_back_last)
         struct ask ask;
         fill_refund(&ask, 1, i, steps[i].refund);
         ASSERT_STR_EQ(refusal(&ask), "");
-        ASSERT_STR_EQ(refund_done("payment_refund_succeeded", 1, t_id('g', i)), "t");
+        ASSERT_STR_EQ(do_refund_end("payment_refund_succeeded", 1, t_id('g', i)), "t");
         ASSERT_STR_EQ(t_broken(), "");
         ASSERT_STR_EQ(t_sql("SELECT coalesce(sum(amount_minor), 0) FROM ledger_transfer "
                             "WHERE kind = 'PENALTY_WAIVED'"),
