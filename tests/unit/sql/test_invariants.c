@@ -162,16 +162,32 @@ static void make_books(void)
     ASSERT_STR_EQ(do_expire(), "1");
 }
 
+/* Making the books again for each case would take most of the time: their rows are put aside, and
+ * those of the tables that are named in @names brought back. */
+static void copy_rows(const char *copy, const char *names)
+{
+    t_do(0, t_format("DO $$ DECLARE t name; BEGIN "
+                     "FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
+                     "AND strpos($q$%s$q$, tablename) > 0 LOOP EXECUTE format('%s', t); END LOOP; "
+                     "END $$",
+                     names, copy));
+}
+
 TEST(invariants, each_fails_for_its_own_reason)
 {
     make_books();
     ASSERT_STR_EQ(t_broken(), "");
+    t_do(0, "CREATE SCHEMA good");
+    const char *all = t_sql("SELECT string_agg(tablename, ' ') FROM pg_tables "
+                            "WHERE schemaname = 'public'");
+    copy_rows("CREATE TABLE good.%1$I AS TABLE public.%1$I", all);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct corruption *c = &cases[i];
-        make_books();
         t_do(0, c->corrupt);
         ASSERT_STR_EQ(t_broken(), c->check);
+        copy_rows("DELETE FROM public.%1$I; INSERT INTO public.%1$I TABLE good.%1$I", c->corrupt);
     }
+    t_do(0, "DROP SCHEMA good CASCADE");
     t_begin(0, 0);
     t_end();
 }
