@@ -36,6 +36,8 @@ static const struct db_column read_airports_columns[] = {
      .offset = offsetof(struct reference_read_airports_row, city)},
     {.name = "metro", .type = DB_TEXT,
      .offset = offsetof(struct reference_read_airports_row, metro)},
+    {.name = "area", .type = DB_TEXT,
+     .offset = offsetof(struct reference_read_airports_row, area)},
     {.name = "country", .type = DB_TEXT,
      .offset = offsetof(struct reference_read_airports_row, country)},
     {.name = "zone", .type = DB_TEXT,
@@ -51,10 +53,10 @@ static const struct db_column read_airports_columns[] = {
 const struct db_statement reference_read_airports_statement = {
     .name = "reference_read_airports",
     .sql_one =
-        "SELECT iata, name, city, metro, country, zone, latitude, longitude, traffic FROM airport ORDER BY iata COLLATE \"C\"",
+        "SELECT iata, name, city, metro, area, country, zone, latitude, longitude, traffic FROM airport ORDER BY iata COLLATE \"C\"",
     .sql_many = NULL,
     .columns = read_airports_columns,
-    .column_count = 9,
+    .column_count = 10,
     .row_bytes = sizeof(struct reference_read_airports_row),
     .cardinality = DB_MANY,
     .is_read = true,

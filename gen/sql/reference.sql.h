@@ -20,6 +20,7 @@ struct reference_read_airports_row {
     struct str name;
     struct str city;
     struct str metro;
+    struct str area;
     struct str country;
     struct str zone;
     double latitude;

@@ -15,12 +15,12 @@ CREATE TABLE airport (                  -- reference
     name        text NOT NULL,
     city        text NOT NULL,
     metro       text NOT NULL,          -- metropolitan area code; equal to iata where the airport stands alone
+    area        text NOT NULL,          -- the name people look for that area by; '' where the city's serves
     country     text NOT NULL,          -- ISO 3166 alpha-2
     zone        text NOT NULL,          -- IANA time zone
     latitude    float8 NOT NULL,
     longitude   float8 NOT NULL,
     size        int2 NOT NULL,          -- 1 small .. 3 large
-    search_key  text NOT NULL,          -- folded to lower-case ASCII: 'iata metro city name country'
     traffic     int4 NOT NULL DEFAULT 0 -- rough passengers a year, in thousands: orders suggestions, shapes the network
 );
 

@@ -46,6 +46,7 @@ struct reference_airport {
     char *city;
     char *country;
     char *metro;
+    char *area; /* the name of its area where that is not its city's; "": none */
     char *zone_name;
     struct zone_rules zone;
     double latitude;
@@ -189,7 +190,8 @@ size_t reference_expand(const struct reference *reference, struct str iata,
 
 /* Places whose code, name or city begins with @query (folded here), the best first: an exact code,
  * then cities, then airports by traffic; if there is none, then those that begin with it without
- * its spaces. An index up to airport_count is an airport, above it a city. Returns how many. */
+ * its spaces. Airports have the name of their area as well. An index up to airport_count is an
+ * airport, above it a city. Returns how many. */
 size_t reference_places(const struct reference *reference, struct str query, size_t places_max,
                         uint16_t *ret_places);
 

@@ -4,11 +4,11 @@
 -- read
 SELECT locator_key FROM installation;
 
--- name: read_airports() -> many (iata text, name text, city text, metro text, country text, zone text, latitude float8,
---   longitude float8, traffic int4)
+-- name: read_airports() -> many (iata text, name text, city text, metro text, area text, country text, zone text,
+--   latitude float8, longitude float8, traffic int4)
 -- read
 -- max: 20000 rows
-SELECT iata, name, city, metro, country, zone, latitude, longitude, traffic FROM airport ORDER BY iata COLLATE "C";
+SELECT iata, name, city, metro, area, country, zone, latitude, longitude, traffic FROM airport ORDER BY iata COLLATE "C";
 
 -- name: read_airlines() -> many (iata text, name text, ticket_code text)
 -- read

@@ -82,6 +82,7 @@ static void take_airport(struct arena *arena, const struct reference_read_airpor
     a->city = arena_dup(arena, row->city);
     a->country = arena_dup(arena, row->country);
     a->metro = arena_dup(arena, row->metro);
+    a->area = arena_dup(arena, row->area);
     a->zone_name = arena_dup(arena, row->zone);
     a->latitude = row->latitude;
     a->longitude = row->longitude;
@@ -197,7 +198,10 @@ void reference_build_cities(struct reference_build *b)
         if (end - i < 2 || !busiest->metro[0])
             continue;
         struct reference_city *city = &cities[made->city_count++];
-        *city = (struct reference_city){.iata = busiest->metro, .name = busiest->city};
+        *city = (struct reference_city){
+            .iata = busiest->metro,
+            .name = busiest->area[0] ? busiest->area : busiest->city,
+        };
         for (uint16_t k = i; k < end; k++) {
             city->traffic += members[k].airport->traffic;
             if (city->airport_count < REFERENCE_CITY_AIRPORTS_MAX)

@@ -146,7 +146,8 @@ void reference_build_words(struct reference_build *b)
     struct reference *made = b->made;
     size_t count = 0;
     for (uint16_t i = 0; i < made->airport_count; i++)
-        count += 2 + words_max(made->airports[i].name) + words_max(made->airports[i].city);
+        count += 2 + words_max(made->airports[i].name) + words_max(made->airports[i].city) +
+                 words_max(made->airports[i].area);
     for (uint16_t i = 0; i < made->city_count; i++)
         count += 1 + words_max(made->cities[i].name);
     struct reference_word *words = arena_array(&made->arena, count + 1, sizeof *words);
@@ -157,6 +158,7 @@ void reference_build_words(struct reference_build *b)
             add_code(b, words, i, a->metro);
         add_words(b, words, i, a->city);
         add_words(b, words, i, a->name);
+        add_words(b, words, i, a->area);
     }
     for (uint16_t i = 0; i < made->city_count; i++) {
         uint16_t place = (uint16_t)(made->airport_count + i);

@@ -19,9 +19,6 @@ const csv = (f) => {
 };
 const write = (file, head, rows) => fs.writeFileSync(path.join(data, file),
   [head, ...rows].map((r) => r.map((v) => String(v).replace(/[\t\n\\]/g, ' ').trim()).join('\t') + '\n').join(''));
-const fold = (s) => s.normalize('NFD').replace(/[\u0300-\u036f]/g, '').replaceAll('ß', 'ss').replace(/[øØ]/g, 'o')
-  .replace(/[æÆ]/g, 'ae').replace(/[œŒ]/g, 'oe').replace(/[łŁ]/g, 'l').replace(/[ıİ]/g, 'i').replace(/[đĐðÐ]/g, 'd')
-  .toLowerCase().replace(/[^a-z0-9]+/g, ' ').trim();
 const hash = (s) => [...s].reduce((h, c) => Math.imul(h ^ c.charCodeAt(0), 16777619) >>> 0, 2166136261);
 
 // Airports: scheduled service by airport-data-js; city by airportsdata or aircodes; zone by majority of those
@@ -41,14 +38,17 @@ for (const line of fs.readFileSync('/usr/share/zoneinfo/zone.tab', 'utf8').split
 const exists = (z) => z && fs.existsSync('/usr/share/zoneinfo/' + z) && z.includes('/');
 
 const metro_of = new Map(csv('airportsdata/iata_macs.csv').map((m) => [m['Airport Code'], m['City Code']]));
-for (const line of list('metro.txt'))
-  for (const a of line.split(' ')[1].split(',')) metro_of.set(a, line.split(' ')[0]);
+const area_of = new Map();
+for (const line of list('metro.txt')) {
+  const [code, members, ...name] = line.split(' ');
+  for (const a of members.split(',')) metro_of.set(a, code) && area_of.set(a, name.join(' '));
+}
+const not_airports = new Set(['PAR']); // of airport-data-js: a city's code
 const traffic = new Map();
 for (const line of list('traffic.txt')) {
   const t = line.split(' ');
   for (let i = 0; i + 1 < t.length; i += 2) traffic.set(t[i], Math.round(t[i + 1] * 1000));
 }
-const region = new Intl.DisplayNames(['en'], { type: 'region' });
 const size_of = { large_airport: 3, medium_airport: 2 };
 
 const zone_for = (a) => {
@@ -64,7 +64,7 @@ const guess = (a) => {       // thousand passengers a year, for an airport that 
 const airports = new Map();
 for (const a of await findAirports({})) {
   const known = traffic.has(a.iata);
-  if (!/^[A-Z]{3}$/.test(a.iata ?? '') || (a.scheduled_service !== 'TRUE' && !known)) continue;
+  if (!/^[A-Z]{3}$/.test(a.iata ?? '') || not_airports.has(a.iata) || (a.scheduled_service !== 'TRUE' && !known)) continue;
   const zone = zone_for(a);
   if (!zone || !/^[A-Z]{2}$/.test(a.country_code) || !(Math.abs(a.latitude) <= 90) || a.latitude === 0) {
     console.error('left out', a.iata, a.country_code, a.time);
@@ -73,14 +73,19 @@ for (const a of await findAirports({})) {
   const plain = a.airport.replace(/\b(international|regional|municipal|domestic|airport|airfield|heliport|seaplane base)\b/gi, '');
   const same = second.get(a.iata)?.country === a.country_code;
   const city = (same && second.get(a.iata).city) || fourth.get(a.iata)?.city || plain.replace(/\s+/g, ' ').trim();
-  airports.set(a.iata, [a.iata, a.icao ?? '', a.airport, city, metro_of.get(a.iata) ?? a.iata, a.country_code, zone,
-    a.latitude.toFixed(5), a.longitude.toFixed(5), known ? 3 : size_of[a.type] ?? 1,
-    fold([a.iata, metro_of.get(a.iata) ?? '', city, a.airport, region.of(a.country_code)].join(' ')),
-    traffic.get(a.iata) ?? guess(a)]);
+  airports.set(a.iata, [a.iata, a.icao ?? '', a.airport, city, metro_of.get(a.iata) ?? a.iata, area_of.get(a.iata) ?? '', a.country_code,
+    zone, a.latitude.toFixed(5), a.longitude.toFixed(5), known ? 3 : size_of[a.type] ?? 1, traffic.get(a.iata) ?? guess(a)]);
 }
 for (const t of traffic.keys()) if (!airports.has(t)) console.error('traffic.txt: no airport', t);
-write('airport.tsv', ['iata', 'icao', 'name', 'city', 'metro', 'country', 'zone', 'latitude', 'longitude', 'size',
-  'search_key', 'traffic'], [...airports.values()].sort((x, y) => (x[0] < y[0] ? -1 : 1)));
+for (const a of area_of.keys()) if (!airports.has(a)) console.error('metro.txt: no airport', a);
+// Whoever asks for an area whose code is an airport's gets that area: it had better be there.
+for (const [iata, , , , metro, , country, , latitude] of airports.values()) {
+  const own = airports.get(metro);
+  if (own && (own[4] !== metro || own[6] !== country || Math.abs(own[8] - latitude) > 2))
+    throw new Error(`area ${metro} of ${iata}: the code is an airport somewhere else`);
+}
+write('airport.tsv', ['iata', 'icao', 'name', 'city', 'metro', 'area', 'country', 'zone', 'latitude', 'longitude', 'size',
+  'traffic'], [...airports.values()].sort((x, y) => (x[0] < y[0] ? -1 : 1)));
 
 // Standard time of each zone: the timetable's patterns are laid out in it; dated flights use the real rules.
 const offset = (zone, month) => {
@@ -89,7 +94,7 @@ const offset = (zone, month) => {
     day: 'numeric', hour: 'numeric', minute: 'numeric' }).formatToParts(t).map((x) => [x.type, +x.value]));
   return (Date.UTC(p.year, p.month - 1, p.day, p.hour, p.minute) - t) / 60000;
 };
-write('zone.tsv', ['zone', 'standard_offset_min'], [...new Set([...airports.values()].map((a) => a[6]))].sort()
+write('zone.tsv', ['zone', 'standard_offset_min'], [...new Set([...airports.values()].map((a) => a[7]))].sort()
   .map((z) => [z, Math.min(offset(z, 0), offset(z, 6))]));
 
 // Airlines: the hand-written ones with their bases, then the other carriers of aircodes, names made short.

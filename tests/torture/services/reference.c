@@ -13,14 +13,14 @@
     }
 
 static struct reference_read_airports_row airports[] = {
-    {STR("JFK"), STR("Kennedy"), STR("New York"), STR("NYC"), STR("US"), STR("America/New_York"),
-     40.6, -73.8, 900},
-    {STR("KEF"), STR("Keflavik"), STR("Reykjavik"), STR("REK"), STR("IS"),
+    {STR("JFK"), STR("Kennedy"), STR("New York"), STR("NYC"), STR(""), STR("US"),
+     STR("America/New_York"), 40.6, -73.8, 900},
+    {STR("KEF"), STR("Keflavik"), STR("Reykjavik"), STR("REK"), STR(""), STR("IS"),
      STR("Atlantic/Reykjavik"), 64.0, -22.6, 100},
-    {STR("LGW"), STR("Gatwick"), STR("London"), STR("LON"), STR("GB"), STR("Europe/London"), 51.1,
-     -0.2, 500},
-    {STR("LHR"), STR("Heathrow"), STR("London"), STR("LON"), STR("GB"), STR("Europe/London"), 51.5,
-     -0.5, 1000},
+    {STR("LGW"), STR("Gatwick"), STR("London"), STR("LON"), STR(""), STR("GB"),
+     STR("Europe/London"), 51.1, -0.2, 500},
+    {STR("LHR"), STR("Heathrow"), STR("London"), STR("LON"), STR(""), STR("GB"),
+     STR("Europe/London"), 51.5, -0.5, 1000},
 };
 
 static struct reference_read_airlines_row airlines[] = {
