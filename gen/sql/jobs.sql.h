@@ -87,6 +87,7 @@ struct jobs_due_refunds_row {
     struct str currency;
     bool has_payment_reference;
     struct str payment_reference;
+    bool is_known;
     int32_t try_count;
     int32_t inquiry_count;
     int64_t sent_age_seconds;
@@ -98,9 +99,11 @@ struct jobs_due_refunds_rows {
     bool truncated;
 };
 
-/* A refund that was only RESERVED is marked as sent before a byte leaves; @state is what it was.
+/* Refunds of what @provider took. One that was only RESERVED is marked as sent before a byte leaves; @state is what it was.
+ * @is_known: the provider has acknowledged it. Payments are looked up one by one: for a join all of them might be read.
  * Scans: refund */
 void jobs_due_refunds(struct call *c, struct jobs_due_refunds_rows *ret,
+    struct str provider,
     int32_t row_count,
     int32_t lease_seconds);
 

@@ -211,9 +211,11 @@ struct payment_refund_create_row {
     struct str refusal;
     bool has_provider_reference;
     struct str provider_reference;
+    bool sends;
 };
 
 /* Sets the amount aside, so that refunds running at the same time cannot exceed what was taken, and marks it as sent.
+ * Money goes back where it came from: when that is another provider than @provider, a process that has it sends it.
  * Spans: booking_id, principal */
 void payment_refund_create(struct call *c, struct payment_refund_create_row *ret,
     struct uuid principal,
@@ -225,6 +227,7 @@ void payment_refund_create(struct call *c, struct payment_refund_create_row *ret
     int64_t amount_minor,
     struct str currency,
     struct str cause,
+    struct str provider,
     int32_t due_seconds);
 
 struct payment_refund_get_row {
@@ -251,14 +254,15 @@ struct payment_refund_wait_row {
     bool done;
 };
 
-/* Still under way: asked for again at @due_seconds. @again: the provider does not know it, so it is sent with a new key.
+/* Still under way: asked for again at @due_seconds. @key_spent: what is sent next is sent under a new key.
  * A provider that has it (SENT) may take many days. People are told of what takes longer, and of what nobody can tell. */
 void payment_refund_wait(struct call *c, struct payment_refund_wait_row *ret,
     struct uuid booking_id,
     struct uuid refund_id,
     struct str state,
     struct str provider_reference,
-    bool again,
+    bool key_spent,
+    int32_t inquiry_count,
     int32_t due_seconds,
     struct uuid item_id);
 
@@ -267,11 +271,15 @@ struct payment_refund_succeeded_row {
 };
 
 /* The money is back with the customer. A cancellation that waited for it is applied and its booking CANCELLED.
- * A penalty is kept as far as money is left for it: what is given back beyond that is taken out of it first (t). */
+ * A penalty is kept as far as money is left for it: what is given back beyond that is taken out of it first (t). What has
+ * been taken so far follows from the money that was left before, which the lock shows as it is now: a transfer that
+ * another refund made during the wait would not be seen. A penalty cannot come while a refund is on its way.
+ * @twice_item_id: the provider paid it more than once, which people are told. */
 void payment_refund_succeeded(struct call *c, struct payment_refund_succeeded_row *ret,
     struct uuid booking_id,
     struct uuid refund_id,
-    struct str provider_reference);
+    struct str provider_reference,
+    const struct uuid *twice_item_id);
 
 struct payment_refund_failed_row {
     bool done;

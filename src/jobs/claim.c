@@ -73,7 +73,8 @@ static enum step claim_refunds(struct call *c)
 {
     struct refunds *s = c->state;
     const struct jobs_task *task = call_request(c);
-    jobs_due_refunds(c, &s->due, jobs_room(task), jobs_lease_s(app_of(c)));
+    const struct app *app = app_of(c);
+    jobs_due_refunds(c, &s->due, str_of(provider_name(app)), jobs_room(task), jobs_lease_s(app));
     return STEP_NEXT;
 }
 
@@ -89,6 +90,7 @@ static enum step start_refunds(struct call *c)
             .age_s = row->sent_age_seconds,
             .inquiry_count = row->inquiry_count,
             .try_count = row->try_count,
+            .is_known = row->is_known,
         };
         jobs_word(item.state, row->state);
         jobs_word(item.reference, row->payment_reference);

@@ -23,6 +23,7 @@ struct jobs_item {
     int32_t inquiry_count;
     int32_t try_count;
     bool pin_passed;
+    bool is_known; /* a refund that the provider has acknowledged */
 };
 
 struct jobs_slot {

@@ -94,14 +94,18 @@ SELECT u.booking_id, u.attempt_id, u.intent_id, u.state, u.booking_state, u.prov
        u.currency, u.inquiry_count, extract(epoch FROM now() - u.create_time)::int8 AS age_seconds, u.pin_passed
   FROM u;
 
--- name: due_refunds(row_count int4, lease_seconds int4) -> many (booking_id uuid, refund_id uuid, state text,
---       amount_minor int8, currency text, payment_reference text?, try_count int4, inquiry_count int4, sent_age_seconds int8)
+-- name: due_refunds(provider text, row_count int4, lease_seconds int4) -> many (booking_id uuid, refund_id uuid, state text,
+--       amount_minor int8, currency text, payment_reference text?, is_known bool, try_count int4, inquiry_count int4,
+--       sent_age_seconds int8)
 -- max: 64 rows
--- A refund that was only RESERVED is marked as sent before a byte leaves; @state is what it was.
+-- Refunds of what @provider took. One that was only RESERVED is marked as sent before a byte leaves; @state is what it was.
+-- @is_known: the provider has acknowledged it. Payments are looked up one by one: for a join all of them might be read.
 -- Scans: refund
 WITH d AS MATERIALIZED (
-    SELECT booking_id, refund_id, state FROM refund
+    SELECT booking_id, refund_id, state FROM refund f
      WHERE due_time <= now()
+       AND (SELECT provider FROM payment p WHERE p.booking_id = f.booking_id AND p.intent_id = f.intent_id
+                                             AND p.intent_state IS NOT NULL) = @provider
      ORDER BY due_time LIMIT @row_count
        FOR UPDATE SKIP LOCKED
 ), u AS (
@@ -112,7 +116,8 @@ WITH d AS MATERIALIZED (
     RETURNING f.*, d.state AS was
 )
 SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.provider_reference AS payment_reference,
-       u.try_count, u.inquiry_count, coalesce(extract(epoch FROM now() - u.sent_time), 0)::int8 AS sent_age_seconds
+       u.provider_reference IS NOT NULL AS is_known, u.try_count, u.inquiry_count,
+       coalesce(extract(epoch FROM now() - u.sent_time), 0)::int8 AS sent_age_seconds
   FROM u JOIN payment p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL;
 
 -- name: prune_claims(row_count int4) -> one (pruned int4)

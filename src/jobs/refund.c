@@ -1,7 +1,8 @@
 /* Refunds that are due: sent if they were only set aside, else asked for. One internal call per
- * claimed refund. What must stay true: a refund is sent under a new key only after the provider,
- * which lists a payment's refunds as soon as they are made, does not know it although the request
- * that might have made it has long ended. */
+ * claimed refund. What must stay true: a refund is sent again only after the provider, which lists
+ * a payment's refunds soon after they are made, does not know it and never acknowledged it; and
+ * under the same key, so that a request that was merely slow is not done twice, unless that key was
+ * answered with an error. */
 #include "jobs/internal.h"
 
 struct refund {
@@ -34,11 +35,14 @@ static void not_found(struct call *c)
 {
     struct refund *s = c->state;
     const struct jobs_item *item = call_request(c);
-    int64_t rest_s = checkout_patience_s(app_of(c)) - item->age_s;
-    bool again = rest_s <= 0;
+    int64_t rest_s = app_of(c)->limits.provider_visibility_seconds - item->age_s;
+    bool again = rest_s <= 0 && !item->is_known;
+    int32_t due_s = checkout_inquiry_s(item->inquiry_count);
+    if (!item->is_known && due_s > rest_s)
+        due_s = again ? 0 : (int32_t)rest_s;
     payment_refund_wait(c, &s->settled.wait, item->booking_id, item->id,
-                        again ? STR("RESERVED") : STR("UNKNOWN"), (struct str){0}, again,
-                        again ? 0 : (int32_t)rest_s, uuid_v7(app_of(c)->clock));
+                        again ? STR("RESERVED") : STR("UNKNOWN"), (struct str){0}, false,
+                        item->inquiry_count + 1, due_s, uuid_v7(app_of(c)->clock));
 }
 
 static enum step settle(struct call *c)
@@ -47,13 +51,15 @@ static enum step settle(struct call *c)
     const struct jobs_item *item = call_request(c);
     call_note(c, "refund", "%s", item->state);
     call_note(c, "provider", "%s", provider_outcome_name(s->answer.outcome));
+    /* Inquiries are counted from when it was sent. */
+    int32_t inquiries =
+        s->sends && s->answer.outcome != PROVIDER_NOT_SENT ? 0 : item->inquiry_count;
     if (s->answer.outcome == PROVIDER_NOT_SENT && !s->sends)
         s->answer.outcome = PROVIDER_UNKNOWN; /* only the inquiry was not sent */
     if (s->answer.outcome == PROVIDER_NOT_FOUND)
         not_found(c);
     else
-        checkout_settle_refund(c, &s->settled, item->booking_id, &s->refund, &s->answer,
-                               item->inquiry_count);
+        checkout_settle_refund(c, &s->settled, item->booking_id, &s->refund, &s->answer, inquiries);
     return STEP_NEXT;
 }
 

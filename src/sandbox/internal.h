@@ -54,6 +54,7 @@ enum fault {
     FAULT_CHARGED_THEN_500,    /* does it, answers 502 */
     FAULT_NEVER,               /* does nothing, answers nothing */
     FAULT_CHARGED_THEN_NEVER,  /* does it, answers nothing */
+    FAULT_LATE,                /* a refund: answers nothing, does it late */
     FAULT_GARBAGE,             /* does it, answers what is not JSON */
     FAULT_TWICE,               /* does it once, answers twice; webhooks come twice too */
     FAULT_DROP,                /* does nothing, closes the connection */
@@ -82,6 +83,8 @@ int magic_find(const char *payment_method, struct magic *ret_magic);
 /* "slow_250", "http500", ...: 0 or -ENOENT. @ret_hidden_ms is set by not_found_until_MS alone. */
 int magic_fault_parse(const char *text, enum fault *ret_fault, uint32_t *ret_ms,
                       uint32_t *ret_hidden_ms);
+/* The connection is held, and nothing answered. */
+bool fault_is_silent(enum fault fault);
 /* Whether the fault strikes before anything is done. */
 bool fault_is_before(enum fault fault);
 

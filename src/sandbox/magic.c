@@ -83,6 +83,7 @@ static const struct named_fault faults[] = {
     {.name = "charged_then_500", .fault = FAULT_CHARGED_THEN_500},
     {.name = "never", .fault = FAULT_NEVER},
     {.name = "charged_then_never", .fault = FAULT_CHARGED_THEN_NEVER},
+    {.name = "late", .fault = FAULT_LATE, .ms = 1000},
     {.name = "garbage", .fault = FAULT_GARBAGE},
     {.name = "twice", .fault = FAULT_TWICE},
     {.name = "drop", .fault = FAULT_DROP},
@@ -187,6 +188,11 @@ int magic_find(const char *payment_method, struct magic *ret_magic)
     if (!str_skip(&name, STR("pm_sandbox_")))
         return -ENOENT;
     return sandbox_parse(name, ret_magic);
+}
+
+bool fault_is_silent(enum fault fault)
+{
+    return fault == FAULT_NEVER || fault == FAULT_CHARGED_THEN_NEVER || fault == FAULT_LATE;
 }
 
 bool fault_is_before(enum fault fault)

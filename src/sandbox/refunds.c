@@ -73,7 +73,7 @@ void refund_create(struct request *request, struct answer *answer)
     struct refund *refund = books_refund_new(intent);
     sandbox_id(refund->id, "re_");
     refund->amount_minor = minor;
-    refund->created_ms = request->now_ms;
+    refund->created_ms = request->now_ms + (answer->fault == FAULT_LATE ? answer->delay_ms : 0);
     settle_by_fate(refund, &intent->magic);
     refund->metadata = metadata;
     refund->reference = reference;
@@ -128,7 +128,8 @@ void refund_list(struct request *request, struct answer *answer)
             if (more)
                 break;
             const struct refund *one = list_entry(node, struct refund, in_intent);
-            json_array_append_new(data, refund_json(one, request->now_ms));
+            if (one->created_ms <= request->now_ms)
+                json_array_append_new(data, refund_json(one, request->now_ms));
         }
     }
     answer_json(answer, json_pack("{s:s,s:s,s:b,s:o}", "object", "list", "url", request->path,

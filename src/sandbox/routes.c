@@ -120,7 +120,7 @@ bool answer_fault(struct request *request, enum operation op, struct intent *int
         hidden_ms = magic->hidden_ms;
     }
     answer->fault = fault;
-    answer->delay_ms = fault == FAULT_SLOW ? ms : 0;
+    answer->delay_ms = fault == FAULT_SLOW || fault == FAULT_LATE ? ms : 0;
     if (intent && hidden_ms > 0)
         intent->hidden_until_ms = request->now_ms + hidden_ms;
     if (!fault_is_before(fault))

@@ -215,7 +215,7 @@ static enum MHD_Result deliver(struct exchange *x)
     enum fault fault = x->answer.fault;
     if (fault == FAULT_DROP || fault == FAULT_CHARGED_THEN_DROP)
         return MHD_NO;
-    if (fault == FAULT_NEVER || fault == FAULT_CHARGED_THEN_NEVER)
+    if (fault_is_silent(fault))
         return hold(x, wall_ms() + NEVER_HOLDS_MS);
     if (fault == FAULT_SLOW && x->answer.delay_ms > 0)
         return hold(x, wall_ms() + x->answer.delay_ms);
@@ -264,8 +264,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         return deliver(x);
     }
     CHECK(x->stage == STAGE_DUE);
-    enum fault fault = x->answer.fault;
-    if (x->server->stopping || fault == FAULT_NEVER || fault == FAULT_CHARGED_THEN_NEVER)
+    if (x->server->stopping || fault_is_silent(x->answer.fault))
         return MHD_NO;
     return send_answer(x);
 }

@@ -154,6 +154,41 @@ def test_refunds_go_on_until_they_are_done(world, ann, fault):
     world.same_books()
 
 
+def refund_some(world, booking, intent, client=None):
+    staff = client or world.dev.staff()
+    return staff.CreateRefund(parent=booking.name, payment_intent=intent.name, cause="GOODWILL",
+                              amount={"units": 5, "currency_code": "USD"}, timeout=15)
+
+
+def test_a_refund_that_is_only_late_is_not_paid_twice(world, ann):
+    """The provider takes its time and knows of nothing meanwhile: it is asked again under the same key."""
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, "pm_sandbox_refund_late_4000")
+    world.intent(ann, intent, "CAPTURED")
+    before = world.provider_books()[1]
+    refund = refund_some(world, booking, intent)
+    assert world.state(refund) == "UNKNOWN"
+    world.hurry(booking)  # far beyond the time by which the provider must show it
+    world._wait(lambda: ann.GetRefund(name=refund.name), ("SUCCEEDED",), 15)
+    which = f"refund_id = '{refund.name.rpartition('/')[2]}'"
+    assert world.dev.sql(f"SELECT try_count, inquiry_count > 0 FROM refund WHERE {which}") == [["0", "t"]]
+    world.same_books()
+    assert world.provider_books()[1] - before == 500
+
+
+def test_a_refund_waits_for_the_provider_that_took_the_money(world, ann):
+    booking, intent = world.ticketed(ann)
+    with world.dev.sibling("--provider=instant") as server:
+        staff = world.dev.staff()
+        other = server.client(staff.token)
+        refund = refund_some(world, booking, intent, other)
+        other.close()
+    world._wait(lambda: ann.GetRefund(name=refund.name), ("SUCCEEDED",), 15)
+    which = f"refund_id = '{refund.name.rpartition('/')[2]}'"
+    assert world.dev.sql(f"SELECT provider_reference LIKE 're_%' FROM refund WHERE {which}") == [["t"]]
+    world.same_books()
+
+
 def test_a_refund_that_fails_is_for_people(world, ann):
     booking = world.hold(ann)
     intent = world.pay(ann, booking, "pm_sandbox_refund_fails")

@@ -1,6 +1,6 @@
 /* CreateRefund: staff give money back. The amount is set aside and committed before the provider is
- * asked; what the provider does not answer at once the completer finds out. What must stay true:
- * refunds never exceed what was taken. */
+ * asked; what the provider does not answer at once the completer finds out, and what another
+ * provider took it gives back. What must stay true: refunds never exceed what was taken. */
 #include "services/payment/internal.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
@@ -56,13 +56,13 @@ static enum step reserve(struct call *c)
     payment_refund_create(c, &s->made, c->principal.user_id, c->request_id,
                           idempotency_fingerprint(c), s->ids[0], s->ids[1], s->refund_id,
                           s->amount_minor, s->currency, str_of(cause),
-                          checkout_patience_s(app_of(c)));
+                          str_of(provider_name(app_of(c))), checkout_patience_s(app_of(c)));
     return STEP_NEXT;
 }
 
 static bool is_going(const struct create_refund *s)
 {
-    return s->made.claimed && !s->made.has_refusal;
+    return s->made.claimed && !s->made.has_refusal && s->made.sends;
 }
 
 static enum step ask(struct call *c)

@@ -436,10 +436,11 @@ SELECT r.n::int4, p.user_id, p.intent_state AS state, p.amount_minor, p.currency
   JOIN booking b ON b.booking_id = r.booking_id;
 
 -- name: refund_create(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, intent_id uuid, refund_id uuid,
---       amount_minor int8, currency text, cause text, due_seconds int4)
---       -> one (claimed bool, refusal text?, provider_reference text?)
+--       amount_minor int8, currency text, cause text, provider text, due_seconds int4)
+--       -> one (claimed bool, refusal text?, provider_reference text?, sends bool)
 -- key: booking_id
 -- Sets the amount aside, so that refunds running at the same time cannot exceed what was taken, and marks it as sent.
+-- Money goes back where it came from: when that is another provider than @provider, a process that has it sends it.
 -- Spans: booking_id, principal
 WITH b AS MATERIALIZED (
     SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
@@ -447,7 +448,7 @@ WITH b AS MATERIALIZED (
     SELECT p.* FROM payment p JOIN b USING (booking_id)
      WHERE p.intent_id = @intent_id AND p.intent_state IS NOT NULL FOR UPDATE OF p
 ), v AS MATERIALIZED (
-    SELECT i.provider_reference, CASE
+    SELECT i.provider_reference, i.provider IS NOT DISTINCT FROM @provider AS sends, CASE
                WHEN i.intent_id IS NULL THEN 'NOT_FOUND'
                WHEN i.intent_state <> 'CAPTURED' THEN 'PAYMENT_STATE'
                WHEN i.currency <> @currency THEN 'CURRENCY_MISMATCH'
@@ -461,11 +462,12 @@ WITH b AS MATERIALIZED (
         ON CONFLICT DO NOTHING
     RETURNING resource
 ), g AS MATERIALIZED (
-    SELECT b.state, b.event_count FROM k, b WHERE k.resource IS NOT NULL
+    SELECT b.state, b.event_count, v.sends FROM k, b, v WHERE k.resource IS NOT NULL
 ), f AS (
     INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, sent_time, due_time)
-    SELECT @booking_id, @refund_id, @intent_id, 'SENT', @amount_minor, @currency, @cause, now(),
-           now() + @due_seconds * interval '1 second'
+    SELECT @booking_id, @refund_id, @intent_id, CASE WHEN sends THEN 'SENT' ELSE 'RESERVED' END, @amount_minor, @currency,
+           @cause, CASE WHEN sends THEN now() END,
+           CASE WHEN sends THEN now() + @due_seconds * interval '1 second' ELSE now() END
       FROM g
 ), p AS (
     UPDATE payment p SET refundable_minor = p.refundable_minor - @amount_minor, update_time = now()
@@ -477,7 +479,7 @@ WITH b AS MATERIALIZED (
     SELECT @booking_id, event_count + 1, 'REFUND_STARTED', state, 'users/' || @principal, @cause, @refund_id FROM g
 )
 SELECT EXISTS (SELECT FROM k) AS claimed,
-       v.refusal, v.provider_reference
+       v.refusal, v.provider_reference, v.sends
   FROM v;
 
 -- name: refund_get(booking_id uuid, refund_id uuid) -> maybe (user_id uuid, intent_id uuid, state text, amount_minor int8,
@@ -489,16 +491,16 @@ SELECT b.user_id, f.intent_id, f.state, f.amount_minor, f.currency, f.cause, f.e
   FROM refund f JOIN booking b USING (booking_id)
  WHERE f.booking_id = @booking_id AND f.refund_id = @refund_id;
 
--- name: refund_wait(booking_id uuid, refund_id uuid, state text, provider_reference text?, again bool, due_seconds int4,
---       item_id uuid) -> one (done bool)
+-- name: refund_wait(booking_id uuid, refund_id uuid, state text, provider_reference text?, key_spent bool,
+--       inquiry_count int4, due_seconds int4, item_id uuid) -> one (done bool)
 -- key: booking_id
--- Still under way: asked for again at @due_seconds. @again: the provider does not know it, so it is sent with a new key.
+-- Still under way: asked for again at @due_seconds. @key_spent: what is sent next is sent under a new key.
 -- A provider that has it (SENT) may take many days. People are told of what takes longer, and of what nobody can tell.
 WITH b AS MATERIALIZED (
     SELECT booking_id FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), u AS (
     UPDATE refund f
-       SET state = @state, update_time = now(), try_count = f.try_count + @again::int4, inquiry_count = f.inquiry_count + 1,
+       SET state = @state, update_time = now(), try_count = f.try_count + @key_spent::int4, inquiry_count = @inquiry_count,
            provider_reference = coalesce(@provider_reference, f.provider_reference),
            due_time = now() + @due_seconds * interval '1 second'
       FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = @refund_id AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')
@@ -513,10 +515,13 @@ WITH b AS MATERIALIZED (
 )
 SELECT EXISTS (SELECT FROM u) AS done;
 
--- name: refund_succeeded(booking_id uuid, refund_id uuid, provider_reference text) -> one (done bool)
+-- name: refund_succeeded(booking_id uuid, refund_id uuid, provider_reference text, twice_item_id uuid?) -> one (done bool)
 -- key: booking_id
 -- The money is back with the customer. A cancellation that waited for it is applied and its booking CANCELLED.
--- A penalty is kept as far as money is left for it: what is given back beyond that is taken out of it first (t).
+-- A penalty is kept as far as money is left for it: what is given back beyond that is taken out of it first (t). What has
+-- been taken so far follows from the money that was left before, which the lock shows as it is now: a transfer that
+-- another refund made during the wait would not be seen. A penalty cannot come while a refund is on its way.
+-- @twice_item_id: the provider paid it more than once, which people are told.
 WITH b AS MATERIALIZED (
     SELECT booking_id, state, event_count, captured_minor - refunded_minor AS there_minor
       FROM booking WHERE booking_id = @booking_id FOR UPDATE
@@ -545,16 +550,21 @@ WITH b AS MATERIALIZED (
       FROM u WHERE cancellation.booking_id = @booking_id AND cancellation.refund_id = @refund_id
        AND cancellation.state = 'CONFIRMING'
 ), k AS MATERIALIZED (
-    SELECT coalesce(sum(CASE kind WHEN 'PENALTY' THEN amount_minor ELSE -amount_minor END), 0)::int8 AS kept_minor
-      FROM ledger_transfer WHERE booking_id = @booking_id AND kind IN ('PENALTY', 'PENALTY_WAIVED')
+    SELECT coalesce(sum(amount_minor), 0)::int8 AS penalty_minor
+      FROM ledger_transfer WHERE booking_id = @booking_id AND kind = 'PENALTY'
 ), t AS (
     INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)
     SELECT @booking_id, @refund_id, x.*, g.currency
       FROM g, k, LATERAL (VALUES ('PENALTY_WAIVED', 'penalty_revenue', 'unearned_revenue',
-                                  k.kept_minor - g.there_minor + g.amount_minor),
+                                  least(k.penalty_minor, g.there_minor)
+                                      - least(k.penalty_minor, g.there_minor - g.amount_minor)),
                                  ('REFUND', 'unearned_revenue', 'provider_clearing', g.amount_minor))
            AS x(kind, debit, credit, amount_minor)
      WHERE x.amount_minor > 0
+), n AS (
+    INSERT INTO attention_item (booking_id, item_id, kind, detail)
+    SELECT @booking_id, @twice_item_id, 'REFUNDED_TWICE', 'refund ' || @refund_id || ' was paid more than once'
+      FROM u WHERE @twice_item_id IS NOT NULL
 )
 SELECT EXISTS (SELECT FROM u) AS done;
 

@@ -276,15 +276,15 @@ void checkout_settle_refund(struct call *c, union checkout_refund_rows *ret, str
 {
     const struct app *app = app_of(c);
     bool agrees = checkout_agrees(answer, refund->amount_minor, refund->currency);
+    struct uuid item_id = uuid_v7(app->clock);
     if (answer->outcome == PROVIDER_REFUND_SUCCEEDED && agrees) {
         payment_refund_succeeded(c, &ret->succeeded, booking_id, refund->refund_id,
-                                 answer->reference);
+                                 answer->reference, answer->is_twice ? &item_id : NULL);
         return;
     }
     if (answer->outcome == PROVIDER_REFUND_FAILED) {
         payment_refund_failed(c, &ret->failed, booking_id, refund->refund_id,
-                              answer->code.n > 0 ? answer->code : STR("refund_failed"),
-                              uuid_v7(app->clock));
+                              answer->code.n > 0 ? answer->code : STR("refund_failed"), item_id);
         return;
     }
     struct str state = STR("UNKNOWN");
@@ -296,5 +296,5 @@ void checkout_settle_refund(struct call *c, union checkout_refund_rows *ret, str
         state = STR("SENT");
     }
     payment_refund_wait(c, &ret->wait, booking_id, refund->refund_id, state, answer->reference,
-                        false, due_s, uuid_v7(app->clock));
+                        answer->key_spent, inquiries + 1, due_s, item_id);
 }

@@ -101,7 +101,8 @@ void checkout_submit_authorised(struct call *c, struct payment_authorised_row *r
 /* How long one request to the provider may take, with room for writing down what it said. */
 int32_t checkout_patience_s(const struct app *app);
 
-/* A refund's answer becomes its state; @inquiries for how long to wait for the next look. */
+/* A refund's answer becomes its state; @inquiries since it was sent, for how long to wait for the
+ * next look. */
 union checkout_refund_rows {
     struct payment_refund_succeeded_row succeeded;
     struct payment_refund_failed_row failed;

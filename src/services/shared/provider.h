@@ -45,6 +45,8 @@ struct provider_answer {
     int64_t amount_minor; /* what the provider says it moved: compared with ours before it is
                              believed */
     struct str currency;
+    bool key_spent; /* a refund's key was answered with an error, and will be again */
+    bool is_twice;  /* more than one refund with our reference moved money */
 };
 
 /* An attempt as the provider must know it. Answers are compared with all of it before they are
@@ -63,7 +65,7 @@ struct provider_refund {
     struct str payment_reference;
     int64_t amount_minor;
     struct str currency;
-    uint32_t try_count; /* a new key after the provider has been found not to know the refund */
+    uint32_t try_count; /* a new key after one that was answered with an error */
 };
 
 /* Each asks one thing of the provider for the call; the answer is there in the next step. A

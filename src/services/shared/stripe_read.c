@@ -130,8 +130,27 @@ static void read_refund(struct arena *arena, const struct stripe_question *q, co
     *ret = a;
 }
 
-/* Of the objects with our reference the one that moved money, if any: there is more than one only
- * if somebody tampered. */
+/* Of the objects with our reference the one that moved money tells, then the one that may still: a
+ * refund that failed once may stand beside its repetition. */
+static int weight(enum provider_outcome outcome)
+{
+    switch (outcome) {
+    case PROVIDER_AUTHORIZED:
+    case PROVIDER_CAPTURED:
+    case PROVIDER_REFUND_SUCCEEDED:
+        return 4;
+    case PROVIDER_ACTION_REQUIRED:
+    case PROVIDER_REFUND_PENDING:
+        return 3;
+    case PROVIDER_UNKNOWN:
+        return 2;
+    case PROVIDER_NOT_FOUND:
+        return 0;
+    default:
+        return 1;
+    }
+}
+
 static void read_list(struct arena *arena, const struct stripe_question *q, const json_t *list,
                       struct provider_answer *ret)
 {
@@ -140,18 +159,25 @@ static void read_list(struct arena *arena, const struct stripe_question *q, cons
         *ret = unknown("answer_garbage");
         return;
     }
+    unsigned refunded = 0;
     *ret = (struct provider_answer){.outcome = PROVIDER_NOT_FOUND};
     for (size_t i = 0; i < json_array_size(data); i++) {
         const json_t *object = json_array_get(data, i);
-        bool moved = provider_moved(ret->outcome) || ret->outcome == PROVIDER_REFUND_SUCCEEDED;
-        if (!is_ours(q, object) || moved)
+        struct provider_answer one;
+        if (!is_ours(q, object))
             continue;
         if (q->operation == STRIPE_INQUIRE)
-            read_payment(arena, q, object, ret);
+            read_payment(arena, q, object, &one);
         else
-            read_refund(arena, q, object, ret);
+            read_refund(arena, q, object, &one);
+        refunded +=
+            one.outcome == PROVIDER_REFUND_SUCCEEDED || one.outcome == PROVIDER_REFUND_PENDING;
+        if (weight(one.outcome) > weight(ret->outcome))
+            *ret = one;
     }
-    if (ret->outcome == PROVIDER_NOT_FOUND && json_is_true(json_object_get(list, "has_more")))
+    ret->is_twice = refunded > 1;
+    if (weight(ret->outcome) < weight(PROVIDER_UNKNOWN) &&
+        json_is_true(json_object_get(list, "has_more")))
         *ret = unknown("answer_incomplete");
 }
 
@@ -223,6 +249,9 @@ static void read_error(struct arena *arena, const struct stripe_question *q, uns
         *ret = (struct provider_answer){.outcome = PROVIDER_NOT_SENT, .code = STR("key_refused")};
     else
         *ret = unknown("provider_error");
+    /* What was refused before it began is not kept under its key, nor is what a gateway said. */
+    bool is_kept = status != 401 && status != 403 && status != 409 && status != 429;
+    ret->key_spent = q->operation == STRIPE_REFUND && is_kept;
 }
 
 void stripe_read(struct arena *arena, const struct stripe_question *q,

@@ -166,8 +166,9 @@ class World:
         """What the completer would look at in minutes or hours, it looks at now."""
         which = (f"booking_id = '{booking.name.removeprefix('bookings/')}' AND "
                  "(due_time IS NOT NULL OR state IN ('SENT', 'AUTHORIZED'))")
-        for table in ("payment_attempt", "refund"):
-            self.dev.sql(f"UPDATE {table} SET due_time = now(), create_time = create_time - interval '2 hours' WHERE {which}")
+        for table, times in (("payment_attempt", ("create_time",)), ("refund", ("create_time", "sent_time"))):
+            earlier = "".join(f", {time} = {time} - interval '2 hours'" for time in times)
+            self.dev.sql(f"UPDATE {table} SET due_time = now(){earlier} WHERE {which}")
 
     def strike(self, fault, on, count=1):
         """The provider fails its next requests of a kind."""

@@ -162,6 +162,56 @@ TEST(stripe, an_inquiry_finds_ours_among_others)
     arena_reset(&arena);
 }
 
+/* @statuses, newest first. */
+static struct provider_answer refunds_listed(const char *first, const char *second, bool has_more)
+{
+    const char *statuses[] = {first, second};
+    char list[1024] = "{\"data\":[";
+    size_t n = strlen(list);
+    for (unsigned i = 0; i < 2 && statuses[i]; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n,
+                              "%s{\"object\":\"refund\",\"id\":\"re_%u\",\"amount\":1250,"
+                              "\"currency\":\"eur\",\"status\":\"%s\","
+                              "\"metadata\":{\"reference\":\"" OURS "\"}}",
+                              i > 0 ? "," : "", i, statuses[i]);
+    snprintf(list + n, sizeof list - n, "],\"has_more\":%s}", has_more ? "true" : "false");
+    return read_as(STRIPE_INQUIRE_REFUND, 0, 200, list);
+}
+
+TEST(stripe, of_several_refunds_the_one_that_moves_money_tells)
+{
+    static const char *const other[] = {"failed", "pending"};
+    for (unsigned i = 0; i < 2; i++) {
+        struct provider_answer a = refunds_listed(other[i], other[!i], false);
+        ASSERT_INT_EQ(a.outcome, PROVIDER_REFUND_PENDING);
+        ASSERT_FALSE(a.is_twice);
+    }
+    struct provider_answer a = refunds_listed("pending", "succeeded", false);
+    ASSERT_INT_EQ(a.outcome, PROVIDER_REFUND_SUCCEEDED);
+    ASSERT_VIEW_EQ(a.reference, "re_1");
+    ASSERT_TRUE(a.is_twice);
+    ASSERT_INT_EQ(refunds_listed("failed", NULL, false).outcome, PROVIDER_REFUND_FAILED);
+    ASSERT_INT_EQ(refunds_listed("failed", NULL, true).outcome, PROVIDER_UNKNOWN);
+    arena_reset(&arena);
+}
+
+TEST(stripe, only_an_error_that_is_kept_spends_a_refunds_key)
+{
+    const char *error = "{\"error\":{\"type\":\"api_error\"}}";
+    ASSERT_TRUE(read_as(STRIPE_REFUND, 0, 500, error).key_spent);
+    ASSERT_TRUE(read_as(STRIPE_REFUND, 1, 400, error).key_spent);
+    static const unsigned passing[] = {401, 403, 409, 429};
+    for (unsigned i = 0; i < 4; i++)
+        ASSERT_FALSE(read_as(STRIPE_REFUND, 0, passing[i], error).key_spent);
+    ASSERT_FALSE(read_as(STRIPE_REFUND, 0, 502, "<html>").key_spent);
+    ASSERT_FALSE(read_as(STRIPE_INQUIRE_REFUND, 0, 500, error).key_spent);
+    struct stripe_question q = {.operation = STRIPE_REFUND, .reference = OURS, .currency = "eur"};
+    struct provider_answer a;
+    stripe_read(&arena, &q, &(struct http_response){.error = -ETIMEDOUT, .sent = true}, &a);
+    ASSERT_FALSE(a.key_spent);
+    arena_reset(&arena);
+}
+
 TEST(stripe, silence_is_unknown_unless_nothing_was_sent)
 {
     struct stripe_question q = {

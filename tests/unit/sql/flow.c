@@ -174,6 +174,7 @@ void fill_refund(struct ask *ask, unsigned booking, unsigned refund, long long a
     ask_int(ask, 0, "amount_minor", amount_minor);
     ask_set(ask, 0, "currency", "USD");
     ask_set(ask, 0, "cause", "GOODWILL");
+    ask_set(ask, 0, "provider", "instant");
     ask_int(ask, 0, "due_seconds", 15);
 }
 
@@ -255,6 +256,7 @@ const char *do_refund_end(const char *statement, unsigned booking, const char *r
     ask_set(&ask, 0, "refund_id", refund);
     if (strcmp(statement, "payment_refund_succeeded") == 0) {
         ask_set(&ask, 0, "provider_reference", t_format("re_%s", refund));
+        ask_set(&ask, 0, "twice_item_id", NULL);
     } else {
         ask_set(&ask, 0, "error_code", "refused");
         ask_set(&ask, 0, "item_id", refund);

@@ -123,6 +123,91 @@ TEST(refund, a_penalty_is_what_is_given_back_last)
     t_end();
 }
 
+static void fill_succeeded(struct ask *ask, const char *refund)
+{
+    ask_begin(ask, "payment_refund_succeeded");
+    ask_set(ask, 0, "booking_id", t_id('b', 1));
+    ask_set(ask, 0, "refund_id", refund);
+    ask_set(ask, 0, "provider_reference", t_format("re_%.8s", refund));
+    ask_set(ask, 0, "twice_item_id", NULL);
+}
+
+/* Behind one lock: neither sees what the other takes out of the penalty. */
+TEST(refund, two_refunds_that_end_together_waive_a_penalty_once)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    ASSERT_STR_EQ(do_quote(1, 1, 7000, 3000), "");
+    ASSERT_STR_EQ(do_cancel(1, 1), "");
+    struct ask ask, first, second;
+    fill_refund(&ask, 1, 1, 1000);
+    ASSERT_STR_EQ(refusal(&ask), "");
+    fill_refund(&ask, 1, 2, 2000);
+    ASSERT_STR_EQ(refusal(&ask), "");
+    ASSERT_STR_EQ(do_refund_end("payment_refund_succeeded", 1, t_id('m', 1)), "t");
+    fill_succeeded(&first, t_id('g', 1));
+    fill_succeeded(&second, t_id('g', 2));
+    t_do(1, "BEGIN");
+    t_do(1, "SELECT FROM booking FOR UPDATE");
+    ask_send(t_session(2), &first);
+    ASSERT_TRUE(t_is_waiting(2));
+    ask_send(t_session(3), &second);
+    ASSERT_TRUE(t_is_waiting(3));
+    t_do(1, "COMMIT");
+    ASSERT_STR_EQ(t_only(ask_wait(t_session(2)), "done"), "t");
+    ASSERT_STR_EQ(t_only(ask_wait(t_session(3)), "done"), "t");
+    ASSERT_STR_EQ(state_of(1), "CANCELLED");
+    ASSERT_STR_EQ(t_sql("SELECT sum(CASE debit WHEN 'unearned_revenue' THEN amount_minor "
+                        "ELSE -amount_minor END) FROM ledger_transfer "
+                        "WHERE 'unearned_revenue' IN (debit, credit)"),
+                  "0");
+    ASSERT_STR_EQ(t_sql("SELECT sum(amount_minor) FROM ledger_transfer "
+                        "WHERE kind = 'PENALTY_WAIVED'"),
+                  "3000");
+    ASSERT_STR_EQ(t_broken(), "");
+    t_end();
+}
+
+TEST(refund, people_hear_of_a_refund_that_was_paid_twice)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    struct ask ask;
+    fill_refund(&ask, 1, 1, 6000);
+    ASSERT_STR_EQ(refusal(&ask), "");
+    fill_succeeded(&ask, t_id('g', 1));
+    ask_set(&ask, 0, "twice_item_id", t_id('y', 1));
+    for (unsigned time = 0; time < 2; time++)
+        ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "done"), time == 0 ? "t" : "f");
+    ASSERT_STR_EQ(t_sql("SELECT string_agg(kind, ' ') FROM attention_item"), "REFUNDED_TWICE");
+    t_end();
+}
+
+/* Money goes back where it came from. */
+TEST(refund, what_another_provider_took_waits_for_it)
+{
+    t_begin(1, 9);
+    do_sale(1);
+    struct ask ask, due;
+    fill_refund(&ask, 1, 1, 6000);
+    ask_set(&ask, 0, "provider", "stripe");
+    PGresult *r = ask_run(t_session(0), &ask);
+    ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "");
+    ASSERT_STR_EQ(t_cell(r, 0, "sends"), "f");
+    PQclear(r);
+    ASSERT_STR_EQ(t_sql("SELECT state || (due_time <= now()) || (sent_time IS NULL) FROM refund"),
+                  "RESERVEDtruetrue");
+    ask_begin(&due, "jobs_due_refunds");
+    ask_int(&due, 0, "row_count", 10);
+    ask_int(&due, 0, "lease_seconds", 30);
+    ask_set(&due, 0, "provider", "stripe");
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &due), "state"), "no row");
+    ask_set(&due, 0, "provider", "instant");
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &due), "state"), "RESERVED");
+    ASSERT_STR_EQ(t_sql("SELECT state FROM refund"), "SENT");
+    t_end();
+}
+
 TEST(refund, people_hear_of_a_refund_that_never_ends)
 {
     static const struct {
@@ -145,7 +230,8 @@ TEST(refund, people_hear_of_a_refund_that_never_ends)
             ask_set(&ask, 0, "refund_id", t_id('g', 1));
             ask_set(&ask, 0, "state", waits[i].state);
             ask_set(&ask, 0, "provider_reference", NULL);
-            ask_set(&ask, 0, "again", "f");
+            ask_set(&ask, 0, "key_spent", "f");
+            ask_int(&ask, 0, "inquiry_count", 1);
             ask_int(&ask, 0, "due_seconds", 60);
             ask_set(&ask, 0, "item_id", t_id('y', time));
             ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "done"), "t");
