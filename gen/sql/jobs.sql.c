@@ -133,9 +133,13 @@ void jobs_expire(struct call *c, struct jobs_expire_row *ret,
     db_submit(&c->scope, &jobs_expire_statement, values, ret);
 }
 
+static const struct db_param release_watches_params[] = {
+    {.name = "row_count", .type = DB_INT4},
+};
+
 static const struct db_column release_watches_columns[] = {
-    {.name = "released", .type = DB_INT4,
-     .offset = offsetof(struct jobs_release_watches_row, released)},
+    {.name = "taken", .type = DB_INT4,
+     .offset = offsetof(struct jobs_release_watches_row, taken)},
 };
 
 const struct db_statement jobs_release_watches_statement = {
@@ -143,18 +147,19 @@ const struct db_statement jobs_release_watches_statement = {
     .sql_one =
         "WITH w AS MATERIALIZED (\n"
         "    SELECT due_time, booking_id, booking_ids, attempt_ids, create_time FROM payment_watch\n"
-        "     WHERE due_time <= now() ORDER BY due_time LIMIT 64 FOR UPDATE SKIP LOCKED\n"
+        "     WHERE due_time <= now() ORDER BY due_time LIMIT $1::int4 FOR UPDATE SKIP LOCKED\n"
         "), u AS (\n"
         "    UPDATE payment a SET due_time = now()\n"
         "     WHERE a.booking_id = ANY (ARRAY(SELECT unnest(booking_ids) FROM w))\n"
         "       AND ((a.attempt_id, a.update_time) IN (SELECT unnest(attempt_ids), create_time FROM w)) IS TRUE\n"
         "       AND a.due_time IS NULL AND a.state IN ('SENT', 'AUTHORIZED')\n"
-        "    RETURNING 1\n"
         "), x AS (\n"
         "    DELETE FROM payment_watch p USING w WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id\n"
         ")\n"
-        "SELECT count(*)::int4 AS released FROM u",
+        "SELECT count(*)::int4 AS taken FROM w",
     .sql_many = NULL,
+    .params = release_watches_params,
+    .param_count = 1,
     .columns = release_watches_columns,
     .column_count = 1,
     .row_bytes = sizeof(struct jobs_release_watches_row),
@@ -166,9 +171,13 @@ const struct db_statement jobs_release_watches_statement = {
     .batch_max = 1,
 };
 
-void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret)
+void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
+    int32_t row_count)
 {
-    db_submit(&c->scope, &jobs_release_watches_statement, NULL, ret);
+    const struct db_value values[] = {
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &jobs_release_watches_statement, values, ret);
 }
 
 static const struct db_param due_attempts_params[] = {
@@ -250,6 +259,7 @@ void jobs_due_attempts(struct call *c, struct jobs_due_attempts_rows *ret,
 }
 
 static const struct db_param due_refunds_params[] = {
+    {.name = "provider", .type = DB_TEXT},
     {.name = "row_count", .type = DB_INT4},
     {.name = "lease_seconds", .type = DB_INT4},
 };
@@ -268,6 +278,8 @@ static const struct db_column due_refunds_columns[] = {
     {.name = "payment_reference", .type = DB_TEXT,
      .offset = offsetof(struct jobs_due_refunds_row, payment_reference),
      .is_nullable = true, .has_offset = offsetof(struct jobs_due_refunds_row, has_payment_reference)},
+    {.name = "is_known", .type = DB_BOOL,
+     .offset = offsetof(struct jobs_due_refunds_row, is_known)},
     {.name = "try_count", .type = DB_INT4,
      .offset = offsetof(struct jobs_due_refunds_row, try_count)},
     {.name = "inquiry_count", .type = DB_INT4,
@@ -280,25 +292,28 @@ const struct db_statement jobs_due_refunds_statement = {
     .name = "jobs_due_refunds",
     .sql_one =
         "WITH d AS MATERIALIZED (\n"
-        "    SELECT booking_id, refund_id, state FROM refund\n"
+        "    SELECT booking_id, refund_id, state FROM refund f\n"
         "     WHERE due_time <= now()\n"
-        "     ORDER BY due_time LIMIT $1::int4\n"
+        "       AND (SELECT provider FROM payment p WHERE p.booking_id = f.booking_id AND p.intent_id = f.intent_id\n"
+        "                                             AND p.intent_state IS NOT NULL) = $1::text\n"
+        "     ORDER BY due_time LIMIT $2::int4\n"
         "       FOR UPDATE SKIP LOCKED\n"
         "), u AS (\n"
-        "    UPDATE refund f SET due_time = now() + $2::int4 * interval '1 second',\n"
+        "    UPDATE refund f SET due_time = now() + $3::int4 * interval '1 second',\n"
         "                        state = CASE f.state WHEN 'RESERVED' THEN 'SENT' ELSE f.state END,\n"
         "                        sent_time = CASE f.state WHEN 'RESERVED' THEN now() ELSE f.sent_time END\n"
         "      FROM d WHERE f.booking_id = d.booking_id AND f.refund_id = d.refund_id\n"
         "    RETURNING f.*, d.state AS was\n"
         ")\n"
         "SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.provider_reference AS payment_reference,\n"
-        "       u.try_count, u.inquiry_count, coalesce(extract(epoch FROM now() - u.sent_time), 0)::int8 AS sent_age_seconds\n"
+        "       u.provider_reference IS NOT NULL AS is_known, u.try_count, u.inquiry_count,\n"
+        "       coalesce(extract(epoch FROM now() - u.sent_time), 0)::int8 AS sent_age_seconds\n"
         "  FROM u JOIN payment p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL",
     .sql_many = NULL,
     .params = due_refunds_params,
-    .param_count = 2,
+    .param_count = 3,
     .columns = due_refunds_columns,
-    .column_count = 9,
+    .column_count = 10,
     .row_bytes = sizeof(struct jobs_due_refunds_row),
     .cardinality = DB_MANY,
     .is_read = false,
@@ -311,10 +326,12 @@ const struct db_statement jobs_due_refunds_statement = {
 _Static_assert(sizeof(struct jobs_due_refunds_rows) == sizeof(struct db_rows), "the twin of db_rows");
 
 void jobs_due_refunds(struct call *c, struct jobs_due_refunds_rows *ret,
+    struct str provider,
     int32_t row_count,
     int32_t lease_seconds)
 {
     const struct db_value values[] = {
+        {.s = provider},
         {.i = row_count},
         {.i = lease_seconds},
     };

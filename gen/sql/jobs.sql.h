@@ -40,14 +40,15 @@ void jobs_expire(struct call *c, struct jobs_expire_row *ret,
     int32_t row_count);
 
 struct jobs_release_watches_row {
-    int32_t released;
+    int32_t taken;
 };
 
 /* Attempts that their calls have left alone, as they were when the watch was set, for too long fall due. Those that went on
  * have a younger watch. Each watch is of up to a batch of attempts, looked up as one array, in order: of a join the planner
- * expects so much, not knowing how many are due, that it would read all attempts instead.
+ * expects so much, not knowing how many are due, that it would read all attempts instead. @taken: of @row_count watches.
  * Scans: payment_watch */
-void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret);
+void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
+    int32_t row_count);
 
 struct jobs_due_attempts_row {
     struct uuid booking_id;

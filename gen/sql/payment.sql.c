@@ -893,6 +893,7 @@ static const struct db_param refund_create_params[] = {
     {.name = "amount_minor", .type = DB_INT8},
     {.name = "currency", .type = DB_TEXT},
     {.name = "cause", .type = DB_TEXT},
+    {.name = "provider", .type = DB_TEXT},
     {.name = "due_seconds", .type = DB_INT4},
 };
 
@@ -905,6 +906,8 @@ static const struct db_column refund_create_columns[] = {
     {.name = "provider_reference", .type = DB_TEXT,
      .offset = offsetof(struct payment_refund_create_row, provider_reference),
      .is_nullable = true, .has_offset = offsetof(struct payment_refund_create_row, has_provider_reference)},
+    {.name = "sends", .type = DB_BOOL,
+     .offset = offsetof(struct payment_refund_create_row, sends)},
 };
 
 const struct db_statement payment_refund_create_statement = {
@@ -916,7 +919,7 @@ const struct db_statement payment_refund_create_statement = {
         "    SELECT p.* FROM payment p JOIN b USING (booking_id)\n"
         "     WHERE p.intent_id = $5::uuid AND p.intent_state IS NOT NULL FOR UPDATE OF p\n"
         "), v AS MATERIALIZED (\n"
-        "    SELECT i.provider_reference, CASE\n"
+        "    SELECT i.provider_reference, i.provider IS NOT DISTINCT FROM $10::text AS sends, CASE\n"
         "               WHEN i.intent_id IS NULL THEN 'NOT_FOUND'\n"
         "               WHEN i.intent_state <> 'CAPTURED' THEN 'PAYMENT_STATE'\n"
         "               WHEN i.currency <> $8::text THEN 'CURRENCY_MISMATCH'\n"
@@ -930,11 +933,12 @@ const struct db_statement payment_refund_create_statement = {
         "        ON CONFLICT DO NOTHING\n"
         "    RETURNING resource\n"
         "), g AS MATERIALIZED (\n"
-        "    SELECT b.state, b.event_count FROM k, b WHERE k.resource IS NOT NULL\n"
+        "    SELECT b.state, b.event_count, v.sends FROM k, b, v WHERE k.resource IS NOT NULL\n"
         "), f AS (\n"
         "    INSERT INTO refund (booking_id, refund_id, intent_id, state, amount_minor, currency, cause, sent_time, due_time)\n"
-        "    SELECT $4::uuid, $6::uuid, $5::uuid, 'SENT', $7::int8, $8::text, $9::text, now(),\n"
-        "           now() + $10::int4 * interval '1 second'\n"
+        "    SELECT $4::uuid, $6::uuid, $5::uuid, CASE WHEN sends THEN 'SENT' ELSE 'RESERVED' END, $7::int8, $8::text,\n"
+        "           $9::text, CASE WHEN sends THEN now() END,\n"
+        "           CASE WHEN sends THEN now() + $11::int4 * interval '1 second' ELSE now() END\n"
         "      FROM g\n"
         "), p AS (\n"
         "    UPDATE payment p SET refundable_minor = p.refundable_minor - $7::int8, update_time = now()\n"
@@ -946,13 +950,13 @@ const struct db_statement payment_refund_create_statement = {
         "    SELECT $4::uuid, event_count + 1, 'REFUND_STARTED', state, 'users/' || $1::uuid, $9::text, $6::uuid FROM g\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM k) AS claimed,\n"
-        "       v.refusal, v.provider_reference\n"
+        "       v.refusal, v.provider_reference, v.sends\n"
         "  FROM v",
     .sql_many = NULL,
     .params = refund_create_params,
-    .param_count = 10,
+    .param_count = 11,
     .columns = refund_create_columns,
-    .column_count = 3,
+    .column_count = 4,
     .row_bytes = sizeof(struct payment_refund_create_row),
     .cardinality = DB_ONE,
     .is_read = false,
@@ -972,6 +976,7 @@ void payment_refund_create(struct call *c, struct payment_refund_create_row *ret
     int64_t amount_minor,
     struct str currency,
     struct str cause,
+    struct str provider,
     int32_t due_seconds)
 {
     const struct db_value values[] = {
@@ -984,6 +989,7 @@ void payment_refund_create(struct call *c, struct payment_refund_create_row *ret
         {.i = amount_minor},
         {.s = currency},
         {.s = cause},
+        {.s = provider},
         {.i = due_seconds},
     };
     db_submit(&c->scope, &payment_refund_create_statement, values, ret);
@@ -1058,7 +1064,8 @@ static const struct db_param refund_wait_params[] = {
     {.name = "refund_id", .type = DB_UUID},
     {.name = "state", .type = DB_TEXT},
     {.name = "provider_reference", .type = DB_TEXT, .is_nullable = true},
-    {.name = "again", .type = DB_BOOL},
+    {.name = "key_spent", .type = DB_BOOL},
+    {.name = "inquiry_count", .type = DB_INT4},
     {.name = "due_seconds", .type = DB_INT4},
     {.name = "item_id", .type = DB_UUID},
 };
@@ -1075,14 +1082,14 @@ const struct db_statement payment_refund_wait_statement = {
         "    SELECT booking_id FROM booking WHERE booking_id = $1::uuid FOR UPDATE\n"
         "), u AS (\n"
         "    UPDATE refund f\n"
-        "       SET state = $3::text, update_time = now(), try_count = f.try_count + $5::bool::int4, inquiry_count = f.inquiry_count + 1,\n"
+        "       SET state = $3::text, update_time = now(), try_count = f.try_count + $5::bool::int4, inquiry_count = $6::int4,\n"
         "           provider_reference = coalesce($4::text, f.provider_reference),\n"
-        "           due_time = now() + $6::int4 * interval '1 second'\n"
+        "           due_time = now() + $7::int4 * interval '1 second'\n"
         "      FROM b WHERE f.booking_id = b.booking_id AND f.refund_id = $2::uuid AND f.state IN ('RESERVED', 'SENT', 'UNKNOWN')\n"
         "    RETURNING f.create_time\n"
         "), n AS (\n"
         "    INSERT INTO attention_item (booking_id, item_id, kind, detail)\n"
-        "    SELECT $1::uuid, $7::uuid, 'REFUND_UNRESOLVED', 'refund ' || $2::uuid || ' is ' || $3::text || ' since ' || create_time\n"
+        "    SELECT $1::uuid, $8::uuid, 'REFUND_UNRESOLVED', 'refund ' || $2::uuid || ' is ' || $3::text || ' since ' || create_time\n"
         "      FROM u\n"
         "     WHERE create_time < now() - CASE $3::text WHEN 'SENT' THEN interval '14 days' ELSE interval '1 hour' END\n"
         "       AND NOT EXISTS (SELECT FROM attention_item o\n"
@@ -1091,7 +1098,7 @@ const struct db_statement payment_refund_wait_statement = {
         "SELECT EXISTS (SELECT FROM u) AS done",
     .sql_many = NULL,
     .params = refund_wait_params,
-    .param_count = 7,
+    .param_count = 8,
     .columns = refund_wait_columns,
     .column_count = 1,
     .row_bytes = sizeof(struct payment_refund_wait_row),
@@ -1108,7 +1115,8 @@ void payment_refund_wait(struct call *c, struct payment_refund_wait_row *ret,
     struct uuid refund_id,
     struct str state,
     struct str provider_reference,
-    bool again,
+    bool key_spent,
+    int32_t inquiry_count,
     int32_t due_seconds,
     struct uuid item_id)
 {
@@ -1117,7 +1125,8 @@ void payment_refund_wait(struct call *c, struct payment_refund_wait_row *ret,
         {.u = refund_id},
         {.s = state},
         {.s = provider_reference, .is_null = !provider_reference.p},
-        {.b = again},
+        {.b = key_spent},
+        {.i = inquiry_count},
         {.i = due_seconds},
         {.u = item_id},
     };
@@ -1128,6 +1137,7 @@ static const struct db_param refund_succeeded_params[] = {
     {.name = "booking_id", .type = DB_UUID},
     {.name = "refund_id", .type = DB_UUID},
     {.name = "provider_reference", .type = DB_TEXT},
+    {.name = "twice_item_id", .type = DB_UUID, .is_nullable = true},
 };
 
 static const struct db_column refund_succeeded_columns[] = {
@@ -1166,21 +1176,26 @@ const struct db_statement payment_refund_succeeded_statement = {
         "      FROM u WHERE cancellation.booking_id = $1::uuid AND cancellation.refund_id = $2::uuid\n"
         "       AND cancellation.state = 'CONFIRMING'\n"
         "), k AS MATERIALIZED (\n"
-        "    SELECT coalesce(sum(CASE kind WHEN 'PENALTY' THEN amount_minor ELSE -amount_minor END), 0)::int8 AS kept_minor\n"
-        "      FROM ledger_transfer WHERE booking_id = $1::uuid AND kind IN ('PENALTY', 'PENALTY_WAIVED')\n"
+        "    SELECT coalesce(sum(amount_minor), 0)::int8 AS penalty_minor\n"
+        "      FROM ledger_transfer WHERE booking_id = $1::uuid AND kind = 'PENALTY'\n"
         "), t AS (\n"
         "    INSERT INTO ledger_transfer (booking_id, cause, kind, debit, credit, amount_minor, currency)\n"
         "    SELECT $1::uuid, $2::uuid, x.*, g.currency\n"
         "      FROM g, k, LATERAL (VALUES ('PENALTY_WAIVED', 'penalty_revenue', 'unearned_revenue',\n"
-        "                                  k.kept_minor - g.there_minor + g.amount_minor),\n"
+        "                                  least(k.penalty_minor, g.there_minor)\n"
+        "                                      - least(k.penalty_minor, g.there_minor - g.amount_minor)),\n"
         "                                 ('REFUND', 'unearned_revenue', 'provider_clearing', g.amount_minor))\n"
         "           AS x(kind, debit, credit, amount_minor)\n"
         "     WHERE x.amount_minor > 0\n"
+        "), n AS (\n"
+        "    INSERT INTO attention_item (booking_id, item_id, kind, detail)\n"
+        "    SELECT $1::uuid, $4::uuid, 'REFUNDED_TWICE', 'refund ' || $2::uuid || ' was paid more than once'\n"
+        "      FROM u WHERE $4::uuid IS NOT NULL\n"
         ")\n"
         "SELECT EXISTS (SELECT FROM u) AS done",
     .sql_many = NULL,
     .params = refund_succeeded_params,
-    .param_count = 3,
+    .param_count = 4,
     .columns = refund_succeeded_columns,
     .column_count = 1,
     .row_bytes = sizeof(struct payment_refund_succeeded_row),
@@ -1195,12 +1210,14 @@ const struct db_statement payment_refund_succeeded_statement = {
 void payment_refund_succeeded(struct call *c, struct payment_refund_succeeded_row *ret,
     struct uuid booking_id,
     struct uuid refund_id,
-    struct str provider_reference)
+    struct str provider_reference,
+    const struct uuid *twice_item_id)
 {
     const struct db_value values[] = {
         {.u = booking_id},
         {.u = refund_id},
         {.s = provider_reference},
+        {.u = twice_item_id ? *twice_item_id : (struct uuid){{0}}, .is_null = !twice_item_id},
     };
     db_submit(&c->scope, &payment_refund_succeeded_statement, values, ret);
 }

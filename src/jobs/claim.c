@@ -1,20 +1,45 @@
-/* Claims what is due, as much as there are free slots, and starts one internal call for each. Run
- * by jobs.c at each tick. What must stay true: a claimed row's due_time is pushed forward in the
- * statement that claims it, so nobody else takes it meanwhile, and it is taken again if this
- * process dies. */
+/* Claims what is due, as much as there are free slots, and starts one internal call for each; and
+ * makes due, slots or not, what its calls have left alone. Run by jobs.c at each tick. What must
+ * stay true: a claimed row's due_time is pushed forward in the statement that claims it, so nobody
+ * else takes it meanwhile, and it is taken again if this process dies. */
 #include "jobs/internal.h"
 
-struct attempts {
-    struct jobs_release_watches_row watched;
-    struct jobs_due_attempts_rows due;
+#define WATCHES 64 /* at once; as long as there are so many it goes on */
+#define WATCH_ROUNDS_MAX 100
+
+struct watches {
+    struct jobs_release_watches_row row;
+    unsigned rounds;
 };
 
 static enum step release_watches(struct call *c)
 {
-    struct attempts *s = c->state;
-    jobs_release_watches(c, &s->watched);
-    return STEP_NEXT;
+    struct watches *s = c->state;
+    bool done = s->rounds > 0 && s->row.taken < WATCHES;
+    if (done || s->rounds++ == WATCH_ROUNDS_MAX)
+        return STEP_NEXT;
+    jobs_release_watches(c, &s->row, WATCHES);
+    return STEP_AGAIN;
 }
+
+static enum step released(struct call *c)
+{
+    return call_reply(c, NULL);
+}
+
+static const struct step_def watches_steps[] = {
+    STEP(release_watches),
+    STEP(released),
+};
+
+const struct rpc_handler jobs_watches_handler = {
+    .method = "ReleaseWatches",
+    RPC_STEPS(watches_steps, struct watches),
+};
+
+struct attempts {
+    struct jobs_due_attempts_rows due;
+};
 
 static enum step claim_attempts(struct call *c)
 {
@@ -55,7 +80,6 @@ static enum step start_attempts(struct call *c)
 }
 
 static const struct step_def attempts_steps[] = {
-    STEP(release_watches),
     STEP(claim_attempts),
     STEP(start_attempts),
 };

@@ -44,7 +44,7 @@ struct jobs_task {
     struct jobs_slot slots[JOBS_SLOTS];
 };
 
-enum { JOBS_EXPIRE, JOBS_ATTEMPTS, JOBS_REFUNDS, JOBS_RETAIN, JOBS_TASKS };
+enum { JOBS_EXPIRE, JOBS_WATCHES, JOBS_ATTEMPTS, JOBS_REFUNDS, JOBS_RETAIN, JOBS_TASKS };
 
 struct jobs {
     struct server *server;
@@ -72,6 +72,7 @@ int32_t jobs_lease_s(const struct app *app);
 
 extern const struct rpc_handler jobs_expire_handler;   /* sweep.c */
 extern const struct rpc_handler jobs_retain_handler;   /* retain.c */
+extern const struct rpc_handler jobs_watches_handler;  /* claim.c */
 extern const struct rpc_handler jobs_attempts_handler; /* claim.c */
 extern const struct rpc_handler jobs_refunds_handler;  /* claim.c */
 extern const struct rpc_handler jobs_attempt_handler;  /* attempt.c */

@@ -18,6 +18,7 @@ static const struct {
     uint32_t every_ms;
 } kinds[JOBS_TASKS] = {
     [JOBS_EXPIRE] = {.handler = &jobs_expire_handler},
+    [JOBS_WATCHES] = {.handler = &jobs_watches_handler},
     [JOBS_ATTEMPTS] = {.handler = &jobs_attempts_handler, .each = &jobs_attempt_handler},
     [JOBS_REFUNDS] = {.handler = &jobs_refunds_handler, .each = &jobs_refund_handler},
     [JOBS_RETAIN] = {.handler = &jobs_retain_handler, .every_ms = RETAIN_EVERY_MS},

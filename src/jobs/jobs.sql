@@ -52,24 +52,23 @@ WITH d AS MATERIALIZED (
 SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock,
        least(now(), (SELECT min(xact_start) FROM pg_stat_activity WHERE backend_xid IS NOT NULL)) AS horizon;
 
--- name: release_watches() -> one (released int4)
+-- name: release_watches(row_count int4) -> one (taken int4)
 -- Attempts that their calls have left alone, as they were when the watch was set, for too long fall due. Those that went on
 -- have a younger watch. Each watch is of up to a batch of attempts, looked up as one array, in order: of a join the planner
--- expects so much, not knowing how many are due, that it would read all attempts instead.
+-- expects so much, not knowing how many are due, that it would read all attempts instead. @taken: of @row_count watches.
 -- Scans: payment_watch
 WITH w AS MATERIALIZED (
     SELECT due_time, booking_id, booking_ids, attempt_ids, create_time FROM payment_watch
-     WHERE due_time <= now() ORDER BY due_time LIMIT 64 FOR UPDATE SKIP LOCKED
+     WHERE due_time <= now() ORDER BY due_time LIMIT @row_count FOR UPDATE SKIP LOCKED
 ), u AS (
     UPDATE payment a SET due_time = now()
      WHERE a.booking_id = ANY (ARRAY(SELECT unnest(booking_ids) FROM w))
        AND ((a.attempt_id, a.update_time) IN (SELECT unnest(attempt_ids), create_time FROM w)) IS TRUE
        AND a.due_time IS NULL AND a.state IN ('SENT', 'AUTHORIZED')
-    RETURNING 1
 ), x AS (
     DELETE FROM payment_watch p USING w WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id
 )
-SELECT count(*)::int4 AS released FROM u;
+SELECT count(*)::int4 AS taken FROM w;
 
 -- name: due_attempts(provider text, row_count int4, lease_seconds int4) -> many (booking_id uuid, attempt_id uuid,
 --       intent_id uuid, state text, booking_state text, provider_reference text?, amount_minor int8, currency text,

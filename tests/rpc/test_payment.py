@@ -3,7 +3,7 @@
 import pytest
 
 from kit.client import new_id, refused
-from kit.instance import Serve
+from kit.instance import Serve, until
 from kit.ports import free_port
 from kit.recorder import Recorder
 from kit.world import minor
@@ -125,6 +125,27 @@ def test_the_customer_fails_at_the_bank(world, ann):
     world.hurry(booking)
     world.intent(ann, intent, "REQUIRES_PAYMENT_METHOD")
     assert world.state(world.booking(ann, booking, "HELD")) == "HELD"
+
+
+def test_what_calls_left_alone_falls_due_while_the_provider_hangs(world, ann):
+    """However much of it there is, and however many inquiries wait for an answer."""
+    bookings = []
+    for who in (ann, world.traveller(), world.traveller(), world.traveller()):
+        for _ in range(5):  # in all more than a process asks about at once
+            bookings.append(world.hold(who))
+            world.pay(who, bookings[-1], "pm_card_authenticationRequired")
+    world.strike("never", "inquiry", 40)
+    which = ", ".join(f"'{booking.name.removeprefix('bookings/')}'" for booking in bookings)
+    world.dev.sql(f"UPDATE payment_attempt SET due_time = now() WHERE booking_id IN ({which})")
+    world.dev.sql("INSERT INTO payment_watch (booking_id, due_time, booking_ids, attempt_ids) "
+                  "SELECT id, now() - interval '1 day', ARRAY[id], ARRAY[id] "
+                  "FROM generate_series(1, 6000) n, LATERAL (SELECT lpad(n::text, 32, '0')::uuid) AS x(id)")
+    old = "SELECT count(*) FROM payment_watch WHERE due_time < now() - interval '1 hour'"
+    until(lambda: world.dev.sql(old) == [["0"]], 6, "at sixty-four a tick it takes twenty seconds")
+    world.dev.provider("POST", "/v1/test_helpers/scenario", "scenario=none")
+    for booking in bookings:
+        authenticate(world, booking, "fail")
+    world.dev.sql(f"UPDATE payment_attempt SET due_time = now() WHERE booking_id IN ({which})")
 
 
 @pytest.mark.parametrize("fault", ["http500", "charged_then_500", "charged_then_drop", "never", "garbage"])
