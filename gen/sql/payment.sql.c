@@ -216,7 +216,7 @@ const struct db_statement payment_authorised_statement = {
         "    UPDATE payment x\n"
         "       SET state = CASE WHEN b.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, update_time = now(),\n"
         "           provider_reference = ($3::text[])[b.n], card_fingerprint = ($4::bytea[])[b.n], card = ($5::text[])[b.n],\n"
-        "           due_time = CASE WHEN NOT (b.is_captured OR b.sells) THEN now() END,\n"
+        "           inquiry_count = 0, due_time = CASE WHEN NOT (b.is_captured OR b.sells) THEN now() END,\n"
         "           intent_state = CASE WHEN b.is_captured THEN 'CAPTURED'\n"
         "                               WHEN b.sells OR x.intent_state IN ('PROCESSING', 'REQUIRES_ACTION') THEN 'AUTHORIZED'\n"
         "                               ELSE x.intent_state END,\n"

@@ -75,13 +75,20 @@ static void submit_wait(struct call *c, struct str state)
 {
     struct attempt *s = c->state;
     const struct jobs_item *item = item_of(c);
+    /* Polls for the customer say nothing of how the provider does. */
+    bool counts = s->answer.outcome != PROVIDER_ACTION_REQUIRED || s->plan == PLAN_VOID;
+    struct jobs_item now = *item;
+    if (s->authorised.found) { /* just so: what comes next is counted anew */
+        jobs_word(now.state, STR("AUTHORIZED"));
+        now.inquiry_count = 0;
+    }
     int32_t due_s =
-        jobs_next_look_s(item, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
+        jobs_next_look_s(&now, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
     if (jobs_is_overdue(item))
         submit_attention(c, "PAYMENT_UNRESOLVED", false, &due_s);
     else
         payment_wait(c, &s->wait, item->booking_id, item->id, state, s->answer.reference,
-                     s->answer.redirect_url, true, &due_s);
+                     s->answer.redirect_url, counts, &due_s);
 }
 
 /* ---- decide, act ---- */
@@ -147,9 +154,12 @@ static enum step decide(struct call *c)
         s->payment.reference = s->answer.reference;
     s->plan =
         jobs_plan_of(item, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
-    call_note(c, "attempt", "%s", item->state);
-    call_note(c, "provider", "%s", provider_outcome_name(s->answer.outcome));
-    call_note(c, "plan", "%s", plan_name(s->plan));
+    /* Nothing new of a customer at the bank is no news. */
+    if (s->plan != PLAN_WAIT || s->answer.outcome != PROVIDER_ACTION_REQUIRED) {
+        call_note(c, "attempt", "%s", item->state);
+        call_note(c, "provider", "%s", provider_outcome_name(s->answer.outcome));
+        call_note(c, "plan", "%s", plan_name(s->plan));
+    }
     carry_out(c);
     return STEP_NEXT;
 }
@@ -162,6 +172,7 @@ static enum step act(struct call *c)
         if (!s->authorised.found || s->answer.outcome == PROVIDER_CAPTURED)
             return STEP_NEXT;
         s->plan = str_eq(s->authorised.outcome, STR("LATE")) ? PLAN_VOID : PLAN_CAPTURE;
+        s->payment.try_count = 1;
     }
     if (s->plan == PLAN_CAPTURE)
         provider_capture(c, &s->payment, &s->acted);

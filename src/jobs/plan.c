@@ -13,9 +13,10 @@
  * we had given up is a person's business. */
 #include "jobs/internal.h"
 
-#define ACTION_POLL_S 2 /* while the customer is likely at it */
-#define ACTION_POLL_LATER_S 10
-#define ACTION_LIKELY_S 120
+#define ACTION_POLL_S 2 /* at first: who is quick at the bank is told as quickly */
+#define ACTION_POLL_LATER_S 30
+#define ACTION_POLL_LATE_S 10 /* the seats are kept for nobody any more */
+#define ACTION_OVERDUE_S 300
 #define OVERDUE_S 3600       /* no answer that can be trusted */
 #define OVERDUE_SOLD_S 300   /* the customer has seats, we have no money */
 #define FORGET_S (8 * 86400) /* an authorisation lapses by itself before that */
@@ -125,15 +126,27 @@ static int32_t look_again_s(int64_t age_s)
     return age_s < 600 ? 60 : age_s < 7200 ? 600 : 86400;
 }
 
+/* The customer waits at most a tenth longer than it took at the bank. */
+static int32_t action_look_s(const struct jobs_item *item)
+{
+    if (item->age_s >= OVERDUE_S)
+        return ACTION_OVERDUE_S;
+    if (item->pin_passed)
+        return ACTION_POLL_LATE_S;
+    int64_t tenth_s = item->age_s / 10;
+    return tenth_s < ACTION_POLL_S         ? ACTION_POLL_S
+           : tenth_s > ACTION_POLL_LATER_S ? ACTION_POLL_LATER_S
+                                           : (int32_t)tenth_s;
+}
+
 int32_t jobs_next_look_s(const struct jobs_item *item, const struct provider_answer *answer,
                          int32_t visibility_s)
 {
     int32_t next_s = checkout_inquiry_s(item->inquiry_count);
     if (is(item->state, "NOT_RECEIVED"))
         return look_again_s(item->age_s);
-    bool waits = is(item->state, "ACTION_REQUIRED") || answer->outcome == PROVIDER_ACTION_REQUIRED;
-    if (waits && !item->pin_passed)
-        return item->age_s < ACTION_LIKELY_S ? ACTION_POLL_S : ACTION_POLL_LATER_S;
+    if (is(item->state, "ACTION_REQUIRED") || answer->outcome == PROVIDER_ACTION_REQUIRED)
+        return action_look_s(item);
     /* Not found: decided as soon as the provider can no longer be just slow. */
     int64_t rest_s = visibility_s - item->age_s;
     if (answer->outcome == PROVIDER_NOT_FOUND && rest_s > 0 && next_s > rest_s)

@@ -148,6 +148,30 @@ def test_what_calls_left_alone_falls_due_while_the_provider_hangs(world, ann):
     world.dev.sql(f"UPDATE payment_attempt SET due_time = now() WHERE booking_id IN ({which})")
 
 
+def test_who_takes_time_at_the_bank_uses_no_inquiries_up(world, ann):
+    """Polls for the customer are not counted: when taking the money fails, it is tried again at once."""
+    booking = world.hold(ann)
+    intent = world.pay(ann, booking, "pm_card_authenticationRequired")
+    which = f"booking_id = '{booking.name.removeprefix('bookings/')}'"
+
+    def look():
+        before = world.dev.sql(f"SELECT update_time FROM payment_attempt WHERE {which}")
+        world.dev.sql(f"UPDATE payment_attempt SET due_time = now() WHERE {which}")
+        until(lambda: world.dev.sql(f"SELECT update_time FROM payment_attempt WHERE {which}") != before, 5, "it is looked for")
+
+    for _ in range(6):
+        look()
+    assert world.dev.sql(f"SELECT state, inquiry_count FROM payment_attempt WHERE {which}") == [["ACTION_REQUIRED", "0"]]
+    world.strike("http500", "capture", 2)
+    authenticate(world, booking, "succeed")
+    look()
+    counted = f"SELECT due_time < now() + interval '20 seconds' FROM payment_attempt WHERE {which} AND inquiry_count = 2"
+    assert until(lambda: world.dev.sql(counted), 8, "it failed twice") == [["t"]]
+    world.dev.sql(f"UPDATE payment_attempt SET due_time = now() WHERE {which}")
+    world.intent(ann, intent, "CAPTURED")
+    world.same_books()
+
+
 @pytest.mark.parametrize("fault", ["http500", "charged_then_500", "charged_then_drop", "never", "garbage"])
 def test_capture_goes_on_until_it_is_done(world, ann, fault):
     """Tickets are out once the money is reserved; taking it is repeated with the same key."""

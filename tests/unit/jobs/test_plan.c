@@ -87,10 +87,26 @@ TEST(plan, inquiries_grow_rarer)
         ASSERT_INT_EQ(next_look("UNKNOWN", 5, i, PROVIDER_UNKNOWN), schedule[i]);
     ASSERT_INT_EQ(next_look("UNKNOWN", 12, 2, PROVIDER_NOT_FOUND),
                   VISIBILITY_S - 12 + 1); /* decided as early as may be */
-    ASSERT_INT_EQ(next_look("ACTION_REQUIRED", 12, 20, PROVIDER_ACTION_REQUIRED), 2);
-    ASSERT_INT_EQ(next_look("ACTION_REQUIRED", 500, 90, PROVIDER_ACTION_REQUIRED), 10);
     ASSERT_INT_EQ(next_look("NOT_RECEIVED", 90, 4, PROVIDER_NOT_FOUND), 60);
     ASSERT_INT_EQ(next_look("NOT_RECEIVED", 86400, 40, PROVIDER_NOT_FOUND), 86400);
+}
+
+/* Whatever the inquiry count, whatever the provider says: seats are kept for it. */
+TEST(plan, who_is_at_the_bank_is_looked_for_ever_less_often)
+{
+    static const struct {
+        int64_t age_s;
+        int32_t next_s;
+    } looks[] = {{0, 2}, {12, 2}, {60, 6}, {299, 29}, {500, 30}, {3599, 30}, {3600, 300}};
+    for (unsigned i = 0; i < sizeof looks / sizeof looks[0]; i++) {
+        ASSERT_INT_EQ(next_look("ACTION_REQUIRED", looks[i].age_s, 90, PROVIDER_ACTION_REQUIRED),
+                      looks[i].next_s);
+        ASSERT_INT_EQ(next_look("UNKNOWN", looks[i].age_s, 0, PROVIDER_ACTION_REQUIRED),
+                      looks[i].next_s);
+    }
+    struct jobs_item item = {.age_s = 900, .inquiry_count = 90, .pin_passed = true};
+    jobs_word(item.state, STR("ACTION_REQUIRED"));
+    ASSERT_INT_EQ(jobs_next_look_s(&item, &(struct provider_answer){0}, VISIBILITY_S), 10);
 }
 
 TEST(plan, people_are_told_when_it_takes_long)
