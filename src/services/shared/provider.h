@@ -54,7 +54,7 @@ struct provider_answer {
 struct provider_payment {
     struct uuid attempt_id;  /* our reference, and part of every idempotency key */
     struct str method_token; /* authorise */
-    struct str reference;    /* the provider's id: capture and void */
+    struct str reference;    /* the provider's id: capture and void; an inquiry, if it is known */
     int64_t amount_minor;
     struct str currency;
     uint32_t try_count; /* capture and void: a key whose answer was an error is not used again */

@@ -184,18 +184,21 @@ static void void_payment(struct provider *p, struct call *c, const struct provid
         "void", ret);
 }
 
+/* By its id where that is known: what the search finds may be up to a minute old. */
 static void inquire(struct provider *p, struct call *c, const struct provider_payment *q,
                     struct provider_answer *ret)
 {
     struct stripe_question question;
     question_of(&question, STRIPE_INQUIRE, q->attempt_id, q->amount_minor, q->currency, 0);
-    ask(p, c, &question,
-        arena_printf(
-            &c->arena,
-            "/v1/payment_intents/"
-            "search?expand[]=data.latest_charge&query=metadata[%%27reference%%27]:%%27%s%%27",
-            question.reference),
-        (struct str){0}, "", ret);
+    const char *path =
+        q->reference.n > 0
+            ? arena_printf(&c->arena, "/v1/payment_intents/%s?expand[]=latest_charge",
+                           encoded(c, q->reference))
+            : arena_printf(&c->arena,
+                           "/v1/payment_intents/search?expand[]=data.latest_charge&"
+                           "query=metadata[%%27reference%%27]:%%27%s%%27",
+                           question.reference);
+    ask(p, c, &question, path, (struct str){0}, "", ret);
 }
 
 static void refund(struct provider *p, struct call *c, const struct provider_refund *q,

@@ -191,6 +191,11 @@ static void read_success(struct arena *arena, const struct stripe_question *q, c
         read_payment(arena, q, json, ret);
         return;
     case STRIPE_INQUIRE:
+        if (is(json, "object", "payment_intent"))
+            read_payment(arena, q, json, ret);
+        else
+            read_list(arena, q, json, ret);
+        return;
     case STRIPE_INQUIRE_REFUND:
         read_list(arena, q, json, ret);
         return;

@@ -155,6 +155,11 @@ TEST(stripe, an_inquiry_finds_ours_among_others)
     snprintf(list + n, sizeof list - (size_t)n, "%s]}",
              payment("requires_capture", OURS, 1250, "eur"));
     ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, list).outcome, PROVIDER_AUTHORIZED);
+    /* Asked for by its id. */
+    const char *one = payment("requires_capture", OURS, 1250, "eur");
+    ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, one).outcome, PROVIDER_AUTHORIZED);
+    const char *gone = "{\"error\":{\"type\":\"invalid_request_error\"}}";
+    ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 404, gone).outcome, PROVIDER_UNKNOWN);
     const char *refunds =
         "{\"data\":[{\"object\":\"refund\",\"id\":\"re_1\",\"amount\":1250,\"currency\":\"eur\","
         "\"status\":\"pending\",\"metadata\":{\"reference\":\"" OURS "\"}}]}";
