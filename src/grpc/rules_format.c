@@ -165,6 +165,37 @@ static bool is_resource_name(struct str s)
     return true;
 }
 
+/* 12 to 19 digits that no letter or _ adjoins; @dashes: with these between them. */
+static bool has_card_number(struct str s, bool dashes)
+{
+    unsigned digits = 0;
+    bool joined = false;
+    for (size_t i = 0; i <= s.n; i++) {
+        char b = i < s.n ? s.p[i] : '\0';
+        if (is(b, DIGIT)) {
+            digits++;
+            continue;
+        }
+        if (dashes && b == '-' && digits > 0)
+            continue;
+        bool joins = b == '_' || is(b, ALNUM);
+        if (digits >= 12 && digits <= 19 && !joined && !joins)
+            return true;
+        digits = 0;
+        joined = joins;
+    }
+    return false;
+}
+
+static const char *payment_method(struct str s)
+{
+    if (!all(s, PRINTABLE))
+        return "must be printable ASCII without spaces";
+    return has_card_number(s, false) || has_card_number(s, true)
+               ? "must be a token of the payment provider, never a card number"
+               : NULL;
+}
+
 const char *rules_format(unsigned format, struct str s)
 {
     switch (format) {
@@ -198,6 +229,8 @@ const char *rules_format(unsigned format, struct str s)
         return is_language(s) ? NULL : "must be a language tag like en-GB";
     case FAREGATE__V1__FORMAT__FORMAT_TOKEN:
         return all(s, PRINTABLE) ? NULL : "must be printable ASCII without spaces";
+    case FAREGATE__V1__FORMAT__FORMAT_PAYMENT_METHOD:
+        return payment_method(s);
     case FAREGATE__V1__FORMAT__FORMAT_DOCUMENT:
         return all(s, UPPER | DIGIT) ? NULL : "must be upper case letters and digits";
     default:

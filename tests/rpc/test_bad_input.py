@@ -375,6 +375,22 @@ def test_wrong_amount_currency_and_state(world, ann):
     world.same_books()
 
 
+@pytest.mark.parametrize("number", ["4242424242424242", "4242-4242-4242-4242", "4242 4242 4242 4242", "378282246310005"])
+def test_card_numbers_are_refused_before_anything_is_written(world, ann, number):
+    booking = world.hold(ann)
+    due = booking.balance.due
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID", "payment_method"):
+        ann.CreatePaymentIntent(parent=booking.name, amount=due, confirm=True, payment_method=number)
+    intent = ann.CreatePaymentIntent(parent=booking.name, amount=due)
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID", "payment_method"):
+        ann.ConfirmPaymentIntent(name=intent.name, payment_method=number)
+    request = world.hold_request(ann, world.offer(ann), payment={"payment_method": number})
+    request.mode = request.INSTANT
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID", "payment.payment_method"):
+        ann.CreateBooking(request)
+    assert world.dev.sql(f"SELECT count(*) FROM payment WHERE method_token = '{number}'") == [["0"]]
+
+
 def test_random_bytes_to_every_method(world, ann):
     """No method and no byte string may cost more than its own call."""
     before = world.dev.pids()

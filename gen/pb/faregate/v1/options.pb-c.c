@@ -407,7 +407,7 @@ const ProtobufCMessageDescriptor faregate__v1__method_policy__descriptor =
   (ProtobufCMessageInit) faregate__v1__method_policy__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue faregate__v1__format__enum_values_by_number[14] =
+static const ProtobufCEnumValue faregate__v1__format__enum_values_by_number[15] =
 {
   { "FORMAT_UNSPECIFIED", "FAREGATE__V1__FORMAT__FORMAT_UNSPECIFIED", 0 },
   { "FORMAT_UUID", "FAREGATE__V1__FORMAT__FORMAT_UUID", 1 },
@@ -423,11 +423,12 @@ static const ProtobufCEnumValue faregate__v1__format__enum_values_by_number[14] 
   { "FORMAT_LANGUAGE", "FAREGATE__V1__FORMAT__FORMAT_LANGUAGE", 11 },
   { "FORMAT_TOKEN", "FAREGATE__V1__FORMAT__FORMAT_TOKEN", 12 },
   { "FORMAT_DOCUMENT", "FAREGATE__V1__FORMAT__FORMAT_DOCUMENT", 13 },
+  { "FORMAT_PAYMENT_METHOD", "FAREGATE__V1__FORMAT__FORMAT_PAYMENT_METHOD", 14 },
 };
 static const ProtobufCIntRange faregate__v1__format__value_ranges[] = {
-{0, 0},{0, 14}
+{0, 0},{0, 15}
 };
-static const ProtobufCEnumValueIndex faregate__v1__format__enum_values_by_name[14] =
+static const ProtobufCEnumValueIndex faregate__v1__format__enum_values_by_name[15] =
 {
   { "FORMAT_COUNTRY", 6 },
   { "FORMAT_CURRENCY", 5 },
@@ -436,6 +437,7 @@ static const ProtobufCEnumValueIndex faregate__v1__format__enum_values_by_name[1
   { "FORMAT_IATA_AIRLINE", 4 },
   { "FORMAT_IATA_AIRPORT", 3 },
   { "FORMAT_LANGUAGE", 11 },
+  { "FORMAT_PAYMENT_METHOD", 14 },
   { "FORMAT_PERSON_NAME", 7 },
   { "FORMAT_PHONE", 9 },
   { "FORMAT_RESOURCE_NAME", 8 },
@@ -451,9 +453,9 @@ const ProtobufCEnumDescriptor faregate__v1__format__descriptor =
   "Format",
   "Faregate__V1__Format",
   "faregate.v1",
-  14,
+  15,
   faregate__v1__format__enum_values_by_number,
-  14,
+  15,
   faregate__v1__format__enum_values_by_name,
   1,
   faregate__v1__format__value_ranges,

@@ -81,7 +81,11 @@ typedef enum _Faregate__V1__Format {
   /*
    * A travel document number: upper case letters and digits.
    */
-  FAREGATE__V1__FORMAT__FORMAT_DOCUMENT = 13
+  FAREGATE__V1__FORMAT__FORMAT_DOCUMENT = 13,
+  /*
+   * A payment provider's token: as FORMAT_TOKEN, and no card number, which is 12 to 19 digits with or without dashes.
+   */
+  FAREGATE__V1__FORMAT__FORMAT_PAYMENT_METHOD = 14
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FAREGATE__V1__FORMAT)
 } Faregate__V1__Format;
 /*
