@@ -72,7 +72,8 @@ static uint8_t *put_balance(uint8_t *p, const struct booking_view *v,
     const uint8_t *end = p;
     p = money_put(p, BALANCE_REFUNDED, v->refunded_minor, v->currency.p);
     p = money_put(p, BALANCE_CAPTURED, v->captured_minor, v->currency.p);
-    p = money_put(p, BALANCE_AUTHORIZED, v->authorised_minor, v->currency.p);
+    int64_t reserved_minor = v->authorised_minor - v->captured_minor;
+    p = money_put(p, BALANCE_AUTHORIZED, reserved_minor > 0 ? reserved_minor : 0, v->currency.p);
     p = money_put(p, BALANCE_DUE, owes ? v->total_minor - v->captured_minor : 0, v->currency.p);
     return pb_put_around(p, BOOKING_BALANCE, end);
 }

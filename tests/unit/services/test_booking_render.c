@@ -92,6 +92,22 @@ TEST(booking_render, reads_its_etags_and_no_others)
         ASSERT_INT_EQ(booking_etag_parse(str_of(strange[i])).event_count, -1);
 }
 
+TEST(booking_render, shows_as_reserved_what_was_not_taken_yet)
+{
+    static const struct {
+        int64_t authorised_minor, captured_minor, shown;
+    } sums[] = {{12300, 0, 123}, {12300, 12300, 0}, {0, 12300, 0}};
+    for (unsigned i = 0; i < 3; i++) {
+        struct booking_view v = held();
+        v.state = STR("CONFIRMED");
+        v.authorised_minor = sums[i].authorised_minor;
+        v.captured_minor = sums[i].captured_minor;
+        Faregate__V1__Booking *m = sent(&v);
+        ASSERT_INT_EQ(m->balance->authorized->units, sums[i].shown);
+        FREE(m);
+    }
+}
+
 TEST(booking_render, shows_what_was_paid_and_fits_its_room_at_its_largest)
 {
     static char reason[400];
