@@ -60,6 +60,7 @@ struct config {
     const char *provider; /* stripe | instant */
     const char *provider_url;
     const char *provider_key; /* file with the API key */
+    const char *payment_return_url;
 
     /* Data */
     uint32_t scale_permille;

@@ -44,7 +44,9 @@ static enum jobs_plan plan_open(const struct jobs_item *item, const struct provi
     case PROVIDER_CANCELLED:
         return PLAN_REVERSED;
     case PROVIDER_ACTION_REQUIRED:
-        return item->pin_passed ? PLAN_VOID : waits ? PLAN_WAIT : PLAN_ACTION;
+        if (item->pin_passed || answer->redirect_url.n == 0) /* nobody can, or need, do it */
+            return PLAN_VOID;
+        return waits ? PLAN_WAIT : PLAN_ACTION;
     case PROVIDER_NOT_FOUND:
         return !waits && item->age_s >= visibility_s ? PLAN_MISSING : PLAN_WAIT;
     default:

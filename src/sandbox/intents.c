@@ -191,6 +191,7 @@ static struct intent *intent_make(struct request *request, const struct create *
     intent->amount_minor = create->amount_minor;
     memcpy(intent->currency, create->currency, sizeof(intent->currency));
     intent->capture_manual = create->manual;
+    intent->returns = form_get(&request->body, "return_url") != NULL;
     intent->created_ms = request->now_ms;
     intent->metadata = metadata;
     intent->reference = reference;
@@ -251,6 +252,7 @@ void intent_confirm(struct request *request, struct answer *answer)
         return;
     if (payment_method)
         payment_method_set(intent, payment_method, &magic);
+    intent->returns |= form_get(&request->body, "return_url") != NULL;
     attempt(request, intent, answer);
 }
 

@@ -109,6 +109,7 @@ struct intent {
     enum intent_status status;
     bool capture_manual;
     bool declined;                      /* the last attempt was */
+    bool returns;                       /* there was a return_url: the customer can be sent away */
     unsigned faults_spent;              /* 1 << enum operation: later stages misbehave once */
     int64_t created_ms;
     int64_t authorized_ms;

@@ -55,6 +55,7 @@ void journal_intent(struct journal *journal, const struct intent *intent)
     form_put(f, "currency", intent->currency);
     form_put_int(f, "status", (int64_t)intent->status);
     form_put_int(f, "manual", intent->capture_manual);
+    form_put_int(f, "returns", intent->returns);
     form_put_int(f, "declined", intent->declined);
     form_put_int(f, "spent", (int64_t)intent->faults_spent);
     form_put_int(f, "created_ms", intent->created_ms);
@@ -94,6 +95,7 @@ static int replay_intent(struct books *books, const struct form *form)
     int64_t status = get_int(form, "status");
     intent->status = (enum intent_status)status;
     intent->capture_manual = get_int(form, "manual") != 0;
+    intent->returns = get_int(form, "returns") != 0;
     intent->declined = get_int(form, "declined") != 0;
     intent->faults_spent = (unsigned)get_int(form, "spent");
     intent->created_ms = get_int(form, "created_ms");

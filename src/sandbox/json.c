@@ -60,6 +60,9 @@ static json_t *next_action_json(const struct intent *intent)
 {
     if (intent->status != INTENT_REQUIRES_ACTION)
         return json_null();
+    if (!intent->returns)
+        return json_pack("{s:s,s:{s:s}}", "type", "use_stripe_sdk", "use_stripe_sdk", "type",
+                         "three_d_secure_redirect");
     char url[128];
     snprintf(url, sizeof(url), "https://sandbox.invalid/authenticate/%s", intent->id);
     return json_pack("{s:s,s:{s:s}}", "type", "redirect_to_url", "redirect_to_url", "url", url);

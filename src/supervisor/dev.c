@@ -171,6 +171,7 @@ static void settle(struct dev *d, const struct config *c)
     out->secret = d->secret;
     out->provider_url = d->provider_url;
     out->provider_key = d->psp_key;
+    out->payment_return_url = "https://sandbox.invalid/returned";
     out->database = cluster_conninfo(d->cluster);
     if (strcmp(c->log, "-") == 0)
         out->log = d->log;

@@ -197,7 +197,7 @@ static int build_app(struct worker *w)
         tokens_new(&w->app.tokens, c->keys, c->app.access_token_seconds, w->context->tokens, error,
                    sizeof error) < 0 ||
         provider_new(&w->app.provider, &w->loop, c->provider, c->provider_url, c->provider_key,
-                     &c->app, error, sizeof error) < 0)
+                     c->payment_return_url, &c->app, error, sizeof error) < 0)
         return refuse(error);
     CHECK(work_new(&w->app.work, &w->loop, HASH_THREADS, HASH_QUEUE_MAX) == 0);
     w->app.board = w->context->board;

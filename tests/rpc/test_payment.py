@@ -119,6 +119,20 @@ def test_the_bank_wants_the_customer(world, ann):
     world.same_books()
 
 
+def test_a_card_that_needs_the_bank_where_customers_cannot_be_sent(world, ann):
+    """No page to come back to: the try is called off and declined at once, and another card can pay."""
+    with world.dev.sibling("--provider-timeout-ms=5000") as server:
+        booking = world.hold(ann)
+        client = server.client(ann.token)
+        intent = world.pay(client, booking, "pm_card_authenticationRequired")
+        assert world.state(intent) == "REQUIRES_PAYMENT_METHOD" and intent.last_error.code == "authentication_required"
+        assert world.state(ann.GetBooking(name=booking.name)) == "HELD"
+        client.close()
+    ann.ConfirmPaymentIntent(name=intent.name, payment_method=world.card(), timeout=15)
+    world.intent(ann, intent, "CAPTURED")
+    world.same_books()
+
+
 def test_the_customer_fails_at_the_bank(world, ann):
     booking = world.hold(ann)
     intent = world.pay(ann, booking, "pm_card_authenticationRequired")

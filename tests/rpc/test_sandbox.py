@@ -182,7 +182,7 @@ class Payments(SandboxCase):
 
     def test_authentication_succeeds_or_fails(self):
         for outcome, end in (("succeed", "succeeded"), ("fail", "requires_payment_method")):
-            _, intent = self.psp.pay("pm_card_authenticationRequired")
+            _, intent = self.psp.pay("pm_card_authenticationRequired", return_url="https://example.org/paid")
             self.assertEqual(intent["status"], "requires_action")
             self.assertEqual(intent["next_action"]["type"], "redirect_to_url")
             path = "/v1/test_helpers/payment_intents/%s/authenticate" % intent["id"]

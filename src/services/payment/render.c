@@ -72,6 +72,8 @@ static const struct guidance {
     {"expired_card", false, "The card has expired. Please use another card."},
     {"incorrect_cvc", true, "The security code is wrong. Please check it and try again."},
     {"processing_error", true, "The bank could not process the payment. Please try again."},
+    {"authentication_required", false,
+     "The bank wants to ask you first, which is not possible here. Please use another card."},
     {"authentication_failed", true, "The bank could not confirm that it is you. Please try again."},
     {"payment_method_invalid", false, "This payment method cannot be used. Please use another."},
     {"canceled", true, "The payment was not completed in time. Please try again."},

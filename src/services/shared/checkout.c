@@ -152,6 +152,9 @@ enum step checkout_settle(struct call *c)
         checkout_submit_authorised(c, &s->authorised, s->booking_id, s->attempt_id, &s->answer);
         return STEP_NEXT;
     }
+    s->is_stuck = s->answer.outcome == PROVIDER_ACTION_REQUIRED && s->answer.redirect_url.n == 0;
+    if (s->is_stuck)
+        return STEP_NEXT;
     switch (s->answer.outcome) {
     case PROVIDER_DECLINED:
         submit_failed(c, s, STR("DECLINED"));
@@ -177,6 +180,11 @@ static bool is_sold(const struct checkout *s)
 enum step checkout_capture(struct call *c)
 {
     struct checkout *s = c->state;
+    if (s->is_stuck) {
+        struct provider_payment payment = payment_of(s);
+        provider_void(c, &payment, &s->capture);
+        return STEP_NEXT;
+    }
     if (!is_sold(s) || s->answer.outcome == PROVIDER_CAPTURED)
         return STEP_NEXT;
     struct provider_payment payment = payment_of(s);
@@ -184,9 +192,26 @@ enum step checkout_capture(struct call *c)
     return STEP_NEXT;
 }
 
+/* A decline like any other, once it is certain that nothing can come of it. */
+static void record_stuck(struct call *c, struct checkout *s)
+{
+    if (s->capture.outcome != PROVIDER_CANCELLED) {
+        s->answer.outcome = PROVIDER_UNKNOWN;
+        submit_wait(c, s, STR("UNKNOWN"));
+        return;
+    }
+    s->answer.outcome = PROVIDER_DECLINED;
+    s->answer.code = STR("authentication_required");
+    submit_failed(c, s, STR("DECLINED"));
+}
+
 enum step checkout_record(struct call *c)
 {
     struct checkout *s = c->state;
+    if (s->is_stuck) {
+        record_stuck(c, s);
+        return STEP_NEXT;
+    }
     if (!is_sold(s) || s->answer.outcome == PROVIDER_CAPTURED)
         return STEP_NEXT;
     if (s->capture.outcome == PROVIDER_CAPTURED &&

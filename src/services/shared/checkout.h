@@ -5,7 +5,8 @@
  *   checkout_start      the attempt is written down and committed; the booking is pinned
  *   checkout_authorise  the provider is asked to reserve the money
  *   checkout_settle     what it said becomes a state; "yes" sells the seats: the point of no return
- *   checkout_capture    the reserved money is taken, unless the provider took it with its yes
+ *   checkout_capture    the reserved money is taken, unless the provider took it with its yes; what
+ *                       waits for a customer who cannot be sent to the bank is called off
  *   checkout_record     and booked
  *
  * Where there is nothing to do a step does nothing. The call may end between any two of them: the
@@ -34,7 +35,8 @@ struct checkout {
     struct uuid attempt_id;
     struct payment_start_row start;
     struct provider_answer answer;
-    struct provider_answer capture;
+    struct provider_answer capture; /* or void */
+    bool is_stuck;                  /* it wants the customer, and does not say where */
     struct payment_authorised_row authorised;
     struct payment_failed_row failed;
     struct payment_wait_row wait;

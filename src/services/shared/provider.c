@@ -129,13 +129,14 @@ static int stripe_setup(struct provider *p, struct loop *loop, const char *url,
 }
 
 int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind,
-                 const char *url, const char *key_file, const struct app_limits *limits,
-                 char *error, size_t error_bytes)
+                 const char *url, const char *key_file, const char *return_url,
+                 const struct app_limits *limits, char *error, size_t error_bytes)
 {
     struct provider *p = calloc(1, sizeof *p);
     CHECK(p);
     int r = 0;
     p->timeout_ms = limits->provider_timeout_ms;
+    p->return_url = str_of(return_url);
     if (strcmp(kind, "stripe") == 0) {
         p->ops = &provider_stripe;
         r = stripe_setup(p, loop, url, key_file, error, error_bytes);

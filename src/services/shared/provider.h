@@ -39,7 +39,7 @@ struct provider_answer {
     struct str reference; /* the provider's id of the payment or refund */
     struct str code;      /* normalised: card_declined, expired_card, ... */
     struct str decline_code;
-    struct str redirect_url;     /* ACTION_REQUIRED */
+    struct str redirect_url;     /* ACTION_REQUIRED; without it nobody can do anything */
     struct str card_fingerprint; /* as the provider gives it; hash it before storing */
     struct str card_brand, card_last4;
     int64_t amount_minor; /* what the provider says it moved: compared with ours before it is
@@ -89,9 +89,9 @@ const char *provider_outcome_name(enum provider_outcome outcome);
 /* "stripe" or "instant". */
 const char *provider_name(const struct app *app);
 
-/* @kind stripe or instant; @key_file holds the API key on its first line. 0, or negative errno and
- * a line in @error. */
+/* @kind stripe or instant; @key_file holds the API key on its first line; @return_url lives as long
+ * as the provider. 0, or negative errno and a line in @error. */
 int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind,
-                 const char *url, const char *key_file, const struct app_limits *limits,
-                 char *error, size_t error_bytes);
+                 const char *url, const char *key_file, const char *return_url,
+                 const struct app_limits *limits, char *error, size_t error_bytes);
 struct provider *provider_free(struct provider *provider);

@@ -28,6 +28,7 @@ struct provider {
     char *url;           /* without a slash at the end */
     char *authorization; /* the whole header */
     uint32_t timeout_ms;
+    struct str return_url; /* where customers come back from their bank; empty: nowhere */
 };
 
 extern const struct provider_ops provider_stripe;

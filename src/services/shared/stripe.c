@@ -155,6 +155,8 @@ static void authorise(struct provider *p, struct call *c, const struct provider_
     form_add(
         c, &form,
         "payment_method_types[]=card&capture_method=manual&confirm=true&expand[]=latest_charge");
+    if (p->return_url.n > 0)
+        form_add(c, &form, "return_url=%s", encoded(c, p->return_url));
     form_add(c, &form, "metadata[reference]=%s", question.reference);
     ask(p, c, &question, "/v1/payment_intents", form, "authorise", ret);
 }

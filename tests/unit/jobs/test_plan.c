@@ -11,7 +11,8 @@ static enum jobs_plan plan(const char *state, const char *booking, int64_t age_s
     struct jobs_item item = {.age_s = age_s, .pin_passed = pin_passed};
     jobs_word(item.state, str_of(state));
     jobs_word(item.booking_state, str_of(booking));
-    return jobs_plan_of(&item, &(struct provider_answer){.outcome = outcome}, VISIBILITY_S);
+    struct provider_answer answer = {.outcome = outcome, .redirect_url = STR("https://b.example")};
+    return jobs_plan_of(&item, &answer, VISIBILITY_S);
 }
 
 TEST(plan, an_open_attempt_follows_the_provider)
@@ -29,6 +30,15 @@ TEST(plan, an_open_attempt_follows_the_provider)
     ASSERT_INT_EQ(plan("SENT", "CONFIRMING", 5, false, PROVIDER_ACTION_REQUIRED), PLAN_ACTION);
     ASSERT_INT_EQ(plan("ACTION_REQUIRED", "CONFIRMING", 5, false, PROVIDER_ACTION_REQUIRED),
                   PLAN_WAIT);
+}
+
+TEST(plan, what_waits_for_a_customer_who_has_nowhere_to_go_is_called_off)
+{
+    struct jobs_item item = {.age_s = 5};
+    jobs_word(item.state, STR("UNKNOWN"));
+    jobs_word(item.booking_state, STR("CONFIRMING"));
+    struct provider_answer answer = {.outcome = PROVIDER_ACTION_REQUIRED};
+    ASSERT_INT_EQ(jobs_plan_of(&item, &answer, VISIBILITY_S), PLAN_VOID);
 }
 
 TEST(plan, not_found_means_not_received_only_after_a_while)
