@@ -20,7 +20,7 @@ def test_paid_at_once(world, ann, method):
     intent = world.pay(ann, booking, method)
     assert world.state(intent) in ("AUTHORIZED", "CAPTURED") and not intent.outcome_unknown
     intent = world.intent(ann, intent, "CAPTURED")
-    assert minor(intent.amount_captured) == minor(booking.price.total)
+    assert minor(intent.amount_captured) == minor(booking.price.total) and minor(intent.amount_authorized) == 0
     booking = ann.GetBooking(name=booking.name)
     assert world.state(booking) == "CONFIRMED" and minor(booking.balance.authorized) == 0
     world.same_books()

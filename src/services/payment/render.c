@@ -171,7 +171,9 @@ Faregate__V1__PaymentIntent *payment_intent_message(struct arena *arena,
         &faregate__v1__payment_intent__state__descriptor, v->state);
     m->booking = name_make(arena, "bookings", v->booking_id);
     m->amount = money_message(arena, v->amount_minor, v->currency);
-    m->amount_authorized = money_message(arena, v->authorised_minor, v->currency);
+    int64_t reserved_minor = v->authorised_minor - v->captured_minor;
+    m->amount_authorized =
+        money_message(arena, reserved_minor > 0 ? reserved_minor : 0, v->currency);
     m->amount_captured = money_message(arena, v->captured_minor, v->currency);
     m->amount_refunded = money_message(arena, v->refund_reserved_minor, v->currency);
     m->capture_method = FAREGATE__V1__CAPTURE_METHOD__AUTOMATIC;
