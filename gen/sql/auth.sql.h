@@ -43,10 +43,12 @@ struct auth_login_begin_row {
     int32_t roles;
 };
 
-/* Counts the attempt before the password is looked at, so that many at once cannot slip through. Both rows are
- * locked in one order everywhere: network, then pair. By the clock after that wait: who was before in the queue may have
- * begun later. When failures everywhere exceed their limit, networks lose
- * their free attempts: one that has not failed does not notice.
+/* Counts the attempt before the password is looked at, so that many at once cannot slip through; of the network only
+ * where the pair does not have to wait, or one device with an old password would use up what all others have. Both rows
+ * are locked in one order everywhere: network, then pair. By the clock after that wait: who was before in the queue may
+ * have begun later. A network's failures are forgotten a window after the first, or attempts of innocents would keep
+ * them alive. When failures everywhere exceed their limit, networks lose their free attempts: one that has not failed
+ * does not notice.
  * Spans: email, key, user_id */
 void auth_login_begin(struct call *c, struct auth_login_begin_row *ret,
     struct str email,
@@ -75,7 +77,8 @@ struct auth_create_session_row {
     int64_t create_time;
 };
 
-/* A right password gives back the attempt that login_begin counted. The oldest session over the limit ends.
+/* A right password gives back the attempt that login_begin counted, and the wait. The oldest session over the limit
+ * ends.
  * Spans: email, key, principal, user_id */
 void auth_create_session(struct call *c, struct auth_create_session_row *ret,
     struct uuid user_id,

@@ -33,10 +33,12 @@ SELECT EXISTS (SELECT FROM k) AS claimed, EXISTS (SELECT FROM l) AS is_new, now(
 --   network_delay_s_max float8, pair_free int4, pair_delay_s_max float8, window_s float8)
 --   -> one (is_open bool, wait_ms int4, user_id uuid?, password_hash text?, can_log_in bool,
 --   roles int4)
--- Counts the attempt before the password is looked at, so that many at once cannot slip through. Both rows are
--- locked in one order everywhere: network, then pair. By the clock after that wait: who was before in the queue may have
--- begun later. When failures everywhere exceed their limit, networks lose
--- their free attempts: one that has not failed does not notice.
+-- Counts the attempt before the password is looked at, so that many at once cannot slip through; of the network only
+-- where the pair does not have to wait, or one device with an old password would use up what all others have. Both rows
+-- are locked in one order everywhere: network, then pair. By the clock after that wait: who was before in the queue may
+-- have begun later. A network's failures are forgotten a window after the first, or attempts of innocents would keep
+-- them alive. When failures everywhere exceed their limit, networks lose their free attempts: one that has not failed
+-- does not notice.
 -- Spans: email, key, user_id
 WITH g AS MATERIALIZED (
     SELECT CASE WHEN coalesce(sum(failures), 0) > @total_max THEN 0 ELSE @network_free END AS free
@@ -44,13 +46,14 @@ WITH g AS MATERIALIZED (
      WHERE key = ANY (@totals) AND expire_time > now()
 ), n AS (
     INSERT INTO login_throttle AS o (key, failures, next_time, expire_time)
-    VALUES (@network, 1, now(), now() + @window_s * interval '1 second')
+    SELECT @network, 1, now(), now() + @window_s * interval '1 second'
+     WHERE NOT EXISTS (SELECT FROM login_throttle WHERE key = @pair AND next_time > clock_timestamp())
     ON CONFLICT (key) DO UPDATE
     SET failures = CASE WHEN o.expire_time <= now() THEN 1 ELSE o.failures + 1 END,
         next_time = CASE WHEN o.expire_time <= now() OR o.failures < (SELECT free FROM g) THEN now()
             ELSE now() + least(@network_delay_s_max,
                 power(2.0::float8, least(o.failures - (SELECT free FROM g), 20))) * interval '1 second' END,
-        expire_time = excluded.expire_time
+        expire_time = CASE WHEN o.expire_time <= now() THEN excluded.expire_time ELSE o.expire_time END
     WHERE o.next_time <= clock_timestamp()
     RETURNING 1
 ), p AS (
@@ -93,7 +96,8 @@ SET failures = CASE WHEN o.expire_time <= now() THEN 1 ELSE o.failures + 1 END,
 --   network text, seed bytea, refresh_hash bytea, idle_s float8, absolute_s float8, token_s float8,
 --   sessions_max int4, event_id uuid, network_key uuid, pair uuid, email text, old_hash text, new_hash text?)
 --   -> one (claimed bool, ended uuid?, create_time timestamptz)
--- A right password gives back the attempt that login_begin counted. The oldest session over the limit ends.
+-- A right password gives back the attempt that login_begin counted, and the wait. The oldest session over the limit
+-- ends.
 -- Spans: email, key, principal, user_id
 WITH k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource)
@@ -123,7 +127,10 @@ WITH k AS (
     INSERT INTO security_event (user_id, event_id, kind, session_id, network)
     SELECT @user_id, @event_id, 'LOGIN', @session_id, @network FROM k
 ), n AS (
-    UPDATE login_throttle SET failures = greatest(failures - 1, 0) WHERE key = @network_key RETURNING 1
+    UPDATE login_throttle
+       SET failures = greatest(failures - 1, 0), next_time = now()
+     WHERE key = @network_key
+    RETURNING 1
 ), p AS (
     DELETE FROM login_throttle WHERE key = @pair AND (SELECT count(*) FROM n) >= 0
 ), h AS (

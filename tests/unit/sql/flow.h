@@ -21,6 +21,8 @@ void fill_quote(struct ask *ask, unsigned booking, unsigned quote, long long ref
 void fill_cancel(struct ask *ask, unsigned booking, unsigned quote);
 void fill_refund(struct ask *ask, unsigned booking, unsigned refund, long long amount_minor);
 void fill_expire(struct ask *ask);
+/* A login of user u(1) from network n(1) with pair p(1), who may have two. */
+void fill_session(struct ask *ask, unsigned session);
 
 /* Done at once on session 0: the refusal or outcome, "" when all went well. */
 const char *refusal(const struct ask *ask);

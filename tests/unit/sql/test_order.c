@@ -134,29 +134,6 @@ TEST(order, batches_lock_in_key_order)
 
 /* ---- a data-modifying CTE must not be asked again for a row that changed ---- */
 
-static void fill_session(struct ask *ask, unsigned session)
-{
-    ask_begin(ask, "auth_create_session");
-    ask_set(ask, 0, "user_id", t_id('u', 1));
-    ask_set(ask, 0, "request_id", t_id('r', session));
-    ask_set(ask, 0, "fingerprint", "\\x01");
-    ask_set(ask, 0, "session_id", t_id('s', session));
-    ask_set(ask, 0, "device_label", "test");
-    ask_set(ask, 0, "network", "127.0.0.0/24");
-    ask_set(ask, 0, "seed", "\\x01");
-    ask_set(ask, 0, "refresh_hash", t_format("\\x%064u", session));
-    ask_set(ask, 0, "idle_s", "1000");
-    ask_set(ask, 0, "absolute_s", "2000");
-    ask_set(ask, 0, "token_s", "600");
-    ask_int(ask, 0, "sessions_max", 2);
-    ask_set(ask, 0, "event_id", t_id('e', session));
-    ask_set(ask, 0, "network_key", t_id('n', 1));
-    ask_set(ask, 0, "pair", t_id('p', 1));
-    ask_set(ask, 0, "email", "a@example.com");
-    ask_set(ask, 0, "old_hash", "x");
-    ask_set(ask, 0, "new_hash", NULL);
-}
-
 TEST(order, a_login_ends_the_oldest_session_although_it_was_just_refreshed)
 {
     t_begin(1, 9);

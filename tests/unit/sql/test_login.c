@@ -1,0 +1,90 @@
+/* Guessing is slowed, and nobody else is: what the throttle of logins counts against a network and
+ * against an address in it. Time passes by moving the rows back. */
+#include "flow.h"
+
+/* Hundreds of attempts: nothing has to reach the disk. */
+static void start(void)
+{
+    t_begin(1, 9);
+    t_do(0, "SET synchronous_commit = off");
+}
+
+static const char *begin(unsigned pair)
+{
+    struct ask ask;
+    ask_begin(&ask, "auth_login_begin");
+    ask_set(&ask, 0, "email", "nobody@example.com");
+    ask_set(&ask, 0, "network", t_id('n', 1));
+    ask_set(&ask, 0, "pair", t_id('p', pair));
+    ask_set(&ask, 0, "totals", t_id('t', 1));
+    ask_int(&ask, 0, "total_max", 1000);
+    ask_int(&ask, 0, "network_free", 30);
+    ask_set(&ask, 0, "network_delay_s_max", "60");
+    ask_int(&ask, 0, "pair_free", 5);
+    ask_set(&ask, 0, "pair_delay_s_max", "300");
+    ask_set(&ask, 0, "window_s", "3600");
+    return t_only(ask_run(t_session(0), &ask), "is_open");
+}
+
+static void succeed(unsigned pair)
+{
+    static unsigned session;
+    struct ask ask;
+    fill_session(&ask, ++session);
+    ask_set(&ask, 0, "pair", t_id('p', pair));
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "claimed"), "t");
+}
+
+static void pass(unsigned seconds)
+{
+    t_do(0, t_format("UPDATE login_throttle SET next_time = next_time - interval '%u s', "
+                     "expire_time = expire_time - interval '%u s'",
+                     seconds, seconds));
+}
+
+/* It tries each minute for three hours, and so do those who know their passwords. */
+TEST(login, a_device_with_an_old_password_keeps_nobody_else_out)
+{
+    start();
+    unsigned tries = 0;
+    for (unsigned minute = 0; minute < 180; minute++) {
+        tries += begin(1)[0] == 't';
+        ASSERT_STR_EQ(begin(2 + minute % 7), "t");
+        succeed(2 + minute % 7);
+        pass(60);
+    }
+    ASSERT_TRUE(tries > 20 && tries < 90); /* it is slowed itself */
+    t_end();
+}
+
+TEST(login, a_right_password_gives_the_network_its_turn_back)
+{
+    start();
+    for (unsigned i = 0; i < 35; i++) {
+        ASSERT_STR_EQ(begin(100 + i), "t");
+        pass(61);
+    }
+    ASSERT_STR_EQ(begin(200), "t");
+    succeed(200);
+    ASSERT_STR_EQ(begin(201), "t"); /* at once */
+    succeed(201);
+    ASSERT_STR_EQ(begin(202), "t");
+    ASSERT_STR_EQ(begin(203), "f"); /* that one has not been right yet */
+    t_end();
+}
+
+/* Also while others go on failing: the hour counts from the first. */
+TEST(login, a_network_is_forgiven_after_an_hour)
+{
+    start();
+    for (unsigned i = 0; i < 31; i++)
+        ASSERT_STR_EQ(begin(100 + i), "t");
+    ASSERT_STR_EQ(begin(99), "f");
+    for (unsigned minute = 0; minute < 60; minute++) {
+        pass(61);
+        ASSERT_STR_EQ(begin(200 + minute), "t");
+    }
+    for (unsigned i = 0; i < 20; i++)
+        ASSERT_STR_EQ(begin(300 + i), "t");
+    t_end();
+}
