@@ -146,6 +146,7 @@ static void see_timeout(struct call_impl *ci, struct str value)
 
 static void see_authorization(struct call_impl *ci, struct str value)
 {
+    ci->has_authorization = true;
     if (value.n > 7 && strncasecmp(value.p, "Bearer ", 7) == 0)
         ci->token = keep(ci, (struct str){.p = value.p + 7, .n = value.n - 7});
 }

@@ -10,9 +10,9 @@ enum reason intercept_token(struct call_impl *ci, struct str body)
     struct server *server = ci->pub.server;
     if (ci->pub.method->policy.auth == RPC_AUTH_PUBLIC)
         return REASON_NONE;
-    if (ci->token.n == 0) /* who proved to be a service needs none */
+    if (!ci->has_authorization) /* who proved to be a service needs none */
         return ci->pub.principal.known ? REASON_NONE : REASON_TOKEN_MISSING;
-    if (!server->hooks.authenticate)
+    if (ci->token.n == 0 || !server->hooks.authenticate)
         return REASON_TOKEN_INVALID;
     struct principal principal = {0};
     enum reason reason = server->hooks.authenticate(server->hooks.app, ci->token,

@@ -1,6 +1,8 @@
 /* Services that prove who they are with a certificate instead of a token: the identities of
  * --service-identities have ROLE_SERVICE. The table in intercept.c runs it before the token. What
- * must stay true: a token that is sent is judged as if there were no certificate. */
+ * must stay true: a token that is sent is judged as if there were no certificate, and so is
+ * whatever else a caller says who he is: a gateway that passes a customer's broken credentials on
+ * must not lend him its own. */
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -67,7 +69,7 @@ enum reason intercept_identity(struct call_impl *ci, struct str body)
 {
     (void)body;
     const struct identity_table *table = ci->pub.server->identities;
-    if (!table || ci->identity.n == 0 || ci->token.n > 0)
+    if (!table || ci->identity.n == 0 || ci->has_authorization)
         return REASON_NONE;
     for (unsigned i = 0; i < table->count; i++) {
         if (str_eq(table->items[i].name, ci->identity)) {

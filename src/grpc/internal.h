@@ -232,6 +232,7 @@ struct call_impl {
     enum encoding encoding;
     bool accepts_gzip, subtype_proto;
     bool has_authority, has_host, has_http_method, has_content_type, has_te, headers_done;
+    bool has_authorization; /* also one without a token in it */
     struct h2_header *metadata;
     unsigned metadata_count, metadata_max;
 

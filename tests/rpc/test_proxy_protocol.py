@@ -250,6 +250,20 @@ def test_unix_sockets_know_their_users(world, tmp_path):
             Client(f"unix:{closed_path}").SearchPlaces(query="london", timeout=2)
 
 
+def test_a_service_lends_itself_to_nobody(world, tmp_path):
+    """Who passes somebody's credentials on is not called himself by them, however little they are worth."""
+    path = tmp_path / "s"
+    with world.dev.sibling("--listen", f"unix:{path}", f"--service-identities=unix:uid={os.getuid()}"):
+        def ask(*values):
+            Client(f"unix:{path}").ask("GetBooking", name="bookings/" + new_id(),
+                                       metadata=[("authorization", value) for value in values])
+        with refused("NOT_FOUND"):
+            ask()
+        for values in (["Basic Zm9v"], ["Bearer"], [""], ["bearer-token abc"], ["Token abc"], ["", "Basic Zm9v"]):
+            with refused("UNAUTHENTICATED", "TOKEN_INVALID"):
+                ask(*values)
+
+
 # ---- socket activation
 
 
