@@ -63,6 +63,7 @@ struct app {
     struct app_keys keys;
     struct app_limits limits;
     struct work *work;
+    unsigned password_calls; /* have a place in its queue (services/auth/password.h) */
     struct reference *reference;
     struct board *board; /* NULL: each search is read from the database */
     uint64_t searches_from_timetable, searches_from_database;

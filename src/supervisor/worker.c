@@ -22,6 +22,7 @@
 #include "services/all.h"
 #include "services/app.h"
 #include "services/auth/auth.h"
+#include "services/auth/password.h"
 #include "services/auth/token.h"
 #include "services/flight/board_load.h"
 #include "services/reference.h"
@@ -32,7 +33,6 @@
 #include "supervisor/tls_metrics.h"
 
 #define HASH_THREADS 2
-#define HASH_QUEUE_MAX 64
 #define PUBLISH_SECONDS 0.25
 #define LOAD_RETRY_SECONDS 0.5
 /* A worker lets the others accept until it can serve; where no worker can, for want of a database,
@@ -199,7 +199,7 @@ static int build_app(struct worker *w)
         provider_new(&w->app.provider, &w->loop, c->provider, c->provider_url, c->provider_key,
                      c->payment_return_url, &c->app, error, sizeof error) < 0)
         return refuse(error);
-    CHECK(work_new(&w->app.work, &w->loop, HASH_THREADS, HASH_QUEUE_MAX) == 0);
+    CHECK(work_new(&w->app.work, &w->loop, HASH_THREADS, PASSWORD_CALLS_MAX) == 0);
     w->app.board = w->context->board;
     return 0;
 }

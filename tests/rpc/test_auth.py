@@ -12,6 +12,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from kit import stubs
 from kit.client import Refusal, new_id, refused
 from kit.instance import until
 from kit.pki import add_token_key
@@ -212,6 +213,31 @@ def test_guessing_is_slowed(world, ann):
         client.CreateSession(email=ann.email, password=PASSWORD)
     world.wait(last.retry_s + 0.5)
     assert client.log_in(ann.email, PASSWORD).tokens.access_token, "slowed, not locked"
+
+
+def test_a_login_that_nobody_looked_at_has_not_failed(world, ann):
+    """All who hash are busy: then the right password is refused as well, as often as it comes, and is none the worse for
+    it. Half of the queue is not for those who register."""
+    with world.dev.sibling("--argon2-passes=40", "--argon2-kib=16384") as server:
+        client = server.client()
+
+        def crowd(name, count):
+            path = stubs.METHODS[name][0]
+            method = client.channel.unary_unary(path)
+            return [method.future(client.request(name, email=f"{new_id()}@example.org", password=PASSWORD)
+                                  .SerializeToString(), timeout=10) for _ in range(count)]
+
+        busy = crowd("CreateUser", 40)
+        until(lambda: sum(call.done() for call in busy) >= 8, 5, "32 wait")
+        busy += crowd("CreateSession", 40)
+        until(lambda: sum(call.done() for call in busy) >= 16, 5, "64 wait")
+        for _ in range(6):
+            busy += crowd("CreateSession", 4)  # a hash may be ready
+            with refused("UNAVAILABLE", "OVERLOADED"):
+                client.CreateSession(email=ann.email, password=PASSWORD)
+        for call in busy:
+            call.cancel()
+    assert world.dev.client().log_in(ann.email, PASSWORD).token
 
 
 @pytest.mark.parametrize("password", ["password", "12345678", "iloveyou", "ann.weak@example.org", "Password123"])

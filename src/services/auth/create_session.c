@@ -2,7 +2,8 @@
  * session. Unknown address, wrong password and barred user take the same steps and give the same
  * answer. A repeated request_id has to bring the right password as well, and gets the tokens of the
  * session it made: they follow from the session's seed. What must stay true: no password is looked
- * at before its attempt has been counted. */
+ * at before its attempt has been counted, and no attempt counted that nobody has time to look at.
+ */
 #include "services/auth/internal.h"
 #include "services/auth/password.h"
 #include "services/auth/token.h"
@@ -58,6 +59,8 @@ static enum step count_attempt(struct call *c)
     if (strlen(s->req->password) > PASSWORD_BYTES_MAX)
         return call_fail_field(c, REASON_FIELD_INVALID, "password", "must have at most %d bytes",
                                PASSWORD_BYTES_MAX);
+    if (!password_take_place(c, true))
+        return STEP_DONE;
     s->email = email_normalise(&c->arena, str_of(s->req->email));
     s->network = network_of(&c->arena, call_peer(c));
     s->network_key = identity_key(app, "network", s->network, (struct str){0});

@@ -59,7 +59,8 @@ static enum step hash_password(struct call *c)
     uint8_t salt[SEAL_BYTES];
     const struct str parts[] = {STR("salt"), s->email, str_bytes(c->request_id.b, 16)};
     seal_mac(app_of(c)->keys.fingerprint, parts, 3, salt);
-    if (!password_start_hash(c, str_of(s->req->password), salt, &s->password))
+    if (!password_take_place(c, false) ||
+        !password_start_hash(c, str_of(s->req->password), salt, &s->password))
         return STEP_DONE;
     return STEP_NEXT;
 }

@@ -13,6 +13,7 @@
 #define PASSWORD_CHARS_MIN 8
 #define PASSWORD_BYTES_MAX 256
 #define PASSWORD_SALT_BYTES 16
+#define PASSWORD_CALLS_MAX 64 /* of a worker; what the helpers' queue holds */
 #define PASSWORD_HASH_MAX 128 /* PHC string with NUL */
 
 enum password_fault {
@@ -51,8 +52,14 @@ struct password_result {
                                      outdated and right */
 };
 
-/* Start on a helper thread; *ret is filled before the next step. False: all helpers are busy and
- * the queue is full, the call has failed with OVERLOADED, return STEP_DONE. */
+/* Takes a place among the calls that wait for a helper, until @c ends: before anything is counted
+ * against its caller, who could not help it that all were busy. Of the places half are for logins
+ * alone: who registers in bulk does not keep customers out. False: none is free, the call has
+ * failed with OVERLOADED, return STEP_DONE. */
+bool password_take_place(struct call *c, bool is_login);
+
+/* Start on a helper thread; *ret is filled before the next step. False: the queue is
+ * full, which a place prevents; the call has failed with OVERLOADED, return STEP_DONE. */
 bool password_start_hash(struct call *c, struct str password,
                          const uint8_t salt[static PASSWORD_SALT_BYTES],
                          struct password_result *ret);

@@ -24,6 +24,30 @@ struct password_job {
     char password[PASSWORD_BYTES_MAX];
 };
 
+static bool refuse(struct call *c)
+{
+    call_fail_pushback(c, BUSY_PUSHBACK_MS);
+    call_fail(c, REASON_OVERLOADED);
+    return false;
+}
+
+static void leave_place(void *arg)
+{
+    struct app *app = arg;
+    CHECK(app->password_calls > 0);
+    app->password_calls--;
+}
+
+bool password_take_place(struct call *c, bool is_login)
+{
+    struct app *app = app_of(c);
+    if (app->password_calls >= (is_login ? PASSWORD_CALLS_MAX : PASSWORD_CALLS_MAX / 2))
+        return refuse(c);
+    app->password_calls++;
+    call_defer(c, leave_place, app);
+    return true;
+}
+
 static void job_run(struct work_job *base)
 {
     struct password_job *job = (struct password_job *)base;
@@ -76,9 +100,7 @@ static bool job_start(struct call *c, struct str password, struct str stored, bo
     if (work_submit(app->work, &job->job, &c->scope) == 0)
         return true;
     job_drop(job);
-    call_fail_pushback(c, BUSY_PUSHBACK_MS);
-    call_fail(c, REASON_OVERLOADED);
-    return false;
+    return refuse(c);
 }
 
 bool password_start_hash(struct call *c, struct str password,
