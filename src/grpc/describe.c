@@ -164,6 +164,7 @@ static void json_method(struct buf *out, const struct rpc_method *m)
     json_number(out, "reply_bytes_max", p->reply_bytes_max);
     json_number(out, "rate_per_minute_max", p->rate_per_minute_max);
     json_number(out, "in_flight_max", p->in_flight_max);
+    json_flag(out, "lasts", p->lasts);
     buf_printf(out, "\"steps\":[");
     for (unsigned i = 0; i < m->handler->step_count; i++)
         buf_printf(out, "%s\"%s\"", i > 0 ? "," : "", m->handler->steps[i].name);
@@ -283,6 +284,9 @@ static void text_method(struct buf *out, const struct rpc_method *m)
         buf_printf(out, "    rate: at most %u a minute\n", p->rate_per_minute_max);
     if (p->in_flight_max > 0)
         buf_printf(out, "    in flight: at most %u in a worker\n", p->in_flight_max);
+    if (p->lasts)
+        buf_printf(out, "    lasts: at least %u on each connection, with all that do\n",
+                   LASTING_FEW);
     buf_printf(out, "    steps:");
     for (unsigned i = 0; i < m->handler->step_count; i++)
         buf_printf(out, " %s", m->handler->steps[i].name);

@@ -70,6 +70,8 @@ static void admit(struct call_impl *ci, const struct rpc_method *method)
     list_append(&server->calls, &ci->node);
     server->calls_in_flight++;
     overload_begun(ci);
+    if (method->policy.lasts)
+        lasting_begun(ci);
     ci->phase = CALL_RECEIVING;
     call_arm(ci, ci->granted_ns);
     if (method->client_streaming)
@@ -363,6 +365,8 @@ static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, voi
     if (!ci)
         return;
     ci->peer = h2_stream_peer(s);
+    if (ci->lasting)
+        lasting_ended(ci);
     if (ci->unacked > 0)
         h2_consume(s, ci->unacked); /* the connection's share of the window outlives the stream */
     ci->unacked = 0;

@@ -20,6 +20,7 @@
 #include "grpc/frame.h"
 #include "grpc/grpc.h"
 #include "grpc/intercept.h"
+#include "grpc/lasting.h"
 #include "grpc/overload.h"
 #include "h2/h2.h"
 #include "obs/obs.h"
@@ -55,6 +56,7 @@ struct rpc_policy {
     uint32_t reply_bytes_max;
     uint32_t rate_per_minute_max; /* per principal, or per peer address when public; 0: unlimited */
     uint32_t in_flight_max;       /* of this method in one worker; 0: no limit of its own */
+    bool lasts; /* anybody may open it and nothing ends it: limited as in lasting.c */
 };
 
 #define RPC_STEPS_MAX 16
@@ -258,6 +260,7 @@ struct call_impl {
     unsigned step_ops; /* still pending when the step returned */
     enum step last;    /* what the step before said */
     bool counted;      /* in server->calls */
+    uint32_t *lasting; /* where it counts as a stream that lasts; NULL: nowhere */
     bool step_open;    /* its time is not recorded yet */
     bool parked;
     bool answered;     /* call_reply or call_fail happened */
@@ -347,6 +350,8 @@ struct server {
     struct internal_method *internal_methods;
     int obs_other; /* obs_method index of what is not in the table */
     unsigned calls_in_flight;
+    unsigned calls_lasting; /* of those: they take no room from the others */
+    struct lasting *lasting;
     unsigned pooled;
     const struct h2_server *h2; /* what channelz shows; NULL: nothing */
     unsigned worker;            /* this process's number */

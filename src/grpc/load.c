@@ -170,7 +170,7 @@ const report_t *load_report(struct server *server)
     bool is_fresh =
         load->packed_bytes > 0 && server->loop->now_ns - load->sampled_ns < SAMPLE_NS_MIN;
     if (!is_fresh) {
-        server_set_load(server, "calls", server->calls_in_flight, server->limits.calls_max);
+        server_set_load(server, "calls", server_calls_busy(server), server->limits.calls_max);
         sample(server);
         write_report(load);
     }

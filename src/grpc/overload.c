@@ -1,7 +1,8 @@
 /* Whether there is room for one more call, asked before its body is read: calls in flight, of all
  * and of its method; how late the loop is; how long it would wait for the database; and, under
- * load, whether the deadline leaves the time that such calls take. The table in intercept.c asks;
- * intake and the runner count. What must stay true: the answer costs a few comparisons; what is
+ * load, whether the deadline leaves the time that such calls take. Streams that last are not among
+ * those calls and have limits of their own. The table in intercept.c asks; intake and the runner
+ * count. What must stay true: the answer costs a few comparisons; what is
  * refused here has run no code; money is refused last, search first. */
 #include "grpc/internal.h"
 
@@ -58,9 +59,15 @@ bool server_is_lagging(const struct server *server)
 
 /* ---- what a call costs ---- */
 
+unsigned server_calls_busy(const struct server *server)
+{
+    return server->calls_in_flight - server->calls_lasting;
+}
+
 void overload_begun(struct call_impl *ci)
 {
     load_of(ci->pub.server, ci->pub.method)->in_flight++;
+    ci->pub.server->calls_lasting += ci->pub.method->policy.lasts;
 }
 
 /* The median by small steps: up where a call took longer, down where it did not. */
@@ -82,6 +89,7 @@ void overload_ended(struct call_impl *ci)
     const struct rpc_method *method = ci->pub.method;
     struct method_load *load = load_of(ci->pub.server, method);
     load->in_flight--;
+    ci->pub.server->calls_lasting -= method->policy.lasts;
     if (ci->code == STATUS_OK && !method->client_streaming && !method->server_streaming)
         learn(load, ci->pub.server->loop->now_ns - ci->started_ns);
 }
@@ -105,7 +113,7 @@ static uint32_t share_of(uint32_t calls_max, enum rpc_criticality criticality)
 /* An idle server tries what may just succeed; a busy one does not begin what will not. */
 static bool is_hopeless(struct server *server, struct method_load *load, int64_t timeout_ns)
 {
-    bool is_busy = server->is_lagging || server->calls_in_flight >= server->limits.calls_max / 8;
+    bool is_busy = server->is_lagging || server_calls_busy(server) >= server->limits.calls_max / 8;
     if (!is_busy || timeout_ns < 0 || load->samples < SAMPLES_MIN || timeout_ns >= load->p50_ns)
         return false;
     return ++load->too_short % PROBE_EVERY != 0;
@@ -143,7 +151,9 @@ enum reason intercept_overload(struct call_impl *ci, struct str body)
     struct server *server = ci->pub.server;
     const struct rpc_policy *policy = &ci->pub.method->policy;
     struct method_load *load = load_of(server, ci->pub.method);
-    if (server->calls_in_flight >= share_of(server->limits.calls_max, policy->criticality))
+    if (policy->lasts
+            ? !lasting_has_room(ci)
+            : server_calls_busy(server) >= share_of(server->limits.calls_max, policy->criticality))
         return shed(server, COUNT_SHED_CALLS, REASON_OVERLOADED);
     if (policy->in_flight_max > 0 && load->in_flight >= policy->in_flight_max)
         return shed(server, COUNT_SHED_METHOD, REASON_OVERLOADED);

@@ -19,3 +19,5 @@ void overload_init(struct server *server);
 /* The call is in flight; it has ended. */
 void overload_begun(struct call_impl *ci);
 void overload_ended(struct call_impl *ci);
+/* Calls in flight but for streams that last: what calls_max limits. */
+unsigned server_calls_busy(const struct server *server);

@@ -167,8 +167,7 @@ static void standard_policy(struct building *b, struct rpc_method *m)
         .deadline_max_ms = is_endless ? 0 : b->limits->deadline_max_ms,
         .request_bytes_max = at_most(request_bytes_max, b->limits->message_bytes_max),
         .reply_bytes_max = b->limits->reply_bytes_max,
-        /* What anybody may open and nothing ends must leave room for the others. */
-        .in_flight_max = is_endless && !is_foreign ? 1 + b->limits->calls_max / 8 : 0,
+        .lasts = is_endless && !is_foreign,
         /* A busy server must not look like a dead one. */
         .criticality = m->service == &health_service ? RPC_CRITICALITY_HIGH : RPC_CRITICALITY_LOW,
     };

@@ -318,6 +318,10 @@ void h2_trailers(struct h2_stream *s, const struct h2_header *headers, size_t co
 /* Counts a message of the layer above, whose frames h2 does not know, for h2_conn_info. */
 void h2_note_message(struct h2_stream *s, bool was_sent);
 
+/* A number of the stream's connection that is the layer above's alone, 0 at first; until the
+ * connection's last on_close. */
+uint32_t *h2_lasting(struct h2_stream *s);
+
 /* RST_STREAM. on_close follows, not before this returns. */
 void h2_reset(struct h2_stream *s, enum h2_error code);
 

@@ -92,6 +92,11 @@ const char *h2_refusal_name(enum h2_refusal cause)
     return names[cause];
 }
 
+uint32_t *h2_lasting(struct h2_stream *s)
+{
+    return &s->conn->lasting;
+}
+
 void h2_note_message(struct h2_stream *s, bool was_sent)
 {
     struct h2_conn *c = s->conn;

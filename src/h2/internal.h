@@ -170,6 +170,7 @@ struct h2_conn {
     int64_t idle_since_ns;
     int64_t rested_ns; /* the idle_since_ns whose idleness has been used to give memory back */
     struct h2_peer *peer;
+    uint32_t lasting;    /* h2_lasting */
     int64_t progress_ns; /* last time body left, or began to wait */
     int64_t noticed_ns;
     int64_t faults_ns; /* the faults budget was refilled up to here */

@@ -13,12 +13,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import grpc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "rpc"))
 
+from kit import stubs  # noqa: E402
 from kit.client import Client  # noqa: E402
 from kit.instance import until  # noqa: E402
 from kit.ports import free_port  # noqa: E402
@@ -39,12 +41,24 @@ def edit(text, changes):
 
 
 def take_call(server):
-    """A watch that stays open: where --calls-max is 1, everything else is refused from now on. None: another has it."""
-    call = server.client().channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
-    try:
-        return next(call) and call
-    except grpc.RpcError:  # a health check of the proxy's
-        return None
+    """A call whose message does not come: where --calls-max is 1, everything else is refused for ten seconds. None:
+    another has it."""
+    over = threading.Event()
+
+    def nothing():
+        over.wait()
+        yield from ()
+
+    def is_full():
+        try:
+            return not server.client().SearchPlaces(query="london")
+        except grpc.RpcError:
+            return True
+
+    call = server.client().channel.stream_unary(stubs.METHODS["CreateUser"][0]).future(nothing())
+    call.add_done_callback(lambda _: over.set())
+    until(lambda: call.done() or is_full(), 5, "the call is there")
+    return None if call.done() else call  # refused: a health check of the proxy's
 
 
 class Proxy:

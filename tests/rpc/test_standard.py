@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from kit import stubs, wire
-from kit.client import Client, Refusal, refused
+from kit.client import OPTIONS, Client, Refusal, refused
 from kit.health import NOT_SERVING, SERVING, SERVICE_UNKNOWN, Watcher, check
 from kit.instance import until
 from kit.ports import free_port
@@ -297,10 +297,11 @@ def test_metrics_have_the_names_and_labels_of_gRFC_A66(world):
 
 
 def test_watches_leave_room(world, dev):
-    """Anybody may watch, and nothing ends it: together they take an eighth of the calls, and the others go on."""
-    with dev.sibling("--calls-max=16", workers=1) as server:
-        channel = server.client().channel
-        taken = [channel.unary_stream("/grpc.health.v1.Health/Watch")(b"") for _ in range(8)]
+    """Anybody may watch, and nothing ends it: calls go on, and so do clients that follow the published service config,
+    each of which watches before it calls."""
+    with dev.sibling("--calls-max=160", workers=1) as server:
+        taken = [channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
+                 for channel in (server.client().channel for _ in range(10)) for _ in range(30)]
         refusals = 0
         for call in taken:
             try:
@@ -308,7 +309,12 @@ def test_watches_leave_room(world, dev):
             except grpc.RpcError as error:
                 assert Refusal(error).reason == "OVERLOADED"
                 refusals += 1
-        assert refusals == 8 - 3
-        assert check(server.target, "") == SERVING and server.client().SearchPlaces(query="london").places
+        assert 80 <= len(taken) - refusals <= 100, "20 for whoever comes, 8 for each connection"
+        assert check(server.target, "") == SERVING
+        config = (stubs.ROOT / "protos/faregate/v1/service_config.json").read_text()
+        path, request, _ = stubs.METHODS["SearchPlaces"]
+        for _ in range(3):
+            with grpc.insecure_channel(server.target, options=[*OPTIONS, ("grpc.service_config", config)]) as channel:
+                assert channel.unary_unary(path)(request(query="london").SerializeToString(), timeout=5)
         for call in taken:
             call.cancel()

@@ -249,6 +249,13 @@ void h2_note_message(struct h2_stream *s, bool was_sent)
     rig_messages[was_sent]++;
 }
 
+uint32_t *h2_lasting(struct h2_stream *s)
+{
+    static uint32_t all;
+    (void)s;
+    return &all;
+}
+
 struct str h2_stream_peer(const struct h2_stream *s)
 {
     (void)s;

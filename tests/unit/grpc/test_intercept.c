@@ -66,6 +66,7 @@ static void begin_with(const struct server_limits *limits)
         {.path = STR("/test.Echo/Absent"), TYPES},
         {.path = STR("/test.Echo/Park"), .handler = &park_handler, TYPES},
         {.path = STR("/test.Echo/One"), .handler = &park_handler, TYPES, .policy.in_flight_max = 1},
+        {.path = STR("/test.Echo/Watch"), .handler = &park_handler, TYPES, .policy.lasts = true},
         {.path = STR("/test.Echo/Last"),
          .handler = &say_handler,
          TYPES,
@@ -258,5 +259,32 @@ TEST(intercept, limits_one_method_by_itself)
     ASSERT_INT_EQ(client_status(one), -1);
     client_close(one, true);
     client_free(one);
+    finish();
+}
+
+/* One for whoever comes and eight for the connection, here the same, beside eight calls. */
+TEST(intercept, gives_streams_that_last_room_of_their_own)
+{
+    struct server_limits limits = server_limits_default;
+    limits.calls_max = 8;
+    begin_with(&limits);
+    struct client *watches[9];
+    for (unsigned i = 0; i < 9; i++)
+        watches[i] = client_call("/test.Echo/Watch", hello, HELLO_BYTES);
+    for (unsigned i = 0; i < 8; i++)
+        ASSERT_INT_EQ(client_status(watches[i]), -1);
+    expect_trailers_only(watches[8], "200", STATUS_UNAVAILABLE);
+    struct client *call = client_call(ECHO, hello, HELLO_BYTES);
+    ASSERT_INT_EQ(client_status(call), STATUS_OK);
+    client_close(watches[0], true);
+    struct client *next = client_call("/test.Echo/Watch", hello, HELLO_BYTES);
+    ASSERT_INT_EQ(client_status(next), -1);
+    client_close(next, true);
+    for (unsigned i = 1; i < 8; i++)
+        client_close(watches[i], true);
+    for (unsigned i = 0; i < 9; i++)
+        client_free(watches[i]);
+    client_free(call);
+    client_free(next);
     finish();
 }

@@ -1,0 +1,19 @@
+/* How many streams that nothing ends each caller has open. The server owns the numbers, intake
+ * counts, overload.c asks. */
+#pragma once
+
+#include <stdbool.h>
+
+#define LASTING_FEW 8u /* for each */
+
+struct call_impl;
+struct lasting;
+
+int lasting_new(struct lasting **ret_lasting);
+struct lasting *lasting_free(struct lasting *lasting);
+
+/* Of a method whose policy says @lasts, and its stream is open. */
+bool lasting_has_room(const struct call_impl *ci);
+/* The call is in flight; h2 is about to forget its stream. */
+void lasting_begun(struct call_impl *ci);
+void lasting_ended(struct call_impl *ci);
