@@ -137,7 +137,8 @@ struct auth_refresh_session_row {
 
 /* The session row's lock decides between two that come with the same token: the second finds itself to be the
  * previous one, and gets the same successor. The token itself was proven to be ours before this runs, so a hash that
- * is neither current nor in its grace is one that was used up: the session ends.
+ * is neither current nor in its grace is one that was used up: the session ends. A session that is over, however it
+ * came to be, is TOKEN_REVOKED: TOKEN_EXPIRED would ask for what was just tried.
  * Spans: principal, user_id */
 void auth_refresh_session(struct call *c, struct auth_refresh_session_row *ret,
     struct uuid user_id,
@@ -158,7 +159,8 @@ struct auth_end_session_row {
     bool ended;
 };
 
-/* A session that is not there, or has ended, records the refusal.
+/* A session that is not there, or has ended, records the refusal; but one that has just expired, whose access tokens
+ * some server's clock may still take, can be ended.
  * Spans: principal, user_id */
 void auth_end_session(struct call *c, struct auth_end_session_row *ret,
     struct uuid principal,

@@ -23,6 +23,10 @@ def unbase64(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+def claims_of(token):
+    return json.loads(unbase64(token.split(".")[1]))
+
+
 def refresh(client, token, **more):
     return client.RefreshSession(refresh_token=token, **more)
 
@@ -170,8 +174,24 @@ def test_a_reused_token_ends_the_session(world):
 def test_refresh_tokens_that_are_none(world, ann):
     token = ann.tokens.refresh_token
     for wrong in ("x", token[:-3] + ("AAA" if token[-3:] != "AAA" else "BBB"), ann.token, token[:20]):
-        with refused("UNAUTHENTICATED", "TOKEN_INVALID"):
+        with refused("UNAUTHENTICATED", "TOKEN_INVALID", "refresh_token"):
             refresh(ann, wrong)
+
+
+def test_nothing_outlives_the_session(world):
+    """Neither access tokens, nor a client's hope that to refresh would help."""
+    with world.dev.sibling("--session-seconds=4") as server:
+        ann = world.traveller("Ann", server)
+        fresh = refresh(ann, ann.tokens.refresh_token)
+        for tokens in (ann.tokens, fresh):
+            assert tokens.access_token_expire_time.seconds == claims_of(tokens.access_token)["exp"]
+            assert tokens.access_token_expire_time.seconds <= ann.tokens.session.expire_time.seconds
+        assert ann.GetUser(name="users/me").name == ann.user.name
+        world.wait(ann.tokens.session.expire_time.seconds + 1 - time.time())
+        with refused("UNAUTHENTICATED", "TOKEN_EXPIRED"):
+            ann.GetUser(name="users/me")
+        with refused("UNAUTHENTICATED", "TOKEN_REVOKED", "refresh_token"):
+            refresh(ann, fresh.refresh_token)
 
 
 def test_who_is_a_customer_is_not_told(world, ann):

@@ -155,7 +155,8 @@ SELECT s.device_label, s.network, s.seed, s.create_time, s.refresh_time, s.idle_
 --   expire_time timestamptz?, network text?, roles int4?)
 -- The session row's lock decides between two that come with the same token: the second finds itself to be the
 -- previous one, and gets the same successor. The token itself was proven to be ours before this runs, so a hash that
--- is neither current nor in its grace is one that was used up: the session ends.
+-- is neither current nor in its grace is one that was used up: the session ends. A session that is over, however it
+-- came to be, is TOKEN_REVOKED: TOKEN_EXPIRED would ask for what was just tried.
 -- Spans: principal, user_id
 WITH s AS MATERIALIZED (
     SELECT refresh_hash, previous_hash, refresh_time, idle_expire_time, expire_time, end_time, device_label,
@@ -169,10 +170,9 @@ WITH s AS MATERIALIZED (
      WHERE principal = @user_id AND method = 3 AND request_id = @request_id
 ), o AS MATERIALIZED (
     SELECT CASE
-               WHEN s.create_time IS NULL THEN 'TOKEN_INVALID'
                WHEN i.fingerprint <> @fingerprint THEN 'IDEMPOTENCY_MISMATCH'
-               WHEN s.end_time IS NOT NULL OR u.state IS DISTINCT FROM 'ACTIVE' THEN 'TOKEN_REVOKED'
-               WHEN s.idle_expire_time <= now() THEN 'TOKEN_EXPIRED'
+               WHEN s.create_time IS NULL OR s.end_time IS NOT NULL OR s.idle_expire_time <= now()
+                    OR u.state IS DISTINCT FROM 'ACTIVE' THEN 'TOKEN_REVOKED'
                WHEN i.fingerprint IS NOT NULL THEN 'REPLAYED'
                WHEN s.refresh_hash = @hash THEN 'ROTATED'
                WHEN s.previous_hash = @hash AND s.refresh_time > now() - @grace_s * interval '1 second'
@@ -223,12 +223,14 @@ SELECT o.outcome,
 
 -- name: end_session(principal uuid, request_id uuid, fingerprint bytea, user_id uuid, session_id uuid,
 --   end_reason text, token_s float8, event_id uuid, network text) -> one (claimed bool, ended bool)
--- A session that is not there, or has ended, records the refusal.
+-- A session that is not there, or has ended, records the refusal; but one that has just expired, whose access tokens
+-- some server's clock may still take, can be ended.
 -- Spans: principal, user_id
 WITH s AS MATERIALIZED (
     SELECT session_id
       FROM session
-     WHERE user_id = @user_id AND session_id = @session_id AND end_time IS NULL AND idle_expire_time > now()
+     WHERE user_id = @user_id AND session_id = @session_id AND end_time IS NULL
+       AND idle_expire_time > now() - @token_s * interval '1 second'
        FOR UPDATE
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)

@@ -20,7 +20,8 @@ static enum step rotate(struct call *c)
     const struct app *app = app_of(c);
     s->req = call_request(c);
     if (refresh_parse(app->keys.refresh, str_of(s->req->refresh_token), &s->token) < 0)
-        return call_fail(c, REASON_TOKEN_INVALID);
+        return call_fail_field(c, REASON_TOKEN_INVALID, "refresh_token",
+                               "is not a refresh token of this installation");
     refresh_next(app->keys.refresh, &s->token, &s->next);
     uint8_t hash[32], next_hash[32];
     refresh_hash(&s->token, hash);
@@ -39,6 +40,8 @@ static enum step refuse(struct call *c, enum reason reason)
     const struct refresh_session *s = c->state;
     if (reason == REASON_IDEMPOTENCY_MISMATCH)
         return call_fail_field(c, reason, "request_id", "was used before with other contents");
+    if (reason == REASON_TOKEN_REVOKED)
+        return call_fail_field(c, reason, "refresh_token", "is of a session that is over");
     if (reason == REASON_REFRESH_REUSED)
         session_stop_tokens(c, s->token.session_id);
     return call_fail(c, reason);

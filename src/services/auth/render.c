@@ -52,23 +52,24 @@ Faregate__V1__SessionTokens *session_tokens_message(struct call *c, const struct
                                                     const struct refresh_token *refresh)
 {
     const struct app *app = app_of(c);
+    int64_t idle_us = view->refresh_us + (int64_t)app->limits.refresh_token_idle_seconds * 1000000;
+    int64_t end_us = idle_us < view->expire_us ? idle_us : view->expire_us;
     const struct token_claims claims = {
         .user_id = view->user_id,
         .session_id = view->session_id,
         .token_id = refresh_access_id(app->keys.refresh, refresh),
         .roles = roles,
         .issue_s = view->refresh_us / 1000000,
+        .session_end_s = end_us / 1000000,
     };
-    int64_t idle_us = view->refresh_us + (int64_t)app->limits.refresh_token_idle_seconds * 1000000;
     Faregate__V1__SessionTokens *tokens = arena_alloc(&c->arena, sizeof *tokens);
     faregate__v1__session_tokens__init(tokens);
     tokens->session = session_message(&c->arena, view);
     tokens->access_token = tokens_sign(app->tokens, &c->arena, &claims);
     tokens->access_token_expire_time =
-        timestamp_of_s(&c->arena, claims.issue_s + tokens_life_s(app->tokens));
+        timestamp_of_s(&c->arena, tokens_expire_s(app->tokens, &claims));
     tokens->refresh_token = refresh_format(app->keys.refresh, &c->arena, refresh);
-    tokens->refresh_token_expire_time =
-        timestamp_of_us(&c->arena, idle_us < view->expire_us ? idle_us : view->expire_us);
+    tokens->refresh_token_expire_time = timestamp_of_us(&c->arena, end_us);
     return tokens;
 }
 

@@ -88,6 +88,14 @@ uint32_t tokens_life_s(const struct tokens *tokens)
     return tokens->limits.life_s;
 }
 
+int64_t tokens_expire_s(const struct tokens *tokens, const struct token_claims *claims)
+{
+    int64_t expire_s = claims->issue_s + tokens->limits.life_s;
+    if (claims->session_end_s > 0 && claims->session_end_s < expire_s)
+        expire_s = claims->session_end_s;
+    return expire_s > claims->issue_s ? expire_s : claims->issue_s + 1; /* none is stillborn */
+}
+
 static char *payload_make(const struct tokens *t, struct arena *arena,
                           const struct token_claims *claims)
 {
@@ -108,7 +116,7 @@ static char *payload_make(const struct tokens *t, struct arena *arena,
                         "\",\"sub\":\"users/%s\",\"sid\":\"%s\","
                         "\"roles\":[%s],\"iat\":%lld,\"exp\":%lld,\"jti\":\"%s\"}",
                         user, session, roles, (long long)claims->issue_s,
-                        (long long)claims->issue_s + t->limits.life_s, token);
+                        (long long)tokens_expire_s(t, claims), token);
 }
 
 char *tokens_sign(struct tokens *tokens, struct arena *arena, const struct token_claims *claims)

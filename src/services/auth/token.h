@@ -64,7 +64,11 @@ struct token_claims {
     struct uuid token_id; /* jti */
     uint32_t roles;       /* bit (1u << enum role) */
     int64_t issue_s;      /* the key that was due then signs: the same claims give the same token */
+    int64_t session_end_s; /* the token is not good for longer; 0: no such end */
 };
+
+/* When the token expires that tokens_sign makes of @claims, in Unix seconds. */
+int64_t tokens_expire_s(const struct tokens *tokens, const struct token_claims *claims);
 
 /* The token, in the arena. */
 char *tokens_sign(struct tokens *tokens, struct arena *arena, const struct token_claims *claims);

@@ -246,6 +246,20 @@ TEST(token, ends_on_time_cached_or_not)
     teardown();
 }
 
+TEST(token, ends_with_its_session)
+{
+    setup();
+    struct token_claims claims = claims_of(1);
+    claims.session_end_s = NOW_S + 4;
+    ASSERT_INT_EQ(tokens_expire_s(tokens, &claims), NOW_S + 4);
+    struct str token = str_of(tokens_sign(tokens, &arena, &claims));
+    ASSERT_INT_EQ(verify(token, NOW_NS + 3 * NS_PER_S), REASON_NONE);
+    ASSERT_INT_EQ(verify(token, NOW_NS + 4 * NS_PER_S), REASON_TOKEN_EXPIRED);
+    claims.session_end_s = NOW_S + 601;
+    ASSERT_INT_EQ(tokens_expire_s(tokens, &claims), NOW_S + 600);
+    teardown();
+}
+
 TEST(token, an_ended_session_stops_its_tokens_only)
 {
     setup();

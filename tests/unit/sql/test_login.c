@@ -73,6 +73,36 @@ TEST(login, a_right_password_gives_the_network_its_turn_back)
     t_end();
 }
 
+static const char *end(unsigned request)
+{
+    struct ask ask;
+    ask_begin(&ask, "auth_end_session");
+    ask_set(&ask, 0, "principal", t_id('u', 1));
+    ask_set(&ask, 0, "request_id", t_id('r', request));
+    ask_set(&ask, 0, "fingerprint", "\\x01");
+    ask_set(&ask, 0, "user_id", t_id('u', 1));
+    ask_set(&ask, 0, "session_id", t_id('s', 1));
+    ask_set(&ask, 0, "end_reason", "LOGOUT");
+    ask_set(&ask, 0, "token_s", "600");
+    ask_set(&ask, 0, "event_id", t_id('e', request));
+    ask_set(&ask, 0, "network", "127.0.0.0/24");
+    return t_only(ask_run(t_session(0), &ask), "ended");
+}
+
+TEST(login, a_session_can_be_ended_as_long_as_its_tokens_may_live)
+{
+    start();
+    struct ask ask;
+    fill_session(&ask, 1);
+    ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "claimed"), "t");
+    t_do(0, "UPDATE session SET idle_expire_time = now() - interval '11 minutes'");
+    ASSERT_STR_EQ(end(101), "f");
+    t_do(0, "UPDATE session SET idle_expire_time = now() - interval '9 minutes'");
+    ASSERT_STR_EQ(end(102), "t");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM revocation"), "1");
+    t_end();
+}
+
 /* Also while others go on failing: the hour counts from the first. */
 TEST(login, a_network_is_forgiven_after_an_hour)
 {
