@@ -102,6 +102,15 @@ void arena_reset(struct arena *a)
     a->used_bytes = 0;
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_chunk *chunk = a->head; chunk; chunk = chunk->next) {
+        ASAN_UNPOISON_MEMORY_REGION(chunk->data, chunk->bytes);
+        explicit_bzero(chunk->data, chunk->bytes);
+    }
+    arena_reset(a);
+}
+
 /* A chunk of its own goes behind the head, so that the rest of the current chunk stays in use. */
 static void *take_large(struct arena *a, size_t bytes)
 {

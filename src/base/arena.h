@@ -40,6 +40,9 @@ void arena_init(struct arena *a, struct arena_pool *pool, size_t bytes_max);
 /* Gives every chunk back. The arena can be used again. Idempotent. */
 void arena_reset(struct arena *a);
 
+/* The same for what held secrets: overwritten first. */
+void arena_wipe(struct arena *a);
+
 /* Zeroed memory, aligned to 16; NULL once the budget is spent (the caller answers
  * RESOURCE_EXHAUSTED). */
 void *arena_try(struct arena *a, size_t bytes);

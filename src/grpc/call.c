@@ -46,6 +46,15 @@ struct call_impl *call_new(struct server *server)
     return ci;
 }
 
+/* What the request brought and what was answered; the rest of it was wiped as it was read. */
+static void wipe(struct call_impl *ci)
+{
+    arena_wipe(&ci->pub.arena);
+    arena_wipe(&ci->request_arena);
+    if (ci->in.cap > 0)
+        explicit_bzero(ci->in.p, ci->in.cap);
+}
+
 void call_release(struct call_impl *ci)
 {
     struct server *server = ci->pub.server;
@@ -55,6 +64,8 @@ void call_release(struct call_impl *ci)
     list_remove(&ci->woken);
     wheel_clear(&ci->deadline);
     call_drop_outgoing(ci);
+    if (call_has_secret(ci))
+        wipe(ci);
     arena_reset(&ci->pub.arena);
     arena_reset(&ci->request_arena);
     arena_reset(&ci->head_arena);

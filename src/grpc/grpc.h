@@ -55,6 +55,7 @@ struct rpc_handler {
     size_t state_bytes; /* zeroed, reachable as c->state */
     enum rpc_tx tx;
     unsigned retry_max; /* restarts after 40001/40P01; 0: the default 3 */
+    bool has_secret;    /* a password or the like is in its request: wiped when the call ends */
 };
 
 #define RPC_STEPS(table, state_type)                                                               \

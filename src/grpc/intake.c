@@ -258,6 +258,8 @@ static void on_data(struct h2_stream *s, const uint8_t *p, size_t bytes, void *c
         return;
     }
     h2_consume(s, bytes);
+    if (ci && call_has_secret(ci))
+        ci->pub.server->loop->read_secret = true;
     if (ci && ci->phase == CALL_RECEIVING && !take_unary(ci, p, bytes))
         call_finish(ci);
 }

@@ -382,6 +382,12 @@ int64_t server_wall_ns(struct server *server);
 /* ---- call.c: birth and death ---- */
 
 struct call_impl *call_new(struct server *server);
+/* Its method takes a password or the like, which must not stay in memory. */
+static inline bool call_has_secret(const struct call_impl *ci)
+{
+    const struct rpc_method *method = ci->pub.method;
+    return method && method->handler && method->handler->has_secret;
+}
 /* Back to the pool: ended, and h2 has let go of the stream. */
 void call_release(struct call_impl *ci);
 /* Tells h2 whose the memory of the call is. */

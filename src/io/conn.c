@@ -185,6 +185,7 @@ static void flush(struct conn *c)
 static void take_rest(struct conn *c)
 {
     ssize_t n = c->handler->on_read(c->ctx, c->rest.p + c->rest.start, buf_len(&c->rest));
+    loop_forget(c->loop, c->rest.p + c->rest.start, n > 0 ? (size_t)n : 0);
     if (n < 0)
         end(c, (int)n);
     else
@@ -221,6 +222,7 @@ static void read_some(struct conn *c)
             end(c, (int)r);
         else if ((size_t)r < got && n != 0)
             buf_append(&c->rest, c->loop->read_buf + r, got - (size_t)r);
+        loop_forget(c->loop, c->loop->read_buf, got);
     }
     if (c->state != CONN_OPEN)
         return;

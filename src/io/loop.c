@@ -63,6 +63,14 @@ static void on_wake(struct ev_loop *ev, ev_async *w, int events)
     run_posted(w->data);
 }
 
+void loop_forget(struct loop *loop, uint8_t *p, size_t bytes)
+{
+    if (!loop->read_secret)
+        return;
+    explicit_bzero(p, bytes);
+    loop->read_secret = false;
+}
+
 int loop_init(struct loop *loop, const struct clock *clock)
 {
     *loop = (struct loop){.clock = clock};

@@ -23,6 +23,7 @@ struct loop {
     ev_async wake;
     void *posted;      /* lock-free stack of struct loop_post */
     uint8_t *read_buf; /* LOOP_READ_BYTES, shared by connections: valid until the handler returns */
+    bool read_secret;  /* set by the handler: in what it was given are secrets */
     struct buf
         write_buf; /* what a connection is about to write; only the unsent rest is kept with it */
 };
@@ -47,6 +48,9 @@ struct loop_post {
 
 int loop_init(struct loop *loop, const struct clock *clock);
 void loop_deinit(struct loop *loop);
+
+/* Overwrites what a handler was given if it said that secrets are in it. */
+void loop_forget(struct loop *loop, uint8_t *p, size_t bytes);
 
 /* Runs until loop_stop. */
 void loop_run(struct loop *loop);

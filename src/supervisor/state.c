@@ -20,6 +20,11 @@ void state_raise_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+void state_forbid_cores(void)
+{
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
 uint32_t state_conns_that_fit(uint32_t conns_max)
 {
     struct rlimit limit;

@@ -10,6 +10,9 @@ struct supervisor_context;
 
 /* This process, and those it starts, may have as many file descriptors as the system allows. */
 void state_raise_descriptors(void);
+/* Nor is memory of this process, and of those it starts, written to a file when it falls: keys and
+ * passwords are in it. What happened is in the log. */
+void state_forbid_cores(void);
 /* @conns_max, or as many as there are descriptors for, beside some for everything else: who cannot
  * accept any more must have been looking for idle connections to close before that. */
 uint32_t state_conns_that_fit(uint32_t conns_max);

@@ -476,6 +476,7 @@ int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), voi
     s->ready_ctx = ctx;
     signal(SIGPIPE, SIG_IGN);
     state_raise_descriptors();
+    state_forbid_cores();
     s->exit_status = 2;
     if (prepare(s, config) == 0 && watch_signals(s) == 0) {
         s->exit_status = 0;

@@ -303,6 +303,34 @@ def test_staff_read_users_and_travellers_do_not(world, ann, bob):
         bob.GetUser(name=ann.user.name)
 
 
+def test_secrets_do_not_stay_in_memory(world):
+    """A worker that is idle has nothing of them left, be it in buffers or in what it will allocate next."""
+    password, token = ("pass phrase " + new_id()).encode(), ("fgr_" + new_id() * 3).encode()
+    with world.dev.sibling() as server:
+        client = server.client()
+        with refused("UNAUTHENTICATED", "CREDENTIALS_INVALID"):
+            client.CreateSession(email="nobody@example.org", password=password.decode())
+        client.CreateUser(email=f"{new_id()}@example.org", password=password.decode())
+        with refused("UNAUTHENTICATED", "TOKEN_INVALID"):
+            refresh(client, token.decode())
+        pid = server.pids()["worker 0"]
+
+        def found(*texts):
+            count = 0
+            with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+                for begin, end in (m.groups() for m in map(re.compile(r"(\w+)-(\w+) rw-p").match, maps) if m):
+                    memory.seek(int(begin, 16))
+                    content = memory.read(int(end, 16) - int(begin, 16))
+                    count += sum(map(content.count, texts))
+            return count
+
+        try:
+            assert found(b"dbname=faregate") > 0, "it is the memory of a worker"
+            until(lambda: found(password, token) == 0, 3, "nothing is left")
+        except PermissionError:
+            pytest.skip("nobody may read it")
+
+
 def test_secrets_are_stored_as_hashes(world, ann):
     rows = world.dev.sql(f"SELECT password_hash FROM login WHERE email = '{ann.email}'")
     assert rows[0][0].startswith("$argon2id$")

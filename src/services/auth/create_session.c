@@ -185,4 +185,5 @@ static const struct step_def steps[] = {
 const struct rpc_handler auth_create_session_rpc = {
     .method = "CreateSession",
     RPC_STEPS(steps, struct create_session),
+    .has_secret = true,
 };

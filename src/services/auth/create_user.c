@@ -125,4 +125,5 @@ static const struct step_def steps[] = {
 const struct rpc_handler auth_create_user_rpc = {
     .method = "CreateUser",
     RPC_STEPS(steps, struct create_user),
+    .has_secret = true,
 };

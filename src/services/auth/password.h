@@ -1,6 +1,7 @@
 /* Passwords: which ones we take, and Argon2id on helper threads. CreateUser and CreateSession call
- * it. What must stay true: a hash never runs on the loop; a password is wiped as soon as it is
- * hashed; an unknown user costs the same time as a known one. */
+ * it. What must stay true: a hash never runs on the loop; the copy of a password is wiped as
+ * soon as it is hashed, what came of it when the call ends (rpc_handler.has_secret); an unknown
+ * user costs the same time as a known one. */
 #pragma once
 
 #include <stdbool.h>

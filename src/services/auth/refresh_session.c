@@ -77,4 +77,5 @@ static const struct step_def steps[] = {
 const struct rpc_handler auth_refresh_session_rpc = {
     .method = "RefreshSession",
     RPC_STEPS(steps, struct refresh_session),
+    .has_secret = true,
 };
