@@ -8,6 +8,8 @@ static const struct {
 } numbers[COUNT_COUNT] = {
     [COUNT_TE_MISSING] = {"calls_without_te_total",
                           "Calls without te: trailers, which some proxies drop."},
+    [COUNT_NOT_BELIEVED] = {"calls_forwarded_not_believed_total",
+                            "Calls with x-forwarded-for of a peer that no listener believes."},
     [COUNT_RETRIED] = {"calls_retried_total", "Calls whose client says that it has tried before."},
     [COUNT_SHED_CALLS] = {"calls_shed_in_flight_total",
                           "Calls refused because too many were in flight."},

@@ -6,6 +6,7 @@ struct server;
 
 enum server_count {
     COUNT_TE_MISSING,
+    COUNT_NOT_BELIEVED,
     COUNT_RETRIED,
     COUNT_SHED_CALLS,
     COUNT_SHED_METHOD,

@@ -78,14 +78,14 @@ static void admit(struct call_impl *ci, const struct rpc_method *method)
         call_start(ci);
 }
 
-/* nginx drops it unless told otherwise, and clients work all the same: told once, then counted. */
-static void note_te_missing(struct call_impl *ci)
+/* What a proxy lacks while clients work all the same: told once, then counted. */
+static void note(struct call_impl *ci, enum server_count which, const char *event)
 {
     struct server *server = ci->pub.server;
-    server_count(server, COUNT_TE_MISSING);
-    if (!server->obs || server->counts[COUNT_TE_MISSING] > 1)
+    server_count(server, which);
+    if (!server->obs || server->counts[which] > 1)
         return;
-    struct obs_event e = obs_event_begin(server->obs, "te_missing", server_wall_ns(server));
+    struct obs_event e = obs_event_begin(server->obs, event, server_wall_ns(server));
     if (e.buf) {
         obs_event_str(&e, "peer", call_peer(&ci->pub));
         obs_event_str(&e, "user_agent", ci->user_agent);
@@ -116,8 +116,11 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
         return;
     }
     call_own(ci);
-    if (!ci->has_te)
-        note_te_missing(ci);
+    if (!ci->has_te) /* nginx drops it unless told otherwise */
+        note(ci, COUNT_TE_MISSING, "te_missing");
+    /* All who come through that peer are one client to the limits. */
+    if (ci->forwarded_for.n > 0 && !s->trusted)
+        note(ci, COUNT_NOT_BELIEVED, "forwarded_not_believed");
     if (ci->previous_attempts > 0)
         server_count(server, COUNT_RETRIED);
     if (ci->timeout_ns == 0)

@@ -1,9 +1,11 @@
 """Who the client is, behind a proxy: its address and what its certificate proves, as the server's log tells it. What the
 client itself claims is not believed."""
 
+import re
+
 import pytest
 
-from front import Envoy, HAProxy, Nginx
+from front import ROOT, Envoy, HAProxy, Nginx
 from kit import stubs, wire
 from kit.instance import until
 from kit.ports import free_port
@@ -40,6 +42,26 @@ def test_forwarded_addresses(world, dev, kind):
         call_from(CLIENT, proxy, "liar", x_forwarded_for="203.0.113.50", x_envoy_external_address="203.0.113.51",
                   x_envoy_expected_rq_timeout_ms="1", x_forwarded_client_cert="URI=spiffe://faregate.example/admin")
         assert told(server, "liar")["peer"] == CLIENT and "identity" not in told(server, "liar")
+
+
+def test_the_server_of_compose_believes_its_proxy(world, dev):
+    """The flags that docker/compose.yml starts it with, on this machine's addresses."""
+    text = (ROOT / "docker/compose.yml").read_text()
+    believed, options = re.search(r"--listen=0\.0\.0\.0:50051,forwarded=([0-9.]+)([^\"]*)\"", text).groups()
+    assert re.search(r"\n  envoy:\n(?:    .*\n)*?        ipv4_address: ([0-9.]+)\n", text).group(1) == believed
+    with listening(dev, f"forwarded=127.0.0.1{options}") as server, Envoy([server]) as proxy:
+        for address in (CLIENT, "127.0.0.8"):
+            call_from(address, proxy, f"at {address}")
+            assert told(server, f"at {address}")["peer"] == address
+
+
+def test_a_proxy_that_is_not_believed_is_told_of(world, dev):
+    with dev.sibling() as server, Envoy([server]) as proxy:
+        for agent in ("one", "two"):
+            call_from(CLIENT, proxy, agent)
+            assert told(server, agent)["peer"].startswith("127.0.0.1:")
+        events = [e for e in server.events() if e["event"] == "forwarded_not_believed"]
+        assert len(events) == 1 and events[0]["peer"].startswith("127.0.0.1:")
 
 
 @pytest.mark.parametrize("kind", [Envoy, HAProxy])
