@@ -69,7 +69,7 @@ struct config {
     const char *start; /* first day of the timetable, YYYY-MM-DD; empty: today */
     bool print;        /* migrate --print */
 
-    /* user add */
+    /* user */
     const char *email;
     const char *password_file;
     const char *roles;

@@ -24,7 +24,7 @@ void auth_revocations_start(struct server *server, struct app *app, void (*on_kn
 void auth_revocations_stop(struct app *app);
 
 /* Makes a user with the roles named in @roles ("traveller,finance"), proven address included:
- * `faregate user add`, development, tests. Blocks, on a loop of its own. 0; -EEXIST: the address is
+ * `faregate user`, development, tests. Blocks, on a loop of its own. 0; -EEXIST: the address is
  * taken; -EINVAL: address, password or roles are not acceptable; else negative errno. One line in
  * @error. */
 int auth_make_user(const char *conninfo, const char *email, const char *password, const char *roles,

@@ -1,4 +1,4 @@
-/* A user without a client: `faregate user add` and `faregate dev`. A loop, one database connection
+/* A user without a client: `faregate user` and `faregate dev`. A loop, one database connection
  * each way and a server without services live as long as one internal call, so that the statement
  * and its error mapping are the service's own. What must stay true: it blocks, so nothing that
  * serves calls it. */

@@ -35,7 +35,7 @@ struct password_params {
     uint32_t passes;
 };
 
-/* Blocking; helper threads, tests and `faregate user add` only. 0 and the PHC string, or -ENOMEM.
+/* Blocking; helper threads, tests and `faregate user` only. 0 and the PHC string, or -ENOMEM.
  */
 int password_hash(struct str password, const struct password_params *params,
                   const uint8_t salt[static PASSWORD_SALT_BYTES],
