@@ -153,20 +153,24 @@ static void environment_name(const struct option *o, char *ret, size_t bytes)
                                                     : ret[i];
 }
 
-static int set_defaults(struct config *c)
+static void set_defaults(struct config *c)
 {
     c->h2 = h2_limits_default;
     c->server = server_limits_default;
     c->db = db_limits_default;
     c->app = app_limits_default;
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (options[i].fallback &&
+            find_option(c->command, options[i].name, strlen(options[i].name)) == &options[i])
+            CHECK(set_option(c, &options[i], options[i].fallback, options[i].name) == 0);
+}
+
+/* Others' variables are nobody's business: FAREGATE_PORT is what Kubernetes sets for a Service of
+ * that name, and `serve` has no --port. */
+static int read_environment(struct config *c)
+{
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char name[64];
-        if (find_option(c->command, options[i].name, strlen(options[i].name)) != &options[i])
-            continue;
-        if (options[i].fallback)
-            CHECK(set_option(c, &options[i], options[i].fallback, options[i].name) == 0);
-        /* Others' variables are nobody's business: FAREGATE_PORT is what Kubernetes sets for a
-         * Service of that name, and `serve` has no --port. */
         if (!(options[i].commands & (1u << c->command)))
             continue;
         environment_name(&options[i], name, sizeof name);
@@ -293,7 +297,8 @@ int config_parse(int argc, char **argv, struct config *ret_config)
         return -EINVAL;
     }
     ret_config->command = command;
-    if (set_defaults(ret_config) < 0)
+    set_defaults(ret_config);
+    if (read_environment(ret_config) < 0)
         return -EINVAL;
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
@@ -324,19 +329,27 @@ static bool is_local_only(const char *addresses)
 }
 
 /* Also what would only be seen when the listener is opened. */
-static bool listeners_understood(const char *addresses, bool is_tls, char *error,
+static bool listeners_understood(const char *flag, const char *addresses, bool is_tls, char *error,
                                  size_t error_bytes)
 {
     struct listen_spec spec;
-    for (struct str rest = str_of(addresses); rest.n > 0;)
-        if (listen_spec_next(&rest, is_tls, &spec, error, error_bytes) < 0)
+    char why[400];
+    for (struct str rest = str_of(addresses); rest.n > 0;) {
+        if (listen_spec_next(&rest, is_tls, &spec, why, sizeof why) < 0 ||
+            listen_check(spec.address, why, sizeof why) < 0) {
+            snprintf(error, error_bytes, "%s: %s", flag, why);
             return false;
+        }
+    }
     return true;
 }
 
+/* At least one, and no other. */
 static bool services_known(const char *list)
 {
     struct str rest = str_of(list);
+    if (rest.n == 0)
+        return false;
     while (rest.n > 0) {
         struct str one = str_cut(&rest, ',');
         if (!str_eq(one, STR("auth")) && !str_eq(one, STR("flight")) &&
@@ -352,8 +365,10 @@ static bool services_known(const char *list)
 int config_check(const struct config *c, char *error, size_t error_bytes)
 {
     bool serves = c->command == COMMAND_SERVE;
-    if (serves && (!listeners_understood(c->listen, false, error, error_bytes) ||
-                   !listeners_understood(c->listen_tls, true, error, error_bytes)))
+    bool runs = serves || c->command == COMMAND_JOBS;
+    char why[400];
+    if (serves && (!listeners_understood("--listen", c->listen, false, error, error_bytes) ||
+                   !listeners_understood("--listen-tls", c->listen_tls, true, error, error_bytes)))
         return -EINVAL;
     if (REFUSE_IF(
             serves && !c->insecure_any && !is_local_only(c->listen),
@@ -365,10 +380,12 @@ int config_check(const struct config *c, char *error, size_t error_bytes)
                   "--services=%s: known are auth, flight, booking, payment", c->services) ||
         REFUSE_IF(strcmp(c->provider, "stripe") != 0 && strcmp(c->provider, "instant") != 0,
                   "--provider=%s: known are stripe and instant", c->provider) ||
-        REFUSE_IF((serves || c->command == COMMAND_JOBS) && !c->secret[0],
-                  "--secret names no file") ||
-        REFUSE_IF((serves || c->command == COMMAND_JOBS) && !c->keys[0],
-                  "--keys names no directory"))
+        REFUSE_IF(runs && !c->secret[0], "--secret names no file") ||
+        REFUSE_IF(runs && !c->keys[0], "--keys names no directory") ||
+        REFUSE_IF(runs && strcmp(c->provider, "stripe") == 0 && !c->provider_key[0],
+                  "--provider-key names no file") ||
+        REFUSE_IF(runs && db_conninfo_check(c->database, why, sizeof why) < 0,
+                  "--database: not a connection string: %s", why))
         return -EINVAL;
     return 0;
 }

@@ -202,13 +202,15 @@ static void init_lanes(struct db *db)
     }
 }
 
-static bool is_conninfo(const char *conninfo)
+int db_conninfo_check(const char *conninfo, char *error, size_t error_bytes)
 {
-    char *error = NULL;
-    PQconninfoOption *options = PQconninfoParse(conninfo, &error);
-    PQfreemem(error);
+    char *why = NULL;
+    PQconninfoOption *options = PQconninfoParse(conninfo, &why);
+    if (!options)
+        snprintf(error, error_bytes, "%.*s", (int)strcspn(why ? why : "", "\n"), why ? why : "");
+    PQfreemem(why);
     PQconninfoFree(options);
-    return options != NULL;
+    return options ? 0 : -EINVAL;
 }
 
 int db_new(struct db **ret_db, struct loop *loop, const char *conninfo,
@@ -217,7 +219,8 @@ int db_new(struct db **ret_db, struct loop *loop, const char *conninfo,
 {
     CHECK(limits->write_lanes > 0 && limits->read_lanes > 0 && limits->read_depth > 0);
     CHECK(limits->batch_max > 0 && limits->queue_max > 0);
-    if (!is_conninfo(conninfo))
+    char why[1];
+    if (db_conninfo_check(conninfo, why, sizeof why) < 0)
         return -EINVAL;
     struct db *db = calloc(1, sizeof *db);
     if (!db)

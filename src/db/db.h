@@ -125,6 +125,9 @@ struct db_stats {
 
 struct db;
 
+/* Whether @conninfo is one. 0, or -EINVAL and libpq's line in @error. */
+int db_conninfo_check(const char *conninfo, char *error, size_t error_bytes);
+
 /* @statements NULL-terminated. Connecting starts at db_start; @on_state is told when the database
  * becomes usable or not. A signature that the server's own description contradicts is fatal:
  * on_state gets -EPROTO and db_error the line. */

@@ -116,6 +116,19 @@ static int open_passed(struct str name, const char *address, int *ret_fd, char *
     return 0;
 }
 
+int listen_check(const char *address, char *error, size_t error_bytes)
+{
+    union address parsed;
+    socklen_t bytes;
+    struct str name = str_of(address);
+    int r = str_skip(&name, STR("fd:")) ? 0 : parse(address, &parsed, &bytes);
+    if (r < 0)
+        snprintf(error, error_bytes,
+                 "cannot listen on %s: not ADDRESS:PORT, [IPv6]:PORT, unix:PATH or fd:NAME",
+                 address);
+    return r;
+}
+
 int listen_open(const char *address, int backlog, int *ret_fd, char *error, size_t error_bytes)
 {
     return listen_open_mode(address, 0, backlog, ret_fd, error, error_bytes);
@@ -129,13 +142,10 @@ int listen_open_mode(const char *address, uint32_t mode, int backlog, int *ret_f
     struct str name = str_of(address);
     if (str_skip(&name, STR("fd:")))
         return open_passed(name, address, ret_fd, error, error_bytes);
-    int r = parse(address, &parsed, &bytes);
-    if (r < 0) {
-        snprintf(error, error_bytes,
-                 "cannot listen on %s: not ADDRESS:PORT, [IPv6]:PORT, unix:PATH or fd:NAME",
-                 address);
+    int r = listen_check(address, error, error_bytes);
+    if (r < 0)
         return r;
-    }
+    parse(address, &parsed, &bytes);
     int fd = open_socket(&parsed, bytes, mode, backlog);
     if (fd < 0) {
         snprintf(error, error_bytes, "cannot listen on %s: %s", address, strerror(-fd));
