@@ -165,13 +165,8 @@ static bool has_argument(struct MHD_Connection *c, const char *name)
 
 static void answer_jwks(struct admin *a, struct answer *out)
 {
-    char error[256];
-    if (tokens_jwks_of_directory(a->context->config->keys, &out->body, error, sizeof error) == 0) {
-        out->type = "application/json";
-        return;
-    }
-    out->status = MHD_HTTP_SERVICE_UNAVAILABLE;
-    buf_printf(&out->body, "%s\n", error);
+    tokens_jwks_json(a->context->app.tokens, &out->body);
+    out->type = "application/json";
 }
 
 static void route(struct admin *a, struct MHD_Connection *c, const char *url, struct answer *out)

@@ -1,14 +1,17 @@
-/* Certificates and ticket keys while the server runs. The supervisor reads and checks first, with
- * contexts of its own which new workers inherit: so a worker that has to be started again while a
- * file is bad serves with what was good before. What must stay true: files that are still being
- * written are not judged; what they become is. */
+/* Keys, certificates and ticket keys while the server runs. The supervisor reads and checks first,
+ * into what new workers inherit: so a worker that has to be started again while a file is bad, or
+ * another one, serves with what was good before, as its siblings do. What must stay true: files
+ * that are still being written are not judged; what they become is. */
 #include "supervisor/keeper.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/complain.h"
 #include "io/tls.h"
+#include "services/auth/token.h"
+#include "services/shared/provider.h"
 #include "supervisor/supervisor.h"
 
 struct keeper {
@@ -43,7 +46,7 @@ static void report(struct keeper *k, const char *event, const char *error)
     obs_flush(obs);
 }
 
-bool keeper_reload(struct keeper *k)
+static bool reload_certificates(struct keeper *k)
 {
     struct supervisor_context *context = k->context;
     char error[512];
@@ -60,8 +63,26 @@ bool keeper_reload(struct keeper *k)
     if (r < 0)
         return false;
     atomic_store(&context->shared->certificates, ++context->certificates);
-    k->on_reloaded(k->ctx);
     return true;
+}
+
+static bool reload_token_keys(struct keeper *k)
+{
+    struct supervisor_context *context = k->context;
+    char error[512];
+    if (tokens_reload(context->app.tokens, context->config->keys, error, sizeof error) < 0) {
+        complain("the keys for tokens stay as they were: %s", error);
+        return false;
+    }
+    atomic_store(&context->shared->token_keys, ++context->token_keys);
+    return true;
+}
+
+void keeper_reload(struct keeper *k)
+{
+    bool certificates = reload_certificates(k), token_keys = reload_token_keys(k);
+    if (certificates || token_keys)
+        k->on_reloaded(k->ctx);
 }
 
 /* A change is acted upon once two looks in a row see the same: key and certificate are two files,
@@ -72,8 +93,8 @@ static void on_watch(struct ev_loop *ev, ev_timer *w, int events)
     (void)events;
     struct keeper *k = w->data;
     uint64_t stamp = stamp_now(k);
-    if (stamp == k->seen && stamp != k->tried)
-        keeper_reload(k);
+    if (stamp == k->seen && stamp != k->tried && reload_certificates(k))
+        k->on_reloaded(k->ctx);
     k->seen = stamp;
 }
 
@@ -108,6 +129,28 @@ static int make_contexts(struct keeper *k, char *error, size_t error_bytes)
     return 0;
 }
 
+/* The secret is read this once: what it seals must be readable by all, as long as they run. */
+static int load_app(struct supervisor_context *context, char *error, size_t error_bytes)
+{
+    const struct config *c = context->config;
+    struct app *app = &context->app;
+    char why[400];
+    *app = (struct app){.clock = &clock_system, .limits = c->app, .board = context->board};
+    int r = app_keys_load(&app->keys, c->secret, why, sizeof why);
+    if (r < 0) {
+        snprintf(error, error_bytes, "--secret: %s", why);
+        return r;
+    }
+    r = tokens_new(&app->tokens, c->keys, c->app.access_token_seconds, context->tokens, why,
+                   sizeof why);
+    if (r < 0) {
+        snprintf(error, error_bytes, "--keys: %s", why);
+        return r;
+    }
+    return provider_new(&app->provider, NULL, c->provider, c->provider_url, c->provider_key,
+                        c->payment_return_url, &c->app, error, error_bytes);
+}
+
 static void start_timers(struct keeper *k)
 {
     const struct config *c = k->context->config;
@@ -136,7 +179,9 @@ int keeper_new(struct keeper **ret_keeper, struct supervisor_context *context, s
     if (context->config->tls_ticket_seconds)
         CHECK(tls_ticket_keys_new(&k->ticket_keys) == 0);
     start_timers(k);
-    int r = make_contexts(k, error, error_bytes);
+    int r = load_app(context, error, error_bytes);
+    if (r == 0)
+        r = make_contexts(k, error, error_bytes);
     if (r < 0) {
         keeper_free(k);
         return r;
@@ -155,6 +200,8 @@ struct keeper *keeper_free(struct keeper *k)
     for (unsigned i = 0; i < k->context->listener_count; i++)
         k->context->listeners[i].gate.tls = tls_context_free(k->context->listeners[i].gate.tls);
     tls_ticket_keys_free(k->ticket_keys);
+    k->context->app.tokens = tokens_free(k->context->app.tokens);
+    k->context->app.provider = provider_free(k->context->app.provider);
     free(k);
     return NULL;
 }

@@ -3,6 +3,8 @@
 #include "supervisor/state.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -32,6 +34,22 @@ uint32_t state_conns_that_fit(uint32_t conns_max)
         return conns_max;
     rlim_t fit = limit.rlim_cur - OTHER_DESCRIPTORS;
     return fit < conns_max ? (uint32_t)fit : conns_max;
+}
+
+unsigned state_cpus_allowed(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    /* A cgroup may grant less time than it shows processors (cgroup v2 cpu.max: quota and period).
+     */
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+    long quota, period;
+    if (f && fscanf(f, "%ld %ld", &quota, &period) == 2 && period > 0 && quota / period < n)
+        n = (int)(quota / period);
+    if (f)
+        fclose(f);
+    return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
 int state_open_log(const char *log)

@@ -17,6 +17,9 @@ void state_forbid_cores(void);
  * accept any more must have been looking for idle connections to close before that. */
 uint32_t state_conns_that_fit(uint32_t conns_max);
 
+/* How many processors it may use: 1 to WORKERS_MAX. */
+unsigned state_cpus_allowed(void);
+
 /* Opens what --log names: a descriptor, -1 for "none" or (errno is set) when it cannot be written.
  */
 int state_open_log(const char *log);

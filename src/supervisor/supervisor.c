@@ -4,7 +4,6 @@
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/str.h"
-#include "io/listen.h"
+#include "base/complain.h"
 #include "io/loop.h"
 #include "services/all.h"
 #include "services/app.h"
@@ -24,11 +22,11 @@
 #include "services/flight/board.h"
 #include "supervisor/admin.h"
 #include "supervisor/keeper.h"
+#include "supervisor/listeners.h"
 #include "supervisor/state.h"
 #include "supervisor/worker.h"
 
 #define RESTART_DELAY_MIN_MS 50
-#define LISTEN_BACKLOG 4096
 /* What a child gets after a second signal. */
 #define HURRY_SECONDS 2.
 #define QUICK_DEATH_NS (2 * NS_PER_S)
@@ -55,7 +53,8 @@ struct supervisor {
     void (*on_ready)(void *ctx);
     void *ready_ctx;
     bool draining;
-    bool hurried; /* a second signal came */
+    bool hurried;    /* a second signal came */
+    bool has_served; /* a child was ready once: what stops the next is no fault of the start */
     int exit_status;
 };
 
@@ -72,75 +71,9 @@ bool process_exists(const struct supervisor_context *context, unsigned slot)
            (slot == SLOT_TIMETABLE && context->board);
 }
 
-static unsigned cpus_allowed(void)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    /* A cgroup may grant less time than it shows processors (cgroup v2 cpu.max: quota and period).
-     */
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    long quota, period;
-    if (f && fscanf(f, "%ld %ld", &quota, &period) == 2 && period > 0 && quota / period < n)
-        n = (int)(quota / period);
-    if (f)
-        fclose(f);
-    return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
-}
-
-static int open_listeners(struct supervisor_context *ctx, const char *addresses, bool tls)
-{
-    struct str rest = str_of(addresses);
-    while (rest.n > 0) {
-        struct listen_spec spec;
-        char error[512];
-        if (ctx->listener_count == LISTENERS_MAX) {
-            fprintf(stderr, "faregate: more than %d addresses to listen on\n", LISTENERS_MAX);
-            return -E2BIG;
-        }
-        struct listener *l = &ctx->listeners[ctx->listener_count];
-        int r = listen_spec_next(&rest, tls, &spec, error, sizeof error);
-        if (r == 0)
-            r = listen_open_mode(spec.address, spec.gate.socket_mode, LISTEN_BACKLOG, &l->fd, error,
-                                 sizeof error);
-        if (r < 0) {
-            fprintf(stderr, "faregate: %s\n", error);
-            return r;
-        }
-        *l = (struct listener){.fd = l->fd, .is_tls = tls, .gate = spec.gate};
-        ctx->listener_count++;
-    }
-    return 0;
-}
-
-static int by_number(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
-/* A child keeps the listeners and the log; the rest (admin port, epoll, locks) is its parent's
- * business. */
-static void close_inherited(const struct supervisor_context *ctx, unsigned slot)
-{
-    int keep[LISTENERS_MAX + 2];
-    unsigned count = 0;
-    for (unsigned i = 0; i < ctx->listener_count && slot < WORKERS_MAX; i++)
-        keep[count++] = ctx->listeners[i].fd;
-    if (ctx->log_fd > STDERR_FILENO)
-        keep[count++] = ctx->log_fd;
-    qsort(keep, count, sizeof keep[0], by_number);
-    unsigned first = STDERR_FILENO + 1;
-    for (unsigned i = 0; i < count; i++) {
-        if ((unsigned)keep[i] > first)
-            close_range(first, (unsigned)keep[i] - 1, 0);
-        first = (unsigned)keep[i] + 1;
-    }
-    close_range(first, ~0u, 0);
-}
-
 static void child_main(struct supervisor *s, unsigned slot)
 {
-    close_inherited(&s->context, slot);
+    listeners_keep(&s->context, slot);
     /* Ctrl-C reaches the whole terminal group; only the supervisor decides what it means. The
      * others stay blocked until the worker has handlers for them. */
     signal(SIGINT, SIG_IGN);
@@ -211,23 +144,14 @@ static void hurry(struct supervisor *s)
     set_timer(s, &s->kill_timer, HURRY_SECONDS);
 }
 
-static void close_listeners(struct supervisor *s)
-{
-    for (unsigned i = 0; i < s->context.listener_count; i++) {
-        struct listener *l = &s->context.listeners[i];
-        if (l->fd >= 0)
-            close(l->fd);
-        l->fd = -1;
-    }
-}
-
 /* The workers accept no more: with our copies open, the system would go on taking connections that
  * nobody ever answers. */
 static void on_shut(struct ev_loop *ev, ev_timer *w, int events)
 {
     (void)ev;
     (void)events;
-    close_listeners(w->data);
+    struct supervisor *s = w->data;
+    listeners_close(&s->context);
 }
 
 static void begin_drain(struct supervisor *s)
@@ -257,6 +181,9 @@ static void on_kill_timer(struct ev_loop *ev, ev_timer *w, int events)
 static void child_died(struct supervisor *s, struct child *child, int status)
 {
     struct process_slot *slot = &s->context.shared->slots[child->slot];
+    for (unsigned i = 0; i < s->child_count; i++)
+        s->has_served |=
+            atomic_load(&s->context.shared->slots[s->children[i].slot].state) >= PROCESS_READY;
     child->pid = 0;
     atomic_store(&slot->pid, 0);
     atomic_store(&slot->state, PROCESS_DOWN);
@@ -269,18 +196,19 @@ static void child_died(struct supervisor *s, struct child *child, int status)
             loop_stop(&s->loop);
         return;
     }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FATAL) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FATAL && !s->has_served) {
         s->exit_status = 1;
         begin_drain(s);
         return;
     }
     const char *kind = process_kind(child->slot);
+    atomic_store(&s->context.shared->is_fault_told, false);
     if (WIFSIGNALED(status))
-        fprintf(stderr, "faregate: %s %u was ended by signal %d; starting another\n", kind,
-                child->slot, WTERMSIG(status));
+        complain("%s %u was ended by signal %d; starting another", kind, child->slot,
+                 WTERMSIG(status));
     else
-        fprintf(stderr, "faregate: %s %u ended with status %d; starting another\n", kind,
-                child->slot, WEXITSTATUS(status));
+        complain("%s %u ended with status %d; starting another", kind, child->slot,
+                 WEXITSTATUS(status));
     atomic_fetch_add(&slot->restarts, 1);
     bool quick = clock_mono_ns(&clock_system) - child->started_ns < QUICK_DEATH_NS;
     uint32_t max_ms = s->context.config->restart_delay_max_ms;
@@ -328,7 +256,7 @@ static void reap(struct supervisor *s)
         reap_orphans(s);
 }
 
-/* Children inherited what was read and checked here, or read it themselves when told. */
+/* Children inherit what was read and checked here, or read it themselves when told. */
 static void on_reloaded(void *ctx)
 {
     signal_children(ctx, SIGHUP);
@@ -344,8 +272,8 @@ static void on_signal(struct supervisor *s, uint32_t signo)
         /* On a terminal it says that the terminal is gone. */
         if (s->context.config->command == COMMAND_DEV)
             begin_drain(s);
-        else if (!keeper_reload(s->keeper))
-            signal_children(s, SIGHUP); /* the keys for tokens are another matter */
+        else
+            keeper_reload(s->keeper);
         return;
     case SIGUSR1:
         state_reopen_log(s->context.config->log, s->context.log_fd);
@@ -429,7 +357,7 @@ static int prepare(struct supervisor *s, const struct config *config)
     bool serves = config->command != COMMAND_JOBS;
     ctx->config = config;
     ctx->log_fd = state_open_log(config->log);
-    ctx->cpu_count = cpus_allowed();
+    ctx->cpu_count = state_cpus_allowed();
     ctx->worker_count = !serves ? 0 : config->workers ? config->workers : ctx->cpu_count;
     ctx->shared =
         mmap(NULL, sizeof *ctx->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -439,11 +367,11 @@ static int prepare(struct supervisor *s, const struct config *config)
     if (serves && config->app.search_stale_ms > 0 && searches(config))
         ctx->board = board_new(config->app.timetable_bytes);
     if (ctx->log_fd < 0 && strcmp(config->log, "none") != 0) {
-        fprintf(stderr, "faregate: cannot write the log %s: %s\n", config->log, strerror(errno));
+        complain("--log: cannot write %s: %s", config->log, strerror(errno));
         return -EINVAL;
     }
-    if (serves && (open_listeners(ctx, config->listen, false) < 0 ||
-                   open_listeners(ctx, config->listen_tls, true) < 0))
+    if (serves && (listeners_open(ctx, config->listen, false) < 0 ||
+                   listeners_open(ctx, config->listen_tls, true) < 0))
         return -EINVAL;
     if (loop_init(&s->loop, &clock_system) < 0)
         return -ENOMEM;
@@ -451,12 +379,12 @@ static int prepare(struct supervisor *s, const struct config *config)
     CHECK(obs_open(&ctx->obs, ctx->region, SLOT_SUPERVISOR, ctx->log_fd) == 0);
     char error[512];
     if (keeper_new(&s->keeper, ctx, &s->loop, on_reloaded, s, error, sizeof error) < 0) {
-        fprintf(stderr, "faregate: %s\n", error);
+        complain("%s", error);
         return -EINVAL;
     }
     if (config->admin[0] &&
         admin_new(&s->admin, &s->loop, ctx, config->admin, error, sizeof error) < 0) {
-        fprintf(stderr, "faregate: %s\n", error);
+        complain("--admin: %s", error);
         return -EINVAL;
     }
     for (unsigned i = 0; i < ctx->worker_count; i++)
@@ -488,7 +416,7 @@ int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), voi
         close(s->signals.fd);
         loop_deinit(&s->loop);
     }
-    close_listeners(s);
+    listeners_close(&s->context);
     int status = s->exit_status;
     obs_close(s->context.obs);
     if (s->context.region)

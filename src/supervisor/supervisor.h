@@ -10,6 +10,7 @@
 #include "config.h"
 #include "io/gate.h"
 #include "obs/obs.h"
+#include "services/app.h"
 
 #define WORKERS_MAX 64
 #define SLOT_JOBS WORKERS_MAX
@@ -38,6 +39,8 @@ struct shared_page {
     uint32_t conns_by_worker[WORKERS_MAX];
     struct process_slot slots[SLOTS];
     _Atomic uint32_t certificates; /* how often the keeper has taken new ones */
+    _Atomic uint32_t token_keys;   /* the same */
+    _Atomic bool is_fault_told;    /* one child has said why none can start */
 };
 
 struct listener {
@@ -56,7 +59,9 @@ struct supervisor_context {
     unsigned worker_count;
     unsigned cpu_count;
     int log_fd;
+    struct app app;             /* what a child's own begins as: keys and provider */
     uint32_t certificates;      /* as in the shared page when a child was made */
+    uint32_t token_keys;        /* the same */
     struct obs *obs;            /* the supervisor's own counters and events */
     struct token_cache *tokens; /* shared by the workers */
     struct board *board;        /* shared by all children; NULL: searches ask the database */
@@ -67,8 +72,8 @@ const char *process_kind(unsigned slot);
 /* Whether a slot is used at all. */
 bool process_exists(const struct supervisor_context *context, unsigned slot);
 
-/* Exit status of a child that must not be started again: its start-up found what no restart can
- * mend. */
+/* Exit status of a child whose start-up found what no restart can mend. It ends the server unless a
+ * child was ready before: then the fault is new, and may go away again. */
 #define EXIT_FATAL 3
 
 /* Runs until SIGTERM or SIGINT. @on_ready is called once, when every worker serves. Returns the

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/complain.h"
 #include "db/db.h"
 #include "gen/sql/registry.h"
 #include "grpc/grpc.h"
@@ -63,15 +64,17 @@ struct worker {
     unsigned settle_count;
     struct tls_seen handshakes;
     bool listening, loading, loaded, draining;
-    uint32_t certificates; /* of the shared page, when they were read */
+    uint32_t certificates, token_keys; /* of the shared page, when they were read */
     unsigned load_seconds;
 };
 
 static struct worker *the_worker;
 
-static int refuse(const char *error)
+/* All children find the same fault: one tells it. */
+static int refuse(const struct worker *w, const char *error)
 {
-    fprintf(stderr, "faregate: %s\n", error);
+    if (!atomic_exchange(&w->context->shared->is_fault_told, true))
+        complain("%s", error);
     return -EINVAL;
 }
 
@@ -178,7 +181,12 @@ static void on_db_state(void *arg, int state)
 {
     struct worker *w = arg;
     if (state == -EPROTO) {
-        fprintf(stderr, "faregate: the database does not fit this program: %s\n", db_error(w->db));
+        char error[600];
+        snprintf(error, sizeof error,
+                 "--database does not fit this program; to bring its schema up to date run "
+                 "`faregate migrate`: %s",
+                 db_error(w->db));
+        refuse(w, error);
         _exit(EXIT_FATAL);
     }
     bool up = db_is_up(w->db);
@@ -188,20 +196,12 @@ static void on_db_state(void *arg, int state)
         load(w);
 }
 
-static int build_app(struct worker *w)
+static void build_app(struct worker *w)
 {
-    const struct config *c = w->context->config;
-    char error[256];
-    w->app = (struct app){.clock = &clock_system, .loop = &w->loop, .limits = c->app};
-    if (app_keys_load(&w->app.keys, c->secret, error, sizeof error) < 0 ||
-        tokens_new(&w->app.tokens, c->keys, c->app.access_token_seconds, w->context->tokens, error,
-                   sizeof error) < 0 ||
-        provider_new(&w->app.provider, &w->loop, c->provider, c->provider_url, c->provider_key,
-                     c->payment_return_url, &c->app, error, sizeof error) < 0)
-        return refuse(error);
+    w->app = w->context->app;
+    w->app.loop = &w->loop;
+    CHECK(provider_start(w->app.provider, &w->loop) == 0);
     CHECK(work_new(&w->app.work, &w->loop, HASH_THREADS, PASSWORD_CALLS_MAX) == 0);
-    w->app.board = w->context->board;
-    return 0;
 }
 
 static int build_server(struct worker *w)
@@ -220,11 +220,11 @@ static int build_server(struct worker *w)
     services_chosen(c->services, services);
     if (server_new(&w->server, &w->loop, &c->server, &hooks, services, w->obs, error,
                    sizeof error) < 0)
-        return refuse(error);
+        return refuse(w, error);
     server_set_starting(w->server, true);
     if (server_set_service_identities(w->server, c->service_identities) < 0)
         return refuse(
-            "--service-identities: not spiffe://..., dns:... or unix:uid=..., or too many");
+            w, "--service-identities: not spiffe://..., dns:... or unix:uid=..., or too many");
     if (w->index >= WORKERS_MAX)
         return 0;
     struct h2_limits limits = c->h2;
@@ -334,8 +334,8 @@ static void on_hurry(struct ev_loop *ev, ev_signal *signal, int events)
 
 /* ---- the other signals ---- */
 
-/* Certificates: the supervisor has read them already, or found them bad and they stay; a file that
- * changed since then is noticed there. */
+/* The supervisor has read them already, or found them bad and they stay; a file that changed since
+ * then is noticed there. */
 static void on_reload(struct ev_loop *ev, ev_signal *signal, int events)
 {
     (void)ev;
@@ -347,8 +347,11 @@ static void on_reload(struct ev_loop *ev, ev_signal *signal, int events)
         if (w->context->listeners[i].gate.tls)
             tls_context_reload(w->context->listeners[i].gate.tls, error, sizeof error);
     w->certificates = certificates;
-    if (tokens_reload(w->app.tokens, w->context->config->keys, error, sizeof error) < 0)
-        fprintf(stderr, "faregate: the keys for tokens stay as they were: %s\n", error);
+    uint32_t token_keys = atomic_load(&w->context->shared->token_keys);
+    if (token_keys != w->token_keys &&
+        tokens_reload(w->app.tokens, w->context->config->keys, error, sizeof error) < 0)
+        complain("the keys for tokens stay as they were: %s", error);
+    w->token_keys = token_keys;
 }
 
 static void on_reopen(struct ev_loop *ev, ev_signal *signal, int events)
@@ -458,12 +461,14 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     w->index = slot;
     w->slot = &context->shared->slots[slot];
     w->certificates = context->certificates;
+    w->token_keys = context->token_keys;
     CHECK(loop_init(&w->loop, &clock_system) == 0);
     CHECK(obs_open(&w->obs, context->region, slot, context->log_fd) == 0);
     const struct db_limits lanes = lanes_for(context, slot);
     CHECK(db_new(&w->db, &w->loop, context->config->database, &lanes, sql_statements, on_db_state,
                  w) == 0);
-    if (build_app(w) < 0 || build_server(w) < 0)
+    build_app(w);
+    if (build_server(w) < 0)
         return EXIT_FATAL;
     start_timers(w);
     watch_signals(w);

@@ -95,5 +95,3 @@ const struct token_key_public *tokens_key(const struct tokens *tokens, unsigned 
 
 /* {"keys":[...]} (RFC 7517), for /.well-known/jwks.json. */
 void tokens_jwks_json(const struct tokens *tokens, struct buf *out);
-/* The same for who has no struct tokens; nothing is kept. */
-int tokens_jwks_of_directory(const char *dir, struct buf *out, char *error, size_t error_bytes);

@@ -159,16 +159,6 @@ int tokens_make_key(const char *dir, char *error, size_t error_bytes)
     return tokens_add_key(dir, clock_wall_ns(&clock_system) / NS_PER_S, error, error_bytes);
 }
 
-int tokens_jwks_of_directory(const char *dir, struct buf *out, char *error, size_t error_bytes)
-{
-    struct tokens probe = {0};
-    int result = token_keys_load(&probe, dir, error, error_bytes);
-    if (result == 0)
-        tokens_jwks_json(&probe, out);
-    token_keys_free(&probe);
-    return result;
-}
-
 int tokens_add_key(const char *dir, int64_t from_s, char *error, size_t error_bytes)
 {
     if (mkdir(dir, 0700) < 0 && errno != EEXIST)

@@ -94,38 +94,42 @@ static int key_read(const char *file, char ret_key[static KEY_BYTES_MAX], char *
     if (fd >= 0)
         close(fd);
     if (r < 0)
-        return error_line(error, error_bytes, r, "%s: %s", file, strerror(-r));
+        return error_line(error, error_bytes, r, "--provider-key=%s: %s", file, strerror(-r));
     ret_key[n] = '\0';
     ret_key[strcspn(ret_key, "\r\n")] = '\0';
     bool good = ret_key[0] != '\0';
     for (const char *p = ret_key; *p; p++)
         good = good && *p > ' ' && *p < 0x7f;
     return good ? 0
-                : error_line(error, error_bytes, -EINVAL, "%s: the first line is not an API key",
-                             file);
+                : error_line(error, error_bytes, -EINVAL,
+                             "--provider-key=%s: the first line is not an API key", file);
 }
 
-static int stripe_setup(struct provider *p, struct loop *loop, const char *url,
-                        const char *key_file, char *error, size_t error_bytes)
+static int stripe_setup(struct provider *p, const char *url, const char *key_file, char *error,
+                        size_t error_bytes)
 {
     char key[KEY_BYTES_MAX];
     struct str u = str_of(url);
     if (!str_starts(u, STR("http://")) && !str_starts(u, STR("https://")))
-        return error_line(error, error_bytes, -EINVAL, "provider-url %s: not an http or https URL",
-                          url ? url : "");
+        return error_line(error, error_bytes, -EINVAL,
+                          "--provider-url=%s: not an http or https URL", url ? url : "");
     int r = key_read(key_file ? key_file : "", key, error, error_bytes);
     if (r < 0)
         return r;
     while (u.p[u.n - 1] == '/')
         u.n--;
-    struct http_limits limits = http_limits_default();
-    limits.connections_kept_max = CONNECTIONS_KEPT_MAX;
     p->url = strndup(u.p, u.n);
     CHECK(p->url);
     CHECK(asprintf(&p->authorization, "Authorization: Bearer %s", key) > 0);
     explicit_bzero(key, sizeof key);
-    r = http_new(&p->http, loop, &limits);
-    return r < 0 ? error_line(error, error_bytes, r, "the HTTP client could not be made") : 0;
+    return 0;
+}
+
+int provider_start(struct provider *p, struct loop *loop)
+{
+    struct http_limits limits = http_limits_default();
+    limits.connections_kept_max = CONNECTIONS_KEPT_MAX;
+    return p->url ? http_new(&p->http, loop, &limits) : 0;
 }
 
 int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind,
@@ -139,13 +143,15 @@ int provider_new(struct provider **ret_provider, struct loop *loop, const char *
     p->return_url = str_of(return_url);
     if (strcmp(kind, "stripe") == 0) {
         p->ops = &provider_stripe;
-        r = stripe_setup(p, loop, url, key_file, error, error_bytes);
+        r = stripe_setup(p, url, key_file, error, error_bytes);
     } else if (strcmp(kind, "instant") == 0) {
         p->ops = &provider_instant;
     } else {
         r = error_line(error, error_bytes, -EINVAL, "provider %s: there are stripe and instant",
                        kind);
     }
+    if (r == 0 && loop && (r = provider_start(p, loop)) < 0)
+        error_line(error, error_bytes, r, "the HTTP client could not be made");
     if (r < 0)
         p = provider_free(p);
     *ret_provider = p;

@@ -1,0 +1,115 @@
+"""A start that cannot be: one line that names the flag, and an exit status. What was read at the start holds for
+every process that is started later."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+from kit.client import Client
+from kit.instance import Serve, binary, until
+from kit.ports import free_port
+
+
+@pytest.fixture
+def copy(dev):
+    """Keys, secret and provider key of the installation, to be spoilt."""
+    data = tempfile.mkdtemp(prefix="faregate-start-")
+    shutil.copytree(os.path.join(dev.data, "keys"), os.path.join(data, "keys"))
+    for name in ("secret", "psp-key"):
+        shutil.copy2(os.path.join(dev.data, name), data)
+    yield data
+    shutil.rmtree(data, ignore_errors=True)
+
+
+def start(data, *flags, env=None, **more):
+    """Status and stderr of a server that ends by itself."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("FAREGATE_")}
+    done = subprocess.run([binary(), "serve", "--listen", f"127.0.0.1:{free_port()}", "--admin=", "--log=none",
+                           "--workers=3", "--keys", data + "/keys", "--secret", data + "/secret",
+                           "--provider-key", data + "/psp-key", *flags], capture_output=True, text=True, timeout=20,
+                          env={**clean, **(env or {})}, **more)
+    return done.returncode, done.stderr
+
+
+def replace_worker(server):
+    old = server.pids()["worker 0"]
+    os.kill(old, signal.SIGKILL)
+    until(lambda: server.pids()["worker 0"] not in (0, old) and server.http("/readyz")[0] == 200, 20, "another one serves")
+
+
+def test_a_wrong_configuration_is_said_once_and_with_its_flag(copy):
+    bad = pathlib.Path(copy, "bad")
+    bad.mkdir()
+    (bad / "1.pem").write_text("no key")
+    os.chmod(bad / "1.pem", 0o600)
+    for flags, said in (
+            (["--provider-key="], "--provider-key names no file"),
+            (["--provider-key=/nowhere"], "--provider-key=/nowhere: No such file"),
+            (["--provider-url=ftp://x"], "--provider-url=ftp://x"),
+            (["--secret=/nowhere"], "--secret: /nowhere: No such file"),
+            (["--keys=/nowhere"], "--keys: /nowhere: No such file"),
+            (["--keys", str(bad)], "--keys: "),
+            (["--database=garbage in"], "--database: not a connection string"),
+            (["--listen=foo"], "--listen: cannot listen on foo: not ADDRESS:PORT"),
+            (["--listen=127.0.0.1:99999"], "--listen: cannot listen on 127.0.0.1:99999: not ADDRESS:PORT"),
+            (["--admin=foo"], "--admin: cannot listen on foo"),
+            (["--services="], "--services="),
+            (["--service-identities=nonsense"], "--service-identities: ")):
+        status, text = start(copy, *flags)
+        assert status in (1, 2) and said in text, (flags, status, text)
+        assert len(text.strip().splitlines()) == 1, text
+    status, text = start(copy, env={"FAREGATE_SERVICES": ""})
+    assert status == 2 and "--services=" in text
+
+
+def test_an_unmigrated_database_is_said_once(dev, copy):
+    dev.sql("CREATE DATABASE empty")
+    status, text = start(copy, "--database", dev.conninfo.replace("dbname=faregate", "dbname=empty"))
+    dev.sql("DROP DATABASE empty")
+    assert status == 1 and "`faregate migrate`" in text
+    assert len(text.strip().splitlines()) == 1, text
+
+
+def test_help_shows_the_defaults_and_no_secrets():
+    done = subprocess.run([binary(), "serve", "--help"], capture_output=True, text=True, timeout=10,
+                          env={**os.environ, "FAREGATE_DATABASE": "host=db password=hush"})
+    assert done.returncode == 0 and "hush" not in done.stdout and "[dbname=faregate]" in done.stdout
+
+
+def test_what_is_spoilt_later_does_not_reach_new_workers(dev, copy, world):
+    """A bad key beside the good ones, another secret: who is started again serves as his siblings do."""
+    ann = world.traveller()
+    with Serve(dev.conninfo, copy, provider_port=dev.admin_port + 1) as server:
+        offer = world.offer(ann)
+        pathlib.Path(copy, "keys", "9.pem").write_text("no key")
+        pathlib.Path(copy, "psp-key").unlink()
+        pathlib.Path(copy, "secret").write_bytes(os.urandom(64))
+        replace_worker(server)
+        server.process.send_signal(signal.SIGHUP)
+        told = pathlib.Path(server.errors_path)
+        until(lambda: "stay as they were" in told.read_text(), 5, "bad keys are told")
+        replace_worker(server)
+        other = Client(server.target, ann.token)
+        assert world.hold(other, offer).name
+        assert server.http("/.well-known/jwks.json")[0] == 200
+        assert told.read_text().count("stay as they were") == 1
+
+
+def test_a_fault_that_comes_later_ends_nobody(dev, copy):
+    """A schema that does not fit any more is a migration under way, not a wrong start."""
+    with Serve(dev.conninfo, copy, "--restart-delay-max-ms=100") as server:
+        dev.sql("ALTER TABLE login RENAME TO login_away")
+        try:
+            old = server.pids()["worker 0"]
+            os.kill(old, signal.SIGKILL)
+            until(lambda: "ended with status 3; starting another" in pathlib.Path(server.errors_path).read_text(), 10,
+                  "its successor does not find its tables")
+            assert server.http("/healthz")[0] == 200
+        finally:
+            dev.sql("ALTER TABLE login_away RENAME TO login")
+        until(lambda: server.http("/readyz")[0] == 200, 10, "it serves again")
