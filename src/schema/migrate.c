@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,9 +142,26 @@ static int apply_all(PGconn *conn, const struct embedded_file *files, size_t cou
     return 0;
 }
 
+PGconn *migrate_connect(const char *conninfo)
+{
+    const char *names[4] = {NULL}, *values[4] = {NULL};
+    int n = 0;
+    if (!getenv("PGCONNECT_TIMEOUT")) {
+        names[n] = "connect_timeout";
+        values[n++] = "10";
+    }
+    if (!getenv("PGTARGETSESSIONATTRS")) {
+        names[n] = "target_session_attrs";
+        values[n++] = "read-write";
+    }
+    names[n] = "dbname"; /* behind the others: what it says wins */
+    values[n] = conninfo;
+    return PQconnectdbParams(names, values, 1);
+}
+
 int migrate_files(const char *conninfo, const struct embedded_file *files, size_t count, FILE *out)
 {
-    PGconn *conn = PQconnectdb(conninfo);
+    PGconn *conn = migrate_connect(conninfo);
     int r = -ENOTCONN;
     if (PQstatus(conn) != CONNECTION_OK)
         refused("cannot connect", conn);

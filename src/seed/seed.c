@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "internal.h"
+#include "schema/migrate.h"
 
 #define ARENA_BYTES_MAX ((size_t)512 << 20)
 #define SEED_LOCK "6099163214552802" /* beside migrate's */
@@ -76,7 +77,7 @@ static int check_options(struct seed *s)
 
 static int connect_and_lock(struct seed *s)
 {
-    s->conn = PQconnectdb(s->options->conninfo);
+    s->conn = migrate_connect(s->options->conninfo);
     if (PQstatus(s->conn) != CONNECTION_OK) {
         seed_refused(s->conn, "cannot connect");
         return -ENOTCONN;

@@ -122,3 +122,25 @@ TEST(embedded, finds_files_by_name)
     ASSERT_INT_EQ(f->data[f->size - 1], '\n');
     ASSERT_NULL(embedded_find("nothing.tsv"));
 }
+
+static const char *setting(PGconn *conn, const char *keyword)
+{
+    static char value[32];
+    PQconninfoOption *options = PQconninfo(conn);
+    for (const PQconninfoOption *o = options; o->keyword; o++)
+        if (strcmp(o->keyword, keyword) == 0)
+            snprintf(value, sizeof value, "%s", o->val ? o->val : "");
+    PQconninfoFree(options);
+    PQfinish(conn);
+    return value;
+}
+
+TEST(migrate, waits_for_no_silent_host)
+{
+    char own[300];
+    const char *db = test_database("patience");
+    ASSERT_STR_EQ(setting(migrate_connect(db), "connect_timeout"), "10");
+    ASSERT_STR_EQ(setting(migrate_connect(db), "target_session_attrs"), "read-write");
+    snprintf(own, sizeof own, "%s connect_timeout=3", db);
+    ASSERT_STR_EQ(setting(migrate_connect(own), "connect_timeout"), "3");
+}
