@@ -383,6 +383,8 @@ void db_conn_lost(struct db_conn *conn)
     if (conn->was_up) {
         db->stats.connections_up--;
         db->stats.reconnects++;
+    } else {
+        db->stats.connect_failures++;
     }
     conn->was_up = false;
     if (!db->is_fatal && !db->is_closing)

@@ -6,6 +6,7 @@
  *
  * What must stay true: the watcher is stopped before libpq closes its socket, and set again after
  * every poll (the socket may be another one, even with the same number). */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -97,6 +98,8 @@ struct keywords {
     const char *names[KEYWORDS_MAX];
     const char *values[KEYWORDS_MAX];
     int count;
+    char *made[4]; /* values that are freed when libpq has read them */
+    int made_count;
 };
 
 static void put(struct keywords *k, const char *name, const char *value)
@@ -104,6 +107,17 @@ static void put(struct keywords *k, const char *name, const char *value)
     CHECK(k->count + 1 < KEYWORDS_MAX);
     k->names[k->count] = name;
     k->values[k->count++] = value;
+}
+
+__attribute__((format(printf, 3, 4))) static void put_made(struct keywords *k, const char *name,
+                                                           const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    CHECK(k->made_count < (int)(sizeof k->made / sizeof k->made[0]));
+    CHECK(vasprintf(&k->made[k->made_count], format, args) >= 0);
+    va_end(args);
+    put(k, name, k->made[k->made_count++]);
 }
 
 static const char *value_of(const struct keywords *k, const char *name)
@@ -114,44 +128,66 @@ static const char *value_of(const struct keywords *k, const char *name)
     return NULL;
 }
 
+/* A comma-separated list, begun at @from: a host that accepts and then says nothing takes all of an
+ * attempt's time, so each attempt begins with another one. One port for all hosts stays that. */
+static void put_list(struct keywords *k, const char *name, const char *list, uint32_t from)
+{
+    const char *second = list;
+    uint32_t count = 1;
+    for (const char *p = list; (p = strchr(p, ',')) != NULL; p++)
+        count++;
+    for (uint32_t i = 0; i < from % count; i++)
+        second = strchr(second, ',') + 1;
+    if (second == list)
+        put(k, name, list);
+    else
+        put_made(k, name, "%s,%.*s", second, (int)(second - list - 1), list);
+}
+
+static const char *given(const PQconninfoOption *options, const char *keyword, const char *env)
+{
+    for (const PQconninfoOption *o = options; o->keyword; o++)
+        if (o->val && strcmp(o->keyword, keyword) == 0)
+            return o->val;
+    return getenv(env);
+}
+
 static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
 {
     const struct db_limits *limits = &conn->db->limits;
     struct keywords k = {.count = 0};
-    const char *host = NULL, *address = NULL, *port = NULL, *error, *theirs = "";
-    char ours[400];
+    const char *host = given(options, "host", "PGHOST"), *error;
+    const char *address = given(options, "hostaddr", "PGHOSTADDR");
+    const char *port = given(options, "port", "PGPORT");
+    const char *theirs = given(options, "options", "PGOPTIONS");
     if (conn->resolve && !resolve_result(conn->resolve, &host, &address, &port, &error)) {
         db_conn_break(conn, error);
         return false;
     }
-    for (const PQconninfoOption *o = options; o->keyword; o++) {
-        if (!o->val ||
-            (host && (strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "port") == 0)))
-            continue;
-        if (strcmp(o->keyword, "options") == 0)
-            theirs = o->val;
-        else
+    conn->hosts_from = conn->db->hosts_from + conn->attempts;
+    if (host)
+        put_list(&k, "host", host, conn->hosts_from);
+    if (address)
+        put_list(&k, "hostaddr", address, conn->hosts_from);
+    if (port)
+        put_list(&k, "port", port, conn->hosts_from);
+    for (const PQconninfoOption *o = options; o->keyword; o++)
+        if (o->val && strcmp(o->keyword, "options") != 0 && !value_of(&k, o->keyword))
             put(&k, o->keyword, o->val);
-    }
-    if (host) {
-        put(&k, "host", host);
-        put(&k, "hostaddr", address);
-        put(&k, "port", port);
-    }
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
         if (!value_of(&k, defaults[i][0]))
             put(&k, defaults[i][0], defaults[i][1]);
-    const char *hosts = value_of(&k, "host");
-    if (hosts && strchr(hosts, ',') && !value_of(&k, "target_session_attrs"))
+    if (host && strchr(host, ',') && !value_of(&k, "target_session_attrs"))
         put(&k, "target_session_attrs", "read-write");
     /* Theirs come last, so they win. */
-    snprintf(ours, sizeof ours,
+    put_made(&k, "options",
              DB_PLANNER_SETTINGS " -c idle_in_transaction_session_timeout=15000"
                                  " -c statement_timeout=%u -c lock_timeout=%u %s",
-             limits->statement_timeout_ms, limits->lock_timeout_ms, theirs);
-    put(&k, "options", ours);
+             limits->statement_timeout_ms, limits->lock_timeout_ms, theirs ? theirs : "");
     conn->pg = PQconnectStartParams(k.names, k.values, 0);
     CHECK(conn->pg);
+    while (k.made_count > 0)
+        free(k.made[--k.made_count]);
     return true;
 }
 
@@ -225,6 +261,7 @@ static void on_session(struct db_conn *conn)
         db_conn_break(conn, NULL);
         return;
     }
+    conn->db->hosts_from = conn->hosts_from; /* there the others begin */
     conn->timeout_ms = conn->db->limits.statement_timeout_ms;
     conn->is_writing = false;
     ev_io_stop(conn->db->loop->ev, &conn->io);

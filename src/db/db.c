@@ -152,6 +152,11 @@ const char *db_error(const struct db *db)
     return db->error;
 }
 
+const char *db_warning(const struct db *db)
+{
+    return db->warning;
+}
+
 const struct db_stats *db_stats(const struct db *db)
 {
     return &db->stats;

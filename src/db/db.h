@@ -119,7 +119,7 @@ extern const struct db_limits db_limits_default;
 struct db_stats {
     uint64_t statements, units, members, batch_members_max, errors, rewinds, reconnects,
         solo_fallbacks;
-    uint64_t queue_now, connections_up;
+    uint64_t queue_now, connections_up, connect_failures;
     uint64_t batch_sizes[9]; /* 1, 2, 3-4, 5-8, 9-16, 17-32, 33-64, 65-128, more */
 };
 
@@ -138,7 +138,10 @@ void db_start(struct db *db);
 struct db *db_free(struct db *db);
 
 bool db_is_up(const struct db *db);
+/* Why a connection was lost or not made, last. */
 const char *db_error(const struct db *db);
+/* What the boot check found odd; empty: nothing, or it was not made yet. */
+const char *db_warning(const struct db *db);
 const struct db_stats *db_stats(const struct db *db);
 /* How long a statement that comes now would wait for a connection, from how fast those before it
  * come back; @is_read: if it only reads. @db is opaque, as grpc has it. 0: not at all. */

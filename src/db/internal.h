@@ -180,10 +180,11 @@ struct db_conn {
     ev_io io;
     ev_timer timer; /* connect timeout, then backoff */
     struct loop_task broken_task;
-    bool is_writing;   /* PQflush had more to send */
-    bool was_up;       /* counted in connections_up */
-    uint32_t attempts; /* since it was last up */
-    struct list units; /* sent, oldest first */
+    bool is_writing;     /* PQflush had more to send */
+    bool was_up;         /* counted in connections_up */
+    uint32_t attempts;   /* since it was last up */
+    uint32_t hosts_from; /* the host of several that this attempt begins with */
+    struct list units;   /* sent, oldest first */
     struct db_reply *replies;
     uint32_t reply_head, reply_count, reply_cap; /* a ring; cap is a power of two */
     struct db_prepared *prepared;                /* per plan and form */
@@ -263,13 +264,15 @@ struct db {
     unsigned members_free_count;
     struct list units_free;
     unsigned unit_cap;
-    uint32_t in_flight; /* units */
-    uint8_t *scratch;   /* arrays of the unit being sent */
+    uint32_t in_flight;  /* units */
+    uint32_t hosts_from; /* as of the connection that was made last */
+    uint8_t *scratch;    /* arrays of the unit being sent */
     size_t scratch_cap;
     struct loop_task pump;
     ev_timer tick;
     struct db_stats stats;
     char error[400];
+    char warning[400]; /* of the boot check */
 };
 
 /* plan.c */

@@ -3,6 +3,7 @@
  * starts it; when it is through, the other lanes connect. What must stay true: no request runs
  * before the check has passed. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -68,8 +69,9 @@ void db_setup_done(struct db_conn *conn, struct db_unit *unit)
     } else {
         db->error[0] = '\0';
         if (unit->result && PQntuples(unit->result) == 1 && !PQgetisnull(unit->result, 0, 0))
-            db_set_error(db, "warning: reasons.def names constraints that do not exist: %s",
-                         PQgetvalue(unit->result, 0, 0));
+            snprintf(db->warning, sizeof db->warning,
+                     "reasons.def names constraints that do not exist: %s",
+                     PQgetvalue(unit->result, 0, 0));
         db->is_checked = true;
         db_conn_up(conn);
         start_lanes(db);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "support.h"
 
@@ -369,7 +371,8 @@ TEST(boot, refuses_a_many_form_without_its_ordinal)
 TEST(boot, warns_of_constraints_that_do_not_exist)
 {
     t_begin();
-    ASSERT_HAS(db_error(t_db), "do not exist: refundable_ck"); /* the tests have a seat_count_ck */
+    ASSERT_HAS(db_warning(t_db),
+               "do not exist: refundable_ck"); /* the tests have a seat_count_ck */
     t_end();
 }
 
@@ -448,4 +451,40 @@ TEST(boot, may_be_given_up_at_any_moment)
         t_turn(ms);
         t_end();
     }
+}
+
+/* Two hosts, of which the first takes connections and never says a word. */
+TEST(boot, a_silent_host_costs_one_attempt)
+{
+    char conninfo[300], dir[] = "/tmp/fg-mute.XXXXXX";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    t_begin();
+    t_end();
+    ASSERT_NOT_NULL(mkdtemp(dir));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/.s.PGSQL.%u", dir, pg_tcp_port());
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    ASSERT_INT_EQ(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    ASSERT_INT_EQ(listen(fd, 10), 0);
+    t_limits.connect_timeout_ms = 500;
+    snprintf(conninfo, sizeof conninfo, "host=%s,%s", dir, strchr(pg_conninfo(), '=') + 1);
+    t_begin_with(conninfo, t_statements);
+    t_wait_up();
+    ASSERT_INT_EQ(db_stats(t_db)->connect_failures, 1);
+    t_end();
+    close(fd);
+    unlink(address.sun_path);
+    rmdir(dir);
+}
+
+TEST(boot, passes_all_options_on_however_long)
+{
+    char options[600], last[] = "nothing_of_that_name";
+    t_begin();
+    t_end();
+    snprintf(options, sizeof options, "-c a.b=%0400d -c %s=1", 1, last);
+    setenv("PGOPTIONS", options, 1);
+    t_begin_with(pg_conninfo(), t_statements);
+    ASSERT_TRUE(t_wait(says, last, 10000));
+    t_end();
+    unsetenv("PGOPTIONS");
 }
