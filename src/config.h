@@ -85,6 +85,7 @@ struct config {
     struct app_limits app;
     uint32_t lame_duck_ms; /* drain: keep serving while the mesh notices */
     uint32_t restart_delay_max_ms;
+    uint32_t hang_seconds; /* a process whose loop stands still for so long is killed; 0: never */
 };
 
 /* Parses the command line. 0; 1: help was printed; negative errno: one line was printed on stderr.

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
     switch (config.command) {
     case COMMAND_SERVE:
     case COMMAND_JOBS:
-        return supervisor_run(&config, NULL, NULL);
+        return supervisor_run(&config, NULL, NULL, NULL);
     case COMMAND_DEV:
         return dev_run(&config);
     case COMMAND_MIGRATE:

@@ -116,46 +116,61 @@ static const char *state_name(uint32_t state)
     return state < 4 ? names[state] : "?";
 }
 
-/* Ready: at least one worker serves in time, and the database answers all that do. ?verbose lists
+/* The processes that /readyz and /startupz judge by: the workers, or without any the jobs. */
+static struct process_slot *judged(const struct admin *a, unsigned index, unsigned *ret_slot)
+{
+    unsigned workers = a->context->worker_count;
+    if (index >= (workers ? workers : 1))
+        return NULL;
+    *ret_slot = workers ? index : SLOT_JOBS;
+    return &a->context->shared->slots[*ret_slot];
+}
+
+static void describe_process(const struct admin *a, unsigned i, struct buf *out)
+{
+    struct process_slot *slot = &a->context->shared->slots[i];
+    bool is_up = atomic_load(&slot->database_up);
+    buf_printf(out, "%s %u: pid %d, %s%s%s, database %s, restarts %u%s%s\n", process_kind(i), i,
+               atomic_load(&slot->pid), state_name(atomic_load(&slot->state)),
+               atomic_load(&slot->lagging) ? ", lagging" : "",
+               process_hangs(a->context, i) ? ", hanging" : "", is_up ? "up" : "down",
+               atomic_load(&slot->restarts), is_up || !slot->database_error[0] ? "" : ", ",
+               is_up ? "" : slot->database_error);
+}
+
+/* Ready: at least one process serves in time, and the database answers all that do. ?verbose lists
  * the parts. */
 static void answer_ready(struct admin *a, bool verbose, struct answer *out)
 {
-    unsigned ready = 0, without_database = 0;
-    for (unsigned i = 0; i < a->context->worker_count; i++) {
-        struct process_slot *slot = &a->context->shared->slots[i];
+    unsigned ready = 0, without_database = 0, number;
+    struct process_slot *slot;
+    for (unsigned i = 0; (slot = judged(a, i, &number)) != NULL; i++) {
         if (atomic_load(&slot->state) != PROCESS_READY)
             continue;
-        ready += !atomic_load(&slot->lagging);
+        ready += !atomic_load(&slot->lagging) && !process_hangs(a->context, number);
         without_database += !atomic_load(&slot->database_up);
     }
-    bool yes =
-        (ready > 0 || a->context->worker_count == 0) && without_database == 0 && !a->draining;
+    bool yes = ready > 0 && without_database == 0 && !a->draining;
     out->status = yes ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     buf_printf(&out->body, "%s\n", yes ? "ready" : a->draining ? "draining" : "not ready");
-    for (unsigned i = 0; verbose && i < SLOTS; i++) {
-        struct process_slot *slot = &a->context->shared->slots[i];
-        if (!process_exists(a->context, i))
-            continue;
-        buf_printf(&out->body, "%s %u: pid %d, %s%s, database %s, restarts %u\n", process_kind(i),
-                   i, atomic_load(&slot->pid), state_name(atomic_load(&slot->state)),
-                   atomic_load(&slot->lagging) ? ", lagging" : "",
-                   atomic_load(&slot->database_up) ? "up" : "down", atomic_load(&slot->restarts));
-    }
+    for (unsigned i = 0; verbose && i < SLOTS; i++)
+        if (process_exists(a->context, i))
+            describe_process(a, i, &out->body);
 }
 
-/* Started: every worker has loaded what it serves from. Stays so: what comes later is /readyz's. */
+/* Started: every process has loaded what it serves from. Stays so: what comes later is /readyz's.
+ */
 static void answer_started(struct admin *a, struct answer *out)
 {
-    unsigned starting = 0;
-    for (unsigned i = 0; i < a->context->worker_count; i++)
-        starting += atomic_load(&a->context->shared->slots[i].state) < PROCESS_READY;
+    unsigned starting = 0, all = 0, number;
+    for (struct process_slot *slot; (slot = judged(a, all, &number)) != NULL; all++)
+        starting += atomic_load(&slot->state) < PROCESS_READY;
     a->started |= starting == 0;
     out->status = a->started ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     if (a->started)
         buf_printf(&out->body, "started\n");
     else
-        buf_printf(&out->body, "%u of %u workers are starting\n", starting,
-                   a->context->worker_count);
+        buf_printf(&out->body, "%u of %u processes are starting\n", starting, all);
 }
 
 static bool has_argument(struct MHD_Connection *c, const char *name)

@@ -7,16 +7,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/uuid.h"
 #include "embedded/cluster.h"
+#include "io/listen.h"
 #include "io/tls.h"
 #include "sandbox/sandbox.h"
 #include "schema/migrate.h"
@@ -26,6 +29,8 @@
 #include "supervisor/guide.h"
 #include "supervisor/supervisor.h"
 
+#define PSP_WAIT_MS_MAX 10000
+#define PSP_POLL_MS 20
 #define STAFF_EMAIL "finance@faregate.example"
 
 struct dev {
@@ -43,27 +48,38 @@ static void say(const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
-/* A file with one random line, made once: the simulator's API key, the staff user's password. */
-static int make_random_line(const char *path, const char *prefix, char *ret_line, size_t bytes)
+static int read_first_line(const char *path, char *ret_line, size_t bytes)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        uint8_t random[18];
-        char text[2 * sizeof random + 1];
-        random_bytes(random, sizeof random);
-        for (size_t i = 0; i < sizeof random; i++)
-            snprintf(text + 2 * i, 3, "%02x", random[i]);
-        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0 || dprintf(fd, "%s%s\n", prefix, text) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
-            fprintf(stderr, "faregate dev: cannot write %s: %s\n", path, strerror(errno));
-            return -errno;
-        }
-    }
-    ssize_t n = read(fd, ret_line, bytes - 1);
-    close(fd);
+    ssize_t n = fd < 0 ? -1 : read(fd, ret_line, bytes - 1);
+    if (fd >= 0)
+        close(fd);
     ret_line[n > 0 ? n : 0] = '\0';
     ret_line[strcspn(ret_line, "\n")] = '\0';
-    return n > 0 ? 0 : -EIO;
+    return ret_line[0] ? 0 : -ENOENT;
+}
+
+/* A file with one random line, made once: the simulator's API key, the staff user's password. It
+ * gets its name when it is whole. */
+static int make_random_line(const char *path, const char *prefix, char *ret_line, size_t bytes)
+{
+    uint8_t random[18];
+    char text[2 * sizeof random + 1], fresh[PATH_MAX + 8];
+    if (read_first_line(path, ret_line, bytes) == 0)
+        return 0;
+    random_bytes(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(text + 2 * i, 3, "%02x", random[i]);
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && dprintf(fd, "%s%s\n", prefix, text) > 0 && fsync(fd) == 0;
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (ok && rename(fresh, path) == 0)
+        return read_first_line(path, ret_line, bytes);
+    fprintf(stderr, "faregate dev: cannot write %s: %s\n", path, strerror(ok ? errno : error));
+    return -EIO;
 }
 
 static int make_files(struct dev *d, const char *data)
@@ -118,17 +134,58 @@ static int start_database(struct dev *d, const struct config *c)
  * the data directory. */
 static int make_staff(struct dev *d)
 {
-    char password[128], error[256];
-    struct stat st;
-    bool fresh = stat(d->staff_password, &st) < 0;
+    char password[128], error[256] = "";
     int r = make_random_line(d->staff_password, "", password, sizeof password);
-    if (r == 0 && fresh)
+    if (r == 0)
         r = auth_make_user(cluster_conninfo(d->cluster), STAFF_EMAIL, password,
                            "traveller,finance,support", &d->config.app, error, sizeof error);
     explicit_bzero(password, sizeof password);
-    if (r < 0 && r != -EEXIST)
+    if (r < 0 && r != -EEXIST && error[0])
         fprintf(stderr, "faregate dev: %s\n", error);
     return r == -EEXIST ? 0 : r;
+}
+
+/* Before minutes go into data: what will be listened on is free. */
+static int check_ports(const struct config *c)
+{
+    const uint32_t ports[] = {c->port, c->port + 1, c->admin_port, c->admin_port + 1};
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
+        char address[32], error[256];
+        int fd;
+        snprintf(address, sizeof address, "127.0.0.1:%u", ports[i]);
+        int r = listen_open(address, 1, &fd, error, sizeof error);
+        if (r < 0) {
+            fprintf(stderr, "faregate dev: %s: %s\n", i < 2 ? "--port" : "--admin-port", error);
+            return r;
+        }
+        close(fd);
+    }
+    return 0;
+}
+
+/* Until it answers: what is paid before that would fail. */
+static int await_psp(struct dev *d, uint32_t port)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t)port),
+        .sin_addr = {htonl(INADDR_LOOPBACK)},
+    };
+    for (int ms = 0; ms < PSP_WAIT_MS_MAX; ms += PSP_POLL_MS) {
+        siginfo_t info = {.si_pid = 0};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool answers =
+            fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+        if (fd >= 0)
+            close(fd);
+        if (waitid(P_PID, (id_t)d->psp, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid)
+            break;
+        if (answers)
+            return 0;
+        usleep(PSP_POLL_MS * 1000);
+    }
+    fprintf(stderr, "faregate dev: the payment simulator does not answer on port %u\n", port);
+    return -EIO;
 }
 
 static int start_psp(struct dev *d, uint32_t port)
@@ -151,7 +208,7 @@ static int start_psp(struct dev *d, uint32_t port)
         dup2(null, STDOUT_FILENO);
         _exit(sandbox_psp_run(&options));
     }
-    return d->psp < 0 ? -errno : 0;
+    return d->psp < 0 ? -errno : await_psp(d, port);
 }
 
 static void settle(struct dev *d, const struct config *c)
@@ -199,10 +256,16 @@ int dev_run(const struct config *config)
     if (!d)
         return status;
     d->config = *config;
-    if (make_files(d, config->data) == 0 && start_database(d, config) == 0 && make_staff(d) == 0 &&
+    if (make_files(d, config->data) == 0 && check_ports(config) == 0 &&
+        start_database(d, config) == 0 && make_staff(d) == 0 &&
         start_psp(d, config->admin_port + 1) == 0) {
+        const struct companion companions[] = {
+            {"the private PostgreSQL", cluster_pid(d->cluster)},
+            {"the payment simulator", d->psp},
+            {NULL, 0},
+        };
         settle(d, config);
-        status = supervisor_run(&d->config, on_ready, d);
+        status = supervisor_run(&d->config, companions, on_ready, d);
     }
     stop_psp(d);
     if (d->cluster)

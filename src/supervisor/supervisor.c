@@ -30,6 +30,7 @@
 /* What a child gets after a second signal. */
 #define HURRY_SECONDS 2.
 #define QUICK_DEATH_NS (2 * NS_PER_S)
+#define SILENT_MS 2000 /* beyond --loop-lag-max-ms; a loop speaks four times a second */
 
 struct child {
     struct supervisor *supervisor;
@@ -37,6 +38,8 @@ struct child {
     pid_t pid;
     int64_t started_ns;
     uint32_t delay_ms; /* before the next start; doubles while it keeps dying at once */
+    int64_t seen_ns;   /* as it was a second ago */
+    uint32_t silent_seconds;
     ev_timer restart;
 };
 
@@ -49,7 +52,8 @@ struct supervisor {
     unsigned child_count;
     ev_io signals; /* a signalfd: libev allows a signal to one loop of a process, and the workers
                       want SIGTERM in theirs */
-    ev_timer poll, kill_timer, shut;
+    ev_timer poll, kill_timer, shut, hang;
+    const struct companion *companions;
     void (*on_ready)(void *ctx);
     void *ready_ctx;
     bool draining;
@@ -84,6 +88,14 @@ static void child_main(struct supervisor *s, unsigned slot)
     _exit(worker_run(&s->context, slot));
 }
 
+bool process_hangs(const struct supervisor_context *context, unsigned slot)
+{
+    uint32_t late_ms = context->config->server.loop_lag_max_ms;
+    const struct process_slot *s = &context->shared->slots[slot];
+    int64_t silent_ns = clock_mono_ns(&clock_system) - atomic_load(&s->seen_ns);
+    return late_ms > 0 && atomic_load(&s->pid) > 0 && silent_ns > (SILENT_MS + late_ms) * NS_PER_MS;
+}
+
 static void on_restart(struct ev_loop *ev, ev_timer *w, int events)
 {
     (void)ev;
@@ -101,6 +113,8 @@ static void start_child(struct child *child)
     atomic_store(&slot->database_up, 0);
     atomic_store(&slot->lagging, 0);
     child->started_ns = clock_mono_ns(&clock_system);
+    child->silent_seconds = 0;
+    atomic_store(&slot->seen_ns, child->started_ns);
     pid_t pid = fork();
     if (pid == 0)
         child_main(s, child->slot);
@@ -219,6 +233,18 @@ static void child_died(struct supervisor *s, struct child *child, int status)
     ev_timer_start(s->loop.ev, &child->restart);
 }
 
+static void look_at_companions(struct supervisor *s)
+{
+    for (const struct companion *c = s->companions; c->pid > 0 && !s->draining; c++) {
+        siginfo_t info = {.si_pid = 0};
+        if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && !info.si_pid)
+            continue;
+        complain("%s has ended; so does the server", c->name);
+        s->exit_status = 1;
+        begin_drain(s);
+    }
+}
+
 static bool inherits_orphans(void)
 {
     int is_subreaper = 0;
@@ -252,6 +278,7 @@ static void reap(struct supervisor *s)
         if (child->pid > 0 && waitpid(child->pid, &status, WNOHANG) == child->pid)
             child_died(s, child, status);
     }
+    look_at_companions(s);
     if (inherits_orphans())
         reap_orphans(s);
 }
@@ -312,6 +339,26 @@ static void on_poll(struct ev_loop *ev, ev_timer *w, int events)
         s->on_ready(s->ready_ctx);
 }
 
+/* A process that hangs answers nobody, and only another one can help. Seconds in which we ran are
+ * counted, not the clock's: where all were stopped together, each gets its time again. */
+static void on_hang(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct supervisor *s = w->data;
+    for (unsigned i = 0; i < s->child_count && !s->draining; i++) {
+        struct child *child = &s->children[i];
+        int64_t seen_ns = atomic_load(&s->context.shared->slots[child->slot].seen_ns);
+        child->silent_seconds = seen_ns == child->seen_ns ? child->silent_seconds + 1 : 0;
+        child->seen_ns = seen_ns;
+        if (child->pid <= 0 || child->silent_seconds < s->context.config->hang_seconds)
+            continue;
+        complain("%s %u hangs; it is killed", process_kind(child->slot), child->slot);
+        child->silent_seconds = 0;
+        kill(child->pid, SIGKILL);
+    }
+}
+
 static int watch_signals(struct supervisor *s)
 {
     static const int watched[] = {SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR1, SIGQUIT};
@@ -327,8 +374,11 @@ static int watch_signals(struct supervisor *s)
     ev_timer_init(&s->kill_timer, on_kill_timer, 0., 0.);
     ev_timer_init(&s->shut, on_shut, 0., 0.);
     ev_timer_init(&s->poll, on_poll, 0.02, 0.02);
-    s->signals.data = s->kill_timer.data = s->poll.data = s->shut.data = s;
+    ev_timer_init(&s->hang, on_hang, 1., 1.);
+    s->signals.data = s->kill_timer.data = s->poll.data = s->shut.data = s->hang.data = s;
     ev_io_start(s->loop.ev, &s->signals);
+    if (s->context.config->hang_seconds > 0)
+        ev_timer_start(s->loop.ev, &s->hang);
     ev_timer_start(s->loop.ev, &s->poll);
     return 0;
 }
@@ -396,10 +446,13 @@ static int prepare(struct supervisor *s, const struct config *config)
     return 0;
 }
 
-int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), void *ctx)
+int supervisor_run(const struct config *config, const struct companion *companions,
+                   void (*on_ready)(void *ctx), void *ctx)
 {
+    static const struct companion alone;
     struct supervisor *s = calloc(1, sizeof *s);
     CHECK(s);
+    s->companions = companions ? companions : &alone;
     s->on_ready = on_ready;
     s->ready_ctx = ctx;
     signal(SIGPIPE, SIG_IGN);
@@ -410,6 +463,7 @@ int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), voi
         s->exit_status = 0;
         for (unsigned i = 0; i < s->child_count; i++)
             start_child(&s->children[i]);
+        look_at_companions(s); /* it may have ended before we watched */
         loop_run(&s->loop);
         admin_free(s->admin);
         keeper_free(s->keeper);

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "config.h"
 #include "io/gate.h"
@@ -33,6 +34,8 @@ struct process_slot {
     _Atomic uint32_t database_up;
     _Atomic uint32_t lagging; /* its loop is later than loop_lag_max_ms */
     _Atomic uint32_t restarts;
+    _Atomic int64_t seen_ns;  /* monotonic: when its loop last said that it turns */
+    char database_error[200]; /* why the database is down; written by the process alone */
 };
 
 struct shared_page {
@@ -41,6 +44,7 @@ struct shared_page {
     _Atomic uint32_t certificates; /* how often the keeper has taken new ones */
     _Atomic uint32_t token_keys;   /* the same */
     _Atomic bool is_fault_told;    /* one child has said why none can start */
+    _Atomic bool is_warning_told;  /* the same of what the database's check found odd */
 };
 
 struct listener {
@@ -71,11 +75,21 @@ struct supervisor_context {
 const char *process_kind(unsigned slot);
 /* Whether a slot is used at all. */
 bool process_exists(const struct supervisor_context *context, unsigned slot);
+/* It has said nothing for longer than a loop that is merely late: what its slot says is old. */
+bool process_hangs(const struct supervisor_context *context, unsigned slot);
 
 /* Exit status of a child whose start-up found what no restart can mend. It ends the server unless a
  * child was ready before: then the fault is new, and may go away again. */
 #define EXIT_FATAL 3
 
-/* Runs until SIGTERM or SIGINT. @on_ready is called once, when every worker serves. Returns the
- * exit status. */
-int supervisor_run(const struct config *config, void (*on_ready)(void *ctx), void *ctx);
+/* A child of this process that the server cannot do without: when it ends, so does the server, with
+ * a line and exit status 1. Its maker buries it. */
+struct companion {
+    const char *name;
+    pid_t pid; /* 0: behind the last */
+};
+
+/* Runs until SIGTERM or SIGINT. @companions may be NULL. @on_ready is called once, when every
+ * worker serves. Returns the exit status. */
+int supervisor_run(const struct config *config, const struct companion *companions,
+                   void (*on_ready)(void *ctx), void *ctx);

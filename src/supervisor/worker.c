@@ -28,6 +28,7 @@
 #include "services/flight/board_load.h"
 #include "services/reference.h"
 #include "services/shared/provider.h"
+#include "supervisor/db_news.h"
 #include "supervisor/h2_metrics.h"
 #include "supervisor/numbers.h"
 #include "supervisor/state.h"
@@ -57,6 +58,7 @@ struct worker {
     struct server *server;
     struct h2_server *h2;
     struct h2_stats h2_seen;
+    struct db_news db_news;
     struct jobs *jobs;
     struct board_load *board_load;
     ev_signal on_term, on_hurry, on_reload, on_reopen, on_dump;
@@ -191,6 +193,7 @@ static void on_db_state(void *arg, int state)
     }
     bool up = db_is_up(w->db);
     atomic_store(&w->slot->database_up, up);
+    db_news_tell(&w->db_news, w->obs, w->db, w->context->shared, w->slot);
     tell_ready(w);
     if (up && !w->loaded)
         load(w);
@@ -403,6 +406,8 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     static const struct h2_stats none;
     const struct h2_stats *h2 = w->h2 ? h2_server_stats(w->h2) : &none;
     const struct db_stats *db = db_stats(w->db);
+    atomic_store(&w->slot->seen_ns, w->loop.now_ns);
+    db_news_tell(&w->db_news, w->obs, w->db, w->context->shared, w->slot);
     tell_ready(w);
     numbers_publish(w->obs, h2, db, w->server, &w->app);
     h2_metrics_publish(w->obs, h2, &w->h2_seen);

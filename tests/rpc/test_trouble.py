@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import http.client
+import json
 import os
 import pathlib
 import random
@@ -146,8 +147,7 @@ def test_a_late_loop_is_not_ready(world):
         os.kill(worker, signal.SIGSTOP)
         time.sleep(6)
         os.kill(worker, signal.SIGCONT)
-        _, text = until(lambda: (said := server.http("/readyz?verbose"))[0] == 503 and said, 5, "not ready")
-        assert ", lagging, database up" in text
+        until(lambda: (said := server.http("/readyz?verbose"))[0] == 503 and ", lagging, database up" in said[1], 5, "not ready")
         assert server.http("/healthz")[0] == 200
         until(lambda: server.http("/readyz")[0] == 200, 5, "ready again by itself")
         assert "lagging" not in server.http("/readyz?verbose")[1]
@@ -155,6 +155,52 @@ def test_a_late_loop_is_not_ready(world):
         assert watchers["liveness"].seen == [SERVING]
         for watcher in watchers.values():
             watcher.cancel()
+
+
+def test_a_hanging_worker_is_not_ready_and_is_replaced(world):
+    """Nobody wakes it: the supervisor notices that it says nothing."""
+    with world.dev.sibling("--loop-lag-max-ms=500", "--hang-seconds=5") as server:
+        worker = server.pids()["worker 0"]
+        os.kill(worker, signal.SIGSTOP)
+        until(lambda: server.http("/readyz")[0] == 503, 5, "not ready")
+        assert ", hanging" in server.http("/readyz?verbose")[1]
+        until(lambda: server.pids()["worker 0"] not in (0, worker) and server.http("/readyz")[0] == 200, 15, "another one")
+        assert "worker 0 hangs" in pathlib.Path(server.errors_path).read_text()
+
+
+def test_who_reads_no_stderr_holds_nobody_up(world):
+    """A full pipe as stderr: processes are started again all the same, and SIGTERM ends the server."""
+    end, pipe = os.pipe()
+    os.set_blocking(pipe, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x" * 4096)
+    os.set_blocking(pipe, True)
+    with world.dev.sibling(preexec_fn=lambda: os.dup2(pipe, 2)) as server:
+        for _ in range(2):
+            worker = server.pids()["worker 0"]
+            os.kill(worker, signal.SIGKILL)
+            until(lambda: server.pids()["worker 0"] not in (0, worker) and server.http("/readyz")[0] == 200, 10, "another one")
+        assert server.stop() == 0
+    os.close(end)
+    os.close(pipe)
+
+
+def test_jobs_without_a_database_are_not_ready(dev, tmp_path):
+    """And say why: in the log and on the admin port."""
+    port = free_port()
+    process = subprocess.Popen([binary(), "jobs", "--admin", f"127.0.0.1:{port}", "--database", f"host={tmp_path}", "--keys",
+                                dev.data + "/keys", "--secret", dev.data + "/secret", "--provider-key",
+                                dev.data + "/psp-key", "--log", str(tmp_path / "log")], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: http_status(port, "/readyz"), 10, "its admin port answers")
+        until(lambda: "database_down" in (tmp_path / "log").read_text(), 5, "it tells that there is no database")
+        assert http_status(port, "/readyz") == 503 and http_status(port, "/startupz") == 503
+        event = json.loads((tmp_path / "log").read_text().splitlines()[0])
+        assert event["event"] == "database_down" and str(tmp_path) in event["error"]
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
 
 
 def orphan(gate):
@@ -305,6 +351,10 @@ def test_health_follows_the_database(island):
     for watcher in watchers.values():
         assert watcher.cancel() == "CANCELLED"
     everybody_is_ready(island)
+    told = [e for e in island.events() if e["event"].startswith("database_")]
+    assert {"database_down", "database_up"} <= {e["event"] for e in told}
+    assert all(e["error"] for e in told if e["event"] == "database_down")
+    assert island.metrics()["faregate_db_connect_failures_total"] > 0
 
 
 def test_a_start_without_database_waits_for_it(island):
@@ -330,7 +380,7 @@ def test_a_start_without_database_waits_for_it(island):
     finally:
         island.cluster.start()
     try:
-        until(lambda: http_status(port + 1, "/readyz") == 200, 10, "it serves once there is a database")
+        until(lambda: http_status(port + 1, "/readyz") == 200, 20, "it serves once there is a database")
         assert http_status(port + 1, "/startupz") == 200
         assert check(target, "readiness") == SERVING and Client(target).SearchPlaces(query="london").places
     finally:
@@ -351,18 +401,34 @@ def test_a_database_of_another_version_stops_the_start(island):
 
 
 def test_a_second_start_is_quick(dev):
-    """On the same data, in under three seconds."""
+    """On the same data, in under three seconds. What the first did not get done is done; what is missing later ends it."""
     from kit.instance import Dev
     data = tempfile.mkdtemp(prefix="faregate-again-")
     try:
         first = Dev("--workers=1", data=data, scale=0.05, days=10)
+        first.sql("UPDATE login SET email = 'gone@faregate.example' WHERE email = 'finance@faregate.example'")
         assert first.stop() == 0
         began = time.monotonic()
         second = Dev("--workers=1", data=data, scale=0.05, days=10)
         took = time.monotonic() - began
+        assert second.staff().token, "as if the first had been killed before it made the user"
         assert second.stop(signal.SIGINT) == 0, "Ctrl-C ends it cleanly"
-        assert took < 3, f"{took:.1f} s"
+        assert took < 3 * max(1, os.getloadavg()[0] / os.cpu_count()), f"{took:.1f} s"
+        third = Dev("--workers=1", data=data, scale=0.05, days=10)
+        simulator = next(pid for pid in children(third.process.pid)
+                         if pathlib.Path(f"/proc/{pid}/comm").read_text() == "faregate psp\n")
+        os.kill(simulator, signal.SIGKILL)
+        assert third.process.wait(20) == 1
+        assert "the payment simulator has ended" in pathlib.Path(third.errors_path).read_text()
     finally:
         home = os.path.realpath(os.path.join(data, "db"))
         shutil.rmtree(data, ignore_errors=True)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def test_dev_finds_a_used_port_at_once(dev, tmp_path):
+    """The simulator's as well, before it makes a database."""
+    done = subprocess.run([binary(), "dev", "--port", str(free_port()), "--admin-port", str(dev.admin_port - 1), "--data",
+                           str(tmp_path)], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 2 and "--admin-port: cannot listen on" in done.stderr, done.stderr
+    assert not (tmp_path / "db").exists()
