@@ -131,6 +131,28 @@ static uint64_t count_lines(struct str s)
     return lines;
 }
 
+/* @taken bytes of @n were: the lines behind them are lost. The rest of one that was torn, as a full
+ * disk tears it, stays, and is the next that is written. */
+static void drop_untaken(struct obs *obs, size_t n, size_t taken)
+{
+    struct buf *log = &obs->log;
+    const char *p = (const char *)log->p + log->start;
+    bool is_torn = taken > 0 ? p[taken - 1] != '\n' : obs->torn_bytes > 0;
+    size_t kept = taken;
+    obs->torn_bytes = 0;
+    if (is_torn) {
+        const char *end = memchr(p + taken, '\n', n - taken);
+        CHECK(end);
+        kept = (size_t)(end - p) + 1;
+        n = buf_len(log);
+        obs->torn_bytes = kept - taken;
+    }
+    obs_add(obs, obs->region->log_dropped, count_lines((struct str){p + kept, n - kept}));
+    if (is_torn)
+        log->end = log->start + kept;
+    buf_consume(log, is_torn ? taken : n);
+}
+
 void obs_flush(struct obs *obs)
 {
     CHECK(!obs->event_open);
@@ -143,8 +165,8 @@ void obs_flush(struct obs *obs)
         ssize_t written = -1;
         if (poll(&pollfd, 1, 0) == 1 && pollfd.revents == POLLOUT)
             written = write(obs->log_fd, waiting.p, waiting.n);
-        if (written != (ssize_t)waiting.n)
-            obs_add(obs, obs->region->log_dropped, count_lines(waiting));
-        buf_consume(&obs->log, waiting.n);
+        drop_untaken(obs, waiting.n, written > 0 ? (size_t)written : 0);
+        if (obs->torn_bytes > 0)
+            return; /* nothing is taken now: the next flush tries again */
     }
 }

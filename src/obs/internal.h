@@ -71,6 +71,7 @@ struct obs {
     struct slot *slot;
     struct buf log;
     size_t chunk_bytes; /* a write of at most this many is taken whole once poll says so */
+    size_t torn_bytes;  /* at the front of @log: the rest of a line whose beginning was taken */
     int log_fd;
     bool event_open;
     bool event_truncated;

@@ -1,7 +1,9 @@
 /* The log: lines of JSON, whole or not at all, and a reader that does not read stops nobody. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -168,6 +170,42 @@ TEST(log, loses_nothing_between_flushes_when_it_is_read)
     ASSERT_INT_EQ(dropped(&f), 0);
     obs_close(obs);
     close(null);
+    stop(&f);
+}
+
+/* A limit for files in place of a full disk. */
+TEST(log, a_line_that_a_full_disk_tore_is_finished_later)
+{
+    struct fixture f = start();
+    struct obs *obs;
+    struct rlimit old, small;
+    char path[] = "/tmp/fg-log.XXXXXX";
+    int fd = mkstemp(path), read_fd = f.read_fd;
+    signal(SIGXFSZ, SIG_IGN);
+    ASSERT_INT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){.rlim_cur = 1000, .rlim_max = old.rlim_max};
+    ASSERT_INT_EQ(obs_open(&obs, f.region, 1, fd), 0);
+    ASSERT_INT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < 10; i++)
+            log_one(obs, 0, 300);
+        obs_flush(obs);
+    }
+    ASSERT_INT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
+    log_one(obs, 0, 300);
+    obs_close(obs);
+    f.read_fd = open(path, O_RDONLY);
+    char *text = drain(&f);
+    unsigned arrived = 0;
+    for (char *line = text; *line; line = strchr(line, '\n') + 1, arrived++)
+        ASSERT_MEM_EQ(line, "{\"time\":", 8);
+    ASSERT_INT_EQ(arrived, 4); /* two whole ones, one torn, one later */
+    ASSERT_INT_EQ(dropped(&f), 31 - arrived);
+    free(text);
+    close(f.read_fd);
+    close(fd);
+    unlink(path);
+    f.read_fd = read_fd;
     stop(&f);
 }
 
