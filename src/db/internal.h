@@ -388,14 +388,18 @@ void db_setup_done(struct db_conn *conn, struct db_unit *unit);
 /* lane.c */
 void db_lane_submit(struct db *db, struct db_member *m);
 void db_lane_leave(struct db_member *m);
+void db_lane_enqueue(struct db_member *m, bool in_front);
 
 /* wait.c: a unit of so many has come back. */
 void db_wait_learn(struct db_queue_set *set, unsigned members, int64_t now_ns);
 void db_lanes_pump(struct db *db);
 void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit);
 void db_lane_lost(struct db_lane *lane, struct list *units);
+
+/* home.c: where @m waits; NULL: all that could take it are down for too long. */
+struct db_queue_set *db_home_of(struct db *db, const struct db_member *m);
 void db_lane_state(struct db_lane *lane);
-/* Members that waited too long for a lane that is down. */
+/* Members that waited too long for a lane that is down go to another, or are told. */
 void db_lanes_tick(struct db *db);
 void db_lane_fail_set(struct db_queue_set *set);
 

@@ -1,7 +1,7 @@
 /* Lanes: who waits is gathered into units, a unit is one execution and one Sync, its results go
  * back by ordinal.
  *
- *   write lane  one connection, one unit in flight; a key always takes the same lane, in order
+ *   write lane  one connection, one unit in flight; a key takes the same lane, in order (home.c)
  *   read lanes  share one set of queues; several units in flight each, but one batch per statement
  * and lane, so that the next batch can form behind it
  *
@@ -20,36 +20,6 @@
 
 /* ---- queues ---- */
 
-static bool is_set_down_long(const struct db_queue_set *set, int64_t now_ns)
-{
-    return set->down_since_ns != 0 && now_ns - set->down_since_ns > DB_GRACE_NS;
-}
-
-static struct db_queue_set *least_loaded(struct db *db)
-{
-    struct db_queue_set *best = NULL;
-    unsigned best_load = 0;
-    for (unsigned i = 0; i < db->limits.write_lanes; i++) {
-        struct db_queue_set *set = &db->sets[i];
-        unsigned load = set->count + db->lanes[i].in_flight + (set->down_since_ns ? 1u << 20 : 0);
-        if (!best || load < best_load) {
-            best = set;
-            best_load = load;
-        }
-    }
-    return best;
-}
-
-static struct db_queue_set *set_of(struct db *db, const struct db_member *m)
-{
-    const struct db_statement *s = m->plan->statement;
-    if (s->is_read)
-        return &db->sets[db->set_count - 1];
-    if (s->key_param < 0)
-        return least_loaded(db);
-    return &db->sets[m->key_hash % db->limits.write_lanes];
-}
-
 static uint64_t hash_slot(const struct db_member *m, int param)
 {
     if (param < 0)
@@ -67,7 +37,7 @@ static void count(struct db_queue_set *set, struct db *db, int by)
     db->stats.queue_now = (uint64_t)((int64_t)db->stats.queue_now + by);
 }
 
-static void enqueue(struct db_member *m, bool in_front)
+void db_lane_enqueue(struct db_member *m, bool in_front)
 {
     struct db_queue *q = m->queue;
     m->state = MEMBER_QUEUED;
@@ -101,13 +71,13 @@ void db_lane_submit(struct db *db, struct db_member *m)
 {
     m->key_hash = hash_slot(m, m->plan->statement->key_param);
     m->distinct_hash = hash_slot(m, m->plan->statement->distinct_param);
-    struct db_queue_set *set = set_of(db, m);
-    if (is_set_down_long(set, db->loop->now_ns)) {
+    struct db_queue_set *set = db_home_of(db, m);
+    if (!set) {
         db_member_fail_later(m, REASON_DATABASE_UNAVAILABLE, false, "the lane is down");
         return;
     }
     m->queue = &set->queues[m->plan->index];
-    enqueue(m, false);
+    db_lane_enqueue(m, false);
     db_wake(db);
 }
 
@@ -419,7 +389,7 @@ static void requeue(struct db_unit *unit)
         if (m->is_solo)
             enqueue_solo(m);
         else
-            enqueue(m, true);
+            db_lane_enqueue(m, true);
     }
 }
 
@@ -460,37 +430,4 @@ void db_lane_lost(struct db_lane *lane, struct list *units)
             unit_lost(lane, unit);
         db_unit_free(lane->conn.db, unit);
     }
-}
-
-/* ---- lanes that are down ---- */
-
-void db_lane_state(struct db_lane *lane)
-{
-    struct db *db = lane->conn.db;
-    bool up = false;
-    for (unsigned i = 0; i < db->lane_count; i++)
-        up |= db->lanes[i].set == lane->set && db_conn_is_ready(&db->lanes[i].conn);
-    if (up)
-        lane->set->down_since_ns = 0;
-    else if (lane->set->down_since_ns == 0)
-        lane->set->down_since_ns = db->loop->now_ns;
-}
-
-void db_lane_fail_set(struct db_queue_set *set)
-{
-    struct list *node;
-    while ((node = list_first(&set->solo)) != NULL || (node = list_first(&set->ready)) != NULL) {
-        if (list_is_empty(&set->solo))
-            node = list_entry(node, struct db_queue, ready)->members.next;
-        struct db_member *m = list_entry(node, struct db_member, node);
-        db_lane_leave(m);
-        db_member_fail_later(m, REASON_DATABASE_UNAVAILABLE, false, "the lane is down");
-    }
-}
-
-void db_lanes_tick(struct db *db)
-{
-    for (unsigned i = 0; i < db->set_count; i++)
-        if (is_set_down_long(&db->sets[i], db->loop->now_ns))
-            db_lane_fail_set(&db->sets[i]);
 }

@@ -111,6 +111,47 @@ TEST(trouble, an_idle_connection_that_dies_is_replaced)
     t_end();
 }
 
+static bool is_lane_down(void *arg)
+{
+    return !db_conn_is_ready(&t_db->lanes[*(unsigned *)arg].conn);
+}
+
+static void add_to_each(struct caller *c, struct t_add_row *rows, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        caller_init(&c[i]);
+        t_add(&c[i].call, &rows[i], t_uuid(i), t_uuid(1000 + i), 1);
+    }
+    t_wait_all(c, n);
+    for (unsigned i = 0; i < n; i++) {
+        ASSERT_STR_EQ(c[i].call.scope.error.detail, "");
+        caller_deinit(&c[i]);
+    }
+}
+
+TEST(trouble, keys_of_a_lane_that_stays_down_go_to_the_others)
+{
+    struct caller c[24];
+    struct t_add_row rows[24];
+    unsigned lane = 1;
+    t_begin();
+    char *conninfo = t_db->conninfo;
+    t_db->conninfo = strdup("host=/nowhere");
+    kill_lane(lane);
+    ASSERT_TRUE(t_wait(is_lane_down, &lane, 5000));
+    add_to_each(c, rows, 24); /* its own wait for it, and then no longer */
+    int64_t start_ns = clock_mono_ns(&clock_system);
+    add_to_each(c, rows, 24);
+    ASSERT_INT_IN(clock_mono_ns(&clock_system) - start_ns, 0, DB_GRACE_NS);
+    ASSERT_TRUE(is_lane_down(&lane));
+    ASSERT_TRUE(db_is_up(t_db));
+    free(t_db->conninfo);
+    t_db->conninfo = conninfo;
+    t_wait_up();
+    add_to_each(c, rows, 24);
+    t_end();
+}
+
 /* ---- a server that goes away under load
  * --------------------------------------------------------------- */
 
