@@ -1,0 +1,242 @@
+/* Starting: servers that are not there yet, hosts of which one is silent, schemas that are not what
+ * was signed. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "support.h"
+
+static bool is_told(void *arg)
+{
+    (void)arg;
+    return t_state != 0;
+}
+
+TEST(boot, waits_for_a_database_that_is_not_there_yet)
+{
+    struct caller c;
+    struct t_one_of_row row;
+    t_begin();
+    t_end();
+    pg_stop();
+    t_begin_with(pg_conninfo_of_stopped(), t_statements);
+    t_turn(200);
+    ASSERT_FALSE(db_is_up(t_db));
+    pg_start();
+    ASSERT_TRUE(t_wait(is_told, NULL, 10000));
+    ASSERT_INT_EQ(t_state, 1);
+    caller_init(&c);
+    t_one_of(&c.call, &row, 1);
+    t_one(&c);
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_NONE);
+    caller_deinit(&c);
+    t_end();
+}
+
+static void refused(const struct db_statement *statement, const char *why)
+{
+    const struct db_statement *const statements[] = {&t_get_item_statement, statement, NULL};
+    struct caller c;
+    t_begin();
+    t_end();
+    t_begin_with(pg_conninfo(), statements);
+    ASSERT_TRUE(t_wait(is_told, NULL, 10000));
+    ASSERT_INT_EQ(t_state, -EPROTO);
+    ASSERT_HAS(db_error(t_db), statement->name);
+    ASSERT_HAS(db_error(t_db), why);
+    ASSERT_FALSE(db_is_up(t_db));
+    /* Nothing runs, nothing hangs. */
+    struct t_get_item_row row;
+    caller_init(&c);
+    t_get_item(&c.call, &row, 1);
+    t_one(&c);
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
+    caller_deinit(&c);
+    t_turn(100);
+    ASSERT_HAS(db_error(t_db), why);
+    t_end();
+}
+
+static const struct db_column one_int8[] = {{.name = "v", .type = DB_INT8}};
+static const struct db_column one_int4[] = {{.name = "v", .type = DB_INT4}};
+
+TEST(boot, refuses_a_column_of_another_type)
+{
+    static const struct db_statement s = {.name = "drifted",
+                                          .sql_one = "SELECT 1::int4",
+                                          .columns = one_int8,
+                                          .column_count = 1,
+                                          .cardinality = DB_ONE,
+                                          .row_bytes = 8,
+                                          .key_param = -1,
+                                          .distinct_param = -1,
+                                          .batch_max = 1};
+    refused(&s, "v int8");
+}
+
+TEST(boot, refuses_another_number_of_columns)
+{
+    static const struct db_statement s = {.name = "drifted",
+                                          .sql_one = "SELECT 1::int4, 2",
+                                          .columns = one_int4,
+                                          .column_count = 1,
+                                          .cardinality = DB_ONE,
+                                          .row_bytes = 8,
+                                          .key_param = -1,
+                                          .distinct_param = -1,
+                                          .batch_max = 1};
+    refused(&s, "2 columns, the signature has 1");
+}
+
+TEST(boot, refuses_a_table_that_is_not_there)
+{
+    static const struct db_statement s = {.name = "drifted",
+                                          .sql_one = "SELECT v FROM gone",
+                                          .columns = one_int4,
+                                          .column_count = 1,
+                                          .cardinality = DB_ONE,
+                                          .row_bytes = 8,
+                                          .key_param = -1,
+                                          .distinct_param = -1,
+                                          .batch_max = 1};
+    refused(&s, "\"gone\" does not exist");
+}
+
+TEST(boot, refuses_a_many_form_without_its_ordinal)
+{
+    static const struct db_statement s = {.name = "drifted",
+                                          .sql_one = "SELECT 1::int4",
+                                          .sql_many = "SELECT 1::int8, 1::int4",
+                                          .columns = one_int4,
+                                          .column_count = 1,
+                                          .cardinality = DB_ONE,
+                                          .row_bytes = 8,
+                                          .key_param = -1,
+                                          .distinct_param = -1,
+                                          .batch_max = 8};
+    refused(&s, "n int4");
+}
+
+TEST(boot, warns_of_constraints_that_do_not_exist)
+{
+    t_begin();
+    ASSERT_HAS(db_warning(t_db),
+               "do not exist: refundable_ck"); /* the tests have a seat_count_ck */
+    t_end();
+}
+
+TEST(boot, refuses_a_conninfo_that_is_none)
+{
+    struct db *db = NULL;
+    t_begin();
+    ASSERT_INT_EQ(db_new(&db, &t_loop, "nonsense=1", &db_limits_default, t_statements, NULL, NULL),
+                  -EINVAL);
+    ASSERT_NULL(db);
+    t_end();
+}
+
+static bool says(void *what)
+{
+    return db_error(t_db) && strstr(db_error(t_db), what);
+}
+
+/* As a migration does to a worker that starts beside it. */
+TEST(boot, waits_for_who_locks_a_table)
+{
+    char why[] = "55P03";
+    t_begin();
+    t_end();
+    PGconn *other = pg_session();
+    PQclear(PQexec(other, "BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE"));
+    t_limits.lock_timeout_ms = 50;
+    t_begin_with(pg_conninfo(), t_statements);
+    ASSERT_TRUE(t_wait(says, why, 10000));
+    ASSERT_FALSE(db_is_up(t_db));
+    PQclear(PQexec(other, "COMMIT"));
+    PQfinish(other);
+    t_wait_up();
+    t_end();
+}
+
+TEST(boot, a_read_only_server_takes_no_writes)
+{
+    char why[] = "read-only";
+    t_begin();
+    t_end();
+    pg_exec("ALTER SYSTEM SET default_transaction_read_only = on");
+    pg_exec("SELECT pg_reload_conf()");
+    t_begin_with(pg_conninfo(), t_statements);
+    ASSERT_TRUE(t_wait(says, why, 10000));
+    ASSERT_FALSE(db_is_up(t_db));
+    pg_exec("ALTER SYSTEM RESET default_transaction_read_only");
+    pg_exec("SELECT pg_reload_conf()");
+    t_wait_up();
+    t_end();
+}
+
+TEST(boot, finds_a_server_by_name_without_blocking)
+{
+    char conninfo[200], nowhere[] = "no-such-host.invalid";
+    t_begin();
+    t_end();
+    snprintf(conninfo, sizeof conninfo, "host=localhost port=%u dbname=postgres user=postgres",
+             pg_tcp_port());
+    t_begin_with(conninfo, t_statements);
+    ASSERT_INT_EQ(t_db->lanes[0].conn.state, CONN_RESOLVING);
+    t_wait_up();
+    ASSERT_STR_EQ(PQhost(t_db->lanes[0].conn.pg), "localhost");
+    t_end();
+    t_begin_with("host=no-such-host.invalid dbname=postgres", t_statements);
+    ASSERT_TRUE(t_wait(says, nowhere, 10000));
+    t_end();
+}
+
+TEST(boot, may_be_given_up_at_any_moment)
+{
+    t_begin();
+    t_end();
+    for (unsigned ms = 0; ms < 30; ms++) {
+        t_begin_with(ms % 3 ? pg_conninfo() : "host=localhost port=1", t_statements);
+        t_turn(ms);
+        t_end();
+    }
+}
+
+/* Two hosts, of which the first takes connections and never says a word. */
+TEST(boot, a_silent_host_costs_one_attempt)
+{
+    char conninfo[300], dir[] = "/tmp/fg-mute.XXXXXX";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    t_begin();
+    t_end();
+    ASSERT_NOT_NULL(mkdtemp(dir));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/.s.PGSQL.%u", dir, pg_tcp_port());
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    ASSERT_INT_EQ(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    ASSERT_INT_EQ(listen(fd, 10), 0);
+    t_limits.connect_timeout_ms = 500;
+    snprintf(conninfo, sizeof conninfo, "host=%s,%s", dir, strchr(pg_conninfo(), '=') + 1);
+    t_begin_with(conninfo, t_statements);
+    t_wait_up();
+    ASSERT_INT_EQ(db_stats(t_db)->connect_failures, 1);
+    t_end();
+    close(fd);
+    unlink(address.sun_path);
+    rmdir(dir);
+}
+
+TEST(boot, passes_all_options_on_however_long)
+{
+    char options[600], last[] = "nothing_of_that_name";
+    t_begin();
+    t_end();
+    snprintf(options, sizeof options, "-c a.b=%0400d -c %s=1", 1, last);
+    setenv("PGOPTIONS", options, 1);
+    t_begin_with(pg_conninfo(), t_statements);
+    ASSERT_TRUE(t_wait(says, last, 10000));
+    t_end();
+    unsetenv("PGOPTIONS");
+}
