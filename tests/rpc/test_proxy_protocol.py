@@ -302,8 +302,8 @@ def test_sockets_of_systemd(world, tmp_path):
 
 
 def serve_once(*flags, env=None):
-    done = subprocess.run([binary(), "serve", "--keys=k", "--secret=s", *flags], capture_output=True, text=True,
-                          timeout=20, env={**os.environ, **(env or {})})
+    done = subprocess.run([binary(), "serve", "--keys=k", "--secret=s", "--provider=instant", *flags], capture_output=True,
+                          text=True, timeout=20, env={**os.environ, **(env or {})})
     return done.returncode, done.stderr
 
 
