@@ -280,7 +280,7 @@ def test_tls_versions_and_alpn(world):
 
 def test_admin_endpoint(world):
     assert world.dev.http("/healthz")[0] == 200
-    assert world.dev.http("/startupz") == (200, "started\n")
+    until(lambda: world.dev.http("/startupz") == (200, "started\n"), 10, "ready is one worker, started are all")
     assert world.dev.http("/readyz") == (200, "ready\n")
     assert world.dev.http("/nothing")[0] == 404
     assert world.dev.http("/readyz?other=1") == (200, "ready\n")
