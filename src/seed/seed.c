@@ -1,6 +1,6 @@
 /* `faregate seed`: reference data, then the timetable, in one transaction; then statistics.
- * What must stay true: a database is either as it was or fully seeded, and a seeded one is left
- * alone. */
+ * What must stay true: a database is either as it was or fully seeded, and what was seeded once is
+ * only added to. */
 #include "seed/seed.h"
 
 #include <errno.h>
@@ -114,10 +114,11 @@ static int look_around(struct seed *s)
     if (field(result, 0) == 0 && field(result, 7) != 0) {
         r = wrong("the database has flights that seed did not make; use an empty one");
     } else if (field(result, 0) > 0) {
-        r = s->options->extend && field(result, 3) < s->last_days ? 1 : 2;
+        r = field(result, 3) < s->last_days ? 1 : 2;
         s->number = (uint64_t)field(result, 1);
         s->scale_permille = (int32_t)field(result, 2);
-        s->first_days = (int32_t)field(result, 3) + 1;
+        if (s->first_days <= field(result, 3))
+            s->first_days = (int32_t)field(result, 3) + 1;
         if (r == 2 && !s->options->quiet)
             fprintf(stderr,
                     "seed: nothing to do, %s flights from %s to %s are there (seed %s, scale %g)\n",
@@ -230,4 +231,19 @@ int seed_run(const struct seed_options *options)
     arena_reset(&s.arena);
     arena_pool_deinit(&s.pool);
     return r < 0 ? r : 0;
+}
+
+int seed_dates(const char *conninfo, int32_t *ret_first_days, int32_t *ret_last_days)
+{
+    PGconn *conn = PQconnectdb(conninfo);
+    PGresult *result = PQexec(conn, "SELECT min(first_date) - date 'epoch', "
+                                    "max(last_date) - date 'epoch' FROM seed_run");
+    bool found = PQresultStatus(result) == PGRES_TUPLES_OK && !PQgetisnull(result, 0, 0);
+    if (found) {
+        *ret_first_days = (int32_t)field(result, 0);
+        *ret_last_days = (int32_t)field(result, 1);
+    }
+    PQclear(result);
+    PQfinish(conn);
+    return found ? 0 : -ENOENT;
 }

@@ -1,6 +1,6 @@
-/* Fills an empty, migrated database with airports, airlines, fares and a generated timetable:
- * `faregate seed`, and `faregate dev` at its first start. Blocking: a start-up command, never on
- * the event loop. */
+/* Fills an empty, migrated database with airports, airlines, fares and a generated timetable, and
+ * adds days to one that ends too early: `faregate seed`, and `faregate dev` at each start.
+ * Blocking: a start-up command, never on the event loop. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,11 +16,13 @@ struct seed_options {
     int days;     /* 1 .. SEED_DAYS_MAX */
     uint64_t seed;
     const char *start; /* first local date, YYYY-MM-DD; NULL or empty: today */
-    bool extend; /* add days to what is there, until @start + @days; seed and scale are the first
-                    run's */
-    bool quiet;  /* no progress and no summary */
+    bool quiet;        /* no progress and no summary */
 };
 
-/* All or nothing: one transaction. On a database that is seeded already it says so and does
- * nothing. 0, or a negative errno after one line on stderr. */
+/* All or nothing: one transaction. Where a timetable is, it is continued until @start + @days, with
+ * the seed and scale of the first run; where it reaches that far, nothing is done, which is quick.
+ * Days before @start are not made up for. 0, or a negative errno after one line on stderr. */
 int seed_run(const struct seed_options *options);
+
+/* The first and the last day of the timetable that is there, since 1970. A negative errno: none. */
+int seed_dates(const char *conninfo, int32_t *ret_first_days, int32_t *ret_last_days);

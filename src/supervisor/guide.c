@@ -2,24 +2,49 @@
  * What must stay true: tests/rpc pastes exactly this text and sees a confirmed booking. */
 #include "supervisor/guide.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <time.h>
 
-/* A date that is surely in the timetable and not in the past anywhere. */
-static void travel_date(uint32_t days, char ret_date[static 64])
+#include "seed/seed.h"
+
+/* In three weeks, or as near to that as the timetable comes. */
+static void travel_date(const char *database, char ret_date[static 64])
 {
-    time_t t = time(NULL) + (days > 30 ? 21 : days > 3 ? 2 : 1) * 86400;
+    int32_t days = (int32_t)(time(NULL) / 86400) + 21, first, last;
+    if (seed_dates(database, &first, &last) == 0)
+        days = days > last ? last : days < first ? first : days;
+    time_t t = (time_t)days * 86400;
     struct tm tm;
     gmtime_r(&t, &tm);
     snprintf(ret_date, 64, "{\"year\":%d,\"month\":%d,\"day\":%d}", tm.tm_year + 1900,
              tm.tm_mon + 1, tm.tm_mday);
 }
 
+/* What a traveller may not: refunds, and the proof from the data. */
+static void staff(FILE *out, const struct config *c)
+{
+    char data[PATH_MAX], program[PATH_MAX];
+    if (!realpath(c->data, data) || !realpath("/proc/self/exe", program))
+        return;
+    fprintf(out,
+            "# Staff: with $staff for $token, CreateRefund can be tried.\n"
+            "staff=$(call -d '{\"email\":\"finance@faregate.example\",\"password\":\"'$(cat "
+            "'%s/finance-password')'\",\"request_id\":\"'$(cat "
+            "/proc/sys/kernel/random/uuid)'\"}' $at "
+            "faregate.v1.AuthService/CreateSession | one accessToken)\n",
+            data);
+    fprintf(out,
+            "# No seat sold twice, no money lost: proved from the data.\n"
+            "'%s' check --database=\"%s\"\n\n",
+            program, c->database);
+}
+
 void guide_print(FILE *out, const struct config *c, const char *certificate, const char *log)
 {
     const char *client = getenv("FAREGATE_GUIDE_CLIENT");
     char date[64];
-    travel_date(c->days, date);
+    travel_date(c->database, date);
     fprintf(out, "\nFaregate serves on %s (h2c) and %s (TLS, --cacert %s)\n", c->listen,
             c->listen_tls, certificate);
     fprintf(out,
@@ -66,6 +91,7 @@ void guide_print(FILE *out, const struct config *c, const char *certificate, con
             "\"confirm\":true,\"request_id\":\"'$(cat /proc/sys/kernel/random/uuid)'\"}' $at "
             "faregate.v1.PaymentService/CreatePaymentIntent\n");
     fprintf(out, "call -H \"authorization: Bearer $token\" -d '{\"name\":\"'$booking'\"}' $at "
-                 "faregate.v1.BookingService/GetBooking\n\n");
+                 "faregate.v1.BookingService/GetBooking\n");
+    staff(out, c);
     fflush(out);
 }

@@ -106,6 +106,7 @@ def test_the_guide_works_when_pasted(world):
     assert done.returncode == 0, done.stdout + done.stderr
     assert not done.stderr, done.stderr
     assert '"state": "CONFIRMED"' in done.stdout and '"tickets"' in done.stdout, done.stdout
+    assert '"checks"' in done.stdout and done.stdout.rstrip().endswith("}"), "faregate check had the last word"
 
 
 def test_return_trip_for_a_family(world, ann):

@@ -2,11 +2,13 @@
 
 import contextlib
 import ctypes
+import datetime
 import http.client
 import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import tempfile
@@ -400,26 +402,34 @@ def test_a_database_of_another_version_stops_the_start(island):
     assert done.returncode != 0 and "database" in done.stderr
 
 
-def test_a_second_start_is_quick(dev):
-    """On the same data, in under three seconds. What the first did not get done is done; what is missing later ends it."""
+def test_a_later_start_adds_what_is_missing_and_is_quick_where_nothing_is(dev):
+    """Days of the timetable, and the user that a killed first start did not make; then in under three seconds."""
     from kit.instance import Dev
     data = tempfile.mkdtemp(prefix="faregate-again-")
+    long_ago = datetime.date.today() - datetime.timedelta(30)
+    took = []
     try:
-        first = Dev("--workers=1", data=data, scale=0.05, days=10)
+        first = Dev("--workers=1", f"--start={long_ago}", data=data, scale=0.05, days=5)
         first.sql("UPDATE login SET email = 'gone@faregate.example' WHERE email = 'finance@faregate.example'")
         assert first.stop() == 0
-        began = time.monotonic()
         second = Dev("--workers=1", data=data, scale=0.05, days=10)
-        took = time.monotonic() - began
-        assert second.staff().token, "as if the first had been killed before it made the user"
-        assert second.stop(signal.SIGINT) == 0, "Ctrl-C ends it cleanly"
-        assert took < 3 * max(1, os.getloadavg()[0] / os.cpu_count()), f"{took:.1f} s"
-        third = Dev("--workers=1", data=data, scale=0.05, days=10)
-        simulator = next(pid for pid in children(third.process.pid)
+        assert second.staff().token
+        slices = json.loads(re.search(r'"slices":(\[.*?\}\}\])', second.guide()).group(1))
+        assert second.client().SearchOffers(slices=slices, passengers=[{"type": "ADULT", "count": 1}], max_connections=1,
+                                            currency_code="USD").offers, "the guide's date is in the timetable"
+        assert second.stop() == 0
+        while not took or took[-1] >= 3 and len(took) < 3:  # the machine may stand still once
+            began = time.monotonic()
+            third = Dev("--workers=1", data=data, scale=0.05, days=10)
+            took.append(time.monotonic() - began)
+            assert third.stop(signal.SIGINT) == 0, "Ctrl-C ends it cleanly"
+        assert took[-1] < 3, f"{took} s"
+        last = Dev("--workers=1", data=data, scale=0.05, days=10)
+        simulator = next(pid for pid in children(last.process.pid)
                          if pathlib.Path(f"/proc/{pid}/comm").read_text() == "faregate psp\n")
         os.kill(simulator, signal.SIGKILL)
-        assert third.process.wait(20) == 1
-        assert "the payment simulator has ended" in pathlib.Path(third.errors_path).read_text()
+        assert last.process.wait(20) == 1
+        assert "the payment simulator has ended" in pathlib.Path(last.errors_path).read_text()
     finally:
         home = os.path.realpath(os.path.join(data, "db"))
         shutil.rmtree(data, ignore_errors=True)

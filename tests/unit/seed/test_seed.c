@@ -114,10 +114,31 @@ TEST(seed, makes_the_same_flights_when_it_extends)
     ASSERT_INT_EQ(migrate_run(db, NULL), 0);
     ASSERT_INT_EQ(seed_run(&o), 0);
     o.days = 20;
-    o.extend = true;
     o.seed = 99; /* the first run's counts */
     ASSERT_INT_EQ(seed_run(&o), 0);
     ASSERT_STR_EQ(test_sql(db, digest), whole);
+}
+
+TEST(seed, goes_on_from_today_where_a_timetable_ended_long_ago)
+{
+    int32_t first, last;
+    const char *db = test_database("old_horizon");
+    struct seed_options o = options_for(db);
+    o.days = 3;
+    ASSERT_INT_EQ(migrate_run(db, NULL), 0);
+    ASSERT_INT_EQ(seed_dates(db, &first, &last), -ENOENT);
+    ASSERT_INT_EQ(seed_run(&o), 0);
+    o.start = "2027-04-20";
+    ASSERT_INT_EQ(seed_run(&o), 0);
+    ASSERT_STR_EQ(test_sql(db, "SELECT count(*) FROM flight WHERE departure_date BETWEEN "
+                               "'2027-03-23' AND '2027-04-19'"),
+                  "0");
+    ASSERT_STR_EQ(test_sql(db, "SELECT count(DISTINCT departure_date) FROM flight"), "6");
+    ASSERT_INT_EQ(seed_dates(db, &first, &last), 0);
+    ASSERT_INT_EQ(last - first, 33);
+    o.start = "2027-04-01"; /* reaches no further */
+    ASSERT_INT_EQ(seed_run(&o), 0);
+    ASSERT_STR_EQ(test_sql(db, "SELECT count(*) FROM seed_run"), "2");
 }
 
 TEST(seed, refuses_what_makes_no_sense)
