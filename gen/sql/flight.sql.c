@@ -422,6 +422,13 @@ void flight_read_departures(struct call *c, struct flight_read_departures_rows *
 static const struct db_param read_changes_params[] = {
     {.name = "since", .type = DB_TEXT},
     {.name = "first_date", .type = DB_DATE},
+    {.name = "is_whole", .type = DB_BOOL},
+    {.name = "origin", .type = DB_TEXT},
+    {.name = "destination", .type = DB_TEXT},
+    {.name = "departure_date", .type = DB_DATE},
+    {.name = "departure_time", .type = DB_TIMESTAMPTZ},
+    {.name = "flight_id", .type = DB_UUID},
+    {.name = "cabin", .type = DB_INT2},
 };
 
 static const struct db_column read_changes_columns[] = {
@@ -477,10 +484,12 @@ const struct db_statement flight_read_changes_statement = {
         "       i.base_minor, i.sales_close_time\n"
         "  FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d\n"
         "  JOIN inventory i ON i.flight_id = d.flight_id\n"
-        " WHERE i.departure_date >= $2::date",
+        " WHERE i.departure_date >= $2::date\n"
+        "   AND ($3::bool OR (i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin)\n"
+        "        <= ($4::text, $5::text, $6::date, $7::timestamptz, $8::uuid, $9::int2))",
     .sql_many = NULL,
     .params = read_changes_params,
-    .param_count = 2,
+    .param_count = 9,
     .columns = read_changes_columns,
     .column_count = 11,
     .row_bytes = sizeof(struct flight_read_changes_row),
@@ -496,11 +505,25 @@ _Static_assert(sizeof(struct flight_read_changes_rows) == sizeof(struct db_rows)
 
 void flight_read_changes(struct call *c, struct flight_read_changes_rows *ret,
     struct str since,
-    int32_t first_date)
+    int32_t first_date,
+    bool is_whole,
+    struct str origin,
+    struct str destination,
+    int32_t departure_date,
+    int64_t departure_time,
+    struct uuid flight_id,
+    int16_t cabin)
 {
     const struct db_value values[] = {
         {.s = since},
         {.i = first_date},
+        {.b = is_whole},
+        {.s = origin},
+        {.s = destination},
+        {.i = departure_date},
+        {.i = departure_time},
+        {.u = flight_id},
+        {.i = cabin},
     };
     db_submit(&c->scope, &flight_read_changes_statement, values, ret);
 }

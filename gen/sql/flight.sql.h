@@ -180,11 +180,19 @@ struct flight_read_changes_rows {
 };
 
 /* What changed that the snapshot @since does not see: the flights as they are in this statement's snapshot, which one row
- * brings. @is_lost: more than flights by their ids, or too much.
+ * brings. Unless @is_whole, those alone that read_departures has passed: the others come with its next rows, which will not
+ * be older. @is_lost: more than flights by their ids, or too much.
  * Scans: inventory_change */
 void flight_read_changes(struct call *c, struct flight_read_changes_rows *ret,
     struct str since,
-    int32_t first_date);
+    int32_t first_date,
+    bool is_whole,
+    struct str origin,
+    struct str destination,
+    int32_t departure_date,
+    int64_t departure_time,
+    struct uuid flight_id,
+    int16_t cabin);
 
 extern const struct db_statement flight_find_flights_statement;
 extern const struct db_statement flight_count_seats_statement;

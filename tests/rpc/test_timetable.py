@@ -5,13 +5,14 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import time
 
 import grpc
 import pytest
 
 from kit.client import refused
-from kit.instance import until
+from kit.instance import Serve, until
 
 BOUND_S = 5.0  # --search-stale-ms, where nothing else is said; longer than a machine stalls
 
@@ -222,6 +223,39 @@ def test_a_flight_that_is_called_off_or_new_is_seen(world):
         moved = again.journeys[0].segments[0].departure_time.seconds - offer.journeys[0].segments[0].departure_time.seconds
         assert moved == 60
         say(f"UPDATE inventory SET departure_time = departure_time - interval '1 minute' WHERE flight_id = '{flight}'", "{}")
+
+
+SLOW = """
+    CREATE SCHEMA slow;
+    CREATE FUNCTION slow.ly(flight_id uuid) RETURNS bool LANGUAGE plpgsql AS $$
+        BEGIN IF get_byte(uuid_send(flight_id), 15) < 8 THEN PERFORM pg_sleep(0.001); END IF; RETURN true; END $$;
+    CREATE VIEW slow.inventory AS SELECT * FROM public.inventory WHERE slow.ly(flight_id)"""
+WRITERS = """
+    DO $$ BEGIN LOOP
+        INSERT INTO inventory_change (flight_id, flight_ids)
+        SELECT gen_random_uuid(), ARRAY[flight_id] FROM (SELECT flight_id FROM inventory LIMIT 250) f;
+        COMMIT; PERFORM pg_sleep(0.1);
+    END LOOP; END $$"""
+
+
+def test_it_is_read_while_more_is_written_than_one_poll_can_take(world):
+    """2,500 rows a second, and a reading that takes more than two: behind its beginning lie more than 5,000."""
+    world.dev.sql(SLOW)
+    writers = subprocess.Popen(["psql", "-Xq", "-d", world.dev.conninfo, "-c", WRITERS], stderr=subprocess.DEVNULL)
+    try:
+        slow = Serve(f"{world.dev.conninfo} options='-c search_path=slow,public'", world.dev.data,
+                     f"--search-stale-ms={BOUND_S * 1000:.0f}")
+        with slow as server:
+            until(lambda: is_fresh(server), 40, "the timetable is read")
+            read, = until(lambda: [e for e in server.events() if e.get("method") == "LoadTimetable"], 5, "it is logged")
+            assert int(read["load_ms"]) > 2000, read
+            assert world.search(world.trip(), server.client()).offers
+    finally:
+        writers.kill()
+        writers.wait()
+        world.dev.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%DO $$ BEGIN LOOP%' "
+                      "AND pid <> pg_backend_pid()")
+        world.dev.sql("DROP SCHEMA slow CASCADE")
 
 
 # ---- without it

@@ -2,12 +2,14 @@
  *
  *   nothing -> BEGIN -> PAGES -> CATCH_UP -> looked at: polled until it is lost
  *
- * A poll asks for the rows of inventory_change that the snapshot of the last one could not see, so
- * that whoever commits late is not missed, and takes the flights as they are now. A timetable is
- * lost when the connection was another one, when more changed than flights by their ids, when
- * nobody polled for too long; then, and once an hour in any case, all is read anew into the other
- * half, while a half that is not lost is polled on. What must stay true: board_publish is told the
- * time at which the poll began whose answer is wholly applied, never a later one. */
+ * Between pages what was read of them is polled too, so that catching up is never more than a poll,
+ * however much is written meanwhile. A poll asks for the rows of inventory_change that the snapshot
+ * of the last one could not see, so that whoever commits late is not missed, and takes the flights
+ * as they are now. A timetable is lost when the connection was another one, when more changed than
+ * flights by their ids, when nobody polled for too long; then, and once an hour in any case, all is
+ * read anew into the other half, while a half that is not lost is polled on. What must stay true:
+ * board_publish is told the time at which the poll began whose answer is wholly applied, never a
+ * later one. */
 #include "services/flight/board_load.h"
 
 #include <errno.h>
@@ -39,8 +41,9 @@ struct view {
     struct buf snapshot; /* with NUL */
     struct buf session;
     int64_t begun_ns; /* the call that runs */
-    int64_t read_ns;  /* all of before is in */
+    int64_t read_ns;  /* all of before is in, as far as it was read */
     int64_t due_ns;
+    int64_t poll_due_ns; /* between pages */
     bool is_lost;
     /* the last row of the pages so far */
     char origin[8], destination[8];
@@ -107,6 +110,7 @@ static enum step begun(struct call *c)
     v->cabin = 0;
     v->is_lost = false;
     v->read_ns = v->begun_ns;
+    v->poll_due_ns = v->begun_ns + v->load->poll_ns;
     v->stage = STAGE_PAGES;
     return call_reply(c, NULL);
 }
@@ -183,7 +187,9 @@ static enum step poll(struct call *c)
 {
     struct poll_state *s = c->state;
     const struct view *v = call_request(c);
-    flight_read_changes(c, &s->rows, kept(&v->snapshot), v->first_date);
+    flight_read_changes(c, &s->rows, kept(&v->snapshot), v->first_date, v->stage != STAGE_PAGES,
+                        str_of(v->origin), str_of(v->destination), v->departure_date,
+                        v->departure_time, v->flight_id, v->cabin);
     return STEP_NEXT;
 }
 
@@ -225,7 +231,9 @@ static enum step apply(struct call *c)
         return call_reply(c, NULL);
     keep(&v->snapshot, snapshot);
     v->read_ns = v->begun_ns;
-    board_publish(&v->fill, v->begun_ns);
+    v->poll_due_ns = now_of(v->load) + v->load->poll_ns; /* however long it took, a page is next */
+    if (v->stage != STAGE_PAGES)
+        board_publish(&v->fill, v->begun_ns);
     if (v->stage == STAGE_CATCH_UP)
         go_live(c, v);
     return call_reply(c, NULL);
@@ -265,14 +273,15 @@ static void free_load(struct board_load *load)
 
 static void go_on(struct board_load *load);
 
-/* Not live: from the start. Live: what could not be asked is asked again, what is lost is read
- * anew. */
+/* Not live: from the start, and no sooner than after a reading that came to an end. Live: what
+ * could not be asked is asked again, what is lost is read anew. */
 static void settle(struct view *v, bool failed, int64_t now_ns)
 {
     struct board_load *load = v->load;
     if (v->stage != STAGE_LIVE && v->stage != STAGE_NONE && (failed || v->is_lost)) {
+        int64_t rest_ns = REST_SHARE * (now_ns - load->load_begun_ns);
         v->stage = STAGE_BEGIN;
-        v->due_ns = now_ns + RETRY_NS;
+        v->due_ns = now_ns + (rest_ns > RETRY_NS ? rest_ns : RETRY_NS);
     } else if (v->stage == STAGE_LIVE && v->is_lost) {
         v->stage = STAGE_NONE;
         load->reload_ns = now_ns;
@@ -296,9 +305,10 @@ static void on_end(void *ctx, enum reason reason)
 
 static void run(struct board_load *load, struct view *v, int64_t now_ns)
 {
+    bool is_poll_due = v->stage == STAGE_PAGES && now_ns >= v->poll_due_ns;
+    const struct rpc_handler *handler = is_poll_due ? &catch_up_handler : handlers[v->stage];
     v->begun_ns = now_ns;
-    load->is_running =
-        call_run_internal(load->server, handlers[v->stage], v, CALL_TIMEOUT_MS, on_end, v) == 0;
+    load->is_running = call_run_internal(load->server, handler, v, CALL_TIMEOUT_MS, on_end, v) == 0;
     if (!load->is_running)
         v->due_ns = now_ns + RETRY_NS;
 }

@@ -116,13 +116,15 @@ SELECT i.origin, i.destination, i.flight_id, i.carrier, i.number, i.departure_da
    AND i.departure_date >= @first_date AND i.state = 'SCHEDULED'
  ORDER BY i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin LIMIT @row_count;
 
--- name: read_changes(since text, first_date date) -> many (snapshot text?, session text?, is_lost bool, flight_id uuid?,
---   departure_time timestamptz?, is_scheduled bool?, cabin int2?, authorised int4?, used int4?, base_minor int8?,
---   sales_close_time timestamptz?)
+-- name: read_changes(since text, first_date date, is_whole bool, origin text, destination text, departure_date date,
+--   departure_time timestamptz, flight_id uuid, cabin int2) -> many (snapshot text?, session text?, is_lost bool,
+--   flight_id uuid?, departure_time timestamptz?, is_scheduled bool?, cabin int2?, authorised int4?, used int4?,
+--   base_minor int8?, sales_close_time timestamptz?)
 -- read
 -- max: 50000 rows
 -- What changed that the snapshot @since does not see: the flights as they are in this statement's snapshot, which one row
--- brings. @is_lost: more than flights by their ids, or too much.
+-- brings. Unless @is_whole, those alone that read_departures has passed: the others come with its next rows, which will not
+-- be older. @is_lost: more than flights by their ids, or too much.
 -- Scans: inventory_change
 WITH c AS MATERIALIZED (
     SELECT flight_ids FROM inventory_change
@@ -139,4 +141,6 @@ SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', 
        i.base_minor, i.sales_close_time
   FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d
   JOIN inventory i ON i.flight_id = d.flight_id
- WHERE i.departure_date >= @first_date;
+ WHERE i.departure_date >= @first_date
+   AND (@is_whole OR (i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin)
+        <= (@origin, @destination, @departure_date, @departure_time, @flight_id, @cabin));

@@ -72,13 +72,25 @@ TEST(feed, tells_of_payments_only_that_end_a_hold)
     t_end();
 }
 
-/* The flights and free seats of the rows behind the one that tells of the snapshot. */
-static const char *changes_since(const char *snapshot, char *ret_snapshot)
+/* The flights and used seats of the rows behind the one that tells of the snapshot: up to cabin 1
+ * of @flight in the order of read_departures, or all. */
+static const char *changes_up_to(const char *flight, const char *snapshot, char *ret_snapshot)
 {
+    static const char *const places[] = {"origin", "destination", "departure_date",
+                                         "departure_time"};
     struct ask ask;
     ask_begin(&ask, "flight_read_changes");
     ask_set(&ask, 0, "since", snapshot);
     ask_set(&ask, 0, "first_date", "2029-01-01");
+    ask_set(&ask, 0, "is_whole", flight ? "f" : "t");
+    ask_set(&ask, 0, "flight_id", flight ? flight : t_id('f', 0));
+    ask_set(&ask, 0, "cabin", "1");
+    for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++)
+        ask_set(&ask, 0, places[i],
+                flight  ? t_sql(t_format("SELECT %s FROM flight WHERE flight_id = '%s'", places[i],
+                                         flight))
+                : i < 2 ? ""
+                        : "2029-01-01");
     PGresult *r = ask_run(t_session(0), &ask);
     strcpy(ret_snapshot, t_cell(r, 0, "snapshot"));
     const char *found = t_format("%s", t_cell(r, 0, "is_lost"));
@@ -86,6 +98,11 @@ static const char *changes_since(const char *snapshot, char *ret_snapshot)
         found = t_format("%s %c:%s", found, t_cell(r, i, "flight_id")[35], t_cell(r, i, "used"));
     PQclear(r);
     return found;
+}
+
+static const char *changes_since(const char *snapshot, char *ret_snapshot)
+{
+    return changes_up_to(NULL, snapshot, ret_snapshot);
 }
 
 TEST(feed, is_read_whenever_it_is_committed)
@@ -106,6 +123,25 @@ TEST(feed, is_read_whenever_it_is_committed)
                      t_id('f', 0)));
     ASSERT_STR_EQ(changes_since(second, third), "t");
     ASSERT_STR_EQ(changes_since(third, second), "f");
+    t_end();
+}
+
+/* Behind what a reading has passed nothing is there to be changed yet. */
+TEST(feed, is_read_as_far_as_the_pages_are)
+{
+    t_begin(3, 9);
+    char first[512], next[512];
+    strcpy(first, t_sql("SELECT pg_current_snapshot()"));
+    for (unsigned i = 1; i <= 3; i++)
+        ASSERT_STR_EQ(do_hold(i, t_id('f', i), 1), "");
+    unsigned passed = 0;
+    for (unsigned i = 1; i <= 3; i++) {
+        const char *found = changes_up_to(t_id('f', i), first, next);
+        ASSERT_TRUE(strstr(found, t_format("%u:1", i)) != NULL);
+        passed += (unsigned)(strlen(found) - 1) / 4;
+    }
+    ASSERT_INT_EQ(passed, 1 + 2 + 3);
+    ASSERT_INT_EQ(strlen(changes_since(first, next)), 1 + 3 * 4);
     t_end();
 }
 
