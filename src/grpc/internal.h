@@ -250,7 +250,7 @@ struct call_impl {
 
     /* steps */
     const struct rpc_handler *handler;
-    int64_t started_ns;
+    int64_t started_ns, ended_ns;
     int64_t step_started_ns;
     struct wheel_timer deadline;
     struct wheel_timer wake;

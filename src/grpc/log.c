@@ -62,7 +62,7 @@ void call_log(struct call_impl *ci)
 {
     struct server *server = ci->pub.server;
     const struct rpc_method *method = ci->pub.method;
-    int64_t now_ns = server->loop->now_ns;
+    int64_t now_ns = ci->ended_ns;
     /* Jobs poll several times a second: only what they noted or failed at is news. */
     if (ci->is_internal && ci->code == STATUS_OK && ci->note_count == 0)
         return;

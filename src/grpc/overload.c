@@ -91,7 +91,7 @@ void overload_ended(struct call_impl *ci)
     load->in_flight--;
     ci->pub.server->calls_lasting -= method->policy.lasts;
     if (ci->code == STATUS_OK && !method->client_streaming && !method->server_streaming)
-        learn(load, ci->pub.server->loop->now_ns - ci->started_ns);
+        learn(load, ci->ended_ns - ci->started_ns);
 }
 
 /* ---- the answer ---- */

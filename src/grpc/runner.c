@@ -201,14 +201,15 @@ static void step_begun(struct call_impl *ci)
     ci->step_open = true;
 }
 
-/* A step's time reaches to the arrival of what it started. */
-static void step_ended(struct call_impl *ci)
+/* A step's time reaches to the arrival of what it started; of those that one turn of the loop runs
+ * the last one has it all. */
+static void step_ended(struct call_impl *ci, int64_t now_ns)
 {
     if (!ci->step_open)
         return;
     ci->step_open = false;
     struct obs *obs = ci->pub.server->obs;
-    int64_t took_ns = ci->pub.server->loop->now_ns - ci->step_started_ns;
+    int64_t took_ns = now_ns - ci->step_started_ns;
     int index = ci->pub.method->obs_steps[ci->step];
     ci->step_us[ci->step] += (uint32_t)(took_ns / NS_PER_US);
     if (obs && index >= 0)
@@ -250,7 +251,8 @@ static bool settle(struct call_impl *ci)
     if (start_commit(ci))
         return false;
     scope->commit_sent = false;
-    step_ended(ci);
+    if (!ci->answered || scope->lease) /* else the end is now */
+        step_ended(ci, ci->pub.server->loop->now_ns);
     end_commit(ci);
     if (scope->error.reason != REASON_NONE)
         return recover(ci);
@@ -343,7 +345,7 @@ void call_resume_parked(struct call_impl *ci)
         return;
     ci->parked = false;
     wheel_clear(&ci->wake);
-    step_ended(ci);
+    step_ended(ci, ci->pub.server->loop->now_ns);
     run(ci);
 }
 
@@ -412,8 +414,8 @@ static void account(struct call_impl *ci)
         return;
     int index = method ? method->obs : server->obs_other;
     if (index >= 0)
-        obs_call_ended(server->obs, index, ci->code, ci->reason,
-                       server->loop->now_ns - ci->started_ns, ci->request_bytes, ci->reply_bytes);
+        obs_call_ended(server->obs, index, ci->code, ci->reason, ci->ended_ns - ci->started_ns,
+                       ci->request_bytes, ci->reply_bytes);
     call_log(ci);
 }
 
@@ -421,8 +423,12 @@ void call_finish(struct call_impl *ci)
 {
     struct server *server = ci->pub.server;
     CHECK(ci->phase != CALL_ENDED);
+    ci->ended_ns = server->loop->now_ns;
     if (ci->phase >= CALL_RUNNING) {
-        step_ended(ci);
+        /* The loop's clock stands still for a turn, in which a search begins and ends. */
+        if (ci->ended_ns == ci->step_started_ns)
+            ci->ended_ns = clock_mono_ns(server->loop->clock);
+        step_ended(ci, ci->ended_ns);
         if (ci->code != STATUS_OK)
             give_up_transaction(ci);
         CHECK(ci->pub.scope.pending == 0);

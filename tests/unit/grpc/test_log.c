@@ -21,6 +21,18 @@ static enum step find_seats(struct call *c)
 static const struct step_def steps[] = {STEP(find_seats)};
 static const struct rpc_handler handler = {.method = "Find", .steps = steps, .step_count = 1};
 
+/* Waits for nothing: it begins and ends in one turn of the loop. */
+static enum step search(struct call *c)
+{
+    Grpc__Health__V1__HealthCheckResponse reply = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
+    rig.mono_ns += 700 * NS_PER_US;
+    return call_reply(c, &reply.base);
+}
+
+static const struct step_def search_steps[] = {STEP(search)};
+static const struct rpc_handler search_handler = {
+    .method = "Search", .steps = search_steps, .step_count = 1};
+
 static void begin(void)
 {
     const struct rpc_method methods[] = {
@@ -28,11 +40,15 @@ static void begin(void)
          .handler = &handler,
          .request = &grpc__health__v1__health_check_request__descriptor,
          .policy.auth = RPC_AUTH_USER},
+        {.path = STR("/test.Log/Search"),
+         .handler = &search_handler,
+         .request = &grpc__health__v1__health_check_request__descriptor,
+         .reply = &grpc__health__v1__health_check_response__descriptor},
     };
     ASSERT_INT_EQ(pipe2(pipe_fds, O_NONBLOCK), 0);
     ASSERT_INT_EQ(obs_region_new(&region), 0);
     ASSERT_INT_EQ(obs_open(&rig_obs, region, 0, pipe_fds[1]), 0);
-    rig_start(methods, 1, NULL);
+    rig_start(methods, sizeof methods / sizeof methods[0], NULL);
 }
 
 static void read_line(void)
@@ -86,6 +102,24 @@ TEST(log, writes_one_line_with_what_matters_and_no_secret)
     ASSERT_NULL(strstr(line, "Bearer"));
     ASSERT_NULL(strstr(line, "good"));
     client_free(c);
+    finish();
+}
+
+/* Those that one turn serves wait for each other, and that is told. */
+TEST(log, times_what_the_loop_serves_in_one_turn)
+{
+    static const char *const told[] = {"\"duration_us\":700,", "\"duration_us\":1400,"};
+    begin();
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        struct client *c = client_call("/test.Log/Search", "\n\1x", 3);
+        ASSERT_INT_EQ(client_status(c), 0);
+        read_line();
+        ASSERT_HAS(line, told[i]);
+        ASSERT_HAS(line, "\"steps\":\"search=");
+        ASSERT_NULL(strstr(line, "search=0"));
+        client_free(c);
+        ASSERT_INT_EQ(rig.server->loads[1].p50_ns > 0, 1);
+    }
     finish();
 }
 
