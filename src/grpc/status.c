@@ -15,6 +15,7 @@
 #include "grpc/percent.h"
 
 #define DETAILS_MAX 5
+#define MESSAGE_BYTES_MAX 512 /* with a field; the details need room too */
 #define OVERLOAD_PUSHBACK_MS 250
 #define UNKNOWN_PUSHBACK_MS 200
 
@@ -260,12 +261,26 @@ static struct str status_details(struct call_impl *ci, const char *message, size
     return (struct str){.p = text, .n = base64_encode(bytes, packed, text)};
 }
 
+/* With the first field that is wrong: many clients log the message and no details. Descriptions
+ * never quote what was sent. */
+static const char *message_of(struct call_impl *ci)
+{
+    const char *text = reason_info(ci->reason)->text;
+    if (ci->message || ci->violations.count == 0)
+        return ci->message ? ci->message : text;
+    const struct violation *first = &ci->violations.items[0];
+    const char *colon = first->field[0] != '\0' ? ": " : "";
+    size_t bytes = strlen(text) + strlen(first->field) + strlen(first->description) + sizeof " : ";
+    char *copy = bytes <= MESSAGE_BYTES_MAX ? arena_try(&ci->pub.arena, bytes) : NULL;
+    if (copy)
+        snprintf(copy, bytes, "%s %s%s%s", text, first->field, colon, first->description);
+    return copy ? copy : text;
+}
+
 /* Cut at a code point to what fits. */
 static const char *bounded_message(struct call_impl *ci, size_t bytes_max)
 {
-    const char *text = ci->message                 ? ci->message
-                       : ci->reason != REASON_NONE ? reason_info(ci->reason)->text
-                                                   : "";
+    const char *text = message_of(ci);
     size_t bytes = strlen(text);
     size_t fitting = percent_fitting((struct str){.p = text, .n = bytes}, bytes_max);
     if (fitting == bytes)

@@ -60,6 +60,8 @@ def refused(code, reason=None, field=None):
             assert refusal.reason == reason and refusal.domain == "faregate", refusal
         if field is not None:
             assert field in refusal.fields, refusal
+        if reason is not None and refusal.fields:
+            assert f" {refusal.fields[0]}" in refusal.message, f"many log the message alone: {refusal}"
         return
     raise AssertionError(f"expected {code} {reason}, but the call succeeded")
 
