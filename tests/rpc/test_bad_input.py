@@ -215,17 +215,22 @@ def test_unknown_and_forged_offers(world, ann):
             ann.GetOffer(name=name)
 
 
+def total_of(request):
+    return request.expected_total.units * 100 + request.expected_total.nanos // 10000000
+
+
 def test_booking_fields(world, ann):
     offer = world.offer(ann)
     good = world.hold_request(ann, offer)
 
-    def wrong(reason, field, change):
+    def wrong(reason, field, change, why=""):
         request = type(good)()
         request.CopyFrom(good)
         request.request_id = new_id()
         change(request)
-        with refused("INVALID_ARGUMENT", reason, field):
+        with refused("INVALID_ARGUMENT", reason, field) as seen:
             ann.CreateBooking(request)
+        assert seen[0].message.endswith(why), seen
 
     wrong("FIELD_INVALID", "offer", lambda r: r.ClearField("offer"))
     wrong("FIELD_INVALID", "mode", lambda r: r.ClearField("mode"))
@@ -242,12 +247,19 @@ def test_booking_fields(world, ann):
     wrong("PASSENGER_MISMATCH", "passengers[0].birth_date",
           lambda r: setattr(r.passengers[0].birth_date, "year", datetime.date.today().year - 5))
     wrong("FIELD_INVALID", "metadata[2].key", lambda r: [r.metadata.add(key=key) for key in "aba"])
-    wrong("AMOUNT_INVALID", "expected_total", lambda r: setattr(r.expected_total, "nanos", 1))
+    wrong("FIELD_INVALID", "passengers[0].birth_date", lambda r: setattr(r.passengers[0].birth_date, "year", 1800),
+          "passengers[0].birth_date: must be a date of 1900 or later")
+    wrong("AMOUNT_INVALID", "expected_total", lambda r: setattr(r.expected_total, "nanos", 1), "smallest unit")
+    wrong("AMOUNT_INVALID", "expected_total", lambda r: setattr(r.expected_total, "currency_code", "XYZ"),
+          "expected_total: is in no currency that is sold in")
+    wrong("AMOUNT_INVALID", "expected_total", lambda r: r.expected_total.CopyFrom(
+        type(r.expected_total)(currency_code="USD", units=-1)), "must not be negative")
     with refused("FAILED_PRECONDITION", "PRICE_CHANGED") as seen:
         request = world.hold_request(ann, offer)
         request.expected_total.units += 1
         ann.CreateBooking(request)
-    assert len(seen[0].facts) == 2, "both totals are told"
+    cents = total_of(good)
+    assert seen[0].facts == {"expected_minor": str(cents + 100), "total_minor": str(cents), "currency_code": "USD"}
     assert world.inventory(offer)[1] == 0, "nothing of all this held a seat"
 
 
@@ -302,6 +314,11 @@ def test_expired_offer(world):
         with refused("FAILED_PRECONDITION", "OFFER_EXPIRED"):
             ann.CreateBooking(request)
         assert world.inventory(offer)[1] == 0
+
+
+def test_bookings_in_no_state(world, ann):
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID", "states"):
+        ann.ListBookings(states=["HELD", "STATE_UNSPECIFIED"])
 
 
 def test_sales_closed(world, ann):

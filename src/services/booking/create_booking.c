@@ -46,8 +46,9 @@ static bool check_total(struct call *c)
     }
     if (expected == s->offer.total_minor)
         return true;
-    call_fail_with(c, "expected_minor", "%lld %s", (long long)expected, s->offer.currency);
-    call_fail_with(c, "total_minor", "%lld %s", (long long)s->offer.total_minor, s->offer.currency);
+    call_fail_with(c, "expected_minor", "%lld", (long long)expected);
+    call_fail_with(c, "total_minor", "%lld", (long long)s->offer.total_minor);
+    call_fail_with(c, "currency_code", "%s", s->offer.currency);
     call_fail(c, REASON_PRICE_CHANGED);
     return false;
 }

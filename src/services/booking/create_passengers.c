@@ -16,7 +16,7 @@ static bool check_age(struct call *c, const Faregate__V1__Passenger *p, size_t i
     int32_t birth;
     if (!p->birth_date ||
         !date_days(p->birth_date->year, p->birth_date->month, p->birth_date->day, &birth))
-        return refuse(c, REASON_FIELD_INVALID, i, "birth_date", "is no date");
+        return refuse(c, REASON_FIELD_INVALID, i, "birth_date", "must be a date of 1900 or later");
     if (birth > today || age_on(birth, today) > 125)
         return refuse(c, REASON_FIELD_INVALID, i, "birth_date",
                       "is not the birth date of a living person");

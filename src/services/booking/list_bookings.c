@@ -42,6 +42,11 @@ static enum step read_rows(struct call *c)
     const Faregate__V1__ListBookingsRequest *req = call_request(c);
     struct uuid before = BOOKING_ID_MAX;
     bool found;
+    for (size_t i = 0; i < req->n_states; i++) {
+        if (req->states[i] == FAREGATE__V1__BOOKING__STATE__STATE_UNSPECIFIED)
+            return call_fail_field(c, REASON_FIELD_INVALID, "states",
+                                   "STATE_UNSPECIFIED is the state of no booking");
+    }
     if (!page_token_open(c, req->page_token, sizeof before.b, before.b, &found))
         return STEP_DONE;
     if (!found)

@@ -35,12 +35,15 @@ bool money_take(struct call *c, const char *field, const Google__Type__Money *mo
     int r = money ? money_from_units(str_of(money->currency_code), money->units, money->nanos,
                                      ret_minor)
                   : -EINVAL;
-    if (r == 0) {
+    if (r == 0 && *ret_minor >= 0) {
         *ret_currency = str_of(money->currency_code);
         return true;
     }
+    bool is_known = money && money_exponent(str_of(money->currency_code)) >= 0;
     call_fail_field(c, REASON_AMOUNT_INVALID, field, "%s",
-                    r == -ERANGE ? "is larger than any price"
-                                 : "is not a whole number of the currency's smallest unit");
+                    r == 0         ? "must not be negative"
+                    : r == -ERANGE ? "is larger than any price"
+                    : is_known     ? "is not a whole number of the currency's smallest unit"
+                                   : "is in no currency that is sold in");
     return false;
 }
