@@ -39,6 +39,8 @@ struct option {
 #define PERMILLE(flag, field, fallback, on, min, max, help)                                        \
     {flag, KIND_PERMILLE, offsetof(struct config, field), fallback, "", on, min, max, help},
 #define LIMIT(flag, field, unit, min, max, help) U32(flag, field, NULL, unit, RUNS, min, max, help)
+#define LISTENER(flag, field, unit, min, max, help)                                                \
+    U32(flag, field, NULL, unit, ON(SERVE) | ON(DEV), min, max, help)
 
 static const struct option options[] = {
 #include "options.def"
@@ -229,7 +231,7 @@ void config_help(FILE *out, enum command command)
         for (unsigned i = 0; i < COMMAND_COUNT; i++)
             fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
         fprintf(out, "\n`faregate COMMAND --help` lists its flags. Each flag can be given as "
-                     "environment FAREGATE_FLAG.\n");
+                     "environment FAREGATE_FLAG, of sandbox-psp as FAREGATE_SANDBOX_PSP_FLAG.\n");
         return;
     }
     fprintf(out, "usage: faregate %s [--flag=value ...]\n%s\n\n", commands[command].name,

@@ -125,12 +125,31 @@ static int set(struct sandbox_options *options, const struct setting *setting, c
     return 0;
 }
 
+/* As --help shows it; "none" where nothing is set. */
+static const char *default_of(const struct setting *setting, char *number, size_t bytes)
+{
+    const struct sandbox_options defaults = sandbox_options_default();
+    const char *field = (const char *)&defaults + setting->offset;
+    uint64_t value = 0; /* of a little-endian machine, as all that we run on */
+    if (setting->kind == KIND_TEXT || setting->kind == KIND_FILE) {
+        const char *text;
+        memcpy(&text, field, sizeof text);
+        return text ? text : "none";
+    }
+    memcpy(&value, field, setting->kind == KIND_U16 ? 2 : setting->kind == KIND_U32 ? 4 : 8);
+    snprintf(number, bytes, "%" PRIu64, value);
+    return number;
+}
+
 static void help(void)
 {
-    printf("faregate sandbox-psp: the payment provider simulator (Stripe-compatible HTTP)\n\n");
+    char number[24];
+    printf("faregate sandbox-psp: the payment provider simulator (Stripe-compatible HTTP)\n"
+           "Flags win over the variables named below them.\n\n");
     for (size_t i = 0; i < SETTINGS_COUNT; i++)
-        printf("  %-23s %-12s %s\n  %-36s %s\n", settings[i].flag, settings[i].unit,
-               settings[i].help, "", settings[i].env);
+        printf("  %-23s %-12s %s [%s]\n  %-36s %s\n", settings[i].flag, settings[i].unit,
+               settings[i].help, default_of(&settings[i], number, sizeof number), "",
+               settings[i].env);
 }
 
 static const struct setting *find(struct str flag)

@@ -359,7 +359,9 @@ def test_commands_that_only_print(world):
     assert "faregate.v1.BookingService" in json.dumps(described)
     assert "CREATE TABLE" in run("migrate", "--print").stdout
     for command in ("serve", "dev", "seed", "check", "jobs"):
-        assert "--" in run(command, "--help").stdout
+        said = run(command, "--help").stdout
+        assert "--" in said and ("--conns-max" in said) == (command in ("serve", "dev")), command
+    assert "[12111]" in run("sandbox-psp", "--help").stdout, "defaults are told"
     for wrong in (["serve", "--no-such-flag"], ["nonsense"], ["serve", "--workers=many"], ["serve", "--services=auth,wings"],
                   ["serve", "--listen=0.0.0.0:1"]):
         done = run(*wrong, status=2)

@@ -13,6 +13,7 @@
 #define U32 NONE
 #define PERMILLE NONE
 #define LIMIT(flag, field, unit, min, max, help) {flag, offsetof(struct config, field), min, max},
+#define LISTENER LIMIT
 
 static const struct {
     const char *name;
