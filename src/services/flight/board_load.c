@@ -273,13 +273,14 @@ static void free_load(struct board_load *load)
 
 static void go_on(struct board_load *load);
 
-/* Not live: from the start, and no sooner than after a reading that came to an end. Live: what
- * could not be asked is asked again, what is lost is read anew. */
+/* Not live: from the start, after the rest that what was read so far deserves; waiting for a
+ * database that was away is none. Live: what could not be asked is asked again, what is lost is
+ * read anew. */
 static void settle(struct view *v, bool failed, int64_t now_ns)
 {
     struct board_load *load = v->load;
     if (v->stage != STAGE_LIVE && v->stage != STAGE_NONE && (failed || v->is_lost)) {
-        int64_t rest_ns = REST_SHARE * (now_ns - load->load_begun_ns);
+        int64_t rest_ns = REST_SHARE * (v->begun_ns - load->load_begun_ns);
         v->stage = STAGE_BEGIN;
         v->due_ns = now_ns + (rest_ns > RETRY_NS ? rest_ns : RETRY_NS);
     } else if (v->stage == STAGE_LIVE && v->is_lost) {
