@@ -8,9 +8,10 @@ import grpc
 
 from kit import stubs
 
-# A connection for each client: by default grpcio shares them within the process.
+# A connection for each client: by default grpcio shares them within the process. min_reconnect_backoff is how long an
+# attempt to connect may take: a machine that stands still must not end one.
 OPTIONS = [("grpc.enable_retries", 0), ("grpc.max_send_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1),
-           ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 100),
+           ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 20000),
            ("grpc.max_reconnect_backoff_ms", 300)]
 
 
