@@ -374,8 +374,7 @@ void wire_send_frame(int fd, uint8_t type, uint8_t flags, uint32_t stream_id, co
 
 bool wire_read(int fd, struct buf *in, int quiet_ms, void (*pump)(void *arg), void *arg)
 {
-    int64_t quiet_until = now_ms() + quiet_ms;
-    while (now_ms() < quiet_until) {
+    for (struct test_turns quiet = test_turns(quiet_ms); test_turns_left(&quiet);) {
         ssize_t n = recv(fd, buf_reserve(in, 65536), 65536, MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN))
             return true;
@@ -384,7 +383,7 @@ bool wire_read(int fd, struct buf *in, int quiet_ms, void (*pump)(void *arg), vo
             continue;
         }
         buf_commit(in, (size_t)n);
-        quiet_until = now_ms() + quiet_ms;
+        quiet = test_turns(quiet_ms);
     }
     return false;
 }

@@ -72,8 +72,8 @@ void wire_send(int fd, const void *p, size_t bytes, void (*pump)(void *arg), voi
 /* One frame with its header. */
 void wire_send_frame(int fd, uint8_t type, uint8_t flags, uint32_t stream_id, const void *p,
                      size_t bytes, void (*pump)(void *arg), void *arg);
-/* Reads until nothing came for @quiet_ms or the peer closed; appends to @in. True when it closed.
- */
+/* Reads until nothing came for @quiet_ms, as test_turns counts them, or the peer closed; appends to
+ * @in. True when it closed. */
 bool wire_read(int fd, struct buf *in, int quiet_ms, void (*pump)(void *arg), void *arg);
 /* The frames in @in as text, like h2client_log but "type:stream:flags:length" with names. */
 const char *wire_frames(const struct buf *in, struct buf *text);
