@@ -138,11 +138,12 @@ struct job {
     int *gate; /* run waits until it is not 0 */
 };
 
-static int freed, ran, delivered;
+static int freed, begun, ran, delivered;
 
 static void job_run(struct work_job *base)
 {
     struct job *j = (struct job *)base;
+    __atomic_add_fetch(&begun, 1, __ATOMIC_RELEASE);
     while (j->gate && !__atomic_load_n(j->gate, __ATOMIC_ACQUIRE))
         usleep(500);
     j->output = j->input * 2;
@@ -186,10 +187,17 @@ static struct op_scope scope;
 static void start_work(unsigned threads, unsigned queued_max)
 {
     start();
-    freed = ran = delivered = 0;
+    freed = begun = ran = delivered = 0;
     progressed = 0;
     op_scope_init(&scope, NULL, on_progress);
     ASSERT_INT_EQ(work_new(&work, &loop, threads, queued_max), 0);
+}
+
+/* The helper has taken the first job: it does not wait in the queue any more. */
+static void wait_until_one_runs(void)
+{
+    while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
+        usleep(500);
 }
 
 TEST(work, brings_results_back_to_the_loop)
@@ -210,7 +218,7 @@ TEST(work, refuses_what_does_not_fit_the_queue)
     int gate = 0;
     start_work(1, 2);
     ASSERT_INT_EQ(work_submit(work, &job_new(1, &gate)->base, &scope), 0);
-    usleep(20000); /* the helper takes it */
+    wait_until_one_runs();
     ASSERT_INT_EQ(work_submit(work, &job_new(1, &gate)->base, &scope), 0);
     ASSERT_INT_EQ(work_submit(work, &job_new(1, &gate)->base, &scope), 0);
     struct job *over = job_new(1, &gate);
@@ -230,7 +238,7 @@ TEST(work, forgets_jobs_nobody_waits_for)
     start_work(1, 10);
     for (int i = 0; i < 4; i++)
         ASSERT_INT_EQ(work_submit(work, &job_new(1, &gate)->base, &scope), 0);
-    usleep(20000);
+    wait_until_one_runs();
     op_scope_detach_all(&scope);
     ASSERT_INT_EQ(freed, 3); /* those that waited; the fourth is running */
     /* The queue is in order: a new job goes through. */
@@ -250,7 +258,7 @@ TEST(work, ends_what_waits_when_it_is_freed)
     start_work(1, 10);
     for (int i = 0; i < 3; i++)
         ASSERT_INT_EQ(work_submit(work, &job_new(1, &gate)->base, &scope), 0);
-    usleep(20000);
+    wait_until_one_runs();
     __atomic_store_n(&gate, 1, __ATOMIC_RELEASE);
     work = work_free(work);
     loop_deinit(&loop); /* runs what was posted */
