@@ -257,36 +257,48 @@ TEST(trouble, a_crash_loses_nothing_that_was_acknowledged)
     go_away_and_come_back(pg_crash, 0);
 }
 
+/* How long a read and a write take that are refused while the database is down. */
+static int64_t refusals_ns(void)
+{
+    struct caller c[2];
+    struct t_many_of_rows rows;
+    caller_init(&c[0]);
+    caller_init(&c[1]);
+    c[1].call.scope.want_tx = true;
+    int64_t start_ns = clock_mono_ns(&clock_system);
+    t_many_of(&c[0].call, &rows, 1);
+    t_put(&c[1].call, 1, STR("v"));
+    t_one(&c[0]);
+    t_one(&c[1]);
+    int64_t took_ns = clock_mono_ns(&clock_system) - start_ns;
+    for (unsigned i = 0; i < 2; i++) {
+        ASSERT_INT_EQ(c[i].call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
+        caller_deinit(&c[i]);
+    }
+    return took_ns;
+}
+
 TEST(trouble, a_database_that_is_down_refuses_at_once_after_the_grace)
 {
-    struct caller c[3];
+    struct caller c;
     struct t_one_of_row row;
-    struct t_many_of_rows rows;
     int down = 0;
     t_begin();
     pg_stop();
     ASSERT_TRUE(t_wait(is_state, &down, 5000));
-    caller_init(&c[0]);
+    caller_init(&c);
     int64_t start_ns = clock_mono_ns(&clock_system);
-    t_one_of(&c[0].call, &row, 1);
-    t_one(&c[0]);
+    t_one_of(&c.call, &row, 1);
+    t_one(&c);
     int64_t waited_ns = clock_mono_ns(&clock_system) - start_ns;
-    ASSERT_INT_EQ(c[0].call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
     ASSERT_INT_IN(waited_ns, 0, 5 * NS_PER_S);
-    caller_init(&c[1]);
-    caller_init(&c[2]);
-    c[2].call.scope.want_tx = true;
-    start_ns = clock_mono_ns(&clock_system);
-    t_many_of(&c[1].call, &rows, 1);
-    t_put(&c[2].call, 1, STR("v"));
-    t_one(&c[1]);
-    t_one(&c[2]);
-    ASSERT_INT_IN(clock_mono_ns(&clock_system) - start_ns, 0, 800 * NS_PER_MS); /* no grace */
-    ASSERT_INT_EQ(c[1].call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
-    ASSERT_INT_EQ(c[2].call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
+    int64_t took_ns = refusals_ns();
+    for (int i = 0; i < 2 && took_ns > 800 * NS_PER_MS; i++) /* the machine may stand still once */
+        took_ns = refusals_ns();
+    ASSERT_INT_IN(took_ns, 0, 800 * NS_PER_MS); /* no grace */
     ASSERT_HAS(db_error(t_db), "connect");
-    for (unsigned i = 0; i < 3; i++)
-        caller_deinit(&c[i]);
+    caller_deinit(&c);
     t_end();
     pg_start();
 }
