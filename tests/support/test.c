@@ -1,6 +1,7 @@
 /* The runner behind test.h, on CUnit: every test binary links it and gets its main.
- * Quiet but for failures; the last line is always "N passed, N failed"; -v names each test.
- * What must stay true: a test that does not run is counted neither way. */
+ * Quiet but for failures and what is skipped; the last line is always "N passed, N failed" and,
+ * where there are some, ", N skipped"; -v names each test. What must stay true: a test that does
+ * not run is counted neither way. */
 #include "support/test.h"
 
 #include <CUnit/CUnit.h>
@@ -20,6 +21,7 @@
 static struct test_case *first;
 static struct test_case **last = &first;
 static bool verbose;
+static unsigned skipped;
 
 void test_register(struct test_case *test)
 {
@@ -96,6 +98,13 @@ void test_has(struct test_place place, const char *haystack, const char *needle)
     char text[700];
     if (!haystack || !strstr(haystack, needle))
         fail(place, "%s: not in \"%s\"", place.text, shown(str_of(haystack), text, sizeof text));
+}
+
+void test_skip(const char *why)
+{
+    skipped++;
+    printf("skipped: %s.%s: %s\n", CU_get_current_suite()->pName, CU_get_current_test()->pName,
+           why);
 }
 
 struct test_turns test_turns(int ms)
@@ -187,7 +196,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", CU_get_error_msg());
     unsigned failed = CU_get_number_of_tests_failed();
     unsigned ran = CU_get_number_of_tests_run();
-    printf("%u passed, %u failed\n", ran - failed, failed);
+    printf("%u passed, %u failed", ran - failed - skipped, failed);
+    if (skipped)
+        printf(", %u skipped", skipped);
+    printf("\n");
     CU_cleanup_registry();
     return failed || !ran;
 }

@@ -66,6 +66,9 @@ void test_ptr(struct test_place place, const void *a, const void *b);
 void test_str(struct test_place place, struct str a, struct str b);
 void test_has(struct test_place place, const char *haystack, const char *needle);
 
+/* Says that this test cannot run here, and why; it returns then. It counts as skipped. */
+void test_skip(const char *why);
+
 /* A loop that turns for @ms: for (struct test_turns t = test_turns(ms); test_turns_left(&t);). A
  * turn counts for two milliseconds at most: a machine that stands still takes none of them away.
  * There is always one. */
