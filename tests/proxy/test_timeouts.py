@@ -1,47 +1,18 @@
 """Time: who ends a call that takes too long, and what the others learn of it."""
 
-import subprocess
 import time
 
 import grpc
 import pytest
 
 from front import Envoy
-from kit.instance import until
+from kit.lock import Lock, event_of
 from kit.world import adult
 
 
-class Lock:
-    """A row lock in the database: whoever books @offer's flight waits until it is released."""
-
-    def __init__(self, world, offer):
-        self.psql = subprocess.Popen(["psql", "-XAtq", "-d", world.dev.conninfo], stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, text=True)
-        self._say(f"BEGIN; SELECT 1 FROM inventory WHERE flight_id = '{world.flight_id(offer)}' FOR UPDATE;")
-        for line in self.psql.stdout:
-            if line.strip() == "locked":
-                break
-
-    def _say(self, statement):
-        self.psql.stdin.write(statement + "\nSELECT 'locked';\n")
-        self.psql.stdin.flush()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.psql.stdin.write("ROLLBACK;\n")
-        self.psql.stdin.close()
-        self.psql.wait(10)
-
-
-def waiting(world):
-    return world.dev.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != [["0"]]
-
-
-def event_of(server, request_id):
-    return until(lambda: next((e for e in server.events() if e.get("request_id") == request_id), None), 5,
-                 "the call is logged")
+def lock(world, offer):
+    """Whoever books @offer's flight waits until it is released."""
+    return Lock(world.dev, f"SELECT FROM inventory WHERE flight_id = '{world.flight_id(offer)}' FOR UPDATE")
 
 
 def stuck_call(world, server, client, timeout=30):
@@ -50,7 +21,7 @@ def stuck_call(world, server, client, timeout=30):
     offer = world.offer(ann)
     request = world.hold_request(ann, offer)
     client.token = ann.token
-    with Lock(world, offer):
+    with lock(world, offer):
         began = time.monotonic()
         with pytest.raises(grpc.RpcError) as caught:
             client.ask("CreateBooking", request, timeout=timeout)
@@ -99,11 +70,11 @@ def test_a_cancelled_call_is_cancelled_behind_the_proxy(world, proxy, rest_serve
     ann = world.traveller("Ann", world.dev)
     offer = world.offer(ann)
     request = world.hold_request(ann, offer, [adult()])
-    with Lock(world, offer):
+    with lock(world, offer) as held:
         client = proxy.client(ann.token)
         path, cls = "/faregate.v1.BookingService/CreateBooking", type(request)
         call = client.channel.unary_unary(path, cls.SerializeToString).future(
             request, timeout=20, metadata=[("authorization", "Bearer " + ann.token)])
-        until(lambda: waiting(world), 5, "the call waits for the lock")
+        held.wait_for_a_waiter()
         call.cancel()
         assert event_of(rest_server, request.request_id)["status"] == "CANCELLED"

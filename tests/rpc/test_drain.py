@@ -1,7 +1,6 @@
 """The end of a server that still has calls: who is refused, what is told, how long it takes."""
 
 import signal
-import socket
 import threading
 import time
 
@@ -10,25 +9,22 @@ import pytest
 
 from kit.client import Refusal
 from kit.instance import until
-from test_server import lock, unlock
+from kit.lock import Lock
+from kit.ports import is_refused
 
 
 class Stuck:
     """A server with one call that waits for a lock."""
 
     def __init__(self, world, ann, *flags):
-        self.dev = world.dev
         self.server = world.dev.sibling(*flags)
         self.client = self.server.client(ann.token)
         self.client.GetUser(name="users/me")
-        self.holder = lock(world.dev, "app_user", 30)
-        until(lambda: world.dev.sql("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted "
-                                    "AND relation = 'app_user'::regclass") != [["0"]], 10, "locked")
+        self.holder = Lock(world.dev, "LOCK TABLE app_user IN ACCESS EXCLUSIVE MODE")
         self.outcome = []
         self.caller = threading.Thread(target=self.call)
         self.caller.start()
-        until(lambda: world.dev.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != [["0"]], 10,
-              "it waits")
+        self.holder.wait_for_a_waiter()
 
     def call(self):
         try:
@@ -38,7 +34,7 @@ class Stuck:
 
     def close(self):
         self.server.kill()
-        unlock(self.dev, "app_user", self.holder)
+        self.holder.end()
         self.caller.join(10)
 
 
@@ -52,12 +48,6 @@ def stuck(world, ann):
     yield make
     for one in made:
         one.close()
-
-
-def is_refused(port):
-    with socket.socket() as s:
-        s.settimeout(1)
-        return s.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_a_draining_server_refuses_connections(stuck):

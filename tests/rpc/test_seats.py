@@ -4,13 +4,13 @@ import concurrent.futures
 import datetime
 import os
 import signal
-import subprocess
 
 import grpc
 import pytest
 
 from kit.client import Refusal, refused
 from kit.instance import until
+from kit.lock import Lock
 from kit.world import adult
 
 
@@ -76,13 +76,14 @@ def test_a_lost_race_is_run_again_and_counted(world, ann):
 
     offer = world.offer(ann)
     request, before = world.hold_request(ann, offer), rewinds()
-    taken = (f"BEGIN; UPDATE inventory SET free = 0, authorised = taken WHERE cabin = 1 "
-             f"AND flight_id = '{world.flight_id(offer)}'; SELECT pg_sleep(2); COMMIT")
-    with subprocess.Popen(["psql", "-XAtq", "-d", world.dev.conninfo, "-c", taken], stdout=subprocess.DEVNULL):
-        until(lambda: world.dev.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != [["0"]],
-              2, "the seats are being taken")
+    taken = (f"UPDATE inventory SET free = 0, authorised = taken WHERE cabin = 1 "
+             f"AND flight_id = '{world.flight_id(offer)}'")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with Lock(world.dev, taken, end="COMMIT") as lock:
+            call = pool.submit(ann.CreateBooking, request)
+            lock.wait_for_a_waiter()
         with refused("FAILED_PRECONDITION", "SEATS_UNAVAILABLE"):
-            ann.CreateBooking(request)
+            call.result()
     until(lambda: rewinds() > before, 5, "it is counted")
 
 
@@ -122,9 +123,7 @@ def test_a_hold_that_is_locked_when_it_ends_ends_later(world):
         offer = world.offer(ann)
         before = world.inventory(offer)
         booking = world.hold(ann, offer)
-        row = f"SELECT FROM booking WHERE booking_id = '{booking.name.split('/')[-1]}' FOR UPDATE"
-        with subprocess.Popen(["psql", "-XAtq", "-d", world.dev.conninfo, "-c",
-                               f"BEGIN; {row}; SELECT pg_sleep(5); ROLLBACK"], stdout=subprocess.DEVNULL):
+        with Lock(world.dev, f"SELECT FROM booking WHERE booking_id = '{booking.name.split('/')[-1]}' FOR UPDATE"):
             world.wait(4.5)
             assert world.inventory(offer) != before
         for _ in range(100):

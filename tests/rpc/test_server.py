@@ -17,6 +17,8 @@ import pytest
 from kit import stubs, wire
 from kit.client import Client, Refusal, new_id, refused
 from kit.instance import binary, until
+from kit.lock import Lock, event_of
+from kit.ports import is_refused
 from kit.world import PASSWORD
 
 HealthReply = stubs.health.HealthCheckResponse
@@ -107,53 +109,29 @@ def test_tiny_deadlines(world, timeout):
     assert reply.status == 4 and reply.reason == "DEADLINE_PASSED"
 
 
-def lock(dev, table, seconds):
-    """Holds a lock in the database, at least for so long from now on."""
-    statements = f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds + 1}); COMMIT"
-    holder = subprocess.Popen(["psql", "-XAtq", "-d", dev.conninfo, "-c", statements], stdout=subprocess.DEVNULL)
-    until(lambda: dev.sql("SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND "
-                          f"relation = '{table}'::regclass") != [["0"]], 20, "the lock is held")
-    return holder
-
-
-def unlock(dev, table, holder):
-    """At once: psql's end alone would not end its sleep."""
-    dev.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'AccessExclusiveLock' "
-            f"AND relation = '{table}'::regclass")
-    holder.wait(10)
-
-
 def test_a_deadline_ends_work_in_the_database(world, ann):
     """The answer comes at the deadline, made by the server, and the statement does not go on behind it."""
     ann.GetUser(name="users/me")
-    holder = lock(world.dev, "app_user", 30)
-    try:
-        world.wait(0.3)
+    with Lock(world.dev, "LOCK TABLE app_user IN ACCESS EXCLUSIVE MODE"):
         began = time.monotonic()
         with refused("DEADLINE_EXCEEDED"):
             ann.GetUser(name="users/me", timeout=0.7)
         assert 0.5 < time.monotonic() - began < 10
         until(lambda: world.dev.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == [["0"]],
               10, "nothing of the call waits in the database any more")
-    finally:
-        unlock(world.dev, "app_user", holder)
     assert ann.GetUser(name="users/me").name == ann.user.name
 
 
 def test_a_cancelled_call_leaves_nothing(world, ann):
     offer = world.offer(ann)
     request = world.hold_request(ann, offer)
-    holder = lock(world.dev, "inventory", 1)
-    try:
-        world.wait(0.2)
+    with Lock(world.dev, f"SELECT FROM inventory WHERE flight_id = '{world.flight_id(offer)}' FOR UPDATE") as lock:
         path = stubs.METHODS["CreateBooking"][0]
         call = ann.channel.unary_unary(path, type(request).SerializeToString).future(
-            request, timeout=5, metadata=[("authorization", "Bearer " + ann.token)])
-        world.wait(0.2)
+            request, timeout=20, metadata=[("authorization", "Bearer " + ann.token)])
+        lock.wait_for_a_waiter()
         call.cancel()
-    finally:
-        holder.wait(10)
-    world.wait(0.2)
+        assert event_of(world.dev, request.request_id)["status"] == "CANCELLED"
     taken = world.inventory(offer)[1]
     booking = ann.CreateBooking(request)  # the same request again: done once, whether or not the first was
     assert world.inventory(offer)[1] == 1 >= taken and world.state(booking) == "HELD"
@@ -179,48 +157,27 @@ def test_drain_finishes_what_runs(world, ann, everybody):
     server = world.dev.sibling()
     client = server.client(ann.token)
     client.GetUser(name="users/me")
-    holder = lock(world.dev, "app_user", 1.2)
     outcome = []
 
     def call():
         try:
-            outcome.append(client.GetUser(name="users/me").name)
+            outcome.append(client.GetUser(name="users/me", timeout=30).name)
         except grpc.RpcError as error:
             outcome.append(Refusal(error))
 
-    try:
-        world.wait(0.3)
+    with Lock(world.dev, "LOCK TABLE app_user IN ACCESS EXCLUSIVE MODE") as lock:
         caller = threading.Thread(target=call)
         caller.start()
-        world.wait(0.2)
+        lock.wait_for_a_waiter()
         for pid in [p for p in server.pids().values() if p > 0] if everybody else []:
             os.kill(pid, signal.SIGTERM)
         server.process.send_signal(signal.SIGTERM)
-        world.wait(0.2)
+        until(lambda: is_refused(server.port), 10, "connections are refused")
         with refused("UNAVAILABLE"):
             server.client(ann.token).GetUser(name="users/me", timeout=2)
-        caller.join(10)
-        assert outcome == [ann.user.name]
-        assert server.process.wait(10) == 0
-    finally:
-        holder.wait(10)
-
-
-def test_drain_with_a_limit(world, ann):
-    """What does not end in its grace is ended, and the status is still 0."""
-    server = world.dev.sibling("--drain-grace-ms=300")
-    client = server.client(ann.token)
-    client.GetUser(name="users/me")
-    holder = lock(world.dev, "app_user", 30)
-    try:
-        world.wait(0.2)
-        threading.Thread(target=lambda: pytest.raises(grpc.RpcError, client.GetUser, name="users/me", timeout=30)).start()
-        world.wait(0.2)
-        began = time.monotonic()
-        assert server.stop() == 0
-        assert time.monotonic() - began < 10
-    finally:
-        unlock(world.dev, "app_user", holder)
+    caller.join(10)
+    assert outcome == [ann.user.name]
+    assert server.process.wait(10) == 0
 
 
 def test_lame_duck(world):

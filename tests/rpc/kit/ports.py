@@ -31,3 +31,9 @@ def free_port(run=2):
             given.update(ports)
             return first
     raise RuntimeError("no free ports")
+
+
+def is_refused(port):
+    with socket.socket() as s:
+        s.settimeout(1)
+        return s.connect_ex(("127.0.0.1", port)) != 0
