@@ -1,8 +1,6 @@
 """Servers that come and go while clients call: nobody notices."""
 
-import os
 import random
-import signal
 import threading
 import time
 
@@ -107,8 +105,7 @@ def test_a_killed_worker_fails_no_read(world, dev):
             Load(world, [envoy], 8, change=False, pause_s=0) as load:
         for i in range(20):
             name = f"worker {i % 2}"  # in turn: Envoy's connections are now with the other one
-            victim = server.pids()[name]
-            os.kill(victim, signal.SIGKILL)
+            victim = server.kill_child(name)
             until(lambda: server.pids()[name] not in (victim, 0, -1) and server.http("/readyz")[0] == 200, 10,
                   "another worker serves")
             load.wait(50)

@@ -18,10 +18,12 @@ from kit.world import World  # noqa: E402
 def dev():
     instance = Dev("--workers", "2", "--provider-timeout-ms", "1500")
     yield instance
-    status = instance.stop()
-    errors = pathlib.Path(instance.errors_path).read_text()
-    if not os.environ.get("RPC_KEEP"):
-        instance.remove()
+    try:
+        status = instance.stop()
+        errors = pathlib.Path(instance.errors_path).read_text()
+    finally:
+        if not os.environ.get("RPC_KEEP"):
+            instance.remove()
     assert status == 0, f"SIGTERM must end it with status 0, not {status}: {errors[-2000:]}"
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import pathlib
 import shutil
 import signal
@@ -211,9 +210,8 @@ def test_reload_costs_no_call(world, authority, tmp_path):
         assert len(refusals) == 1 and files[0] in refusals[0]["error"]
         assert all(served(server) == der(new) for _ in range(4))
         # Whoever has to be started again meanwhile serves the old one as well.
-        pid = server.pids()["worker 0"]
         load.stop()
-        os.kill(pid, signal.SIGKILL)
+        pid = server.kill_child("worker 0")
         until(lambda: server.pids().get("worker 0") not in (0, pid), 20, "it is started again")
         all_serve(server, 2)
         load = Load(server, authority.pem)

@@ -82,8 +82,8 @@ class Load:
 
 def kill_worker_0(dev):
     """When it died; returns once another one serves."""
-    victim, died = dev.pids()["worker 0"], time.monotonic()
-    os.kill(victim, signal.SIGKILL)
+    died = time.monotonic()
+    victim = dev.kill_child("worker 0")
     until(lambda: dev.pids().get("worker 0") not in (0, -1, victim, None) and
           all("ready, database up" in line for line in dev.http("/readyz?verbose")[1].splitlines()[1:]), 20,
           "another worker serves")
@@ -130,7 +130,7 @@ def test_a_killed_worker_costs_only_its_own_connections(world):
 def test_the_jobs_process_comes_back(world):
     before = world.dev.pids()
     jobs = next(name for name in before if name.startswith("jobs"))
-    os.kill(before[jobs], signal.SIGKILL)
+    world.dev.kill_child(jobs)
     until(lambda: world.dev.pids()[jobs] not in (before[jobs], 0), 3, "another jobs process")
     ann = world.traveller()
     booking = world.hold(ann)
@@ -237,8 +237,7 @@ def test_orphans_are_buried(world):
         assert strangers, "the orphan is the server's child now"
         os.close(end)
         until(lambda: children(server.process.pid).keys() <= pids, 5, "it and its parent are buried")
-        worker = server.pids()["worker 0"]
-        os.kill(worker, signal.SIGKILL)  # a child of its own is no orphan: it is started again
+        worker = server.kill_child("worker 0")  # a child of its own is no orphan: it is started again
         until(lambda: server.pids()["worker 0"] not in (0, worker), 5, "another worker")
     os.close(gate)
 

@@ -1,12 +1,14 @@
 """Running servers: `Dev` is `faregate dev` with all it brings, `Serve` one more `faregate serve` on a database.
 
-Every process is ended by its own handle, and ending with SIGTERM must give exit status 0.
+Every process is ended by its own handle, ending with SIGTERM must give exit status 0, and none of a server's own
+processes may have crashed meanwhile.
 """
 
 import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +24,10 @@ ROOT = stubs.ROOT
 
 # A busy machine may hold everything up for a moment: in the tests that is no overload.
 PATIENT = ("--queue-wait-max-ms=10000", "--loop-lag-max-ms=10000")
+
+
+# The supervisor starts another one where a process fell, so that only its words tell of it.
+CRASH = re.compile(r"was ended by signal (?!(?:9|15);)|ended with status [1-9]|AddressSanitizer|LeakSanitizer|runtime error:")
 
 
 def binary():
@@ -54,6 +60,7 @@ class Server:
     """What Dev and Serve have in common."""
 
     process = None
+    killed = 0
 
     def _start(self, argv, ready_s, **popen):
         self.started = time.monotonic()
@@ -104,6 +111,19 @@ class Server:
         lines = self.http("/readyz?verbose")[1].splitlines()[1:]
         return {line.split(":")[0]: int(line.split("pid ")[1].split(",")[0]) for line in lines}
 
+    def kill_child(self, name):
+        """One of pids(), at once; which it was."""
+        pid = self.pids()[name]
+        self.killed += 1
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def judge(self):
+        """No process of it fell but by kill_child, and no sanitizer complained."""
+        said = pathlib.Path(self.errors_path).read_text(errors="replace")
+        assert not CRASH.search(said), said[-8000:]
+        assert said.count("was ended by signal 9;") <= self.killed, said[-2000:]
+
     def client(self, token=None):
         return Client(self.target, token)
 
@@ -124,7 +144,9 @@ class Server:
     def stop(self, how=signal.SIGTERM, seconds=30):
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return self.process.wait(timeout=seconds)
+        status = self.process.wait(timeout=seconds)
+        self.judge()
+        return status
 
     def kill(self):
         if self.process and self.process.poll() is None:
