@@ -12,7 +12,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from kit import stubs
+from kit import stubs, wire
 from kit.client import Refusal, new_id, refused
 from kit.instance import until
 from kit.pki import add_token_key
@@ -108,6 +108,17 @@ def test_a_deleted_session_is_over_within_three_seconds(world, ann):
     with refused("UNAUTHENTICATED", "TOKEN_REVOKED"):
         refresh(ann, ann.tokens.refresh_token)
     assert second.GetUser(name="users/me").name == ann.user.name, "the other session lives"
+
+
+def test_a_session_that_is_over_is_not_given_out_again(world, ann):
+    """A repeated request answers as before, but not with tokens that are worth nothing."""
+    client = world.dev.client()
+    request = client.request("CreateSession", email=ann.email, password=PASSWORD)
+    tokens = client.CreateSession(request).tokens
+    assert client.ask("CreateSession", request).replayed
+    world.dev.client(tokens.access_token).DeleteSession(name=tokens.session.name)
+    with refused("UNAUTHENTICATED", "TOKEN_REVOKED"):
+        client.CreateSession(request)
 
 
 def test_a_server_that_starts_knows_whose_session_is_over(world, ann):
@@ -258,6 +269,18 @@ def test_a_login_that_nobody_looked_at_has_not_failed(world, ann):
         for call in busy:
             call.cancel()
     assert world.dev.client().log_in(ann.email, PASSWORD).token
+
+
+def test_who_asks_too_often_is_told_to_wait_and_others_are_not(world):
+    """Without a token it is the address that counts: 600 in a minute for this method."""
+    path = "/faregate.v1.AuthService/RefreshSession"
+    with world.dev.sibling() as server:
+        replies = wire.many(server.port, path, 800, source="127.0.0.7")
+        reasons = [reply.reason for reply in replies]
+        assert set(reasons[:600]) == {"FIELD_INVALID"} and "RATE_LIMITED" in reasons[600:]
+        last = replies[reasons.index("RATE_LIMITED")]
+        assert last.status == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0] and 0 < last.retry_s <= 60
+        assert wire.many(server.port, path, 1, source="127.0.0.8")[0].reason == "FIELD_INVALID"
 
 
 @pytest.mark.parametrize("password", ["password", "12345678", "iloveyou", "ann.weak@example.org", "Password123"])

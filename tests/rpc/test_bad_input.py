@@ -302,6 +302,14 @@ def test_a_hold_that_the_offer_does_not_allow(world, ann):
     world.same_books()
 
 
+def test_two_infants_on_one_lap(world, ann):
+    offer = world.offer(ann, passengers=(("ADULT", 2), ("INFANT_ON_LAP", 2)))
+    baby = {"year": datetime.date.today().year - 1, "month": 6, "day": 1}
+    infants = [adult(name, type="INFANT_ON_LAP", birth_date=baby, adult_index=0) for name in ("Cy", "Di")]
+    with refused("INVALID_ARGUMENT", "PASSENGER_MISMATCH", "passengers[3].adult_index"):
+        world.hold(ann, offer, passengers=[adult(), adult("Bo"), *infants])
+
+
 def test_expired_offer(world):
     with world.dev.sibling("--offer-seconds=4") as server:
         ann = world.traveller("Ann", server)

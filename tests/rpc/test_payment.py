@@ -354,6 +354,27 @@ def test_cancelling_what_is_not_refundable(world, ann):
     world.same_books()
 
 
+@pytest.mark.parametrize("currency", ["JPY", "KWD"])
+def test_currencies_without_cents(world, ann, currency):
+    """None and three decimals: what is paid, captured and given back is the price, to the last of its units."""
+    booking = world.hold(ann, world.offer(ann, currency_code=currency))
+    due = booking.balance.due
+    assert due == booking.price.total and due.currency_code == currency
+    with refused("INVALID_ARGUMENT", "AMOUNT_INVALID", "amount"):
+        finer = 500_000_000 if currency == "JPY" else due.nanos + 1
+        ann.CreatePaymentIntent(parent=booking.name, confirm=True, payment_method=world.card(),
+                                amount={"units": due.units, "nanos": finer, "currency_code": currency})
+    intent = world.intent(ann, world.pay(ann, booking), "CAPTURED")
+    assert intent.amount_captured == due
+    world.booking(ann, booking, "CONFIRMED")
+    quote = ann.CreateCancellation(parent=booking.name)
+    assert quote.refund == due
+    ann.ConfirmCancellation(name=quote.name, timeout=15)
+    booking = world.booking(ann, booking, "CANCELLED")
+    until(lambda: ann.GetPaymentIntent(name=intent.name).amount_refunded == due, 15, "it is given back")
+    assert ann.GetBooking(name=booking.name).balance.refunded == due
+
+
 def test_provider_down(world):
     """Nothing listens: nothing was sent, so the booking stays as it was and can be paid later, and nobody has tried."""
     ann = world.traveller()

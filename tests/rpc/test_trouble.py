@@ -1,5 +1,6 @@
 """Things that break while people are booking: a worker, the database. Afterwards everything is consistent."""
 
+import concurrent.futures
 import contextlib
 import ctypes
 import datetime
@@ -125,6 +126,26 @@ def test_a_killed_worker_costs_only_its_own_connections(world):
     assert took < limit, f"back after {deaths} s"
     assert hurt < 12, "the other worker's connections did not notice"
     assert hurt > 0, "the load did reach the killed worker"
+
+
+def test_all_workers_die_while_the_provider_has_the_money(world, ann):
+    """Nobody is left who heard the answer: the same request finds its attempt, and the money moves once."""
+    dev = world.dev
+    booking = world.hold(ann)
+    request = ann.request("CreatePaymentIntent", parent=booking.name, amount=booking.balance.due, confirm=True,
+                          payment_method=world.card("pm_sandbox_slow_1200"))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(ann.ask, "CreatePaymentIntent", request, timeout=15)
+        world.wait(0.4)
+        workers = {name: dev.kill_child(name) for name in ("worker 0", "worker 1")}
+        assert call.exception() is None or Refusal(call.exception()).code.name == "UNAVAILABLE"
+    until(lambda: all(dev.pids()[name] not in (pid, 0, -1) for name, pid in workers.items()), 20, "others are started")
+    everybody_is_ready(dev)
+    answer = ann.ask("CreatePaymentIntent", request, timeout=15)
+    assert answer.replayed
+    world.intent(ann, answer.message, "CAPTURED")
+    world.booking(ann, booking, "CONFIRMED")
+    world.same_books()
 
 
 def test_the_jobs_process_comes_back(world):

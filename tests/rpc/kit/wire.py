@@ -27,12 +27,18 @@ class Reply:
         """gRPC's number."""
         return int(self.headers["grpc-status"])
 
-    @property
-    def reason(self):
+    def _detail(self, detail):
         text = self.headers.get("grpc-status-details-bin", "")
         status = stubs.status.Status.FromString(base64.b64decode(text + "=" * (-len(text) % 4)))
-        info = stubs.details.ErrorInfo()
-        return next((info.reason for d in status.details if d.Unpack(info)), "")
+        return next((detail for d in status.details if d.Unpack(detail)), detail)
+
+    @property
+    def reason(self):
+        return self._detail(stubs.details.ErrorInfo()).reason
+
+    @property
+    def retry_s(self):
+        return self._detail(stubs.details.RetryInfo()).retry_delay.ToTimedelta().total_seconds()
 
 
 def exchange(port, path, body=b"", leave_out=(), source=None, **headers):
@@ -82,6 +88,29 @@ def exchange(port, path, body=b"", leave_out=(), source=None, **headers):
             if not ended:
                 sock.sendall(conn.data_to_send())
     return reply
+
+
+def many(port, path, count, source=None, at_once=100):
+    """The replies to so many empty messages on one connection, from the address @source."""
+    replies, ended = [], 0
+    with socket.create_connection(("127.0.0.1", port), timeout=5, source_address=source and (source, 0)) as sock:
+        conn = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+        conn.initiate_connection()
+        while ended < count:
+            while len(replies) < min(count, ended + at_once):
+                stream = 2 * len(replies) + 1
+                conn.send_headers(stream, [(":path", path), *HEADERS.items()])
+                conn.send_data(stream, frame(b""), end_stream=True)
+                replies.append(Reply())
+            sock.sendall(conn.data_to_send())
+            data = sock.recv(65536)
+            assert data, "the server closed the connection"
+            for event in conn.receive_data(data):
+                if isinstance(event, (h2.events.ResponseReceived, h2.events.TrailersReceived)):
+                    replies[event.stream_id // 2].headers.update(event.headers)
+                elif isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset)):
+                    ended += 1
+    return replies
 
 
 def talk(port, data, seconds=5):
