@@ -57,6 +57,6 @@ class Report:
             print(f"SKIPPED {line}")
         for line in self.failures:
             print(f"FAILED {line}")
-        print(f"{len(self.skips)} stacks skipped")
-        print(f"{self.passed} passed, {len(self.failures)} failed")
+        skipped = f", {len(self.skips)} skipped" if self.skips else ""
+        print(f"{self.passed} passed, {len(self.failures)} failed{skipped}")
         return 1 if self.failures else 0
