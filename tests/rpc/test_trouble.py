@@ -160,6 +160,16 @@ def test_the_jobs_process_comes_back(world):
     world.same_books()
 
 
+def test_a_crash_fails_the_test(world):
+    """Of this kit: whoever starts a fallen process again would hide it."""
+    server = world.dev.sibling()
+    worker = server.pids()["worker 0"]
+    os.kill(worker, signal.SIGSEGV)
+    until(lambda: server.pids()["worker 0"] not in (0, worker), 10, "another worker")
+    with pytest.raises(AssertionError, match="signal 11|Sanitizer"):
+        server.stop()
+
+
 def test_a_late_loop_is_not_ready(world):
     """A worker that was stopped for a while is late: not ready by HTTP and by gRPC, alive, and ready again."""
     with world.dev.sibling("--loop-lag-max-ms=2000") as server:  # more than a busy machine brings about
