@@ -6,7 +6,7 @@ import uuid
 
 import grpc
 
-from kit import stubs
+from kit import fields as answer_fields, stubs
 
 # A connection for each client: by default grpcio shares them within the process. min_reconnect_backoff is how long an
 # attempt to connect may take: a machine that stands still must not end one.
@@ -101,7 +101,9 @@ class Client:
         if self.token:
             metadata = [("authorization", "Bearer " + self.token), *metadata]
         raw, call = method.with_call(request, timeout=timeout, metadata=metadata)
-        return Answer(reply.FromString(raw), raw, dict(call.trailing_metadata() or ()))
+        message = reply.FromString(raw)
+        answer_fields.note(message)
+        return Answer(message, raw, dict(call.trailing_metadata() or ()))
 
     def raw(self, path, body, timeout=5, metadata=()):
         """Any bytes to any path, still in a proper gRPC frame."""

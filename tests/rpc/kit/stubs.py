@@ -47,6 +47,7 @@ from faregate.v1 import (  # noqa: E402,F401
     options_pb2 as options,
     payment_service_pb2 as payment,
 )
+from google.api import field_behavior_pb2 as behavior  # noqa: E402,F401
 from google.protobuf import message_factory  # noqa: E402
 from google.rpc import error_details_pb2 as details, status_pb2 as status  # noqa: E402,F401
 from google.type import money_pb2 as money  # noqa: E402,F401
