@@ -2,34 +2,48 @@
 #include "t.sql.h"
 
 static const struct db_param echo_params[] = {
-    {.name = "b", .type = DB_BOOL},         {.name = "i2", .type = DB_INT2},
-    {.name = "i4", .type = DB_INT4},        {.name = "i8", .type = DB_INT8},
-    {.name = "f", .type = DB_FLOAT8},       {.name = "t", .type = DB_TEXT},
-    {.name = "y", .type = DB_BYTEA},        {.name = "u", .type = DB_UUID},
-    {.name = "ts", .type = DB_TIMESTAMPTZ}, {.name = "d", .type = DB_DATE},
+    {.name = "b", .type = DB_BOOL},
+    {.name = "i2", .type = DB_INT2},
+    {.name = "i4", .type = DB_INT4},
+    {.name = "i8", .type = DB_INT8},
+    {.name = "f", .type = DB_FLOAT8},
+    {.name = "t", .type = DB_TEXT},
+    {.name = "y", .type = DB_BYTEA},
+    {.name = "u", .type = DB_UUID},
+    {.name = "ts", .type = DB_TIMESTAMPTZ},
+    {.name = "d", .type = DB_DATE},
 };
 
 static const struct db_column echo_columns[] = {
-    {.name = "b", .type = DB_BOOL, .offset = offsetof(struct t_echo_row, b)},
-    {.name = "i2", .type = DB_INT2, .offset = offsetof(struct t_echo_row, i2)},
-    {.name = "i4", .type = DB_INT4, .offset = offsetof(struct t_echo_row, i4)},
-    {.name = "i8", .type = DB_INT8, .offset = offsetof(struct t_echo_row, i8)},
-    {.name = "f", .type = DB_FLOAT8, .offset = offsetof(struct t_echo_row, f)},
-    {.name = "t", .type = DB_TEXT, .offset = offsetof(struct t_echo_row, t)},
-    {.name = "y", .type = DB_BYTEA, .offset = offsetof(struct t_echo_row, y)},
-    {.name = "u", .type = DB_UUID, .offset = offsetof(struct t_echo_row, u)},
-    {.name = "ts", .type = DB_TIMESTAMPTZ, .offset = offsetof(struct t_echo_row, ts)},
-    {.name = "d", .type = DB_DATE, .offset = offsetof(struct t_echo_row, d)},
+    {.name = "b", .type = DB_BOOL,
+     .offset = offsetof(struct t_echo_row, b)},
+    {.name = "i2", .type = DB_INT2,
+     .offset = offsetof(struct t_echo_row, i2)},
+    {.name = "i4", .type = DB_INT4,
+     .offset = offsetof(struct t_echo_row, i4)},
+    {.name = "i8", .type = DB_INT8,
+     .offset = offsetof(struct t_echo_row, i8)},
+    {.name = "f", .type = DB_FLOAT8,
+     .offset = offsetof(struct t_echo_row, f)},
+    {.name = "t", .type = DB_TEXT,
+     .offset = offsetof(struct t_echo_row, t)},
+    {.name = "y", .type = DB_BYTEA,
+     .offset = offsetof(struct t_echo_row, y)},
+    {.name = "u", .type = DB_UUID,
+     .offset = offsetof(struct t_echo_row, u)},
+    {.name = "ts", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct t_echo_row, ts)},
+    {.name = "d", .type = DB_DATE,
+     .offset = offsetof(struct t_echo_row, d)},
 };
 
 const struct db_statement t_echo_statement = {
     .name = "t_echo",
-    .sql_one = "SELECT $1::bool, $2::int2, $3::int4, $4::int8, $5::float8, $6::text, $7::bytea, "
-               "$8::uuid, $9::timestamptz, $10::date",
-    .sql_many = "SELECT n::int4, b, i2, i4, i8, f, t, y, u, ts, d\n"
-                "  FROM unnest($1::bool[], $2::int2[], $3::int4[], $4::int8[], $5::float8[], "
-                "$6::text[], $7::bytea[], $8::uuid[], $9::timestamptz[], $10::date[]) WITH "
-                "ORDINALITY r(b, i2, i4, i8, f, t, y, u, ts, d, n)",
+    .sql_one =
+        "SELECT $1::bool, $2::int2, $3::int4, $4::int8, $5::float8, $6::text, $7::bytea, $8::uuid, $9::timestamptz, $10::date",
+    .sql_many =
+        "SELECT n::int4, b, i2, i4, i8, f, t, y, u, ts, d\n"
+        "  FROM unnest($1::bool[], $2::int2[], $3::int4[], $4::int8[], $5::float8[], $6::text[], $7::bytea[], $8::uuid[], $9::timestamptz[], $10::date[]) WITH ORDINALITY r(b, i2, i4, i8, f, t, y, u, ts, d, n)",
     .params = echo_params,
     .param_count = 10,
     .columns = echo_columns,
@@ -43,12 +57,29 @@ const struct db_statement t_echo_statement = {
     .batch_max = 64,
 };
 
-void t_echo(struct call *c, struct t_echo_row *ret, bool b, int16_t i2, int32_t i4, int64_t i8,
-            double f, struct str t, struct str y, struct uuid u, int64_t ts, int32_t d)
+void t_echo(struct call *c, struct t_echo_row *ret,
+    bool b,
+    int16_t i2,
+    int32_t i4,
+    int64_t i8,
+    double f,
+    struct str t,
+    struct str y,
+    struct uuid u,
+    int64_t ts,
+    int32_t d)
 {
     const struct db_value values[] = {
-        {.b = b}, {.i = i2}, {.i = i4}, {.i = i8}, {.f = f},
-        {.s = t}, {.s = y},  {.u = u},  {.i = ts}, {.i = d},
+        {.b = b},
+        {.i = i2},
+        {.i = i4},
+        {.i = i8},
+        {.f = f},
+        {.s = t},
+        {.s = y},
+        {.u = u},
+        {.i = ts},
+        {.i = d},
     };
     db_submit(&c->scope, &t_echo_statement, values, ret);
 }
@@ -67,66 +98,45 @@ static const struct db_param echo_null_params[] = {
 };
 
 static const struct db_column echo_null_columns[] = {
-    {.name = "b",
-     .type = DB_BOOL,
+    {.name = "b", .type = DB_BOOL,
      .offset = offsetof(struct t_echo_null_row, b),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_b)},
-    {.name = "i2",
-     .type = DB_INT2,
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_b)},
+    {.name = "i2", .type = DB_INT2,
      .offset = offsetof(struct t_echo_null_row, i2),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_i2)},
-    {.name = "i4",
-     .type = DB_INT4,
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_i2)},
+    {.name = "i4", .type = DB_INT4,
      .offset = offsetof(struct t_echo_null_row, i4),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_i4)},
-    {.name = "i8",
-     .type = DB_INT8,
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_i4)},
+    {.name = "i8", .type = DB_INT8,
      .offset = offsetof(struct t_echo_null_row, i8),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_i8)},
-    {.name = "f",
-     .type = DB_FLOAT8,
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_i8)},
+    {.name = "f", .type = DB_FLOAT8,
      .offset = offsetof(struct t_echo_null_row, f),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_f)},
-    {.name = "t",
-     .type = DB_TEXT,
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_f)},
+    {.name = "t", .type = DB_TEXT,
      .offset = offsetof(struct t_echo_null_row, t),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_t)},
-    {.name = "y",
-     .type = DB_BYTEA,
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_t)},
+    {.name = "y", .type = DB_BYTEA,
      .offset = offsetof(struct t_echo_null_row, y),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_y)},
-    {.name = "u",
-     .type = DB_UUID,
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_y)},
+    {.name = "u", .type = DB_UUID,
      .offset = offsetof(struct t_echo_null_row, u),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_u)},
-    {.name = "ts",
-     .type = DB_TIMESTAMPTZ,
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_u)},
+    {.name = "ts", .type = DB_TIMESTAMPTZ,
      .offset = offsetof(struct t_echo_null_row, ts),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_ts)},
-    {.name = "d",
-     .type = DB_DATE,
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_ts)},
+    {.name = "d", .type = DB_DATE,
      .offset = offsetof(struct t_echo_null_row, d),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_echo_null_row, has_d)},
+     .is_nullable = true, .has_offset = offsetof(struct t_echo_null_row, has_d)},
 };
 
 const struct db_statement t_echo_null_statement = {
     .name = "t_echo_null",
-    .sql_one = "SELECT $1::bool, $2::int2, $3::int4, $4::int8, $5::float8, $6::text, $7::bytea, "
-               "$8::uuid, $9::timestamptz, $10::date",
-    .sql_many = "SELECT n::int4, b, i2, i4, i8, f, t, y, u, ts, d\n"
-                "  FROM unnest($1::bool[], $2::int2[], $3::int4[], $4::int8[], $5::float8[], "
-                "$6::text[], $7::bytea[], $8::uuid[], $9::timestamptz[], $10::date[]) WITH "
-                "ORDINALITY r(b, i2, i4, i8, f, t, y, u, ts, d, n)",
+    .sql_one =
+        "SELECT $1::bool, $2::int2, $3::int4, $4::int8, $5::float8, $6::text, $7::bytea, $8::uuid, $9::timestamptz, $10::date",
+    .sql_many =
+        "SELECT n::int4, b, i2, i4, i8, f, t, y, u, ts, d\n"
+        "  FROM unnest($1::bool[], $2::int2[], $3::int4[], $4::int8[], $5::float8[], $6::text[], $7::bytea[], $8::uuid[], $9::timestamptz[], $10::date[]) WITH ORDINALITY r(b, i2, i4, i8, f, t, y, u, ts, d, n)",
     .params = echo_null_params,
     .param_count = 10,
     .columns = echo_null_columns,
@@ -140,9 +150,17 @@ const struct db_statement t_echo_null_statement = {
     .batch_max = 64,
 };
 
-void t_echo_null(struct call *c, struct t_echo_null_row *ret, const bool *b, const int16_t *i2,
-                 const int32_t *i4, const int64_t *i8, const double *f, struct str t, struct str y,
-                 const struct uuid *u, const int64_t *ts, const int32_t *d)
+void t_echo_null(struct call *c, struct t_echo_null_row *ret,
+    const bool *b,
+    const int16_t *i2,
+    const int32_t *i4,
+    const int64_t *i8,
+    const double *f,
+    struct str t,
+    struct str y,
+    const struct uuid *u,
+    const int64_t *ts,
+    const int32_t *d)
 {
     const struct db_value values[] = {
         {.b = b ? *b : (bool){0}, .is_null = !b},
@@ -172,39 +190,28 @@ static const struct db_param arrays_params[] = {
 };
 
 static const struct db_column arrays_columns[] = {
-    {.name = "as_text", .type = DB_TEXT, .offset = offsetof(struct t_arrays_row, as_text)},
+    {.name = "as_text", .type = DB_TEXT,
+     .offset = offsetof(struct t_arrays_row, as_text)},
 };
 
 const struct db_statement t_arrays_statement = {
     .name = "t_arrays",
-    .sql_one = "SELECT concat_ws('|', array_to_string($1::bool[], ','), "
-               "array_to_string($2::int2[], ','), array_to_string($3::int4[], ','),\n"
-               "                 array_to_string($4::int8[], ','), array_to_string($5::float8[], "
-               "','), coalesce(array_to_string($6::text[], ',', 'NULL'), ''),\n"
-               "                 array_to_string($7::uuid[], ','), "
-               "array_to_string($8::timestamptz[], ','), array_to_string($9::date[], ','))",
+    .sql_one =
+        "SELECT concat_ws('|', array_to_string($1::bool[], ','), array_to_string($2::int2[], ','), array_to_string($3::int4[], ','),\n"
+        "                 array_to_string($4::int8[], ','), array_to_string($5::float8[], ','), coalesce(array_to_string($6::text[], ',', 'NULL'), ''),\n"
+        "                 array_to_string($7::uuid[], ','), array_to_string($8::timestamptz[], ','), array_to_string($9::date[], ','))",
     .sql_many =
-        "WITH o AS (SELECT generate_series(1, greatest(1, (SELECT max(m) FROM unnest($6::int4[]) "
-        "x(m)))) AS n)\n"
+        "WITH o AS (SELECT generate_series(1, greatest(1, (SELECT max(m) FROM unnest($6::int4[]) x(m)))) AS n)\n"
         "SELECT o.n::int4, concat_ws('|',\n"
-        "    (SELECT coalesce(string_agg(v::bool::text, ',' ORDER BY k), '') FROM "
-        "unnest($1::bool[], $2::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
-        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($3::int2[], "
-        "$4::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
-        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($5::int4[], "
-        "$6::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
-        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($7::int8[], "
-        "$8::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
-        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($9::float8[], "
-        "$10::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
-        "    (SELECT coalesce(string_agg(coalesce(v, 'NULL'), ',' ORDER BY k), '') FROM "
-        "unnest($11::text[], $12::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
-        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($13::uuid[], "
-        "$14::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
-        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM "
-        "unnest($15::timestamptz[], $16::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
-        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($17::date[], "
-        "$18::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n))\n"
+        "    (SELECT coalesce(string_agg(v::bool::text, ',' ORDER BY k), '') FROM unnest($1::bool[], $2::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
+        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($3::int2[], $4::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
+        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($5::int4[], $6::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
+        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($7::int8[], $8::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
+        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($9::float8[], $10::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
+        "    (SELECT coalesce(string_agg(coalesce(v, 'NULL'), ',' ORDER BY k), '') FROM unnest($11::text[], $12::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
+        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($13::uuid[], $14::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
+        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($15::timestamptz[], $16::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n),\n"
+        "    (SELECT coalesce(string_agg(v::text, ',' ORDER BY k), '') FROM unnest($17::date[], $18::int4[]) WITH ORDINALITY x(v, m, k) WHERE m = o.n))\n"
         "  FROM o",
     .params = arrays_params,
     .param_count = 9,
@@ -219,11 +226,16 @@ const struct db_statement t_arrays_statement = {
     .batch_max = 64,
 };
 
-void t_arrays(struct call *c, struct t_arrays_row *ret, const bool *b, size_t b_count,
-              const int16_t *i2, size_t i2_count, const int32_t *i4, size_t i4_count,
-              const int64_t *i8, size_t i8_count, const double *f, size_t f_count,
-              const struct str *t, size_t t_count, const struct uuid *u, size_t u_count,
-              const int64_t *ts, size_t ts_count, const int32_t *d, size_t d_count)
+void t_arrays(struct call *c, struct t_arrays_row *ret,
+    const bool *b, size_t b_count,
+    const int16_t *i2, size_t i2_count,
+    const int32_t *i4, size_t i4_count,
+    const int64_t *i8, size_t i8_count,
+    const double *f, size_t f_count,
+    const struct str *t, size_t t_count,
+    const struct uuid *u, size_t u_count,
+    const int64_t *ts, size_t ts_count,
+    const int32_t *d, size_t d_count)
 {
     const struct db_value values[] = {
         {.array = b, .array_count = (uint32_t)b_count},
@@ -244,12 +256,14 @@ static const struct db_param one_of_params[] = {
 };
 
 static const struct db_column one_of_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_one_of_row, v)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_one_of_row, v)},
 };
 
 const struct db_statement t_one_of_statement = {
     .name = "t_one_of",
-    .sql_one = "SELECT x::int4 FROM generate_series(1, $1::int4) x",
+    .sql_one =
+        "SELECT x::int4 FROM generate_series(1, $1::int4) x",
     .sql_many = NULL,
     .params = one_of_params,
     .param_count = 1,
@@ -264,7 +278,8 @@ const struct db_statement t_one_of_statement = {
     .batch_max = 1,
 };
 
-void t_one_of(struct call *c, struct t_one_of_row *ret, int32_t n)
+void t_one_of(struct call *c, struct t_one_of_row *ret,
+    int32_t n)
 {
     const struct db_value values[] = {
         {.i = n},
@@ -277,17 +292,17 @@ static const struct db_param maybe_of_params[] = {
 };
 
 static const struct db_column maybe_of_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_maybe_of_row, v)},
-    {.name = "w",
-     .type = DB_TEXT,
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_maybe_of_row, v)},
+    {.name = "w", .type = DB_TEXT,
      .offset = offsetof(struct t_maybe_of_row, w),
-     .is_nullable = true,
-     .has_offset = offsetof(struct t_maybe_of_row, has_w)},
+     .is_nullable = true, .has_offset = offsetof(struct t_maybe_of_row, has_w)},
 };
 
 const struct db_statement t_maybe_of_statement = {
     .name = "t_maybe_of",
-    .sql_one = "SELECT x::int4, NULL::text FROM generate_series(1, $1::int4) x",
+    .sql_one =
+        "SELECT x::int4, NULL::text FROM generate_series(1, $1::int4) x",
     .sql_many = NULL,
     .params = maybe_of_params,
     .param_count = 1,
@@ -303,7 +318,8 @@ const struct db_statement t_maybe_of_statement = {
     .batch_max = 1,
 };
 
-void t_maybe_of(struct call *c, struct t_maybe_of_row *ret, int32_t n)
+void t_maybe_of(struct call *c, struct t_maybe_of_row *ret,
+    int32_t n)
 {
     const struct db_value values[] = {
         {.i = n},
@@ -316,13 +332,16 @@ static const struct db_param many_of_params[] = {
 };
 
 static const struct db_column many_of_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_many_of_row, v)},
-    {.name = "t", .type = DB_TEXT, .offset = offsetof(struct t_many_of_row, t)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_many_of_row, v)},
+    {.name = "t", .type = DB_TEXT,
+     .offset = offsetof(struct t_many_of_row, t)},
 };
 
 const struct db_statement t_many_of_statement = {
     .name = "t_many_of",
-    .sql_one = "SELECT x::int4, 'row ' || x FROM generate_series(1, $1::int4) x",
+    .sql_one =
+        "SELECT x::int4, 'row ' || x FROM generate_series(1, $1::int4) x",
     .sql_many = NULL,
     .params = many_of_params,
     .param_count = 1,
@@ -339,7 +358,8 @@ const struct db_statement t_many_of_statement = {
 
 _Static_assert(sizeof(struct t_many_of_rows) == sizeof(struct db_rows), "the twin of db_rows");
 
-void t_many_of(struct call *c, struct t_many_of_rows *ret, int32_t n)
+void t_many_of(struct call *c, struct t_many_of_rows *ret,
+    int32_t n)
 {
     const struct db_value values[] = {
         {.i = n},
@@ -352,14 +372,15 @@ static const struct db_param some_of_params[] = {
 };
 
 static const struct db_column some_of_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_some_of_row, v)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_some_of_row, v)},
 };
 
 const struct db_statement t_some_of_statement = {
     .name = "t_some_of",
     .sql_one = NULL,
-    .sql_many = "SELECT r.n::int4, x::int4 FROM unnest($1::int4[]) WITH ORDINALITY r(c, n), "
-                "generate_series(1, r.c) x ORDER BY 2, 1",
+    .sql_many =
+        "SELECT r.n::int4, x::int4 FROM unnest($1::int4[]) WITH ORDINALITY r(c, n), generate_series(1, r.c) x ORDER BY 2, 1",
     .params = some_of_params,
     .param_count = 1,
     .columns = some_of_columns,
@@ -375,7 +396,8 @@ const struct db_statement t_some_of_statement = {
 
 _Static_assert(sizeof(struct t_some_of_rows) == sizeof(struct db_rows), "the twin of db_rows");
 
-void t_some_of(struct call *c, struct t_some_of_rows *ret, int32_t n)
+void t_some_of(struct call *c, struct t_some_of_rows *ret,
+    int32_t n)
 {
     const struct db_value values[] = {
         {.i = n},
@@ -389,7 +411,8 @@ static const struct db_param nothing_params[] = {
 
 const struct db_statement t_nothing_statement = {
     .name = "t_nothing",
-    .sql_one = "INSERT INTO log(member) VALUES ($1::int4)",
+    .sql_one =
+        "INSERT INTO log(member) VALUES ($1::int4)",
     .sql_many = NULL,
     .params = nothing_params,
     .param_count = 1,
@@ -401,7 +424,8 @@ const struct db_statement t_nothing_statement = {
     .batch_max = 1,
 };
 
-void t_nothing(struct call *c, int32_t id)
+void t_nothing(struct call *c,
+    int32_t id)
 {
     const struct db_value values[] = {
         {.i = id},
@@ -410,12 +434,14 @@ void t_nothing(struct call *c, int32_t id)
 }
 
 static const struct db_column null_where_none_should_be_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_null_where_none_should_be_row, v)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_null_where_none_should_be_row, v)},
 };
 
 const struct db_statement t_null_where_none_should_be_statement = {
     .name = "t_null_where_none_should_be",
-    .sql_one = "SELECT NULL::int4",
+    .sql_one =
+        "SELECT NULL::int4",
     .sql_many = NULL,
     .columns = null_where_none_should_be_columns,
     .column_count = 1,
@@ -440,32 +466,30 @@ static const struct db_param add_params[] = {
 };
 
 static const struct db_column add_columns[] = {
-    {.name = "balance", .type = DB_INT8, .offset = offsetof(struct t_add_row, balance)},
-    {.name = "batch", .type = DB_INT4, .offset = offsetof(struct t_add_row, batch)},
-    {.name = "ord", .type = DB_INT4, .offset = offsetof(struct t_add_row, ord)},
+    {.name = "balance", .type = DB_INT8,
+     .offset = offsetof(struct t_add_row, balance)},
+    {.name = "batch", .type = DB_INT4,
+     .offset = offsetof(struct t_add_row, batch)},
+    {.name = "ord", .type = DB_INT4,
+     .offset = offsetof(struct t_add_row, ord)},
 };
 
 const struct db_statement t_add_statement = {
     .name = "t_add",
-    .sql_one = "WITH u AS (UPDATE account SET balance = balance + $3::int8 WHERE id = $1::uuid "
-               "RETURNING balance),\n"
-               "     l AS (INSERT INTO log(account, request, amount, batch, ord)\n"
-               "           SELECT $1::uuid, $2::uuid, $3::int8, txid_current()::int8, 1 FROM u "
-               "RETURNING seq)\n"
-               "SELECT balance, txid_current()::int4, 1 FROM u",
-    .sql_many = "WITH r AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[]) WITH "
-                "ORDINALITY r(account, request, amount, n)),\n"
-                "     k AS MATERIALIZED (SELECT id FROM account WHERE id IN (SELECT account FROM "
-                "r) ORDER BY id FOR UPDATE),\n"
-                "     s AS (SELECT account, sum(amount) AS amount FROM r GROUP BY account),\n"
-                "     u AS (UPDATE account a SET balance = balance + s.amount FROM s, k WHERE a.id "
-                "= s.account AND k.id = a.id\n"
-                "           RETURNING a.id, a.balance),\n"
-                "     l AS (INSERT INTO log(account, request, amount, batch, ord)\n"
-                "           SELECT account, request, amount, txid_current()::int8, n::int4 FROM r "
-                "ORDER BY n)\n"
-                "SELECT r.n::int4, u.balance, txid_current()::int4, r.n::int4 FROM r JOIN u ON "
-                "u.id = r.account",
+    .sql_one =
+        "WITH u AS (UPDATE account SET balance = balance + $3::int8 WHERE id = $1::uuid RETURNING balance),\n"
+        "     l AS (INSERT INTO log(account, request, amount, batch, ord)\n"
+        "           SELECT $1::uuid, $2::uuid, $3::int8, txid_current()::int8, 1 FROM u RETURNING seq)\n"
+        "SELECT balance, txid_current()::int4, 1 FROM u",
+    .sql_many =
+        "WITH r AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[]) WITH ORDINALITY r(account, request, amount, n)),\n"
+        "     k AS MATERIALIZED (SELECT id FROM account WHERE id IN (SELECT account FROM r) ORDER BY id FOR UPDATE),\n"
+        "     s AS (SELECT account, sum(amount) AS amount FROM r GROUP BY account),\n"
+        "     u AS (UPDATE account a SET balance = balance + s.amount FROM s, k WHERE a.id = s.account AND k.id = a.id\n"
+        "           RETURNING a.id, a.balance),\n"
+        "     l AS (INSERT INTO log(account, request, amount, batch, ord)\n"
+        "           SELECT account, request, amount, txid_current()::int8, n::int4 FROM r ORDER BY n)\n"
+        "SELECT r.n::int4, u.balance, txid_current()::int4, r.n::int4 FROM r JOIN u ON u.id = r.account",
     .params = add_params,
     .param_count = 3,
     .columns = add_columns,
@@ -480,8 +504,10 @@ const struct db_statement t_add_statement = {
     .batch_max = 64,
 };
 
-void t_add(struct call *c, struct t_add_row *ret, struct uuid account, struct uuid request,
-           int64_t amount)
+void t_add(struct call *c, struct t_add_row *ret,
+    struct uuid account,
+    struct uuid request,
+    int64_t amount)
 {
     const struct db_value values[] = {
         {.u = account},
@@ -498,7 +524,8 @@ static const struct db_param put_params[] = {
 
 const struct db_statement t_put_statement = {
     .name = "t_put",
-    .sql_one = "INSERT INTO item(id, v) VALUES ($1::int4, $2::text)",
+    .sql_one =
+        "INSERT INTO item(id, v) VALUES ($1::int4, $2::text)",
     .sql_many = NULL,
     .params = put_params,
     .param_count = 2,
@@ -510,7 +537,9 @@ const struct db_statement t_put_statement = {
     .batch_max = 1,
 };
 
-void t_put(struct call *c, int32_t id, struct str v)
+void t_put(struct call *c,
+    int32_t id,
+    struct str v)
 {
     const struct db_value values[] = {
         {.i = id},
@@ -525,12 +554,14 @@ static const struct db_param set_item_params[] = {
 };
 
 static const struct db_column set_item_columns[] = {
-    {.name = "v", .type = DB_TEXT, .offset = offsetof(struct t_set_item_row, v)},
+    {.name = "v", .type = DB_TEXT,
+     .offset = offsetof(struct t_set_item_row, v)},
 };
 
 const struct db_statement t_set_item_statement = {
     .name = "t_set_item",
-    .sql_one = "UPDATE item SET v = $2::text WHERE id = $1::int4 RETURNING item.v",
+    .sql_one =
+        "UPDATE item SET v = $2::text WHERE id = $1::int4 RETURNING item.v",
     .sql_many = NULL,
     .params = set_item_params,
     .param_count = 2,
@@ -546,7 +577,9 @@ const struct db_statement t_set_item_statement = {
     .batch_max = 1,
 };
 
-void t_set_item(struct call *c, struct t_set_item_row *ret, int32_t id, struct str v)
+void t_set_item(struct call *c, struct t_set_item_row *ret,
+    int32_t id,
+    struct str v)
 {
     const struct db_value values[] = {
         {.i = id},
@@ -560,12 +593,14 @@ static const struct db_param get_item_params[] = {
 };
 
 static const struct db_column get_item_columns[] = {
-    {.name = "v", .type = DB_TEXT, .offset = offsetof(struct t_get_item_row, v)},
+    {.name = "v", .type = DB_TEXT,
+     .offset = offsetof(struct t_get_item_row, v)},
 };
 
 const struct db_statement t_get_item_statement = {
     .name = "t_get_item",
-    .sql_one = "SELECT v FROM item WHERE id = $1::int4",
+    .sql_one =
+        "SELECT v FROM item WHERE id = $1::int4",
     .sql_many = NULL,
     .params = get_item_params,
     .param_count = 1,
@@ -581,7 +616,8 @@ const struct db_statement t_get_item_statement = {
     .batch_max = 1,
 };
 
-void t_get_item(struct call *c, struct t_get_item_row *ret, int32_t id)
+void t_get_item(struct call *c, struct t_get_item_row *ret,
+    int32_t id)
 {
     const struct db_value values[] = {
         {.i = id},
@@ -594,14 +630,16 @@ static const struct db_param look_params[] = {
 };
 
 static const struct db_column look_columns[] = {
-    {.name = "reads", .type = DB_INT8, .offset = offsetof(struct t_look_row, reads)},
+    {.name = "reads", .type = DB_INT8,
+     .offset = offsetof(struct t_look_row, reads)},
 };
 
 const struct db_statement t_look_statement = {
     .name = "t_look",
     .sql_one = NULL,
-    .sql_many = "SELECT r.n::int4, pg_stat_get_xact_tuples_returned('item_pkey'::regclass)\n"
-                "  FROM unnest($1::int4[]) WITH ORDINALITY r(id, n) JOIN item USING (id)",
+    .sql_many =
+        "SELECT r.n::int4, pg_stat_get_xact_tuples_returned('item_pkey'::regclass)\n"
+        "  FROM unnest($1::int4[]) WITH ORDINALITY r(id, n) JOIN item USING (id)",
     .params = look_params,
     .param_count = 1,
     .columns = look_columns,
@@ -616,7 +654,8 @@ const struct db_statement t_look_statement = {
     .batch_max = 64,
 };
 
-void t_look(struct call *c, struct t_look_row *ret, int32_t id)
+void t_look(struct call *c, struct t_look_row *ret,
+    int32_t id)
 {
     const struct db_value values[] = {
         {.i = id},
@@ -629,13 +668,16 @@ static const struct db_param star_params[] = {
 };
 
 static const struct db_column star_columns[] = {
-    {.name = "id", .type = DB_INT4, .offset = offsetof(struct t_star_row, id)},
-    {.name = "v", .type = DB_TEXT, .offset = offsetof(struct t_star_row, v)},
+    {.name = "id", .type = DB_INT4,
+     .offset = offsetof(struct t_star_row, id)},
+    {.name = "v", .type = DB_TEXT,
+     .offset = offsetof(struct t_star_row, v)},
 };
 
 const struct db_statement t_star_statement = {
     .name = "t_star",
-    .sql_one = "SELECT * FROM item WHERE id = $1::int4",
+    .sql_one =
+        "SELECT * FROM item WHERE id = $1::int4",
     .sql_many = NULL,
     .params = star_params,
     .param_count = 1,
@@ -651,7 +693,8 @@ const struct db_statement t_star_statement = {
     .batch_max = 1,
 };
 
-void t_star(struct call *c, struct t_star_row *ret, int32_t id)
+void t_star(struct call *c, struct t_star_row *ret,
+    int32_t id)
 {
     const struct db_value values[] = {
         {.i = id},
@@ -664,12 +707,14 @@ static const struct db_param wait_a_bit_params[] = {
 };
 
 static const struct db_column wait_a_bit_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_wait_a_bit_row, v)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_wait_a_bit_row, v)},
 };
 
 const struct db_statement t_wait_a_bit_statement = {
     .name = "t_wait_a_bit",
-    .sql_one = "SELECT 1 FROM (SELECT pg_sleep($1::float8)) x",
+    .sql_one =
+        "SELECT 1 FROM (SELECT pg_sleep($1::float8)) x",
     .sql_many = NULL,
     .params = wait_a_bit_params,
     .param_count = 1,
@@ -684,7 +729,8 @@ const struct db_statement t_wait_a_bit_statement = {
     .batch_max = 1,
 };
 
-void t_wait_a_bit(struct call *c, struct t_wait_a_bit_row *ret, double seconds)
+void t_wait_a_bit(struct call *c, struct t_wait_a_bit_row *ret,
+    double seconds)
 {
     const struct db_value values[] = {
         {.f = seconds},
@@ -698,14 +744,15 @@ static const struct db_param wait_and_log_params[] = {
 };
 
 static const struct db_column wait_and_log_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_wait_and_log_row, v)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_wait_and_log_row, v)},
 };
 
 const struct db_statement t_wait_and_log_statement = {
     .name = "t_wait_and_log",
-    .sql_one = "WITH s AS (SELECT pg_sleep($1::float8)), l AS (INSERT INTO log(member) SELECT "
-               "$2::int4 FROM s RETURNING 1)\n"
-               "SELECT 1 FROM l",
+    .sql_one =
+        "WITH s AS (SELECT pg_sleep($1::float8)), l AS (INSERT INTO log(member) SELECT $2::int4 FROM s RETURNING 1)\n"
+        "SELECT 1 FROM l",
     .sql_many = NULL,
     .params = wait_and_log_params,
     .param_count = 2,
@@ -720,7 +767,9 @@ const struct db_statement t_wait_and_log_statement = {
     .batch_max = 1,
 };
 
-void t_wait_and_log(struct call *c, struct t_wait_and_log_row *ret, double seconds, int32_t id)
+void t_wait_and_log(struct call *c, struct t_wait_and_log_row *ret,
+    double seconds,
+    int32_t id)
 {
     const struct db_value values[] = {
         {.f = seconds},
@@ -730,21 +779,21 @@ void t_wait_and_log(struct call *c, struct t_wait_and_log_row *ret, double secon
 }
 
 static const struct db_column timeout_columns[] = {
-    {.name = "statement_timeout",
-     .type = DB_TEXT,
+    {.name = "statement_timeout", .type = DB_TEXT,
      .offset = offsetof(struct t_timeout_row, statement_timeout)},
-    {.name = "lock_timeout",
-     .type = DB_TEXT,
+    {.name = "lock_timeout", .type = DB_TEXT,
      .offset = offsetof(struct t_timeout_row, lock_timeout)},
-    {.name = "plan", .type = DB_TEXT, .offset = offsetof(struct t_timeout_row, plan)},
-    {.name = "app", .type = DB_TEXT, .offset = offsetof(struct t_timeout_row, app)},
+    {.name = "plan", .type = DB_TEXT,
+     .offset = offsetof(struct t_timeout_row, plan)},
+    {.name = "app", .type = DB_TEXT,
+     .offset = offsetof(struct t_timeout_row, app)},
 };
 
 const struct db_statement t_timeout_statement = {
     .name = "t_timeout",
-    .sql_one = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), "
-               "current_setting('plan_cache_mode'),\n"
-               "       current_setting('application_name')",
+    .sql_one =
+        "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), current_setting('plan_cache_mode'),\n"
+        "       current_setting('application_name')",
     .sql_many = NULL,
     .columns = timeout_columns,
     .column_count = 4,
@@ -767,12 +816,14 @@ static const struct db_param fail_with_params[] = {
 };
 
 static const struct db_column fail_with_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_fail_with_row, v)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_fail_with_row, v)},
 };
 
 const struct db_statement t_fail_with_statement = {
     .name = "t_fail_with",
-    .sql_one = "SELECT fail_with($1::text)",
+    .sql_one =
+        "SELECT fail_with($1::text)",
     .sql_many = NULL,
     .params = fail_with_params,
     .param_count = 1,
@@ -787,7 +838,8 @@ const struct db_statement t_fail_with_statement = {
     .batch_max = 1,
 };
 
-void t_fail_with(struct call *c, struct t_fail_with_row *ret, struct str state)
+void t_fail_with(struct call *c, struct t_fail_with_row *ret,
+    struct str state)
 {
     const struct db_value values[] = {
         {.s = state},
@@ -800,12 +852,14 @@ static const struct db_param fail_reading_params[] = {
 };
 
 static const struct db_column fail_reading_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_fail_reading_row, v)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_fail_reading_row, v)},
 };
 
 const struct db_statement t_fail_reading_statement = {
     .name = "t_fail_reading",
-    .sql_one = "SELECT fail_with($1::text)",
+    .sql_one =
+        "SELECT fail_with($1::text)",
     .sql_many = NULL,
     .params = fail_reading_params,
     .param_count = 1,
@@ -820,7 +874,8 @@ const struct db_statement t_fail_reading_statement = {
     .batch_max = 1,
 };
 
-void t_fail_reading(struct call *c, struct t_fail_reading_row *ret, struct str state)
+void t_fail_reading(struct call *c, struct t_fail_reading_row *ret,
+    struct str state)
 {
     const struct db_value values[] = {
         {.s = state},
@@ -834,12 +889,14 @@ static const struct db_param fail_times_params[] = {
 };
 
 static const struct db_column fail_times_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_fail_times_row, v)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_fail_times_row, v)},
 };
 
 const struct db_statement t_fail_times_statement = {
     .name = "t_fail_times",
-    .sql_one = "SELECT fail_times($1::text, $2::int4)",
+    .sql_one =
+        "SELECT fail_times($1::text, $2::int4)",
     .sql_many = NULL,
     .params = fail_times_params,
     .param_count = 2,
@@ -854,7 +911,9 @@ const struct db_statement t_fail_times_statement = {
     .batch_max = 1,
 };
 
-void t_fail_times(struct call *c, struct t_fail_times_row *ret, struct str state, int32_t times)
+void t_fail_times(struct call *c, struct t_fail_times_row *ret,
+    struct str state,
+    int32_t times)
 {
     const struct db_value values[] = {
         {.s = state},
@@ -868,7 +927,8 @@ static const struct db_param take_params[] = {
 };
 
 static const struct db_column take_columns[] = {
-    {.name = "taken", .type = DB_BOOL, .offset = offsetof(struct t_take_row, taken)},
+    {.name = "taken", .type = DB_BOOL,
+     .offset = offsetof(struct t_take_row, taken)},
 };
 
 const struct db_statement t_take_statement = {
@@ -876,8 +936,7 @@ const struct db_statement t_take_statement = {
     .sql_one = NULL,
     .sql_many =
         "WITH v AS MATERIALIZED (\n"
-        "    SELECT r.n, r.amount, sum(r.amount) OVER (ORDER BY r.n) <= (SELECT rest FROM stock) "
-        "AS fits\n"
+        "    SELECT r.n, r.amount, sum(r.amount) OVER (ORDER BY r.n) <= (SELECT rest FROM stock) AS fits\n"
         "      FROM unnest($1::int8[]) WITH ORDINALITY r(amount, n)\n"
         "), u AS (\n"
         "    UPDATE stock SET rest = rest - (SELECT coalesce(sum(amount), 0) FROM v WHERE fits)\n"
@@ -896,7 +955,8 @@ const struct db_statement t_take_statement = {
     .batch_max = 64,
 };
 
-void t_take(struct call *c, struct t_take_row *ret, int64_t amount)
+void t_take(struct call *c, struct t_take_row *ret,
+    int64_t amount)
 {
     const struct db_value values[] = {
         {.i = amount},
@@ -909,12 +969,14 @@ static const struct db_param deferred_params[] = {
 };
 
 static const struct db_column deferred_columns[] = {
-    {.name = "v", .type = DB_INT4, .offset = offsetof(struct t_deferred_row, v)},
+    {.name = "v", .type = DB_INT4,
+     .offset = offsetof(struct t_deferred_row, v)},
 };
 
 const struct db_statement t_deferred_statement = {
     .name = "t_deferred",
-    .sql_one = "INSERT INTO child(id, parent) VALUES ($1::int4, -1) RETURNING id",
+    .sql_one =
+        "INSERT INTO child(id, parent) VALUES ($1::int4, -1) RETURNING id",
     .sql_many = NULL,
     .params = deferred_params,
     .param_count = 1,
@@ -929,7 +991,8 @@ const struct db_statement t_deferred_statement = {
     .batch_max = 1,
 };
 
-void t_deferred(struct call *c, struct t_deferred_row *ret, int32_t id)
+void t_deferred(struct call *c, struct t_deferred_row *ret,
+    int32_t id)
 {
     const struct db_value values[] = {
         {.i = id},
@@ -938,12 +1001,14 @@ void t_deferred(struct call *c, struct t_deferred_row *ret, int32_t id)
 }
 
 static const struct db_column pid_columns[] = {
-    {.name = "pid", .type = DB_INT4, .offset = offsetof(struct t_pid_row, pid)},
+    {.name = "pid", .type = DB_INT4,
+     .offset = offsetof(struct t_pid_row, pid)},
 };
 
 const struct db_statement t_pid_statement = {
     .name = "t_pid",
-    .sql_one = "SELECT pg_backend_pid()",
+    .sql_one =
+        "SELECT pg_backend_pid()",
     .sql_many = NULL,
     .columns = pid_columns,
     .column_count = 1,
@@ -966,12 +1031,14 @@ static const struct db_param kill_params[] = {
 };
 
 static const struct db_column kill_columns[] = {
-    {.name = "v", .type = DB_BOOL, .offset = offsetof(struct t_kill_row, v)},
+    {.name = "v", .type = DB_BOOL,
+     .offset = offsetof(struct t_kill_row, v)},
 };
 
 const struct db_statement t_kill_statement = {
     .name = "t_kill",
-    .sql_one = "SELECT pg_terminate_backend($1::int4)",
+    .sql_one =
+        "SELECT pg_terminate_backend($1::int4)",
     .sql_many = NULL,
     .params = kill_params,
     .param_count = 1,
@@ -986,7 +1053,8 @@ const struct db_statement t_kill_statement = {
     .batch_max = 1,
 };
 
-void t_kill(struct call *c, struct t_kill_row *ret, int32_t pid)
+void t_kill(struct call *c, struct t_kill_row *ret,
+    int32_t pid)
 {
     const struct db_value values[] = {
         {.i = pid},

@@ -207,14 +207,12 @@ void h2_reset(struct h2_stream *s, enum h2_error code)
 
 void h2_keep(struct h2_stream *s, size_t bytes)
 {
-    (void)s;
-    (void)bytes;
+    (void)s, (void)bytes;
 }
 
 void h2_own(struct h2_stream *s, size_t bytes)
 {
-    (void)s;
-    (void)bytes;
+    (void)s, (void)bytes;
 }
 
 void h2_consume(struct h2_stream *s, size_t bytes)

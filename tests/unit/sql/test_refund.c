@@ -128,7 +128,7 @@ static void fill_succeeded(struct ask *ask, const char *refund)
     ask_begin(ask, "payment_refund_succeeded");
     ask_set(ask, 0, "booking_id", t_id('b', 1));
     ask_set(ask, 0, "refund_id", refund);
-    ask_set(ask, 0, "provider_reference", t_format("re_%.8s", refund));
+    ask_set(ask, 0, "provider_reference", t_format("re_%s", refund));
     ask_set(ask, 0, "twice_item_id", NULL);
 }
 
