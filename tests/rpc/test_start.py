@@ -37,8 +37,7 @@ def start(data, *flags, env=None, **more):
 
 
 def replace_worker(server):
-    old = server.pids()["worker 0"]
-    os.kill(old, signal.SIGKILL)
+    old = server.kill_child("worker 0")
     until(lambda: server.pids()["worker 0"] not in (0, old) and server.http("/readyz")[0] == 200, 20, "another one serves")
 
 
@@ -105,9 +104,9 @@ def test_a_fault_that_comes_later_ends_nobody(dev, copy):
     with Serve(dev.conninfo, copy, "--restart-delay-max-ms=100") as server:
         dev.sql("ALTER TABLE login RENAME TO login_away")
         try:
-            old = server.pids()["worker 0"]
-            os.kill(old, signal.SIGKILL)
-            until(lambda: "ended with status 3; starting another" in pathlib.Path(server.errors_path).read_text(), 10,
+            server.kill_child("worker 0")
+            server.meant = "ended with status 3; starting another"
+            until(lambda: server.meant in pathlib.Path(server.errors_path).read_text(), 10,
                   "its successor does not find its tables")
             assert server.http("/healthz")[0] == 200
         finally:

@@ -177,6 +177,7 @@ def test_a_late_loop_is_not_ready(world):
         for watcher in watchers.values():
             until(lambda: watcher.seen == [SERVING], 5, "it serves")
         worker = server.pids()["worker 0"]
+        server.killed += 1  # by its supervisor
         os.kill(worker, signal.SIGSTOP)
         time.sleep(6)
         os.kill(worker, signal.SIGCONT)
@@ -211,8 +212,7 @@ def test_who_reads_no_stderr_holds_nobody_up(world):
     os.set_blocking(pipe, True)
     with world.dev.sibling(preexec_fn=lambda: os.dup2(pipe, 2)) as server:
         for _ in range(2):
-            worker = server.pids()["worker 0"]
-            os.kill(worker, signal.SIGKILL)
+            worker = server.kill_child("worker 0")
             until(lambda: server.pids()["worker 0"] not in (0, worker) and server.http("/readyz")[0] == 200, 10, "another one")
         assert server.stop() == 0
     os.close(end)

@@ -24,9 +24,6 @@ NEVER_SET = {f"faregate.v1.{field}" for field in (
     "Segment.destination_terminal",
     # Money is taken at once, not kept reserved.
     "PaymentIntent.capture_before_time",
-    # Being filled: to be taken off as soon as they are.
-    "BookingEvent.reason", "BookingEvent.subject", "Cancellation.lines", "Cancellation.update_time",
-    "RefundLine.code", "RefundLine.kind", "RefundLine.paid", "RefundLine.refund",
 )}
 
 

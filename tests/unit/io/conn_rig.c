@@ -1,4 +1,4 @@
-/* See conn_rig.h. */
+/* What conn_rig.h declares: the handler of the echo server, and its loop. */
 #include "conn_rig.h"
 
 #include <string.h>
