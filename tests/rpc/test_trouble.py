@@ -177,7 +177,6 @@ def test_a_late_loop_is_not_ready(world):
         for watcher in watchers.values():
             until(lambda: watcher.seen == [SERVING], 5, "it serves")
         worker = server.pids()["worker 0"]
-        server.killed += 1  # by its supervisor
         os.kill(worker, signal.SIGSTOP)
         time.sleep(6)
         os.kill(worker, signal.SIGCONT)
@@ -195,6 +194,7 @@ def test_a_hanging_worker_is_not_ready_and_is_replaced(world):
     """Nobody wakes it: the supervisor notices that it says nothing."""
     with world.dev.sibling("--loop-lag-max-ms=500", "--hang-seconds=5") as server:
         worker = server.pids()["worker 0"]
+        server.killed += 1  # by its supervisor
         os.kill(worker, signal.SIGSTOP)
         until(lambda: server.http("/readyz")[0] == 503, 5, "not ready")
         assert ", hanging" in server.http("/readyz?verbose")[1]
