@@ -76,6 +76,8 @@ static void admit(struct call_impl *ci, const struct rpc_method *method)
     call_arm(ci, ci->granted_ns);
     if (method->client_streaming)
         call_start(ci);
+    else
+        list_append(&server->arriving, &ci->woken);
 }
 
 /* What a proxy lacks while clients work all the same: told once, then counted. */

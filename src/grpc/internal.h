@@ -46,6 +46,7 @@ enum rpc_criticality {
 struct rpc_policy {
     enum rpc_auth auth;
     bool is_idempotent;   /* mutating; request_id is required, repeating it is safe */
+    bool is_local;        /* a standard service: it waits for no database */
     bool changes_nothing; /* idempotency_level = NO_SIDE_EFFECTS: no outcome of it can be unknown */
     enum rpc_criticality criticality;
     bool no_compression;          /* replies with secrets (CRIME) */
@@ -207,7 +208,7 @@ struct outgoing {
 struct call_impl {
     struct call pub;          /* first: call_impl_of */
     struct list node;         /* in server->calls while in flight, else in the pool */
-    struct list woken;        /* in server->ready until it runs, then in server->woken */
+    struct list woken;        /* in server->arriving, then ->ready until it runs, then in ->woken */
     struct h2_stream *stream; /* NULL: internal, or the client has gone */
     enum call_phase phase;
 
@@ -250,7 +251,7 @@ struct call_impl {
 
     /* steps */
     const struct rpc_handler *handler;
-    int64_t started_ns, ended_ns;
+    int64_t started_ns, run_ns, ended_ns; /* headers, a whole request, an answer */
     int64_t step_started_ns;
     struct wheel_timer deadline;
     struct wheel_timer wake;
@@ -339,9 +340,10 @@ struct server {
     struct fingerprinter *fingerprinter;
     struct compressor *compressor;
     struct answer_blocks blocks;
-    struct list calls; /* in flight */
-    struct list pool;  /* struct call_impl to reuse */
-    struct list ready; /* whole requests of the read under way, to be started behind it */
+    struct list calls;    /* in flight */
+    struct list pool;     /* struct call_impl to reuse */
+    struct list arriving; /* whose request is not whole yet, the oldest first */
+    struct list ready;    /* whole requests of the read under way, to be started behind it */
     unsigned ready_count;
     struct list woken; /* to be resumed at the end of this turn */
     struct loop_task wake_task;

@@ -11,6 +11,8 @@
 #define SAMPLES_MIN 64
 /* Of the calls that look hopeless one in this many runs, or the median would never come down. */
 #define PROBE_EVERY 8
+/* So long a request may take to come whole when others want its place. */
+#define ARRIVAL_NS NS_PER_S
 
 static struct method_load *load_of(struct server *server, const struct rpc_method *method)
 {
@@ -91,7 +93,7 @@ void overload_ended(struct call_impl *ci)
     load->in_flight--;
     ci->pub.server->calls_lasting -= method->policy.lasts;
     if (ci->code == STATUS_OK && !method->client_streaming && !method->server_streaming)
-        learn(load, ci->ended_ns - ci->started_ns);
+        learn(load, ci->ended_ns - ci->run_ns); /* not what the client took to send */
 }
 
 /* ---- the answer ---- */
@@ -110,6 +112,26 @@ static uint32_t share_of(uint32_t calls_max, enum rpc_criticality criticality)
     return calls_max - calls_max / 8;
 }
 
+/* When there is no room for one more, the oldest whose request has not come whole for a while goes:
+ * ten thousand half-sent requests would keep everybody out. */
+static bool make_room(struct server *server)
+{
+    struct list *node;
+    while ((node = list_first(&server->arriving)) != NULL) {
+        struct call_impl *oldest = list_entry(node, struct call_impl, woken);
+        if (oldest->phase == CALL_RECEIVING &&
+            server->loop->now_ns - oldest->started_ns < ARRIVAL_NS)
+            return false;
+        list_remove(node);
+        if (oldest->phase != CALL_RECEIVING)
+            continue;
+        server_count(server, COUNT_SHED_CALLS);
+        call_interrupt(oldest, REASON_OVERLOADED);
+        return true;
+    }
+    return false;
+}
+
 /* An idle server tries what may just succeed; a busy one does not begin what will not. */
 static bool is_hopeless(struct server *server, struct method_load *load, int64_t timeout_ns)
 {
@@ -124,7 +146,7 @@ static bool is_hopeless(struct server *server, struct method_load *load, int64_t
  * payments at twice. What only reads does not wait behind what writes. */
 static bool is_queue_long(struct server *server, const struct rpc_policy *policy)
 {
-    if (!server->hooks.wait_ns || server->limits.queue_wait_max_ms == 0)
+    if (policy->is_local || !server->hooks.wait_ns || server->limits.queue_wait_max_ms == 0)
         return false;
     int64_t wait_ns = server->hooks.wait_ns(server->hooks.db, policy->changes_nothing);
     int64_t max_ns = server->limits.queue_wait_max_ms * NS_PER_MS;
@@ -151,9 +173,10 @@ enum reason intercept_overload(struct call_impl *ci, struct str body)
     struct server *server = ci->pub.server;
     const struct rpc_policy *policy = &ci->pub.method->policy;
     struct method_load *load = load_of(server, ci->pub.method);
-    if (policy->lasts
-            ? !lasting_has_room(ci)
-            : server_calls_busy(server) >= share_of(server->limits.calls_max, policy->criticality))
+    if (policy->lasts ? !lasting_has_room(ci)
+                      : server_calls_busy(server) >=
+                                share_of(server->limits.calls_max, policy->criticality) &&
+                            !make_room(server))
         return shed(server, COUNT_SHED_CALLS, REASON_OVERLOADED);
     if (policy->in_flight_max > 0 && load->in_flight >= policy->in_flight_max)
         return shed(server, COUNT_SHED_METHOD, REASON_OVERLOADED);
@@ -162,7 +185,7 @@ enum reason intercept_overload(struct call_impl *ci, struct str body)
     if (is_queue_long(server, policy))
         return shed(server, COUNT_SHED_QUEUE, REASON_OVERLOADED);
     /* The caller would be told this by its own clock before we could say anything else. */
-    if (is_hopeless(server, load, ci->granted_ns))
+    if (!policy->is_local && is_hopeless(server, load, ci->granted_ns))
         return shed(server, COUNT_SHED_DEADLINE, REASON_DEADLINE_PASSED);
     return REASON_NONE;
 }

@@ -168,6 +168,7 @@ static void standard_policy(struct building *b, struct rpc_method *m)
         .request_bytes_max = at_most(request_bytes_max, b->limits->message_bytes_max),
         .reply_bytes_max = b->limits->reply_bytes_max,
         .lasts = is_endless && !is_foreign,
+        .is_local = !is_foreign,
         /* A busy server must not look like a dead one. */
         .criticality = m->service == &health_service ? RPC_CRITICALITY_HIGH : RPC_CRITICALITY_LOW,
     };

@@ -91,6 +91,7 @@ void call_start(struct call_impl *ci)
     wheel_timer_init(&ci->wake, on_wake);
     end_with_token(ci);
     ci->phase = CALL_RUNNING;
+    ci->run_ns = c->server->loop->now_ns;
     begin_attempt(ci);
     run(ci);
 }

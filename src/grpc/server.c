@@ -128,6 +128,7 @@ int server_new_with(struct server **ret_server, struct loop *loop,
     server_counts_init(server);
     list_init(&server->calls);
     list_init(&server->pool);
+    list_init(&server->arriving);
     list_init(&server->ready);
     list_init(&server->woken);
     loop_task_init(&server->wake_task, on_woken);

@@ -104,6 +104,32 @@ TEST(overload, refuses_search_first_and_money_last)
     finish();
 }
 
+/* Whose request does not come whole gives way to who comes, the oldest first, after a while. */
+TEST(overload, is_not_filled_by_half_sent_requests)
+{
+    struct client *open[16];
+    begin(16);
+    for (unsigned i = 0; i < 16; i++)
+        open[i] = headers("/test.S/Pay", NULL);
+    rig_advance(900);
+    rig_turn();
+    expect_overloaded(headers("/test.S/Pay", NULL));
+    rig_advance(200);
+    rig_turn();
+    struct client *c = client_call("/test.S/Pay", "", 0);
+    fake_complete(fake_first(), 1);
+    rig_turn();
+    ASSERT_INT_EQ(client_status(c), STATUS_OK);
+    ASSERT_INT_EQ(client_status(open[0]), STATUS_UNAVAILABLE);
+    ASSERT_INT_EQ(client_status(open[1]), -1);
+    client_free(c);
+    for (unsigned i = 0; i < 16; i++) {
+        client_close(open[i], true);
+        client_free(open[i]);
+    }
+    finish();
+}
+
 /* The first is written for it, the others are a copy: nobody may tell. */
 TEST(overload, refuses_the_next_in_the_same_words)
 {
@@ -201,6 +227,10 @@ TEST(overload, refuses_what_would_wait_too_long_for_the_database)
     wait_ms = 0;
     expect_overloaded(headers("/test.S/Search", NULL));
     expect_taken(headers("/test.S/Book", NULL));
+    /* What is answered from memory waits for nobody. */
+    rig.server->registry->methods[0].policy.is_local = true;
+    expect_taken(headers("/test.S/Search", NULL));
+    rig.server->registry->methods[0].policy.is_local = false;
     /* Never, if so told. */
     rig.server->limits.queue_wait_max_ms = 0;
     wait_ms = read_wait_ms = 1000000;
