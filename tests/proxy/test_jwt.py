@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import signal
 import subprocess
 import time
 
@@ -88,8 +89,13 @@ def test_keys_change_without_a_refusal(world, dev, tmp_path):
         due = int(time.time()) + 5
         subprocess.run(["openssl", "genpkey", "-quiet", "-algorithm", "ed25519", "-out", keys / f"{due}.pem"], check=True)
         (keys / f"{due}.pem").chmod(0o600)
-        published = {key["kid"] for key in json.loads(server.http("/.well-known/jwks.json")[1])["keys"]}
-        assert len(published) == len(list(keys.iterdir())) >= 2 and key_of(ann) in published
+        server.process.send_signal(signal.SIGHUP)
+
+        def published_keys():
+            kids = {key["kid"] for key in json.loads(server.http("/.well-known/jwks.json")[1])["keys"]}
+            return len(kids) == len(list(keys.iterdir())) >= 2 and kids
+        published = until(published_keys, 5, "the new key is published")
+        assert key_of(ann) in published
         server.stop()
         with serve():
             until(proxy.healthy, 10, "Envoy has found the server again")
