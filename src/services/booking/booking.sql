@@ -36,7 +36,8 @@ WITH s AS MATERIALIZED (
                WHEN min(l.free - l.seats) < 0 THEN 'SEATS_UNAVAILABLE'
                WHEN (SELECT count(*) FROM booking b
                       WHERE b.user_id = @principal AND b.booking_id >= @holds_since
-                        AND b.state IN ('HELD', 'CONFIRMING') AND greatest(b.payment_required_time, b.pin_time) > now()) >= @holds_max THEN 'HOLD_LIMIT'
+                        AND b.state IN ('HELD', 'CONFIRMING')
+                        AND greatest(b.payment_required_time, b.pin_time) > now()) >= @holds_max THEN 'HOLD_LIMIT'
            END AS refusal
       FROM l
 ), k AS (
