@@ -83,8 +83,10 @@ void call_release(struct call_impl *ci)
 
 void call_own(struct call_impl *ci)
 {
-    h2_own(ci->stream,
-           ci->head_arena.used_bytes + ci->request_arena.used_bytes + ci->pub.arena.used_bytes);
+    size_t bytes =
+        ci->head_arena.used_bytes + ci->request_arena.used_bytes + ci->pub.arena.used_bytes;
+    size_t queued = ci->phase == CALL_ENDED ? ci->reply.n : 0; /* h2 counts it */
+    h2_own(ci->stream, bytes > queued ? bytes - queued : 0);
 }
 
 char *call_format(struct call_impl *ci, const char *format, va_list args)

@@ -76,7 +76,7 @@ static void admit(struct call_impl *ci, const struct rpc_method *method)
     call_arm(ci, ci->granted_ns);
     if (method->client_streaming)
         call_start(ci);
-    else
+    else if (!method->policy.lasts) /* its place is nobody else's */
         list_append(&server->arriving, &ci->woken);
 }
 
@@ -181,13 +181,14 @@ static bool take_message(struct call_impl *ci, const struct frame *frame)
     if (rc == 0) {
         ci->request = message;
         reason = intercept(ci, INTERCEPT_MESSAGE, body);
-    } else if (reason == REASON_NONE) {
-        call_set_status(ci, STATUS_INTERNAL, "the request message does not parse");
-        return false;
     }
+    if (frame->is_compressed && call_has_secret(ci))
+        explicit_bzero((void *)(uintptr_t)body.p, body.n);
     if (reason != REASON_NONE)
         call_set_reason(ci, reason);
-    return reason == REASON_NONE;
+    else if (rc < 0)
+        call_set_status(ci, STATUS_INTERNAL, "the request message does not parse");
+    return rc == 0 && reason == REASON_NONE;
 }
 
 /* One message and no more. The usual request lies whole in one chunk and is unpacked where it lies.
@@ -225,6 +226,7 @@ static bool take_unary(struct call_impl *ci, const uint8_t *p, size_t bytes)
     }
     if (!take_message(ci, &frame))
         return false;
+    call_own(ci);
     ci->in.start = ci->in.end = 0;
     return true;
 }

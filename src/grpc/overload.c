@@ -66,10 +66,52 @@ unsigned server_calls_busy(const struct server *server)
     return server->calls_in_flight - server->calls_lasting;
 }
 
+/* The last eighth of the room is for money, the last quarter not for search. */
+static uint32_t share_of(uint32_t calls_max, enum rpc_criticality criticality)
+{
+    switch (criticality) {
+    case RPC_CRITICALITY_LOW:
+        return calls_max - calls_max / 4;
+    case RPC_CRITICALITY_HIGH:
+        return calls_max;
+    case RPC_CRITICALITY_NORMAL:
+        break;
+    }
+    return calls_max - calls_max / 8;
+}
+
+static bool is_full(const struct server *server, enum rpc_criticality criticality, unsigned more)
+{
+    return server_calls_busy(server) + more > share_of(server->limits.calls_max, criticality);
+}
+
+/* The oldest whose request has not come whole for a while; NULL: none. */
+static struct call_impl *late_one(struct server *server)
+{
+    struct list *node;
+    while ((node = list_first(&server->arriving)) != NULL) {
+        struct call_impl *ci = list_entry(node, struct call_impl, woken);
+        if (ci->phase == CALL_RECEIVING)
+            return server->loop->now_ns - ci->started_ns >= ARRIVAL_NS ? ci : NULL;
+        list_remove(node);
+    }
+    return NULL;
+}
+
+/* Where there was no room for it, the oldest half-sent request goes: ten thousand of them would
+ * keep everybody out. */
 void overload_begun(struct call_impl *ci)
 {
-    load_of(ci->pub.server, ci->pub.method)->in_flight++;
-    ci->pub.server->calls_lasting += ci->pub.method->policy.lasts;
+    struct server *server = ci->pub.server;
+    const struct rpc_policy *policy = &ci->pub.method->policy;
+    struct call_impl *late;
+    load_of(server, ci->pub.method)->in_flight++;
+    server->calls_lasting += policy->lasts;
+    if (policy->lasts || !is_full(server, policy->criticality, 0) || !(late = late_one(server)))
+        return;
+    list_remove(&late->woken);
+    server_count(server, COUNT_SHED_CALLS);
+    call_interrupt(late, REASON_OVERLOADED);
 }
 
 /* The median by small steps: up where a call took longer, down where it did not. */
@@ -97,40 +139,6 @@ void overload_ended(struct call_impl *ci)
 }
 
 /* ---- the answer ---- */
-
-/* The last eighth of the room is for money, the last quarter not for search. */
-static uint32_t share_of(uint32_t calls_max, enum rpc_criticality criticality)
-{
-    switch (criticality) {
-    case RPC_CRITICALITY_LOW:
-        return calls_max - calls_max / 4;
-    case RPC_CRITICALITY_HIGH:
-        return calls_max;
-    case RPC_CRITICALITY_NORMAL:
-        break;
-    }
-    return calls_max - calls_max / 8;
-}
-
-/* When there is no room for one more, the oldest whose request has not come whole for a while goes:
- * ten thousand half-sent requests would keep everybody out. */
-static bool make_room(struct server *server)
-{
-    struct list *node;
-    while ((node = list_first(&server->arriving)) != NULL) {
-        struct call_impl *oldest = list_entry(node, struct call_impl, woken);
-        if (oldest->phase == CALL_RECEIVING &&
-            server->loop->now_ns - oldest->started_ns < ARRIVAL_NS)
-            return false;
-        list_remove(node);
-        if (oldest->phase != CALL_RECEIVING)
-            continue;
-        server_count(server, COUNT_SHED_CALLS);
-        call_interrupt(oldest, REASON_OVERLOADED);
-        return true;
-    }
-    return false;
-}
 
 /* An idle server tries what may just succeed; a busy one does not begin what will not. */
 static bool is_hopeless(struct server *server, struct method_load *load, int64_t timeout_ns)
@@ -174,9 +182,7 @@ enum reason intercept_overload(struct call_impl *ci, struct str body)
     const struct rpc_policy *policy = &ci->pub.method->policy;
     struct method_load *load = load_of(server, ci->pub.method);
     if (policy->lasts ? !lasting_has_room(ci)
-                      : server_calls_busy(server) >=
-                                share_of(server->limits.calls_max, policy->criticality) &&
-                            !make_room(server))
+                      : is_full(server, policy->criticality, 1) && !late_one(server))
         return shed(server, COUNT_SHED_CALLS, REASON_OVERLOADED);
     if (policy->in_flight_max > 0 && load->in_flight >= policy->in_flight_max)
         return shed(server, COUNT_SHED_METHOD, REASON_OVERLOADED);

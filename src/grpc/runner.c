@@ -114,6 +114,8 @@ static void restart(struct call_impl *ci)
     give_up_transaction(ci);
     call_run_cleanups(ci);
     wheel_clear(&ci->wake);
+    if (call_has_secret(ci))
+        arena_wipe(&c->arena);
     arena_reset(&c->arena);
     ci->answered = false;
     ci->commit_asked = ci->commit_started = false;
@@ -252,7 +254,7 @@ static bool settle(struct call_impl *ci)
     if (start_commit(ci))
         return false;
     scope->commit_sent = false;
-    if (!ci->answered || scope->lease) /* else the end is now */
+    if (!ci->answered || scope->lease || scope->error.reason != REASON_NONE) /* else it ends now */
         step_ended(ci, ci->pub.server->loop->now_ns);
     end_commit(ci);
     if (scope->error.reason != REASON_NONE)
@@ -301,6 +303,8 @@ static void run(struct call_impl *ci)
         }
         bool has_error = ci->pub.scope.error.reason != REASON_NONE;
         if (ci->pub.scope.pending > 0) {
+            if (ci->stream)
+                call_own(ci);
             ci->parked = said == STEP_PARK;
             return;
         }

@@ -116,6 +116,10 @@ TEST(overload, is_not_filled_by_half_sent_requests)
     expect_overloaded(headers("/test.S/Pay", NULL));
     rig_advance(200);
     rig_turn();
+    rig.server->registry->methods[2].policy.in_flight_max = 16;
+    expect_overloaded(headers("/test.S/Pay", NULL)); /* who is refused anyway takes no place */
+    ASSERT_INT_EQ(client_status(open[0]), -1);
+    rig.server->registry->methods[2].policy.in_flight_max = 0;
     struct client *c = client_call("/test.S/Pay", "", 0);
     fake_complete(fake_first(), 1);
     rig_turn();
