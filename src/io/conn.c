@@ -206,12 +206,13 @@ static void read_some(struct conn *c)
     }
     size_t got = 0;
     ssize_t n;
-    unsigned records = 0;
+    uint32_t records = 0, others = c->tls_messages;
     do {
         n = conn_transport_read(c, c->loop->read_buf + got, LOOP_READ_BYTES - got);
         if (n > 0)
             got += (size_t)n;
-    } while (n > 0 && c->ssl && got < LOOP_READ_BYTES && ++records < RECORDS_PER_TURN);
+    } while (n > 0 && c->ssl && got < LOOP_READ_BYTES &&
+             ++records + (c->tls_messages - others) < RECORDS_PER_TURN);
 
     if (got) {
         c->stats->reads++;

@@ -37,7 +37,8 @@ struct conn {
     struct ssl_st *ssl; /* NULL: cleartext, or over */
     bool tls;
     enum tls_result tls_failure; /* why the handshake failed, as far as OpenSSL said */
-    uint32_t tls_messages;       /* since the last data: handshakes, key updates, alerts */
+    uint32_t tls_messages;       /* handshakes, key updates, alerts that came */
+    uint32_t tls_idle_from;      /* how many of them when data came last */
     int fd;
     enum conn_state state;
     int error;             /* for on_closed */

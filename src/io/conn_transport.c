@@ -76,7 +76,7 @@ void conn_transport_handshake_over(struct conn *c, int error)
 {
     struct conn_stats *stats = c->stats;
     if (error == 0) {
-        c->tls_messages = 0;
+        c->tls_idle_from = c->tls_messages;
         stats->tls_handshakes_ok++;
         stats->tls_results[TLS_SUCCESS]++;
         stats->tls_resumed += SSL_session_reused(c->ssl) == 1;
@@ -101,10 +101,10 @@ static ssize_t tls_read(struct conn *c, uint8_t *p, size_t bytes)
     errno = 0;
     int r = SSL_read(c->ssl, p, (int)(bytes < INT_MAX ? bytes : INT_MAX));
     ssize_t n = r > 0 ? r : tls_error(c, r, &c->read_wants_write, SSL_ERROR_WANT_WRITE);
-    if (c->tls_messages > TLS_MESSAGES_MAX)
+    if (c->tls_messages - c->tls_idle_from > TLS_MESSAGES_MAX)
         return -EPROTO;
     if (r > 0)
-        c->tls_messages = 0;
+        c->tls_idle_from = c->tls_messages;
     return n;
 }
 
