@@ -203,7 +203,7 @@ bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
     char sql[64];
     snprintf(sql, sizeof sql, "SET statement_timeout = %u", ms);
     conn->timeout_ms = ms;
-    return db_conn_send_command(conn, sql, REPLY_COMMAND) &&
+    return db_conn_send_command(conn, sql, REPLY_SET) &&
            sent(conn, PQpipelineSync(conn->pg), (struct db_reply){.kind = REPLY_SET_SYNC});
 }
 
@@ -251,6 +251,8 @@ static void take_error(struct db_conn *conn, struct db_unit *unit, PGresult *res
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     if (!PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
         db_conn_break(conn, NULL); /* libpq's own: the connection is gone */
+    } else if (reply->kind == REPLY_SET && severity && strcmp(severity, "ERROR") == 0) {
+        conn->timeout_ms = 0; /* the unit runs all the same; the next one sets it again */
     } else {
         bool at_commit = reply->kind == REPLY_SYNC || reply->kind == REPLY_COMMIT;
         db_failure_set(&unit->failure, result, at_commit || unit->result);

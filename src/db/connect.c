@@ -144,12 +144,16 @@ static void put_list(struct keywords *k, const char *name, const char *list, uin
         put_made(k, name, "%s,%.*s", second, (int)(second - list - 1), list);
 }
 
+/* libpq's order: the string, a service, the environment. */
 static const char *given(const PQconninfoOption *options, const char *keyword, const char *env)
 {
-    for (const PQconninfoOption *o = options; o->keyword; o++)
+    bool has_service = getenv("PGSERVICE") != NULL;
+    for (const PQconninfoOption *o = options; o->keyword; o++) {
         if (o->val && strcmp(o->keyword, keyword) == 0)
             return o->val;
-    return getenv(env);
+        has_service |= o->val && strcmp(o->keyword, "service") == 0;
+    }
+    return has_service ? NULL : getenv(env);
 }
 
 static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)

@@ -116,7 +116,8 @@ struct db_reply {
         REPLY_EXEC,
         REPLY_COMMAND,
         REPLY_COMMIT,
-        REPLY_SET_SYNC, /* of the SET before a unit */
+        REPLY_SET, /* before a unit, in a transaction of its own */
+        REPLY_SET_SYNC,
         REPLY_SYNC
     } kind;
     bool is_many;
@@ -188,7 +189,7 @@ struct db_conn {
     struct db_reply *replies;
     uint32_t reply_head, reply_count, reply_cap; /* a ring; cap is a power of two */
     struct db_prepared *prepared;                /* per plan and form */
-    uint32_t timeout_ms;                         /* the session's statement_timeout */
+    uint32_t timeout_ms;                         /* the session's statement_timeout; 0: not known */
     int64_t progress_ns;                         /* when the oldest unit became the oldest */
     struct db_lane *lane;
     struct db_lease *lease;
