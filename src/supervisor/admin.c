@@ -145,9 +145,9 @@ static void answer_ready(struct admin *a, bool verbose, struct answer *out)
     unsigned ready = 0, without_database = 0, number;
     struct process_slot *slot;
     for (unsigned i = 0; (slot = judged(a, i, &number)) != NULL; i++) {
-        if (atomic_load(&slot->state) != PROCESS_READY)
+        if (atomic_load(&slot->state) != PROCESS_READY || process_hangs(a->context, number))
             continue;
-        ready += !atomic_load(&slot->lagging) && !process_hangs(a->context, number);
+        ready += !atomic_load(&slot->lagging);
         without_database += !atomic_load(&slot->database_up);
     }
     bool yes = ready > 0 && without_database == 0 && !a->draining;

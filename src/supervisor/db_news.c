@@ -37,7 +37,7 @@ void db_news_tell(struct db_news *n, struct obs *obs, const struct db *db,
         n->is_down_told = false;
         return;
     }
-    char error[sizeof n->error];
+    char error[sizeof n->error] = "";
     snprintf(error, sizeof error, "%s", db_error(db));
     bool is_news = !n->is_down_told || strcmp(error, n->error) != 0;
     if (!error[0] || !is_news || (n->told_ns > 0 && now_ns - n->told_ns < TELL_AGAIN_NS))

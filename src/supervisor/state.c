@@ -24,7 +24,8 @@ void state_raise_descriptors(void)
 
 void state_forbid_cores(void)
 {
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    /* 0 is for files: a program behind core_pattern gets a dump all the same, but for 1. */
+    setrlimit(RLIMIT_CORE, &(struct rlimit){1, 1});
 }
 
 uint32_t state_conns_that_fit(uint32_t conns_max)

@@ -1,6 +1,6 @@
-/* Forks, watches, restarts, drains. The children inherit listeners, shared memory and nothing else
- * that matters. Entry: supervisor_run, from main and dev. What must stay true: a child's death
- * costs only that child. */
+/* Forks, watches, restarts, drains. The children inherit listeners, shared memory, secrets and
+ * nothing else that matters. Entry: supervisor_run, from main and dev. What must stay true: a
+ * child's death costs only that child. */
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
@@ -112,6 +112,7 @@ static void start_child(struct child *child)
     atomic_store(&slot->state, PROCESS_STARTING);
     atomic_store(&slot->database_up, 0);
     atomic_store(&slot->lagging, 0);
+    slot->database_error[0] = '\0';
     child->started_ns = clock_mono_ns(&clock_system);
     child->silent_seconds = 0;
     atomic_store(&slot->seen_ns, child->started_ns);
@@ -354,8 +355,11 @@ static void on_hang(struct ev_loop *ev, ev_timer *w, int events)
         if (child->pid <= 0 || child->silent_seconds < s->context.config->hang_seconds)
             continue;
         complain("%s %u hangs; it is killed", process_kind(child->slot), child->slot);
-        child->silent_seconds = 0;
         kill(child->pid, SIGKILL);
+        /* One at a time: what stops all of them is not their doing. */
+        for (unsigned j = 0; j < s->child_count; j++)
+            s->children[j].silent_seconds = 0;
+        return;
     }
 }
 
