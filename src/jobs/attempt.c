@@ -80,7 +80,7 @@ static void submit_wait(struct call *c, struct str state)
     struct jobs_item now = *item;
     if (s->authorised.found) { /* just so: what comes next is counted anew */
         jobs_word(now.state, STR("AUTHORIZED"));
-        now.inquiry_count = 0;
+        now.inquiry_count = s->plan == PLAN_CAPTURE ? 0 : item->inquiry_count;
     }
     int32_t due_s =
         jobs_next_look_s(&now, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
@@ -172,7 +172,8 @@ static enum step act(struct call *c)
         if (!s->authorised.found || s->answer.outcome == PROVIDER_CAPTURED)
             return STEP_NEXT;
         s->plan = str_eq(s->authorised.outcome, STR("LATE")) ? PLAN_VOID : PLAN_CAPTURE;
-        s->payment.try_count = 1;
+        if (s->plan == PLAN_CAPTURE) /* its first, whatever was tried before */
+            s->payment.try_count = 1;
     }
     if (s->plan == PLAN_CAPTURE)
         provider_capture(c, &s->payment, &s->acted);
@@ -191,7 +192,11 @@ static enum step write_down(struct call *c)
         checkout_agrees(&s->acted, item->amount_minor, str_of(item->currency))) {
         submit_captured(c);
     } else if (s->acted.outcome == PROVIDER_CANCELLED && s->plan == PLAN_VOID) {
-        submit_failed(c, STR("REVERSED"), STR("canceled"));
+        /* As checkout.c tells it: nobody can prove who he is, so repeating it does not help. */
+        bool is_stuck = s->answer.outcome == PROVIDER_ACTION_REQUIRED &&
+                        s->answer.redirect_url.n == 0 && !item->pin_passed;
+        submit_failed(c, STR("REVERSED"),
+                      is_stuck ? STR("authentication_required") : STR("canceled"));
     } else if (s->acted.outcome == PROVIDER_DECLINED && s->plan == PLAN_CAPTURE) {
         s->answer.code = s->acted.code;
         submit_attention(c, "CAPTURE_REFUSED", true, NULL);

@@ -1,16 +1,16 @@
 /* What to do about an attempt, from its state and what the provider says of it. Pure; attempt.c
  * carries it out.
  *
- *                    not found       authorised     captured   declined   cancelled   waits for the
- * customer SENT, UNKNOWN    MISSING*        SETTLE         SETTLE     DECLINED   REVERSED    ACTION
- *   ACTION_REQUIRED  WAIT            SETTLE         SETTLE     DECLINED   REVERSED    WAIT, VOID
- * past the pin AUTHORIZED sold  CAPTURE         CAPTURE        TAKEN      ATTENTION  ATTENTION
- * ATTENTION AUTHORIZED late  VOID            VOID           TAKEN      REVERSED   REVERSED    VOID
- *   NOT_RECEIVED     WAIT*           VOID           ATTENTION  FORGET     REVERSED    VOID
+ *                   not found authorised captured  declined  cancelled waits for the customer (**)
+ *   SENT, UNKNOWN   MISSING*  SETTLE     SETTLE    DECLINED  REVERSED  ACTION
+ *   ACTION_REQUIRED WAIT      SETTLE     SETTLE    DECLINED  REVERSED  WAIT; VOID past the pin
+ *   AUTHORIZED sold CAPTURE   CAPTURE    TAKEN     ATTENTION ATTENTION ATTENTION
+ *   AUTHORIZED late VOID      VOID       TAKEN     REVERSED  REVERSED  VOID
+ *   NOT_RECEIVED    WAIT*     VOID       ATTENTION FORGET    REVERSED  VOID
  *
- * (*) once the provider has had time to see it; before, WAIT. After a few days nothing can come any
- * more: FORGET. What is not understood waits. Money that a person captured by hand for an attempt
- * we had given up is a person's business. */
+ * (*) once the provider has had time to see it; before, WAIT. (**) Without a page to go to: VOID.
+ * After a few days nothing can come any more: FORGET. What is not understood waits. Money that a
+ * person captured by hand for an attempt we had given up is a person's business. */
 #include "jobs/internal.h"
 
 #define ACTION_POLL_S 2 /* at first: who is quick at the bank is told as quickly */

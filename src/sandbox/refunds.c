@@ -119,7 +119,8 @@ void refund_list(struct request *request, struct answer *answer)
     bool more = false;
     struct refund *refund = reference ? books_refund_by_reference(books, reference) : NULL;
     for (; refund && json_array_size(data) < SANDBOX_LIST_MAX; refund = refund->same_reference)
-        json_array_append_new(data, refund_json(refund, request->now_ms));
+        if (refund->created_ms <= request->now_ms)
+            json_array_append_new(data, refund_json(refund, request->now_ms));
     more = refund != NULL;
     struct intent *intent = reference || !intent_id ? NULL : books_intent(books, intent_id);
     if (intent) {

@@ -87,7 +87,7 @@ CREATE TABLE seat_assignment (          -- distributed by flight_id
     CONSTRAINT seat_assignment_pk PRIMARY KEY (flight_id, seat)
 );
 
--- What `faregate seed` has done, so that a second run does nothing and --extend continues the same timetable.
+-- What `faregate seed` has done: a further run continues the same timetable, or does nothing where it reaches far enough.
 CREATE TABLE seed_run (                 -- reference
     seed            int8 NOT NULL,
     scale_permille  int4 NOT NULL,

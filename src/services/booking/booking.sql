@@ -25,7 +25,7 @@ WITH s AS MATERIALIZED (
     SELECT s.flight_id, s.cabin, count(*)::int4 * @seats AS seats
       FROM unnest(@flight_ids, @cabins) AS s(flight_id, cabin) GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT s.seats, i.free, i.state = 'SCHEDULED' AND i.sales_close_time > now() AS open,
+    SELECT s.seats, i.free, i.state = 'SCHEDULED' AND least(i.sales_close_time, i.departure_time) > now() AS open,
            least(i.sales_close_time, i.departure_time) AS close_time
       FROM inventory i JOIN s USING (flight_id, cabin)
 ), v AS MATERIALIZED (
@@ -70,7 +70,7 @@ WITH s AS MATERIALIZED (
     SELECT i, (@flight_ids__ord)[i] AS n, (@flight_ids)[i] AS flight_id, (@cabins)[i] AS cabin, (@seats)[(@flight_ids__ord)[i]] AS seats
       FROM generate_subscripts(@flight_ids, 1) AS i
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.free, i.state = 'SCHEDULED' AND i.sales_close_time > now() AS open,
+    SELECT i.flight_id, i.cabin, i.free, i.state = 'SCHEDULED' AND least(i.sales_close_time, i.departure_time) > now() AS open,
            least(i.sales_close_time, i.departure_time) AS close_time
       FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)
 ), v AS (

@@ -128,7 +128,7 @@ static struct uuid holds_since(const struct call *c)
     return u;
 }
 
-/* As payment_terms of its offer has it. */
+/* As payment_terms of its offer would have it now. */
 static bool may_hold(const struct call *c)
 {
     const struct create *s = c->state;

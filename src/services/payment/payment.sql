@@ -127,7 +127,8 @@ WITH b AS MATERIALIZED (
     UPDATE payment x
        SET state = CASE WHEN b.is_captured THEN 'CAPTURED' ELSE 'AUTHORIZED' END, update_time = now(),
            provider_reference = (@provider_reference)[b.n], card_fingerprint = (@card_fingerprint)[b.n], card = (@card)[b.n],
-           inquiry_count = 0, due_time = CASE WHEN NOT (b.is_captured OR b.sells) THEN now() END,
+           inquiry_count = CASE WHEN b.sells THEN 0 ELSE x.inquiry_count END,
+           due_time = CASE WHEN NOT (b.is_captured OR b.sells) THEN now() END,
            intent_state = CASE WHEN b.is_captured THEN 'CAPTURED'
                                WHEN b.sells OR x.intent_state IN ('PROCESSING', 'REQUIRES_ACTION') THEN 'AUTHORIZED'
                                ELSE x.intent_state END,

@@ -141,6 +141,11 @@ TEST(hold, refuses_for_each_reason_in_both_forms)
             fill_hold(&ask, 0, 8 + i, t_id('f', 2), 1);
             ASSERT_STR_EQ(REFUSAL(), "SALES_CLOSED");
         }
+        t_do(0, t_format("UPDATE inventory SET state = 'SCHEDULED', departure_time = now() "
+                         "WHERE flight_id = '%s'",
+                         t_id('f', 2)));
+        fill_hold(&ask, 0, 11, t_id('f', 2), 1);
+        ASSERT_STR_EQ(REFUSAL(), "SALES_CLOSED");
         fill_hold(&ask, 0, 4, t_id('f', 1), 9);
         ask_set(&ask, 0, "holds_max", "0");
         ASSERT_STR_EQ(REFUSAL(), "SEATS_UNAVAILABLE");

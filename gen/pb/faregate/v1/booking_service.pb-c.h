@@ -194,7 +194,8 @@ typedef enum _Faregate__V1__CreateBookingRequest__Mode {
    */
   FAREGATE__V1__CREATE_BOOKING_REQUEST__MODE__MODE_UNSPECIFIED = 0,
   /*
-   * Later, if payment_terms.hold_allowed of the offer say so.
+   * Later. HOLD_NOT_ALLOWED where the first flight departs before a hold made now would end, also if
+   * payment_terms.hold_allowed of the offer said yes when that was shown.
    */
   FAREGATE__V1__CREATE_BOOKING_REQUEST__MODE__HOLD = 1,
   /*
@@ -409,7 +410,7 @@ struct  Faregate__V1__TravelDocument
    */
   char *region_code;
   /*
-   * Last day it is valid: that of the last arrival, or later.
+   * Last day it is valid: that of the last arrival, or later; of the year 9999 where it has none.
    */
   Google__Type__Date *expire_date;
 };
@@ -933,7 +934,7 @@ struct  Faregate__V1__Cancellation
    */
   Faregate__V1__Cancellation__State state;
   /*
-   * The refund, part by part: the fare, then each tax. Empty: nothing is paid. Field 3 is kept for a scope.
+   * The refund, part by part: the fare, then each tax. Empty: nothing is left of what was paid. Field 3 is kept for a scope.
    */
   size_t n_lines;
   Faregate__V1__RefundLine **lines;
