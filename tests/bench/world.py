@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "tests" / "rpc"))
 from kit.ports import free_port  # noqa: E402
 
 # One loader plays thousands of travellers for minutes: their limits, not the server's, are out of the way.
-LIMITS = ("--unpaid-holds-max=1000000", "--hold-seconds=86400", "--offer-seconds=86400", "--access-token-seconds=3600",
+LIMITS = ("--unpaid-holds-max=1000000", "--hold-seconds=7200", "--offer-seconds=86400", "--access-token-seconds=3600",
           "--pay-attempts-user-max=1000000", "--pay-attempts-card-max=1000000")
 
 
