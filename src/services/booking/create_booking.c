@@ -128,14 +128,6 @@ static struct uuid holds_since(const struct call *c)
     return u;
 }
 
-/* As payment_terms of its offer would have it now. */
-static bool may_hold(const struct call *c)
-{
-    const struct create *s = c->state;
-    int64_t until_s = call_wall_ns(c) / NS_PER_S + app_of(c)->limits.hold_seconds;
-    return until_s < s->offer.segments[0].departure_s;
-}
-
 static void list_flights(struct call *c, struct uuid **ret_flights, int16_t **ret_cabins)
 {
     const struct create *s = c->state;
@@ -170,7 +162,7 @@ static void submit_hold(struct call *c)
 static enum step hold(struct call *c)
 {
     struct create *s = c->state;
-    if (!is_instant(s) && !may_hold(c))
+    if (!is_instant(s) && offer_hold_until_s(app_of(c), &s->offer) == 0)
         s->earlier.unrecorded = REASON_HOLD_NOT_ALLOWED;
     else
         submit_hold(c);

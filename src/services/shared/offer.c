@@ -278,6 +278,12 @@ int offer_open(const struct app *app, struct str name, struct offer *ret_offer)
     return 0;
 }
 
+int64_t offer_hold_until_s(const struct app *app, const struct offer *o)
+{
+    int64_t until_s = clock_wall_ns(app->clock) / NS_PER_S + app->limits.hold_seconds;
+    return until_s < o->segments[0].departure_s ? until_s : 0;
+}
+
 void offer_refund(const struct app *app, const struct offer *o, int64_t captured_minor,
                   int64_t booked_s, int64_t now_s, int64_t *ret_refund_minor,
                   int64_t *ret_penalty_minor)

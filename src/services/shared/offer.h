@@ -85,6 +85,9 @@ static inline int32_t offer_seats_shown(const struct offer *o)
     return o->bookable_seats < OFFER_SEATS_SHOWN_MAX ? o->bookable_seats : OFFER_SEATS_SHOWN_MAX;
 }
 
+/* Until when a hold made now would last; 0: the first flight departs before, so there is none. */
+int64_t offer_hold_until_s(const struct app *app, const struct offer *offer);
+
 /* base_minor, tax_minor and total_minor from the parts; offer_open has done it. */
 void offer_total(struct offer *offer);
 

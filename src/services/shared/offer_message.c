@@ -373,8 +373,8 @@ static Faregate__V1__PaymentTerms *paint_terms(const struct painter *p)
 {
     Faregate__V1__PaymentTerms *m = arena_alloc(p->arena, sizeof *m);
     faregate__v1__payment_terms__init(m);
-    int64_t until_s = clock_wall_ns(p->app->clock) / NS_PER_S + p->app->limits.hold_seconds;
-    m->hold_allowed = until_s < p->offer->segments[0].departure_s;
+    int64_t until_s = offer_hold_until_s(p->app, p->offer);
+    m->hold_allowed = until_s > 0;
     if (m->hold_allowed) {
         m->payment_required_time = paint_instant(p, until_s);
         m->price_guarantee_expire_time = m->payment_required_time;
