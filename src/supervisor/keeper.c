@@ -147,7 +147,7 @@ static int load_app(struct supervisor_context *context, char *error, size_t erro
         snprintf(error, error_bytes, "--keys: %s", why);
         return r;
     }
-    return provider_new(&app->provider, NULL, c->provider, c->provider_url, c->provider_key,
+    return provider_new(&app->provider, c->provider, c->provider_url, c->provider_key,
                         c->payment_return_url, &c->app, error, error_bytes);
 }
 

@@ -132,9 +132,9 @@ int provider_start(struct provider *p, struct loop *loop)
     return p->url ? http_new(&p->http, loop, &limits) : 0;
 }
 
-int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind,
-                 const char *url, const char *key_file, const char *return_url,
-                 const struct app_limits *limits, char *error, size_t error_bytes)
+int provider_new(struct provider **ret_provider, const char *kind, const char *url,
+                 const char *key_file, const char *return_url, const struct app_limits *limits,
+                 char *error, size_t error_bytes)
 {
     struct provider *p = calloc(1, sizeof *p);
     CHECK(p);
@@ -150,8 +150,6 @@ int provider_new(struct provider **ret_provider, struct loop *loop, const char *
         r = error_line(error, error_bytes, -EINVAL, "provider %s: there are stripe and instant",
                        kind);
     }
-    if (r == 0 && loop && (r = provider_start(p, loop)) < 0)
-        error_line(error, error_bytes, r, "the HTTP client could not be made");
     if (r < 0)
         p = provider_free(p);
     *ret_provider = p;

@@ -90,10 +90,11 @@ const char *provider_outcome_name(enum provider_outcome outcome);
 const char *provider_name(const struct app *app);
 
 /* @kind stripe or instant; @key_file holds the API key on its first line; @return_url lives as long
- * as the provider. 0, or negative errno and a line in @error. @loop NULL: it is for processes
- * forked from here, each of which starts its own. */
-int provider_new(struct provider **ret_provider, struct loop *loop, const char *kind,
-                 const char *url, const char *key_file, const char *return_url,
-                 const struct app_limits *limits, char *error, size_t error_bytes);
+ * as the provider. 0, or negative errno and a line in @error. */
+int provider_new(struct provider **ret_provider, const char *kind, const char *url,
+                 const char *key_file, const char *return_url, const struct app_limits *limits,
+                 char *error, size_t error_bytes);
+/* Before the first question, in the process that asks: the HTTP client is its loop's. 0 or negative
+ * errno. */
 int provider_start(struct provider *provider, struct loop *loop);
 struct provider *provider_free(struct provider *provider);

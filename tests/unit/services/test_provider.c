@@ -128,9 +128,10 @@ static void setup(bool with_simulator)
     ASSERT_INT_EQ(loop_init(&t.loop, &clock_system), 0);
     t.app = (struct app){.clock = &clock_system, .loop = &t.loop, .limits = app_limits_default};
     t.app.limits.provider_timeout_ms = 1000;
-    ASSERT_INT_EQ(provider_new(&t.app.provider, &t.loop, "stripe", url, t.key_file, return_url,
+    ASSERT_INT_EQ(provider_new(&t.app.provider, "stripe", url, t.key_file, return_url,
                                &t.app.limits, error, sizeof error),
                   0);
+    ASSERT_INT_EQ(provider_start(t.app.provider, &t.loop), 0);
     const struct rpc_service *none[] = {NULL};
     const struct server_hooks hooks = {.app = &t.app};
     ASSERT_INT_EQ(server_new(&t.server, &t.loop, &server_limits_default, &hooks, none, NULL, error,
@@ -273,22 +274,18 @@ TEST(provider, a_bad_key_or_address_stops_the_start)
 {
     char error[256];
     struct provider *p;
-    struct loop loop;
-    ASSERT_INT_EQ(loop_init(&loop, &clock_system), 0);
-    ASSERT_INT_EQ(
-        provider_new(&p, &loop, "paypal", "", "", "", &app_limits_default, error, sizeof error),
-        -EINVAL);
-    ASSERT_HAS(error, "paypal");
-    ASSERT_INT_EQ(provider_new(&p, &loop, "stripe", "ftp://x", "/dev/null", "", &app_limits_default,
-                               error, sizeof error),
+    ASSERT_INT_EQ(provider_new(&p, "paypal", "", "", "", &app_limits_default, error, sizeof error),
                   -EINVAL);
-    ASSERT_INT_EQ(provider_new(&p, &loop, "stripe", "http://x", "/nowhere", "", &app_limits_default,
-                               error, sizeof error),
+    ASSERT_HAS(error, "paypal");
+    ASSERT_INT_EQ(provider_new(&p, "stripe", "ftp://x", "/dev/null", "", &app_limits_default, error,
+                               sizeof error),
+                  -EINVAL);
+    ASSERT_INT_EQ(provider_new(&p, "stripe", "http://x", "/nowhere", "", &app_limits_default, error,
+                               sizeof error),
                   -ENOENT);
-    ASSERT_INT_EQ(provider_new(&p, &loop, "stripe", "http://x", "/dev/null", "",
-                               &app_limits_default, error, sizeof error),
+    ASSERT_INT_EQ(provider_new(&p, "stripe", "http://x", "/dev/null", "", &app_limits_default,
+                               error, sizeof error),
                   -EINVAL);
     ASSERT_HAS(error, "not an API key");
     ASSERT_NULL(p);
-    loop_deinit(&loop);
 }
