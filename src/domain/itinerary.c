@@ -78,14 +78,9 @@ static int64_t key_of(enum itinerary_order order, int64_t total_minor, int64_t d
     return 0;
 }
 
-struct taste {
-    enum itinerary_order order;
-    bool descending;
-};
-
 /* By price, quicker ones come first; by anything else, cheaper ones. */
-static struct itinerary_rank rank_of(struct taste t, int64_t total_minor, int64_t duration_min,
-                                     int64_t departure_s, uint64_t id)
+static struct itinerary_rank rank_of(struct itinerary_taste t, int64_t total_minor,
+                                     int64_t duration_min, int64_t departure_s, uint64_t id)
 {
     int64_t key = key_of(t.order, total_minor, duration_min, departure_s);
     return (struct itinerary_rank){
@@ -104,7 +99,7 @@ static const size_t journeys_max_of[ITINERARY_SLICES_MAX + 1] = {
 
 /* In the brand that is cheapest, or dearest where dear trips are looked for: of all journeys that
  * is the same one, so sums of it are what trips cost. */
-static int64_t total_of(const struct itinerary_search *s, struct taste t,
+static int64_t total_of(const struct itinerary_search *s, struct itinerary_taste t,
                         const struct itinerary_journey *j)
 {
     bool dear = t.order == ITINERARY_BY_PRICE && t.descending, any = false;
@@ -122,7 +117,7 @@ static int64_t total_of(const struct itinerary_search *s, struct taste t,
 /* What a journey adds to the rank of its trip; ranks of this kind are sums, so that of all ways to
  * go on only the best matters. Ids are sums here too, for no two trips to be equally good: then the
  * best journey of each slice belongs to the same trip. */
-static struct itinerary_rank share_of(const struct itinerary_search *s, struct taste t,
+static struct itinerary_rank share_of(const struct itinerary_search *s, struct itinerary_taste t,
                                       unsigned slice, const struct itinerary_journey *j)
 {
     return rank_of(t, total_of(s, t, j), j->duration_min, slice == 0 ? j->departure_s : 0,
@@ -194,7 +189,7 @@ static void order_ways(struct way *ways, size_t count)
  * leads to. Backwards each gets the rank of the best way from it to the end; forwards, after that,
  * the best way to it is added: the rank of the best trip it belongs to. Ways that are in time for
  * all of the next slice are one, the first: nearly always that is all of them. */
-static void walk(struct itinerary_search *s, struct taste t, bool forwards)
+static void walk(struct itinerary_search *s, struct itinerary_taste t, bool forwards)
 {
     static _Thread_local struct way ways[2][ITINERARY_TRIPS_MAX + 1];
     size_t count = 1;
@@ -249,7 +244,7 @@ static bool too_many(const struct itinerary_search *s)
 /* Of each slice the journeys with the best trips, not the best by themselves: those may be flown in
  * no trip at all. What the database gave first must not matter. @counts: of the journeys before any
  * were left out, then of those that have a trip. False: these are all kept. */
-static bool keep_best(struct itinerary_search *s, struct taste t, size_t *counts)
+static bool keep_best(struct itinerary_search *s, struct itinerary_taste t, size_t *counts)
 {
     size_t max = journeys_max_of[s->slice_count];
     for (unsigned k = 0; k < s->slice_count; k++)
@@ -295,11 +290,6 @@ static void page_add(struct page *p, const struct itinerary_trip *trip)
     p->trips[at] = *trip;
 }
 
-static struct taste asked_of(const struct itinerary_search *s)
-{
-    return (struct taste){.order = s->order, .descending = s->descending};
-}
-
 /* All brands of one combination of journeys. */
 static void offer_brands(const struct itinerary_search *s, struct page *p, const size_t *chosen)
 {
@@ -320,7 +310,7 @@ static void offer_brands(const struct itinerary_search *s, struct page *p, const
             continue;
         trip.brand = (uint8_t)i;
         trip.total_minor = totals[i];
-        trip.rank = rank_of(asked_of(s), totals[i], trip.duration_min, departure_s, id + i);
+        trip.rank = rank_of(s->taste, totals[i], trip.duration_min, departure_s, id + i);
         bool full = p->count == p->max;
         bool shown = p->after && !itinerary_rank_less(p->after, &trip.rank);
         if ((full && !itinerary_rank_less(&trip.rank, &p->trips[p->count - 1].rank)) ||
@@ -354,7 +344,7 @@ static void combine(const struct itinerary_search *s, struct page *p, unsigned s
 
 /* What journeys are chosen by if the best ones have no trip that is allowed: what may be wanted
  * instead. In the order of enum itinerary_wish. */
-static const struct taste tastes[] = {
+static const struct itinerary_taste tastes[] = {
     {.order = ITINERARY_BY_PRICE},
     {.order = ITINERARY_BY_PRICE, .descending = true},
     {.order = ITINERARY_BY_DURATION},
@@ -373,7 +363,7 @@ size_t itinerary_find(struct itinerary_search *s, const struct itinerary_rank *a
         counts[k] = s->slices[k].count;
     }
     struct page p = {.trips = ret_trips, .max = trips_max, .after = after};
-    bool cut = too_many(s) && keep_best(s, asked_of(s), counts);
+    bool cut = too_many(s) && keep_best(s, s->taste, counts);
     combine(s, &p, 0, chosen);
     for (unsigned i = 0; i < sizeof tastes / sizeof tastes[0] && cut && !p.any; i++)
         if (s->wishes >> i & 1) {

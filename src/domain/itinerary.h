@@ -88,6 +88,11 @@ size_t itinerary_drop_slow(struct itinerary_journey *journeys, size_t count);
 /* What trips are ranked by. */
 enum itinerary_order { ITINERARY_BY_PRICE, ITINERARY_BY_DURATION, ITINERARY_BY_DEPARTURE };
 
+struct itinerary_taste {
+    enum itinerary_order order;
+    bool descending;
+};
+
 struct itinerary_trip {
     struct itinerary_rank rank;
     uint16_t journeys[ITINERARY_SLICES_MAX]; /* one of each slice */
@@ -109,8 +114,7 @@ struct itinerary_search {
     unsigned slice_count;
     unsigned brand_count;
     unsigned brands_refused; /* a bit for each */
-    enum itinerary_order order;
-    bool descending;
+    struct itinerary_taste taste;
     bool (*allows)(const void *ctx, const struct itinerary_trip *trip); /* NULL: all */
     const void *ctx;
     unsigned wishes;

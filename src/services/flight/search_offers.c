@@ -68,8 +68,8 @@ static void order_trips(struct search *s)
         [ORDER_DURATION] = ITINERARY_BY_DURATION,
         [ORDER_DEPARTURE] = ITINERARY_BY_DEPARTURE,
     };
-    s->trips.order = orders[s->order.field];
-    s->trips.descending = s->order.descending;
+    s->trips.taste = (struct itinerary_taste){.order = orders[s->order.field],
+                                              .descending = s->order.descending};
     for (unsigned i = 0; i < s->brand_count; i++)
         if (!filter_refundable(&s->filter,
                                s->reference->brands[s->brand_first + i].terms.refundable))

@@ -153,8 +153,8 @@ TEST(itinerary, gives_the_same_trips_whatever_order_flights_come_in)
                 uint64_t one, other;
                 rig_fill(&a, slices, 50, false);
                 rig_fill(&b, slices, 50, true);
-                a.search.order = b.search.order = (enum itinerary_order)order;
-                a.search.descending = b.search.descending = descending;
+                a.search.taste.order = b.search.taste.order = (enum itinerary_order)order;
+                a.search.taste.descending = b.search.taste.descending = descending;
                 size_t count = read_pages(&a, 51, &one);
                 ASSERT_INT_EQ(read_pages(&b, 51, &other), count);
                 ASSERT_TRUE(one == other);
@@ -240,8 +240,9 @@ TEST(itinerary, finds_the_one_flight_that_can_follow)
     uint64_t digest;
     for (int order = ITINERARY_BY_PRICE; order <= ITINERARY_BY_DEPARTURE; order++)
         for (int descending = 0; descending < 2; descending++) {
-            r.search = (struct itinerary_search){
-                .brand_count = 2, .order = (enum itinerary_order)order, .descending = descending};
+            r.search = (struct itinerary_search){.brand_count = 2,
+                                                 .taste.order = (enum itinerary_order)order,
+                                                 .taste.descending = descending};
             for (unsigned i = 0; i < 12; i++) {
                 bool late = i == 5;
                 int64_t price = (late || descending) && !(late && descending) ? 1400 : 700;
@@ -287,10 +288,10 @@ static void look_at(const struct itinerary_search *s, const size_t *chosen, stru
     }
     for (unsigned i = 0; i < 2; i++) {
         int64_t keys[] = {total[i], duration_min, s->slices[0].journeys[chosen[0]].departure_s};
-        int64_t key = keys[s->order];
-        struct itinerary_rank rank = {.first = s->descending ? -key : key,
-                                      .second =
-                                          s->order == ITINERARY_BY_PRICE ? duration_min : total[i]};
+        int64_t key = keys[s->taste.order];
+        struct itinerary_rank rank = {.first = s->taste.descending ? -key : key,
+                                      .second = s->taste.order == ITINERARY_BY_PRICE ? duration_min
+                                                                                     : total[i]};
         if (!x->any || itinerary_rank_less(&rank, &x->best))
             x->best = rank;
         for (unsigned n = 0; n < 2; n++) {
@@ -333,8 +334,8 @@ static void fill_at_random(struct rig *r, struct prng *rng)
 {
     r->search = (struct itinerary_search){
         .brand_count = 2,
-        .order = (enum itinerary_order)prng_below(rng, 3),
-        .descending = prng_below(rng, 2),
+        .taste.order = (enum itinerary_order)prng_below(rng, 3),
+        .taste.descending = prng_below(rng, 2),
     };
     unsigned slices = 2 + prng_below(rng, 5);
     int64_t spread_s = (int64_t)(4 + prng_below(rng, 20)) * HOUR;
