@@ -25,14 +25,13 @@ WITH s AS MATERIALIZED (
     SELECT s.flight_id, s.cabin, count(*)::int4 * @seats AS seats
       FROM unnest(@flight_ids, @cabins) AS s(flight_id, cabin) GROUP BY 1, 2
 ), l AS MATERIALIZED (
-    SELECT s.seats, i.free, i.state = 'SCHEDULED' AND least(i.sales_close_time, i.departure_time) > now() AS open,
-           least(i.sales_close_time, i.departure_time) AS close_time
+    SELECT s.seats, i.free, CASE WHEN i.state = 'SCHEDULED' THEN least(i.sales_close_time, i.departure_time) END AS close_time
       FROM inventory i JOIN s USING (flight_id, cabin)
 ), v AS MATERIALIZED (
     SELECT least(now() + @hold_seconds * interval '1 second', min(l.close_time)) AS due_time,
            CASE
                WHEN @offer_expire <= now() THEN 'OFFER_EXPIRED'
-               WHEN count(*) < (SELECT count(*) FROM s) OR NOT bool_and(l.open) THEN 'SALES_CLOSED'
+               WHEN count(*) FILTER (WHERE l.close_time > now()) < (SELECT count(*) FROM s) THEN 'SALES_CLOSED'
                WHEN min(l.free - l.seats) < 0 THEN 'SEATS_UNAVAILABLE'
                WHEN (SELECT count(*) FROM booking b
                       WHERE b.user_id = @principal AND b.booking_id >= @holds_since
@@ -70,19 +69,19 @@ WITH s AS MATERIALIZED (
     SELECT i, (@flight_ids__ord)[i] AS n, (@flight_ids)[i] AS flight_id, (@cabins)[i] AS cabin, (@seats)[(@flight_ids__ord)[i]] AS seats
       FROM generate_subscripts(@flight_ids, 1) AS i
 ), l AS MATERIALIZED (
-    SELECT i.flight_id, i.cabin, i.free, i.state = 'SCHEDULED' AND least(i.sales_close_time, i.departure_time) > now() AS open,
-           least(i.sales_close_time, i.departure_time) AS close_time
+    SELECT i.flight_id, i.cabin, i.free,
+           CASE WHEN i.state = 'SCHEDULED' THEN least(i.sales_close_time, i.departure_time) END AS close_time
       FROM inventory i JOIN (SELECT DISTINCT flight_id, cabin FROM s) d USING (flight_id, cabin)
 ), v AS (
     SELECT n, min(i) AS first, max(i) AS last, (@principal)[n] AS principal,
            row_number() OVER (PARTITION BY (@principal)[n] ORDER BY n) AS place,
            least(now() + (@hold_seconds)[n] * interval '1 second', min(close_time)) AS due_time,
            CASE
-               WHEN NOT bool_and(coalesce(open, false)) THEN 'SALES_CLOSED'
+               WHEN NOT bool_and(coalesce(close_time > now(), false)) THEN 'SALES_CLOSED'
                WHEN min(free - seats) < 0 THEN 'SEATS_UNAVAILABLE'
                WHEN bool_or(running > free) THEN 'CROWDED'
            END AS refusal
-      FROM (SELECT s.i, s.n, s.seats, l.free, l.close_time, l.open,
+      FROM (SELECT s.i, s.n, s.seats, l.free, l.close_time,
                    sum(s.seats) OVER (PARTITION BY s.flight_id, s.cabin ORDER BY s.n) AS running
               FROM s LEFT JOIN l USING (flight_id, cabin)) q
      GROUP BY n
