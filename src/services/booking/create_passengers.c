@@ -3,6 +3,7 @@
 #include "domain/passengers.h"
 #include "google/type/date.pb-c.h"
 #include "services/booking/internal.h"
+#include "services/shared/local_time.h"
 
 static bool refuse(struct call *c, enum reason reason, size_t i, const char *field, const char *why)
 {
@@ -62,9 +63,9 @@ bool booking_check_passengers(struct call *c, const Faregate__V1__CreateBookingR
                               const struct offer *offer)
 {
     const struct offer_segment *last = &offer->segments[offer->segment_count - 1];
-    int32_t last_day = (int32_t)((last->departure_s + last->departure_offset_min * 60) / 86400);
-    int32_t arrival_day = (int32_t)((last->arrival_s + last->arrival_offset_min * 60) / 86400);
-    int32_t today = (int32_t)(call_wall_ns(c) / NS_PER_S / 86400);
+    int32_t last_day = local_day(last->departure_s + last->departure_offset_min * 60);
+    int32_t arrival_day = local_day(last->arrival_s + last->arrival_offset_min * 60);
+    int32_t today = local_day(call_wall_ns(c) / NS_PER_S);
     unsigned counts[5] = {0};
     uint32_t laps = 0;
     for (size_t i = 0; i < req->n_passengers; i++) {

@@ -2,7 +2,6 @@
  * there or not. */
 #include <inttypes.h>
 
-#include "grpc/pb_memory.h"
 #include "services/booking/internal.h"
 #include "services/shared/money.h"
 #include "services/shared/names.h"
@@ -104,11 +103,8 @@ static void add_tickets(struct call *c, const struct booking_read *r, Faregate__
     struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
     if (!r->row.has_ticket_serials || offer_open(app_of(c), r->row.offer, offer) < 0)
         return;
-    struct pb_memory memory;
-    pb_memory_init(&memory, &c->arena);
     const Faregate__V1__PriceBreakdown *price = offer_price(app_of(c), &c->arena, offer);
-    const Faregate__V1__Booking *sold = faregate__v1__booking__unpack(
-        &memory.allocator, r->row.passengers.n, (const uint8_t *)r->row.passengers.p);
+    const Faregate__V1__Booking *sold = booking_unpack(&c->arena, r->row.passengers);
     struct str serials = r->row.ticket_serials;
     size_t count = 1;
     for (size_t i = 0; i < serials.n; i++)

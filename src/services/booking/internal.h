@@ -67,6 +67,9 @@ struct booking_view {
 uint8_t *booking_put(uint8_t *p, const struct app *app, const struct booking_view *view);
 size_t booking_bytes_max(const struct booking_view *view);
 
+/* A stored fragment as the message it is part of, in the arena; NULL: it is none. */
+Faregate__V1__Booking *booking_unpack(struct arena *arena, struct str fragment);
+
 /* Replies with it and @more, the tickets and seats that a booking of a list does not show. Whoever
  * is not its owner gets the numbers of documents masked. */
 enum step booking_reply(struct call *c, const struct booking_view *view,

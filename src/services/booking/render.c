@@ -107,13 +107,18 @@ static uint8_t *put_actions(uint8_t *p, Faregate__V1__Booking__State state,
 
 #define ETAG_LAPSED 'x'
 
+static int64_t changed_us(const struct booking_view *v)
+{
+    return v->update_us ? v->update_us : v->create_us;
+}
+
 /* How many events there were, when it last changed, since not every change is an event, and whether
  * the hold has lapsed, which is no change. */
 static uint8_t *put_etag(uint8_t *p, const struct booking_view *v)
 {
     char etag[2 * TEXT_DECIMAL_MAX + 2], *end = text_decimal(etag, (unsigned)v->event_count);
     *end++ = '-';
-    end = text_decimal(end, (uint64_t)(v->update_us ? v->update_us : v->create_us));
+    end = text_decimal(end, (uint64_t)changed_us(v));
     if (v->lapsed)
         *end++ = ETAG_LAPSED;
     return pb_put_text(p, BOOKING_ETAG, (struct str){.p = etag, .n = (size_t)(end - etag)});
@@ -138,7 +143,7 @@ static uint8_t *put_changing(uint8_t *p, const struct app *app, const struct boo
         v->lapsed ? FAREGATE__V1__BOOKING__STATE__EXPIRED : booking_state_of(v->state);
     locator_format(app->reference->locator_key, v->serial, locator);
     p = pb_put_text(p, BOOKING_STATE_REASON, v->lapsed ? STR("HOLD_EXPIRED") : v->state_reason);
-    p = timestamp_put(p, BOOKING_UPDATE_TIME, v->update_us ? v->update_us : v->create_us);
+    p = timestamp_put(p, BOOKING_UPDATE_TIME, changed_us(v));
     p = timestamp_put(p, BOOKING_CREATE_TIME, v->create_us);
     p = name_put(p, BOOKING_USER, STR("users"), v->user_id);
     p = put_etag(p, v);
@@ -169,21 +174,27 @@ uint8_t *booking_put(uint8_t *p, const struct app *app, const struct booking_vie
     return pb_put_bytes(pb_put_bytes(p, v->passengers), v->snapshot);
 }
 
+Faregate__V1__Booking *booking_unpack(struct arena *arena, struct str fragment)
+{
+    struct pb_memory memory;
+    pb_memory_init(&memory, arena);
+    return faregate__v1__booking__unpack(&memory.allocator, fragment.n,
+                                         (const uint8_t *)fragment.p);
+}
+
 /* The fragment for whoever did not write it: help and accounting need no passport. */
 static struct str mask_documents(struct call *c, struct str passengers)
 {
-    struct pb_memory memory;
-    pb_memory_init(&memory, &c->arena);
-    Faregate__V1__Booking *m = faregate__v1__booking__unpack(&memory.allocator, passengers.n,
-                                                             (const uint8_t *)passengers.p);
+    Faregate__V1__Booking *m = booking_unpack(&c->arena, passengers);
     if (!m)
         return STR("");
     for (size_t i = 0; i < m->n_passengers; i++) {
         if (!m->passengers[i]->document)
             continue;
         char *number = m->passengers[i]->document->number;
-        for (size_t left = strlen(number); left > DOCUMENT_DIGITS_SHOWN; left--)
-            *number++ = '*';
+        size_t n = strlen(number);
+        if (n > DOCUMENT_DIGITS_SHOWN)
+            memset(number, '*', n - DOCUMENT_DIGITS_SHOWN);
     }
     return call_pack(c, &m->base);
 }
