@@ -78,10 +78,9 @@ static void submit_wait(struct call *c, struct str state)
     /* Polls for the customer say nothing of how the provider does. */
     bool counts = s->answer.outcome != PROVIDER_ACTION_REQUIRED || s->plan == PLAN_VOID;
     struct jobs_item now = *item;
-    if (s->authorised.found) { /* just so: what comes next is counted anew */
+    now.inquiry_count = (int32_t)s->payment.try_count - 1; /* anew where act() began anew */
+    if (s->authorised.found)
         jobs_word(now.state, STR("AUTHORIZED"));
-        now.inquiry_count = s->plan == PLAN_CAPTURE ? 0 : item->inquiry_count;
-    }
     int32_t due_s =
         jobs_next_look_s(&now, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
     if (jobs_is_overdue(item))
@@ -193,8 +192,7 @@ static enum step write_down(struct call *c)
         submit_captured(c);
     } else if (s->acted.outcome == PROVIDER_CANCELLED && s->plan == PLAN_VOID) {
         /* As checkout.c tells it: nobody can prove who he is, so repeating it does not help. */
-        bool is_stuck = s->answer.outcome == PROVIDER_ACTION_REQUIRED &&
-                        s->answer.redirect_url.n == 0 && !item->pin_passed;
+        bool is_stuck = provider_is_stuck(&s->answer) && !item->pin_passed;
         submit_failed(c, STR("REVERSED"),
                       is_stuck ? STR("authentication_required") : STR("canceled"));
     } else if (s->acted.outcome == PROVIDER_DECLINED && s->plan == PLAN_CAPTURE) {

@@ -17,20 +17,12 @@ static enum step release_watches(struct call *c)
     struct watches *s = c->state;
     bool done = s->rounds > 0 && s->row.taken < WATCHES;
     if (done || s->rounds++ == WATCH_ROUNDS_MAX)
-        return STEP_NEXT;
+        return call_reply(c, NULL);
     jobs_release_watches(c, &s->row, WATCHES);
     return STEP_AGAIN;
 }
 
-static enum step released(struct call *c)
-{
-    return call_reply(c, NULL);
-}
-
-static const struct step_def watches_steps[] = {
-    STEP(release_watches),
-    STEP(released),
-};
+static const struct step_def watches_steps[] = {STEP(release_watches)};
 
 const struct rpc_handler jobs_watches_handler = {
     .method = "ReleaseWatches",

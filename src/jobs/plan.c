@@ -44,7 +44,7 @@ static enum jobs_plan plan_open(const struct jobs_item *item, const struct provi
     case PROVIDER_CANCELLED:
         return PLAN_REVERSED;
     case PROVIDER_ACTION_REQUIRED:
-        if (item->pin_passed || answer->redirect_url.n == 0) /* nobody can, or need, do it */
+        if (item->pin_passed || provider_is_stuck(answer))
             return PLAN_VOID;
         return waits ? PLAN_WAIT : PLAN_ACTION;
     case PROVIDER_NOT_FOUND:

@@ -38,10 +38,10 @@ static void not_found(struct call *c)
     int64_t rest_s = app_of(c)->limits.provider_visibility_seconds - item->age_s;
     bool again = rest_s <= 0 && !item->is_known;
     int32_t due_s = checkout_inquiry_s(item->inquiry_count);
-    if (!item->is_known && due_s > rest_s)
-        due_s = (int32_t)(rest_s > 0 ? rest_s : 0);
-    if (again && item->try_count > 0) /* it answers, and does nothing: ever more seldom */
-        due_s = checkout_inquiry_s(item->try_count - 1);
+    if (again) /* at once; where it answers and does nothing, ever more seldom */
+        due_s = item->try_count > 0 ? checkout_inquiry_s(item->try_count - 1) : 0;
+    else if (!item->is_known && due_s > rest_s)
+        due_s = (int32_t)rest_s;
     payment_refund_wait(c, &s->settled.wait, item->booking_id, item->id,
                         again ? STR("RESERVED") : STR("UNKNOWN"), (struct str){0}, false,
                         item->inquiry_count + 1, due_s, uuid_v7(app_of(c)->clock));

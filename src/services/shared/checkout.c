@@ -152,7 +152,7 @@ enum step checkout_settle(struct call *c)
         checkout_submit_authorised(c, &s->authorised, s->booking_id, s->attempt_id, &s->answer);
         return STEP_NEXT;
     }
-    s->is_stuck = s->answer.outcome == PROVIDER_ACTION_REQUIRED && s->answer.redirect_url.n == 0;
+    s->is_stuck = provider_is_stuck(&s->answer);
     if (s->is_stuck)
         return STEP_NEXT;
     switch (s->answer.outcome) {
@@ -180,15 +180,11 @@ static bool is_sold(const struct checkout *s)
 enum step checkout_capture(struct call *c)
 {
     struct checkout *s = c->state;
-    if (s->is_stuck) {
-        struct provider_payment payment = payment_of(s);
-        provider_void(c, &payment, &s->capture);
-        return STEP_NEXT;
-    }
-    if (!is_sold(s) || s->answer.outcome == PROVIDER_CAPTURED)
-        return STEP_NEXT;
     struct provider_payment payment = payment_of(s);
-    provider_capture(c, &payment, &s->capture);
+    if (s->is_stuck)
+        provider_void(c, &payment, &s->capture);
+    else if (is_sold(s) && s->answer.outcome != PROVIDER_CAPTURED)
+        provider_capture(c, &payment, &s->capture);
     return STEP_NEXT;
 }
 

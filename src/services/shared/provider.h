@@ -49,6 +49,12 @@ struct provider_answer {
     bool is_twice;  /* more than one refund with our reference moved money */
 };
 
+/* It waits for a customer who has no page to go to: nothing comes of it by itself. */
+static inline bool provider_is_stuck(const struct provider_answer *answer)
+{
+    return answer->outcome == PROVIDER_ACTION_REQUIRED && answer->redirect_url.n == 0;
+}
+
 /* An attempt as the provider must know it. Answers are compared with all of it before they are
  * believed. */
 struct provider_payment {
