@@ -235,7 +235,7 @@ int seed_run(const struct seed_options *options)
 
 int seed_dates(const char *conninfo, int32_t *ret_first_days, int32_t *ret_last_days)
 {
-    PGconn *conn = PQconnectdb(conninfo);
+    PGconn *conn = migrate_connect(conninfo);
     PGresult *result = PQexec(conn, "SELECT min(first_date) - date 'epoch', "
                                     "max(last_date) - date 'epoch' FROM seed_run");
     bool found = PQresultStatus(result) == PGRES_TUPLES_OK && !PQgetisnull(result, 0, 0);
