@@ -91,30 +91,49 @@ void arena_init(struct arena *a, struct arena_pool *pool, size_t bytes_max)
     *a = (struct arena){.pool = pool, .used_bytes_max = bytes_max};
 }
 
+static void count(struct arena *a, const struct arena_chunk *chunk, int sign)
+{
+    if (a->charge)
+        *a->charge += (size_t)sign * chunk->bytes;
+}
+
 void arena_reset(struct arena *a)
 {
     while (a->head) {
         struct arena_chunk *chunk = a->head;
         a->head = chunk->next;
+        count(a, chunk, -1);
+        if (a->wipes) {
+            ASAN_UNPOISON_MEMORY_REGION(chunk->data, chunk->bytes);
+            explicit_bzero(chunk->data, chunk->bytes);
+        }
         chunk_put(a->pool, chunk);
     }
     a->next = a->end = NULL;
     a->used_bytes = 0;
 }
 
-void arena_wipe(struct arena *a)
+void arena_charge(struct arena *a, size_t *charge)
 {
-    for (struct arena_chunk *chunk = a->head; chunk; chunk = chunk->next) {
-        ASAN_UNPOISON_MEMORY_REGION(chunk->data, chunk->bytes);
-        explicit_bzero(chunk->data, chunk->bytes);
-    }
-    arena_reset(a);
+    for (const struct arena_chunk *chunk = a->head; chunk; chunk = chunk->next)
+        count(a, chunk, -1);
+    a->charge = charge;
+    for (const struct arena_chunk *chunk = a->head; chunk; chunk = chunk->next)
+        count(a, chunk, 1);
+}
+
+static struct arena_chunk *chunk_of(struct arena *a, size_t bytes)
+{
+    struct arena_chunk *chunk = chunk_get(a->pool, bytes);
+    if (chunk)
+        count(a, chunk, 1);
+    return chunk;
 }
 
 /* A chunk of its own goes behind the head, so that the rest of the current chunk stays in use. */
 static void *take_large(struct arena *a, size_t bytes)
 {
-    struct arena_chunk *chunk = chunk_get(a->pool, bytes);
+    struct arena_chunk *chunk = chunk_of(a, bytes);
     if (!chunk)
         return NULL;
     if (a->head) {
@@ -132,7 +151,7 @@ static void *take(struct arena *a, size_t bytes)
     if (bytes > CHUNK_DATA_BYTES)
         return take_large(a, bytes);
     if (bytes > (size_t)(a->end - a->next)) {
-        struct arena_chunk *chunk = chunk_get(a->pool, CHUNK_DATA_BYTES);
+        struct arena_chunk *chunk = chunk_of(a, CHUNK_DATA_BYTES);
         if (!chunk)
             return NULL;
         chunk->next = a->head;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,8 @@ struct arena {
     uint8_t *end;
     size_t used_bytes;
     size_t used_bytes_max;
+    size_t *charge; /* who counts its chunks as well; NULL: nobody */
+    bool wipes;     /* secrets were in it: chunks are overwritten before they are given back */
 };
 
 #define ARENA_CHUNK_BYTES 4096
@@ -40,8 +43,9 @@ void arena_init(struct arena *a, struct arena_pool *pool, size_t bytes_max);
 /* Gives every chunk back. The arena can be used again. Idempotent. */
 void arena_reset(struct arena *a);
 
-/* The same for what held secrets: overwritten first. */
-void arena_wipe(struct arena *a);
+/* Its chunks, those to come as well, count in *@charge and no longer in what was named before. The
+ * number must live as long as that; NULL: in none. */
+void arena_charge(struct arena *a, size_t *charge);
 
 /* Zeroed memory, aligned to 16; NULL once the budget is spent (the caller answers
  * RESOURCE_EXHAUSTED). */

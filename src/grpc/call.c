@@ -46,15 +46,6 @@ struct call_impl *call_new(struct server *server)
     return ci;
 }
 
-/* What the request brought and what was answered; the rest of it was wiped as it was read. */
-static void wipe(struct call_impl *ci)
-{
-    arena_wipe(&ci->pub.arena);
-    arena_wipe(&ci->request_arena);
-    if (ci->in.cap > 0)
-        explicit_bzero(ci->in.p, ci->in.cap);
-}
-
 void call_release(struct call_impl *ci)
 {
     struct server *server = ci->pub.server;
@@ -64,8 +55,8 @@ void call_release(struct call_impl *ci)
     list_remove(&ci->woken);
     wheel_clear(&ci->deadline);
     call_drop_outgoing(ci);
-    if (call_has_secret(ci))
-        wipe(ci);
+    if (call_has_secret(ci) && ci->in.cap > 0)
+        explicit_bzero(ci->in.p, ci->in.cap);
     arena_reset(&ci->pub.arena);
     arena_reset(&ci->request_arena);
     arena_reset(&ci->head_arena);
@@ -79,14 +70,6 @@ void call_release(struct call_impl *ci)
     }
     list_prepend(&server->pool, &ci->node); /* the warmest first */
     server->pooled++;
-}
-
-void call_own(struct call_impl *ci)
-{
-    size_t bytes =
-        ci->head_arena.used_bytes + ci->request_arena.used_bytes + ci->pub.arena.used_bytes;
-    size_t queued = ci->phase == CALL_ENDED ? ci->reply.n : 0; /* h2 counts it */
-    h2_own(ci->stream, bytes > queued ? bytes - queued : 0);
 }
 
 char *call_format(struct call_impl *ci, const char *format, va_list args)

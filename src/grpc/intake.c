@@ -12,11 +12,20 @@
 /* Calls started together: more would drive each other's memory out of the caches. */
 #define READY_MAX 16
 
+/* The call's memory counts as its connection's, or as nobody's. */
+static void charge(struct call_impl *ci, size_t *owned)
+{
+    arena_charge(&ci->head_arena, owned);
+    arena_charge(&ci->request_arena, owned);
+    arena_charge(&ci->pub.arena, owned);
+}
+
 static void on_open(struct h2_stream *s, void *ctx)
 {
     struct call_impl *ci = call_new(ctx);
     ci->stream = s;
     s->user = ci;
+    charge(ci, h2_owned(s));
 }
 
 /* ---- refusals ---- */
@@ -68,7 +77,6 @@ static void admit(struct call_impl *ci, const struct rpc_method *method)
     }
     ci->counted = true;
     list_append(&server->calls, &ci->node);
-    server->calls_in_flight++;
     overload_begun(ci);
     if (method->policy.lasts)
         lasting_begun(ci);
@@ -106,6 +114,7 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
     call_trace_begin(ci);
     const struct rpc_method *method = registry_find(server->registry, ci->path);
     ci->pub.method = method;
+    ci->pub.arena.wipes = ci->request_arena.wipes = call_has_secret(ci);
     int index = method ? method->obs : server->obs_other;
     server->tally.started++;
     server->tally.last_started_ns = server->loop->now_ns;
@@ -117,7 +126,6 @@ static void on_request(struct h2_stream *s, bool over_limit, void *ctx)
         call_finish(ci);
         return;
     }
-    call_own(ci);
     if (!ci->has_te) /* nginx drops it unless told otherwise */
         note(ci, COUNT_TE_MISSING, "te_missing");
     /* All who come through that peer are one client to the limits. */
@@ -226,7 +234,6 @@ static bool take_unary(struct call_impl *ci, const uint8_t *p, size_t bytes)
     }
     if (!take_message(ci, &frame))
         return false;
-    call_own(ci);
     ci->in.start = ci->in.end = 0;
     return true;
 }
@@ -374,6 +381,7 @@ static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, voi
     if (!ci)
         return;
     ci->peer = h2_stream_peer(s);
+    charge(ci, NULL);
     if (ci->lasting)
         lasting_ended(ci);
     if (ci->unacked > 0)

@@ -41,6 +41,8 @@ enum reason intercept_rate(struct call_impl *ci, struct str body);
 enum reason intercept_idempotency(struct call_impl *ci, struct str body);
 
 int rate_table_new(struct rate_table **ret_table);
+/* A number for the client at @peer: the same for each, and nobody outside can choose it. */
+uint64_t rate_client(const struct rate_table *table, struct str peer);
 struct rate_table *rate_table_free(struct rate_table *table);
 /* One token of the bucket of (@who, @method). 0, or how long until there is one. */
 uint32_t rate_take_ms(struct rate_table *table, struct str who, uint32_t method,

@@ -94,6 +94,12 @@ static struct str client_of(struct str peer, uint8_t ret_key[static 8])
     return colon ? (struct str){.p = peer.p, .n = (size_t)(colon - peer.p)} : peer;
 }
 
+uint64_t rate_client(const struct rate_table *table, struct str peer)
+{
+    uint8_t key[8];
+    return key_of(table, client_of(peer, key), 0);
+}
+
 enum reason intercept_rate(struct call_impl *ci, struct str body)
 {
     (void)body;

@@ -353,7 +353,7 @@ struct server {
     int obs_other; /* obs_method index of what is not in the table */
     unsigned calls_in_flight;
     unsigned calls_lasting; /* of those: they take no room from the others */
-    struct lasting *lasting;
+    uint32_t lasting_by_client[LASTING_ROWS];
     unsigned pooled;
     const struct h2_server *h2; /* what channelz shows; NULL: nothing */
     unsigned worker;            /* this process's number */
@@ -392,8 +392,6 @@ static inline bool call_has_secret(const struct call_impl *ci)
 }
 /* Back to the pool: ended, and h2 has let go of the stream. */
 void call_release(struct call_impl *ci);
-/* Tells h2 whose the memory of the call is. */
-void call_own(struct call_impl *ci);
 /* Formats into the call's arena; NULL when the budget is spent (used while failing). */
 char *call_format(struct call_impl *ci, const char *format, va_list args);
 

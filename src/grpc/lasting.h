@@ -6,11 +6,9 @@
 
 #define LASTING_FEW 8u /* for each */
 
-struct call_impl;
-struct lasting;
+#define LASTING_ROWS 4096 /* for the clients of proxies, by a hash */
 
-int lasting_new(struct lasting **ret_lasting);
-struct lasting *lasting_free(struct lasting *lasting);
+struct call_impl;
 
 /* Of a method whose policy says @lasts, and its stream is open. */
 bool lasting_has_room(const struct call_impl *ci);

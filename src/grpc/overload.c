@@ -80,9 +80,9 @@ static uint32_t share_of(uint32_t calls_max, enum rpc_criticality criticality)
     return calls_max - calls_max / 8;
 }
 
-static bool is_full(const struct server *server, enum rpc_criticality criticality, unsigned more)
+static bool is_full(const struct server *server, enum rpc_criticality criticality)
 {
-    return server_calls_busy(server) + more > share_of(server->limits.calls_max, criticality);
+    return server_calls_busy(server) >= share_of(server->limits.calls_max, criticality);
 }
 
 /* The oldest whose request has not come whole for a while; NULL: none. */
@@ -104,14 +104,15 @@ void overload_begun(struct call_impl *ci)
 {
     struct server *server = ci->pub.server;
     const struct rpc_policy *policy = &ci->pub.method->policy;
-    struct call_impl *late;
-    load_of(server, ci->pub.method)->in_flight++;
+    struct call_impl *late =
+        !policy->lasts && is_full(server, policy->criticality) ? late_one(server) : NULL;
+    if (late) {
+        server_count(server, COUNT_SHED_CALLS);
+        call_interrupt(late, REASON_OVERLOADED);
+    }
+    server->calls_in_flight++;
     server->calls_lasting += policy->lasts;
-    if (policy->lasts || !is_full(server, policy->criticality, 0) || !(late = late_one(server)))
-        return;
-    list_remove(&late->woken);
-    server_count(server, COUNT_SHED_CALLS);
-    call_interrupt(late, REASON_OVERLOADED);
+    load_of(server, ci->pub.method)->in_flight++;
 }
 
 /* The median by small steps: up where a call took longer, down where it did not. */
@@ -182,7 +183,7 @@ enum reason intercept_overload(struct call_impl *ci, struct str body)
     const struct rpc_policy *policy = &ci->pub.method->policy;
     struct method_load *load = load_of(server, ci->pub.method);
     if (policy->lasts ? !lasting_has_room(ci)
-                      : is_full(server, policy->criticality, 1) && !late_one(server))
+                      : is_full(server, policy->criticality) && !late_one(server))
         return shed(server, COUNT_SHED_CALLS, REASON_OVERLOADED);
     if (policy->in_flight_max > 0 && load->in_flight >= policy->in_flight_max)
         return shed(server, COUNT_SHED_METHOD, REASON_OVERLOADED);

@@ -114,8 +114,6 @@ static void restart(struct call_impl *ci)
     give_up_transaction(ci);
     call_run_cleanups(ci);
     wheel_clear(&ci->wake);
-    if (call_has_secret(ci))
-        arena_wipe(&c->arena);
     arena_reset(&c->arena);
     ci->answered = false;
     ci->commit_asked = ci->commit_started = false;
@@ -303,8 +301,6 @@ static void run(struct call_impl *ci)
         }
         bool has_error = ci->pub.scope.error.reason != REASON_NONE;
         if (ci->pub.scope.pending > 0) {
-            if (ci->stream)
-                call_own(ci);
             ci->parked = said == STEP_PARK;
             return;
         }
@@ -450,7 +446,6 @@ void call_finish(struct call_impl *ci)
         if (ci->unacked > 0)
             h2_consume(ci->stream, ci->unacked);
         ci->unacked = 0;
-        call_own(ci); /* until the peer has taken the answer */
         call_send_answer(ci);
     }
     account(ci);

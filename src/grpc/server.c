@@ -141,8 +141,7 @@ int server_new_with(struct server **ret_server, struct loop *loop,
     server->loads = calloc(registry->method_count + 1, sizeof server->loads[0]);
     if (!server->loads || rate_table_new(&server->rates) < 0 ||
         compressor_new(&server->compressor) < 0 || fingerprinter_new(&server->fingerprinter) < 0 ||
-        load_new(&server->load) < 0 || lasting_new(&server->lasting) < 0 ||
-        health_new(&server->health, loop) < 0) {
+        load_new(&server->load) < 0 || health_new(&server->health, loop) < 0) {
         server->registry = NULL; /* still the caller's */
         server_free(server);
         return -ENOMEM;
@@ -188,7 +187,6 @@ struct server *server_free(struct server *server)
     }
     health_free(server->health);
     load_free(server->load);
-    lasting_free(server->lasting);
     fingerprinter_free(server->fingerprinter);
     compressor_free(server->compressor);
     rate_table_free(server->rates);

@@ -334,10 +334,10 @@ void h2_consume(struct h2_stream *s, size_t bytes);
  * 0 again when the stream ends. */
 void h2_keep(struct h2_stream *s, size_t bytes);
 
-/* What the layer above has allocated for this stream from the loop's arenas, which
- * buffered_bytes_max counts: makes it the connection's, so that the right one is told to wait.
- * Absolute; 0 again when the stream ends. */
-void h2_own(struct h2_stream *s, size_t bytes);
+/* Of the stream's connection, what the layer above has allocated for it from the loop's arenas,
+ * which buffered_bytes_max counts: so that the right one is told to wait. The layer above counts,
+ * down to 0 before the last stream has ended. */
+size_t *h2_owned(struct h2_stream *s);
 
 /* The peer, as text: "127.0.0.1:51234" or "unix:"; and whether TLS is on. Valid as long as the
  * stream. */

@@ -97,6 +97,11 @@ uint32_t *h2_lasting(struct h2_stream *s)
     return &s->conn->lasting;
 }
 
+size_t *h2_owned(struct h2_stream *s)
+{
+    return &s->conn->owned_bytes;
+}
+
 void h2_note_message(struct h2_stream *s, bool was_sent)
 {
     struct h2_conn *c = s->conn;

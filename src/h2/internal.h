@@ -59,7 +59,6 @@ struct stream {
     size_t unconsumed_bytes; /* received, window not given back yet */
     size_t consumed_bytes;   /* given back, nghttp2 not told yet */
     size_t kept_bytes;       /* given back, but still held above */
-    size_t owned_bytes;      /* of calls, see h2_own */
     int64_t progress_ns;     /* last time enough of the body left, or it began to wait */
     size_t progress_bytes;   /* left since then */
     struct h2_rules rules;
@@ -160,7 +159,7 @@ struct h2_conn {
     int32_t last_reset_id;   /* the highest that we sent RST_STREAM for */
     size_t queued_bytes;     /* body, all streams */
     size_t held_bytes;       /* queued, unconsumed or kept, all streams */
-    size_t owned_bytes;      /* what calls have allocated, all streams */
+    size_t owned_bytes;      /* h2_owned */
     size_t consumed_bytes;   /* connection window given back, nghttp2 not told yet */
     size_t withheld_bytes;   /* connection window of bytes that came while there was no room */
     uint64_t streams_started, streams_succeeded, streams_failed, keepalives_sent;

@@ -152,15 +152,6 @@ void h2_keep(struct h2_stream *pub, size_t bytes)
     s->kept_bytes = bytes;
 }
 
-void h2_own(struct h2_stream *pub, size_t bytes)
-{
-    struct stream *s = stream_of(pub);
-    if (s->closed)
-        return;
-    pub->conn->owned_bytes += bytes - s->owned_bytes;
-    s->owned_bytes = bytes;
-}
-
 void h2_consume(struct h2_stream *pub, size_t bytes)
 {
     struct stream *s = stream_of(pub);

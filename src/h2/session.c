@@ -264,6 +264,7 @@ static void end_streams(struct h2_conn *c, bool by_peer)
         h2_stream_closed(list_entry(node, struct stream, in_conn), H2_CANCEL, by_peer);
     CHECK(c->queued_bytes == 0);
     CHECK(c->held_bytes == 0);
+    CHECK(c->owned_bytes == 0);
 }
 
 /* The last frame, by hand: nghttp2 may have stopped in the middle of something. */

@@ -84,7 +84,6 @@ void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer)
     h2_give_back(c, s->unconsumed_bytes);
     h2_hold(c, 0, s->unconsumed_bytes + s->kept_bytes);
     s->unconsumed_bytes = s->kept_bytes = 0;
-    c->owned_bytes -= s->owned_bytes;
     server->handler->on_close(&s->pub, error_code, by_peer, server->ctx);
     list_remove(&s->dirty);
     list_remove(&s->in_conn);

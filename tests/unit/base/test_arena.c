@@ -108,6 +108,55 @@ TEST(arena, keeps_no_more_free_chunks_than_allowed)
     arena_pool_deinit(&pool);
 }
 
+static void is_charged(struct arena *a)
+{
+    size_t mine = 0, yours = 5;
+    arena_alloc(a, 1);
+    arena_charge(a, &mine);
+    ASSERT_INT_EQ(mine, pool.live_bytes);
+    arena_alloc(a, 100000);
+    ASSERT_INT_EQ(mine, pool.live_bytes);
+    arena_charge(a, &yours);
+    ASSERT_INT_EQ(mine, 0);
+    ASSERT_INT_EQ(yours, 5 + pool.live_bytes);
+    arena_reset(a);
+    ASSERT_INT_EQ(yours, 5);
+    arena_alloc(a, 1);
+    ASSERT_INT_EQ(yours, 5 + pool.live_bytes);
+    arena_charge(a, NULL);
+    ASSERT_INT_EQ(yours, 5);
+}
+
+TEST(arena, is_counted_where_it_is_charged)
+{
+    with_arena(is_charged, 1 << 20);
+}
+
+/* Looks at memory that was given back. */
+__attribute__((no_sanitize("address"))) static unsigned not_zero(const volatile uint8_t *p)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < 64; i++)
+        count += p[i] != 0;
+    return count;
+}
+
+static void holds_a_secret(struct arena *a)
+{
+    for (int wipes = 0; wipes < 2; wipes++) {
+        uint8_t *p = arena_alloc(a, 64);
+        memset(p, 'x', 64);
+        a->wipes = wipes;
+        arena_reset(a);
+        ASSERT_INT_EQ(not_zero(p), wipes ? 0 : 64);
+    }
+}
+
+TEST(arena, forgets_secrets)
+{
+    with_arena(holds_a_secret, 1 << 20);
+}
+
 static void copies(struct arena *a)
 {
     struct str view = {"abcdef", 3};

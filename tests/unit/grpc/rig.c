@@ -210,9 +210,9 @@ void h2_keep(struct h2_stream *s, size_t bytes)
     (void)s, (void)bytes;
 }
 
-void h2_own(struct h2_stream *s, size_t bytes)
+size_t *h2_owned(struct h2_stream *s)
 {
-    (void)s, (void)bytes;
+    return &client_of(s)->owned;
 }
 
 void h2_consume(struct h2_stream *s, size_t bytes)
@@ -363,6 +363,7 @@ void client_close(struct client *c, bool by_peer)
     c->is_closed = true;
     server_h2_handler.on_close(&c->stream, by_peer ? H2_CANCEL : H2_NO_ERROR, by_peer, rig.server);
     CHECK(!c->stream.user);
+    CHECK(c->owned == 0);
 }
 
 struct client *client_free(struct client *c)

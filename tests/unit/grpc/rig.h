@@ -67,6 +67,7 @@ struct client {
     bool is_closed;
     enum h2_error reset_code;
     size_t consumed;
+    size_t owned; /* what the call has allocated: nothing, once it is closed */
     struct client_write writes[CLIENT_WRITES_MAX];
     unsigned write_count;
     struct buf body;          /* what the client took */

@@ -228,12 +228,12 @@ TEST(h2_caps, refuses_streams_of_the_connection_whose_calls_hold_too_much)
     struct h2client *c = fx_client(NULL);
     h2client_post(c, "/a.B/C", NULL, "x", 1, true);
     FX_UNTIL(c, fx.opened == 1);
-    h2_own(fx_stream(0), 2 << 20);
+    *h2_owned(fx_stream(0)) = 2 << 20;
     struct h2client_reply *refused = h2client_post(c, "/a.B/C", NULL, "x", 1, false);
     ASSERT_TRUE(h2client_wait(c, refused));
     ASSERT_INT_EQ(refused->error_code, H2_REFUSED_STREAM);
     ASSERT_INT_EQ(stats()->streams_refused[H2_REFUSAL_CONN_BYTES], 1);
-    h2_own(fx_stream(0), 1000);
+    *h2_owned(fx_stream(0)) = 0;
     h2client_post(c, "/a.B/C", NULL, "x", 1, false);
     FX_UNTIL(c, fx.opened == 2);
     h2client_free(c);
