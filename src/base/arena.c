@@ -115,11 +115,14 @@ void arena_reset(struct arena *a)
 
 void arena_charge(struct arena *a, size_t *charge)
 {
+    size_t bytes = 0;
     for (const struct arena_chunk *chunk = a->head; chunk; chunk = chunk->next)
-        count(a, chunk, -1);
+        bytes += chunk->bytes;
+    if (a->charge)
+        *a->charge -= bytes;
+    if (charge)
+        *charge += bytes;
     a->charge = charge;
-    for (const struct arena_chunk *chunk = a->head; chunk; chunk = chunk->next)
-        count(a, chunk, 1);
 }
 
 static struct arena_chunk *chunk_of(struct arena *a, size_t bytes)

@@ -11,7 +11,7 @@
 #define POOLED_MAX 1024
 #define IN_KEEP_BYTES 16384 /* a receive buffer larger than this is not kept with a pooled call */
 
-struct call_impl *call_new(struct server *server)
+struct call_impl *call_new(struct server *server, size_t *owned)
 {
     struct list *node = list_pop(&server->pool);
     struct call_impl *ci;
@@ -35,6 +35,7 @@ struct call_impl *call_new(struct server *server)
     arena_init(&ci->pub.arena, &server->loop->arenas, server->limits.arena_bytes_max);
     arena_init(&ci->request_arena, &server->loop->arenas, server->limits.arena_bytes_max);
     arena_init(&ci->head_arena, &server->loop->arenas, server->limits.arena_bytes_max);
+    ci->pub.arena.charge = ci->request_arena.charge = ci->head_arena.charge = owned;
     ci->metadata = ci->metadata_inline;
     ci->metadata_max = CALL_METADATA_INLINE;
     ci->timeout_ns = -1;

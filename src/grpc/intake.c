@@ -12,20 +12,11 @@
 /* Calls started together: more would drive each other's memory out of the caches. */
 #define READY_MAX 16
 
-/* The call's memory counts as its connection's, or as nobody's. */
-static void charge(struct call_impl *ci, size_t *owned)
-{
-    arena_charge(&ci->head_arena, owned);
-    arena_charge(&ci->request_arena, owned);
-    arena_charge(&ci->pub.arena, owned);
-}
-
 static void on_open(struct h2_stream *s, void *ctx)
 {
-    struct call_impl *ci = call_new(ctx);
+    struct call_impl *ci = call_new(ctx, h2_owned(s));
     ci->stream = s;
     s->user = ci;
-    charge(ci, h2_owned(s));
 }
 
 /* ---- refusals ---- */
@@ -372,6 +363,14 @@ static void keep_peer(struct call_impl *ci)
     }
 }
 
+/* The connection may go before the call. */
+static void disown(struct call_impl *ci)
+{
+    arena_charge(&ci->head_arena, NULL);
+    arena_charge(&ci->request_arena, NULL);
+    arena_charge(&ci->pub.arena, NULL);
+}
+
 static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx)
 {
     (void)ctx;
@@ -381,7 +380,6 @@ static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, voi
     if (!ci)
         return;
     ci->peer = h2_stream_peer(s);
-    charge(ci, NULL);
     if (ci->lasting)
         lasting_ended(ci);
     if (ci->unacked > 0)
@@ -395,10 +393,12 @@ static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, voi
     /* Headers that never came together have no event of their own. */
     if (ci->phase == CALL_HEADERS)
         ci->phase = CALL_ENDED;
-    if (ci->phase == CALL_ENDED)
+    if (ci->phase == CALL_ENDED) {
         call_release(ci);
-    else
-        call_interrupt(ci, REASON_CALL_CANCELLED);
+        return;
+    }
+    disown(ci);
+    call_interrupt(ci, REASON_CALL_CANCELLED);
 }
 
 static void on_read_done(void *ctx)

@@ -383,7 +383,8 @@ int64_t server_wall_ns(struct server *server);
 
 /* ---- call.c: birth and death ---- */
 
-struct call_impl *call_new(struct server *server);
+/* Its memory counts in *@owned: its connection's, see h2_owned; NULL: in nobody's. */
+struct call_impl *call_new(struct server *server, size_t *owned);
 /* Its method takes a password or the like, which must not stay in memory. */
 static inline bool call_has_secret(const struct call_impl *ci)
 {

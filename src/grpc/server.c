@@ -281,7 +281,7 @@ int call_run_internal(struct server *server, const struct rpc_handler *handler, 
         return -ESHUTDOWN;
     if (server_calls_busy(server) >= server->limits.calls_max)
         return -EAGAIN;
-    struct call_impl *ci = call_new(server);
+    struct call_impl *ci = call_new(server, NULL);
     ci->is_internal = true;
     ci->pub.method = internal_method(server, handler);
     ci->request = request;

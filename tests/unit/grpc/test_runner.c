@@ -484,7 +484,7 @@ TEST(runner, runs_handlers_without_a_client)
 static void answer_twice(void *arg)
 {
     (void)arg;
-    struct call_impl *ci = call_new(rig.server);
+    struct call_impl *ci = call_new(rig.server, NULL);
     ci->pub.method = registry_find(rig.server->registry, STR("/test.S/Two"));
     call_fail(&ci->pub, REASON_NOT_FOUND);
     call_fail(&ci->pub, REASON_NOT_FOUND);
