@@ -5,11 +5,19 @@
 
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_BYTES_MAX 1024 /* a pipe that poll calls writable takes 4096 */
+#define LINE_BYTES_MAX 1024
+
+ssize_t write_now(int fd, const void *p, size_t bytes)
+{
+    struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
+    bool is_writable = poll(&pollfd, 1, 0) == 1 && pollfd.revents == POLLOUT;
+    return is_writable ? write(fd, p, bytes) : -1;
+}
 
 void complain(const char *format, ...)
 {
@@ -21,9 +29,5 @@ void complain(const char *format, ...)
     va_end(args);
     n = strlen(text);
     text[n++] = '\n';
-    struct pollfd pollfd = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&pollfd, 1, 0) != 1 || pollfd.revents != POLLOUT)
-        return;
-    ssize_t ignored = write(STDERR_FILENO, text, n);
-    (void)ignored;
+    write_now(STDERR_FILENO, text, n);
 }

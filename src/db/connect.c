@@ -144,26 +144,14 @@ static void put_list(struct keywords *k, const char *name, const char *list, uin
         put_made(k, name, "%s,%.*s", second, (int)(second - list - 1), list);
 }
 
-/* libpq's order: the string, a service, the environment. */
-static const char *given(const PQconninfoOption *options, const char *keyword, const char *env)
-{
-    bool has_service = getenv("PGSERVICE") != NULL;
-    for (const PQconninfoOption *o = options; o->keyword; o++) {
-        if (o->val && strcmp(o->keyword, keyword) == 0)
-            return o->val;
-        has_service |= o->val && strcmp(o->keyword, "service") == 0;
-    }
-    return has_service ? NULL : getenv(env);
-}
-
 static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
 {
     const struct db_limits *limits = &conn->db->limits;
     struct keywords k = {.count = 0};
-    const char *host = given(options, "host", "PGHOST"), *error;
-    const char *address = given(options, "hostaddr", "PGHOSTADDR");
-    const char *port = given(options, "port", "PGPORT");
-    const char *theirs = given(options, "options", "PGOPTIONS");
+    const char *host = resolve_given(options, "host", "PGHOST"), *error;
+    const char *address = resolve_given(options, "hostaddr", "PGHOSTADDR");
+    const char *port = resolve_given(options, "port", "PGPORT");
+    const char *theirs = resolve_given(options, "options", "PGOPTIONS");
     if (conn->resolve && !resolve_result(conn->resolve, &host, &address, &port, &error)) {
         db_conn_break(conn, error);
         return false;

@@ -8,7 +8,7 @@
  * in one turn of the loop, between two changes of a lane's state: it stays together. */
 #include "db/internal.h"
 
-static bool is_down_long(const struct db *db, const struct db_queue_set *set)
+bool db_is_down_long(const struct db *db, const struct db_queue_set *set)
 {
     return set->down_since_ns != 0 && db->loop->now_ns - set->down_since_ns > DB_GRACE_NS;
 }
@@ -34,7 +34,7 @@ static struct db_queue_set *lane_of_key(struct db *db, uint64_t hash)
     const unsigned lanes = db->limits.write_lanes;
     struct db_queue_set *own = &db->sets[hash % lanes];
     unsigned up = 0;
-    if (!is_down_long(db, own))
+    if (!db_is_down_long(db, own))
         return own;
     for (unsigned i = 0; i < lanes; i++)
         up += db->sets[i].down_since_ns == 0;
@@ -45,13 +45,24 @@ static struct db_queue_set *lane_of_key(struct db *db, uint64_t hash)
     return own;
 }
 
-struct db_queue_set *db_home_of(struct db *db, const struct db_member *m)
+static struct db_queue_set *home_of(struct db *db, const struct db_member *m)
 {
     const struct db_statement *s = m->plan->statement;
     struct db_queue_set *set = s->is_read         ? &db->sets[db->set_count - 1]
                                : s->key_param < 0 ? least_loaded(db)
                                                   : lane_of_key(db, m->key_hash);
-    return is_down_long(db, set) ? NULL : set;
+    return db_is_down_long(db, set) ? NULL : set;
+}
+
+void db_lane_place(struct db *db, struct db_member *m)
+{
+    struct db_queue_set *home = home_of(db, m);
+    if (!home) {
+        db_member_fail_later(m, REASON_DATABASE_UNAVAILABLE, false, "the lane is down");
+        return;
+    }
+    m->queue = &home->queues[m->plan->index];
+    db_lane_enqueue(m, false);
 }
 
 void db_lane_state(struct db_lane *lane)
@@ -89,15 +100,9 @@ static void rehome(struct db *db, struct db_queue_set *set)
     while (set->count > 0) {
         struct db_member *m = first_of(set);
         db_lane_leave(m);
-        struct db_queue_set *home = db_home_of(db, m);
-        if (home) {
-            m->alone |= m->is_solo;
-            m->is_solo = false;
-            m->queue = &home->queues[m->plan->index];
-            db_lane_enqueue(m, false);
-        } else {
-            db_member_fail_later(m, REASON_DATABASE_UNAVAILABLE, false, "the lane is down");
-        }
+        m->alone |= m->is_solo;
+        m->is_solo = false;
+        db_lane_place(db, m);
     }
     db_wake(db);
 }
@@ -105,6 +110,6 @@ static void rehome(struct db *db, struct db_queue_set *set)
 void db_lanes_tick(struct db *db)
 {
     for (unsigned i = 0; i < db->set_count; i++)
-        if (is_down_long(db, &db->sets[i]))
+        if (db_is_down_long(db, &db->sets[i]))
             rehome(db, &db->sets[i]);
 }

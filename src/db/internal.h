@@ -348,6 +348,9 @@ void db_conn_poll(struct db_conn *conn);
 /* resolve.c: names to addresses on a helper thread; on_done on the loop with "hostaddr" lists, or
  * NULL and an error. */
 struct resolve;
+/* What is said of @keyword, in libpq's order: the string, a service, the environment; NULL:
+ * nothing, or the service says it. */
+const char *resolve_given(const PQconninfoOption *options, const char *keyword, const char *env);
 bool resolve_is_needed(const PQconninfoOption *options);
 struct resolve *resolve_start(struct loop *loop, const PQconninfoOption *options,
                               void (*on_done)(void *ctx, struct resolve *resolve), void *ctx);
@@ -397,8 +400,10 @@ void db_lanes_pump(struct db *db);
 void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit);
 void db_lane_lost(struct db_lane *lane, struct list *units);
 
-/* home.c: where @m waits; NULL: all that could take it are down for too long. */
-struct db_queue_set *db_home_of(struct db *db, const struct db_member *m);
+/* home.c: @m waits in the lane that is its own, or fails where all that could take it are down for
+ * too long. */
+void db_lane_place(struct db *db, struct db_member *m);
+bool db_is_down_long(const struct db *db, const struct db_queue_set *set);
 void db_lane_state(struct db_lane *lane);
 /* Members that waited too long for a lane that is down go to another, or are told. */
 void db_lanes_tick(struct db *db);

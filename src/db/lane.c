@@ -71,13 +71,7 @@ void db_lane_submit(struct db *db, struct db_member *m)
 {
     m->key_hash = hash_slot(m, m->plan->statement->key_param);
     m->distinct_hash = hash_slot(m, m->plan->statement->distinct_param);
-    struct db_queue_set *set = db_home_of(db, m);
-    if (!set) {
-        db_member_fail_later(m, REASON_DATABASE_UNAVAILABLE, false, "the lane is down");
-        return;
-    }
-    m->queue = &set->queues[m->plan->index];
-    db_lane_enqueue(m, false);
+    db_lane_place(db, m);
     db_wake(db);
 }
 

@@ -61,11 +61,9 @@ static void fail_queued(struct db_tx *tx, enum reason reason, bool restart, cons
 
 static bool is_db_down_long(const struct db *db)
 {
-    for (unsigned i = 0; i < db->set_count; i++) {
-        int64_t since = db->sets[i].down_since_ns;
-        if (since == 0 || db->loop->now_ns - since <= DB_GRACE_NS)
+    for (unsigned i = 0; i < db->set_count; i++)
+        if (!db_is_down_long(db, &db->sets[i]))
             return false;
-    }
     return true;
 }
 

@@ -26,13 +26,15 @@ struct resolve {
     char error[400];
 };
 
-static const char *option(const PQconninfoOption *options, const char *keyword, const char *env)
+const char *resolve_given(const PQconninfoOption *options, const char *keyword, const char *env)
 {
-    for (const PQconninfoOption *o = options; o->keyword; o++)
-        if (strcmp(o->keyword, keyword) == 0 && o->val && *o->val)
+    bool has_service = getenv("PGSERVICE") != NULL;
+    for (const PQconninfoOption *o = options; o->keyword; o++) {
+        if (o->val && strcmp(o->keyword, keyword) == 0)
             return o->val;
-    const char *value = getenv(env);
-    return value ? value : "";
+        has_service |= o->val && strcmp(o->keyword, "service") == 0;
+    }
+    return has_service ? NULL : getenv(env);
 }
 
 static bool is_local(struct str host)
@@ -53,8 +55,9 @@ static bool is_name(struct str host)
 
 bool resolve_is_needed(const PQconninfoOption *options)
 {
-    struct str hosts = str_of(option(options, "host", "PGHOST"));
-    if (*option(options, "hostaddr", "PGHOSTADDR"))
+    const char *address = resolve_given(options, "hostaddr", "PGHOSTADDR");
+    struct str hosts = str_of(resolve_given(options, "host", "PGHOST"));
+    if (address && *address)
         return false;
     while (hosts.n > 0)
         if (is_name(str_cut(&hosts, ',')))
@@ -126,8 +129,10 @@ struct resolve *resolve_start(struct loop *loop, const PQconninfoOption *options
     r->loop = loop;
     r->on_done = on_done;
     r->ctx = ctx;
-    r->hosts = strdup(option(options, "host", "PGHOST"));
-    r->ports = strdup(option(options, "port", "PGPORT"));
+    const char *hosts = resolve_given(options, "host", "PGHOST");
+    const char *ports = resolve_given(options, "port", "PGPORT");
+    r->hosts = strdup(hosts ? hosts : "");
+    r->ports = strdup(ports ? ports : "");
     CHECK(r->hosts && r->ports);
     CHECK(pthread_create(&r->thread, NULL, run, r) == 0);
     return r;

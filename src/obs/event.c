@@ -2,13 +2,12 @@
  * are many. Called by the runner for every call and by the processes for their own news. What must
  * stay true: the loop never waits for whoever reads the log, and a line is written whole or not at
  * all. */
-#include <poll.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/complain.h"
 #include "base/text.h"
 #include "obs/internal.h"
 
@@ -137,20 +136,19 @@ static void drop_untaken(struct obs *obs, size_t n, size_t taken)
 {
     struct buf *log = &obs->log;
     const char *p = (const char *)log->p + log->start;
-    bool is_torn = taken > 0 ? p[taken - 1] != '\n' : obs->torn_bytes > 0;
-    size_t kept = taken;
-    obs->torn_bytes = 0;
-    if (is_torn) {
-        const char *end = memchr(p + taken, '\n', n - taken);
-        CHECK(end);
-        kept = (size_t)(end - p) + 1;
-        n = buf_len(log);
-        obs->torn_bytes = kept - taken;
+    obs->is_torn = taken > 0 ? p[taken - 1] != '\n' : obs->is_torn;
+    if (!obs->is_torn) {
+        obs_add(obs, obs->region->log_dropped, count_lines((struct str){p + taken, n - taken}));
+        buf_consume(log, n);
+        return;
     }
-    obs_add(obs, obs->region->log_dropped, count_lines((struct str){p + kept, n - kept}));
-    if (is_torn)
-        log->end = log->start + kept;
-    buf_consume(log, is_torn ? taken : n);
+    const char *end = memchr(p + taken, '\n', n - taken);
+    CHECK(end);
+    size_t kept = (size_t)(end - p) + 1;
+    obs_add(obs, obs->region->log_dropped,
+            count_lines((struct str){p + kept, buf_len(log) - kept}));
+    log->end = log->start + kept;
+    buf_consume(log, taken);
 }
 
 void obs_flush(struct obs *obs)
@@ -159,14 +157,9 @@ void obs_flush(struct obs *obs)
     while (buf_len(&obs->log)) {
         struct str waiting = {(const char *)obs->log.p + obs->log.start, buf_len(&obs->log)};
         waiting.n = whole_lines(waiting, obs->chunk_bytes);
-        /* Writable means that a pipe has room for 4096 bytes: the write is taken whole and at once,
-         * and the descriptor, which others may share, need not be made non-blocking. */
-        struct pollfd pollfd = {.fd = obs->log_fd, .events = POLLOUT};
-        ssize_t written = -1;
-        if (poll(&pollfd, 1, 0) == 1 && pollfd.revents == POLLOUT)
-            written = write(obs->log_fd, waiting.p, waiting.n);
+        ssize_t written = write_now(obs->log_fd, waiting.p, waiting.n);
         drop_untaken(obs, waiting.n, written > 0 ? (size_t)written : 0);
-        if (obs->torn_bytes > 0)
+        if (obs->is_torn)
             return; /* nothing is taken now: the next flush tries again */
     }
 }

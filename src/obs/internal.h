@@ -71,8 +71,8 @@ struct obs {
     struct slot *slot;
     struct buf log;
     size_t chunk_bytes; /* a write of at most this many is taken whole once poll says so */
-    size_t torn_bytes;  /* at the front of @log: the rest of a line whose beginning was taken */
     int log_fd;
+    bool is_torn; /* @log begins with the rest of a line whose beginning was taken */
     bool event_open;
     bool event_truncated;
     int64_t wall_ns; /* what @time_text spells */
