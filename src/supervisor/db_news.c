@@ -16,34 +16,25 @@ static void tell(struct obs *obs, const char *event, const char *error)
     obs_event_end(&e);
 }
 
-/* All processes find the same. */
-static void tell_warning(struct db_news *n, struct obs *obs, const struct db *db,
-                         struct shared_page *shared)
-{
-    if (!n->is_warning_told && db_warning(db)[0] &&
-        !atomic_exchange(&shared->is_warning_told, true))
-        tell(obs, "database_warning", db_warning(db));
-    n->is_warning_told = true;
-}
-
 void db_news_tell(struct db_news *n, struct obs *obs, const struct db *db,
                   struct shared_page *shared, struct process_slot *slot)
 {
     const int64_t now_ns = clock_mono_ns(&clock_system);
     if (db_is_up(db)) {
-        tell_warning(n, obs, db, shared);
+        /* All processes find the same. */
+        if (db_warning(db)[0] && !atomic_exchange(&shared->is_warning_told, true))
+            tell(obs, "database_warning", db_warning(db));
         if (n->is_down_told)
             tell(obs, "database_up", NULL);
         n->is_down_told = false;
         return;
     }
-    char error[sizeof n->error] = "";
+    char error[sizeof slot->database_error] = "";
     snprintf(error, sizeof error, "%s", db_error(db));
-    bool is_news = !n->is_down_told || strcmp(error, n->error) != 0;
+    bool is_news = !n->is_down_told || strcmp(error, slot->database_error) != 0;
     if (!error[0] || !is_news || (n->told_ns > 0 && now_ns - n->told_ns < TELL_AGAIN_NS))
         return;
     tell(obs, "database_down", error);
-    snprintf(n->error, sizeof n->error, "%s", error);
     memcpy(slot->database_error, error, sizeof slot->database_error - 1);
     n->is_down_told = true;
     n->told_ns = now_ns;

@@ -9,9 +9,7 @@
 
 struct db_news {
     bool is_down_told;
-    bool is_warning_told;
     int64_t told_ns;
-    char error[200];
 };
 
 void db_news_tell(struct db_news *news, struct obs *obs, const struct db *db,

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/uuid.h"
 #include "embedded/cluster.h"
 #include "io/listen.h"
@@ -68,8 +69,7 @@ static int make_random_line(const char *path, const char *prefix, char *ret_line
     if (read_first_line(path, ret_line, bytes) == 0)
         return 0;
     random_bytes(random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(text + 2 * i, 3, "%02x", random[i]);
+    *text_hex(text, random, sizeof random) = '\0';
     snprintf(fresh, sizeof fresh, "%s.new", path);
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     bool ok = fd >= 0 && dprintf(fd, "%s%s\n", prefix, text) > 0 && fsync(fd) == 0;
@@ -172,13 +172,12 @@ static int await_psp(struct dev *d, uint32_t port)
         .sin_addr = {htonl(INADDR_LOOPBACK)},
     };
     for (int ms = 0; ms < PSP_WAIT_MS_MAX; ms += PSP_POLL_MS) {
-        siginfo_t info = {.si_pid = 0};
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         bool answers =
             fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
         if (fd >= 0)
             close(fd);
-        if (waitid(P_PID, (id_t)d->psp, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid)
+        if (companion_has_ended(d->psp))
             break;
         if (answers)
             return 0;

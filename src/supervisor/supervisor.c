@@ -234,11 +234,16 @@ static void child_died(struct supervisor *s, struct child *child, int status)
     ev_timer_start(s->loop.ev, &child->restart);
 }
 
+bool companion_has_ended(pid_t pid)
+{
+    siginfo_t info = {.si_pid = 0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid;
+}
+
 static void look_at_companions(struct supervisor *s)
 {
     for (const struct companion *c = s->companions; c->pid > 0 && !s->draining; c++) {
-        siginfo_t info = {.si_pid = 0};
-        if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && !info.si_pid)
+        if (!companion_has_ended(c->pid))
             continue;
         complain("%s has ended; so does the server", c->name);
         s->exit_status = 1;

@@ -89,6 +89,8 @@ struct companion {
     pid_t pid; /* 0: behind the last */
 };
 
+bool companion_has_ended(pid_t pid);
+
 /* Runs until SIGTERM or SIGINT. @companions may be NULL. @on_ready is called once, when every
  * worker serves. Returns the exit status. */
 int supervisor_run(const struct config *config, const struct companion *companions,

@@ -147,19 +147,17 @@ static void on_revocations_known(void *arg)
 static void on_loaded(void *arg, enum reason reason)
 {
     struct worker *w = arg;
-    w->loading = false;
     if (reason != REASON_NONE) {
-        if (!w->app.revocations)
-            ev_timer_start(w->loop.ev, &w->load_retry);
-        return;
-    }
-    if (!w->app.revocations && !w->draining)
+        w->loading = false;
+        ev_timer_start(w->loop.ev, &w->load_retry);
+    } else if (!w->draining) { /* still loading, until they are known */
         auth_revocations_start(w->server, &w->app, on_revocations_known, w);
+    }
 }
 
 static void load(struct worker *w)
 {
-    if (w->loading || w->app.revocations || w->draining)
+    if (w->loading || w->draining)
         return;
     w->loading = true;
     if (w->index != SLOT_TIMETABLE) {
