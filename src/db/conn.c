@@ -1,7 +1,8 @@
 /* A session at work: sends units in pipeline mode and reads what comes back, never blocking.
  * connect.c brings it up; lane.c, lease.c and setup.c send through it and are told when a unit is
  * over. What must stay true: every query sent has one entry in the ring of expected replies, in
- * order; PQgetResult is only called when PQisBusy says it will not block; one Sync per unit. */
+ * order; PQgetResult is only called when PQisBusy says it will not block; one Sync per unit (a SET
+ * before it has its own). */
 #include <stdio.h>
 #include <stdlib.h>
 

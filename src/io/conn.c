@@ -1,7 +1,7 @@
-/* Connections: when bytes move, when time is up, how it ends. The bytes themselves are
- * conn_transport.c's. h2/ is the caller. What must stay true: all that one loop turn wants to say
- * leaves in one flush at its end, reading stops after LOOP_READ_BYTES per turn, and on_closed is
- * the last call and never made from inside ours. */
+/* Connections: when bytes move, when time is up, how it ends; the bytes are conn_transport.c's. h2/
+ * calls. What must stay true: all that one loop turn wants to say leaves in one flush at its end,
+ * reading stops after LOOP_READ_BYTES or RECORDS_PER_TURN, and on_closed is the last call and never
+ * made from inside ours. */
 #include "io/conn.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@
 /* A blocked write gets its whole timeout again when so much has left: a peer that takes byte by
  * byte has no right to it (CVE-2019-9511, -9517). */
 #define WRITE_PROGRESS_BYTES 16384
-#define RECORDS_PER_TURN 64
+#define RECORDS_PER_TURN 64 /* of TLS: small ones cost more than their bytes say */
 
 static void set_timeout(struct conn *c, uint32_t timeout_ms)
 {

@@ -1,4 +1,5 @@
-/* Defaults and keys of what services share. main calls it before the first worker starts.
+/* Defaults and keys of what services share. The keeper calls it before the first worker starts,
+ * `faregate dev` to make a secret.
  * What must stay true: labels never change (they name what is already sealed out there), and one
  * secret gives every server of an installation the same keys. */
 #include "services/app.h"

@@ -35,7 +35,7 @@ struct process_slot {
     _Atomic uint32_t lagging; /* its loop is later than loop_lag_max_ms */
     _Atomic uint32_t restarts;
     _Atomic int64_t seen_ns;  /* monotonic: when its loop last said that it turns */
-    char database_error[200]; /* why the database is down; written by the process alone */
+    char database_error[200]; /* why the database is down; the process writes, its start clears */
 };
 
 struct shared_page {

@@ -1,5 +1,5 @@
 /* Access tokens: signed here (Ed25519), checked here, stopped here before their time. One struct
- * tokens per worker; the supervisor has one for the published keys. auth/ and main call it; OpenSSL
+ * tokens per worker, begun as a copy of the supervisor's. auth/ and main call it; OpenSSL
  * and JSON stay inside. What must stay true: only a token whose header is byte for byte one that
  * this installation writes is looked at further, so no header field can choose algorithm or key; a
  * cached verdict never outlives expiry or revocation. */
