@@ -338,6 +338,63 @@ void jobs_due_refunds(struct call *c, struct jobs_due_refunds_rows *ret,
     db_submit(&c->scope, &jobs_due_refunds_statement, values, ret);
 }
 
+static const struct db_param backlog_params[] = {
+    {.name = "row_count", .type = DB_INT4},
+};
+
+static const struct db_column backlog_columns[] = {
+    {.name = "payments", .type = DB_INT4,
+     .offset = offsetof(struct jobs_backlog_row, payments)},
+    {.name = "payments_since", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct jobs_backlog_row, payments_since),
+     .is_nullable = true, .has_offset = offsetof(struct jobs_backlog_row, has_payments_since)},
+    {.name = "refunds", .type = DB_INT4,
+     .offset = offsetof(struct jobs_backlog_row, refunds)},
+    {.name = "refunds_since", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct jobs_backlog_row, refunds_since),
+     .is_nullable = true, .has_offset = offsetof(struct jobs_backlog_row, has_refunds_since)},
+    {.name = "attention", .type = DB_INT4,
+     .offset = offsetof(struct jobs_backlog_row, attention)},
+    {.name = "attention_since", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct jobs_backlog_row, attention_since),
+     .is_nullable = true, .has_offset = offsetof(struct jobs_backlog_row, has_attention_since)},
+};
+
+const struct db_statement jobs_backlog_statement = {
+    .name = "jobs_backlog",
+    .sql_one =
+        "SELECT p.n AS payments, p.since AS payments_since, r.n AS refunds, r.since AS refunds_since,\n"
+        "       a.n AS attention, a.since AS attention_since\n"
+        "  FROM (SELECT count(*)::int4 AS n, min(create_time) AS since\n"
+        "          FROM (SELECT create_time FROM payment WHERE due_time < 'infinity' ORDER BY due_time LIMIT $1::int4) x) p,\n"
+        "       (SELECT count(*)::int4 AS n, min(create_time) AS since\n"
+        "          FROM (SELECT create_time FROM refund WHERE due_time < 'infinity' ORDER BY due_time LIMIT $1::int4) x) r,\n"
+        "       (SELECT count(*)::int4 AS n, min(create_time) AS since\n"
+        "          FROM (SELECT create_time FROM attention_item WHERE resolve_time IS NULL AND create_time <= now()\n"
+        "                 ORDER BY create_time LIMIT $1::int4) x) a",
+    .sql_many = NULL,
+    .params = backlog_params,
+    .param_count = 1,
+    .columns = backlog_columns,
+    .column_count = 6,
+    .row_bytes = sizeof(struct jobs_backlog_row),
+    .cardinality = DB_ONE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void jobs_backlog(struct call *c, struct jobs_backlog_row *ret,
+    int32_t row_count)
+{
+    const struct db_value values[] = {
+        {.i = row_count},
+    };
+    db_submit(&c->scope, &jobs_backlog_statement, values, ret);
+}
+
 static const struct db_param prune_claims_params[] = {
     {.name = "row_count", .type = DB_INT4},
 };
@@ -603,6 +660,7 @@ const struct db_statement *const jobs_statements[] = {
     &jobs_release_watches_statement,
     &jobs_due_attempts_statement,
     &jobs_due_refunds_statement,
+    &jobs_backlog_statement,
     &jobs_prune_claims_statement,
     &jobs_prune_throttles_statement,
     &jobs_prune_accounts_statement,

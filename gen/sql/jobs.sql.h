@@ -108,6 +108,24 @@ void jobs_due_refunds(struct call *c, struct jobs_due_refunds_rows *ret,
     int32_t row_count,
     int32_t lease_seconds);
 
+struct jobs_backlog_row {
+    int32_t payments;
+    bool has_payments_since;
+    int64_t payments_since;
+    int32_t refunds;
+    bool has_refunds_since;
+    int64_t refunds_since;
+    int32_t attention;
+    bool has_attention_since;
+    int64_t attention_since;
+};
+
+/* What is not over, for those who watch: payments and refunds whose end is not known yet, what waits for a person, and since
+ * when. @row_count: of each, no more are counted.
+ * Scans: payment, refund, attention_item */
+void jobs_backlog(struct call *c, struct jobs_backlog_row *ret,
+    int32_t row_count);
+
 struct jobs_prune_claims_row {
     int32_t pruned;
 };
@@ -169,6 +187,7 @@ extern const struct db_statement jobs_expire_statement;
 extern const struct db_statement jobs_release_watches_statement;
 extern const struct db_statement jobs_due_attempts_statement;
 extern const struct db_statement jobs_due_refunds_statement;
+extern const struct db_statement jobs_backlog_statement;
 extern const struct db_statement jobs_prune_claims_statement;
 extern const struct db_statement jobs_prune_throttles_statement;
 extern const struct db_statement jobs_prune_accounts_statement;

@@ -46,6 +46,7 @@ const struct db_statement *const sql_statements[] = {
     &jobs_release_watches_statement,
     &jobs_due_attempts_statement,
     &jobs_due_refunds_statement,
+    &jobs_backlog_statement,
     &jobs_prune_claims_statement,
     &jobs_prune_throttles_statement,
     &jobs_prune_accounts_statement,

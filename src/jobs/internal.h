@@ -7,7 +7,8 @@
 #include "services/shared/checkout.h"
 
 #define JOBS_WORD_BYTES 72 /* states, currencies and provider ids, with NUL */
-#define JOBS_SLOTS 16      /* attempts, and as many refunds, worked on at once by a process */
+#define US_PER_S INT64_C(1000000)
+#define JOBS_SLOTS 16 /* attempts, and as many refunds, worked on at once by a process */
 
 /* An attempt or refund as it was claimed, copied out of the call that claimed it. */
 struct jobs_item {
@@ -44,11 +45,31 @@ struct jobs_task {
     struct jobs_slot slots[JOBS_SLOTS];
 };
 
-enum { JOBS_EXPIRE, JOBS_WATCHES, JOBS_ATTEMPTS, JOBS_REFUNDS, JOBS_RETAIN, JOBS_TASKS };
+enum {
+    JOBS_EXPIRE,
+    JOBS_WATCHES,
+    JOBS_ATTEMPTS,
+    JOBS_REFUNDS,
+    JOBS_RETAIN,
+    JOBS_BACKLOG,
+    JOBS_TASKS,
+};
+
+enum jobs_gauge {
+    JOBS_PAYMENTS,
+    JOBS_PAYMENTS_SINCE,
+    JOBS_REFUNDS_OPEN,
+    JOBS_REFUNDS_SINCE,
+    JOBS_ATTENTION,
+    JOBS_ATTENTION_SINCE,
+    JOBS_SWEPT,
+    JOBS_GAUGES,
+};
 
 struct jobs {
     struct server *server;
     struct app *app;
+    struct obs *obs;
     ev_timer timer;
     struct jobs_task tasks[JOBS_TASKS];
     int64_t watermark_us;        /* all holds due before it have been swept; 0: not read yet */
@@ -57,6 +78,7 @@ struct jobs {
     int64_t wide_ns;             /* when a sweep begins at the watermark again; loop time */
     struct uuid throttles_after; /* retention has walked over the keys up to here */
     struct uuid accounts_after;
+    int gauges[JOBS_GAUGES];
     unsigned running; /* internal calls that point here */
     bool is_stopping; /* freed by the last of them */
 };
@@ -65,6 +87,9 @@ struct jobs {
 int32_t jobs_room(const struct jobs_task *task);
 /* Starts @item in a free slot. */
 void jobs_take(struct jobs_task *task, const struct jobs_item *item);
+/* backlog.c: names them all; shows @value, seconds of Unix time where it is an instant. */
+void jobs_gauges_init(struct jobs *jobs);
+void jobs_gauge(struct jobs *jobs, enum jobs_gauge which, int64_t value);
 void jobs_word(char ret_word[static JOBS_WORD_BYTES], struct str s);
 
 /* A claimed item belongs to this process for so long; then it is due again. */
@@ -72,6 +97,7 @@ int32_t jobs_lease_s(const struct app *app);
 
 extern const struct rpc_handler jobs_expire_handler;   /* sweep.c */
 extern const struct rpc_handler jobs_retain_handler;   /* retain.c */
+extern const struct rpc_handler jobs_backlog_handler;  /* backlog.c */
 extern const struct rpc_handler jobs_watches_handler;  /* claim.c */
 extern const struct rpc_handler jobs_attempts_handler; /* claim.c */
 extern const struct rpc_handler jobs_refunds_handler;  /* claim.c */

@@ -11,6 +11,7 @@
 #define TICK_S 0.2
 #define TASK_TIMEOUT_MS 20000
 #define RETAIN_EVERY_MS 30000
+#define BACKLOG_EVERY_MS 5000
 
 static const struct {
     const struct rpc_handler *handler;
@@ -22,6 +23,7 @@ static const struct {
     [JOBS_ATTEMPTS] = {.handler = &jobs_attempts_handler, .each = &jobs_attempt_handler},
     [JOBS_REFUNDS] = {.handler = &jobs_refunds_handler, .each = &jobs_refund_handler},
     [JOBS_RETAIN] = {.handler = &jobs_retain_handler, .every_ms = RETAIN_EVERY_MS},
+    [JOBS_BACKLOG] = {.handler = &jobs_backlog_handler, .every_ms = BACKLOG_EVERY_MS},
 };
 
 /* One claimed item: an inquiry, an action at the provider, and what is written down. */
@@ -118,12 +120,14 @@ static void on_tick(struct ev_loop *ev, ev_timer *timer, int events)
         run_task(&jobs->tasks[i], clock_mono_ns(jobs->app->clock));
 }
 
-struct jobs *jobs_start(struct server *server, struct app *app)
+struct jobs *jobs_start(struct server *server, struct app *app, struct obs *obs)
 {
     struct jobs *jobs = calloc(1, sizeof *jobs);
     CHECK(jobs);
     jobs->server = server;
     jobs->app = app;
+    jobs->obs = obs;
+    jobs_gauges_init(jobs);
     for (unsigned i = 0; i < JOBS_TASKS; i++) {
         struct jobs_task *task = &jobs->tasks[i];
         *task = (struct jobs_task){.jobs = jobs,

@@ -119,6 +119,21 @@ SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.
        coalesce(extract(epoch FROM now() - u.sent_time), 0)::int8 AS sent_age_seconds
   FROM u JOIN payment p ON p.booking_id = u.booking_id AND p.intent_id = u.intent_id AND p.intent_state IS NOT NULL;
 
+-- name: backlog(row_count int4) -> one (payments int4, payments_since timestamptz?, refunds int4, refunds_since timestamptz?,
+--       attention int4, attention_since timestamptz?)
+-- What is not over, for those who watch: payments and refunds whose end is not known yet, what waits for a person, and since
+-- when. @row_count: of each, no more are counted.
+-- Scans: payment, refund, attention_item
+SELECT p.n AS payments, p.since AS payments_since, r.n AS refunds, r.since AS refunds_since,
+       a.n AS attention, a.since AS attention_since
+  FROM (SELECT count(*)::int4 AS n, min(create_time) AS since
+          FROM (SELECT create_time FROM payment WHERE due_time < 'infinity' ORDER BY due_time LIMIT @row_count) x) p,
+       (SELECT count(*)::int4 AS n, min(create_time) AS since
+          FROM (SELECT create_time FROM refund WHERE due_time < 'infinity' ORDER BY due_time LIMIT @row_count) x) r,
+       (SELECT count(*)::int4 AS n, min(create_time) AS since
+          FROM (SELECT create_time FROM attention_item WHERE resolve_time IS NULL AND create_time <= now()
+                 ORDER BY create_time LIMIT @row_count) x) a;
+
 -- name: prune_claims(row_count int4) -> one (pruned int4)
 -- Claims of cheap calls after a day, of those that hold seats or move money after thirty: up to @row_count of each.
 -- Scans: idempotency

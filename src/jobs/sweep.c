@@ -5,10 +5,10 @@
 
 #define EXPIRE_ROWS 200
 #define EXPIRE_ROUNDS_MAX 50
-#define STRIDE_US (3600 * INT64_C(1000000)) /* of leases walked over by one statement */
-#define LAG_US (60 * INT64_C(1000000))      /* longer than anybody may keep a booking locked */
-#define OVERLAP_US INT64_C(1000000)         /* of two sweeps, for who was locked for a moment */
-#define MARK_EVERY_US (60 * INT64_C(1000000))
+#define STRIDE_US (3600 * US_PER_S) /* of leases walked over by one statement */
+#define LAG_US (60 * US_PER_S)      /* longer than anybody may keep a booking locked */
+#define OVERLAP_US US_PER_S         /* of two sweeps, for who was locked for a moment */
+#define MARK_EVERY_US (60 * US_PER_S)
 #define WIDE_EVERY_NS (5 * NS_PER_S)
 
 struct expire {
@@ -84,6 +84,7 @@ static enum step move_on(struct call *c)
     struct jobs *jobs = task->jobs;
     if (s->after_us > jobs->swept_us)
         jobs->swept_us = s->after_us;
+    jobs_gauge(jobs, JOBS_SWEPT, jobs->swept_us / US_PER_S);
     if (s->is_wide && s->after_us == s->row.clock)
         jobs->wide_ns = jobs->app->loop->now_ns + WIDE_EVERY_NS;
     int64_t settled_us = s->after_us < s->horizon_us ? s->after_us : s->horizon_us;

@@ -128,3 +128,4 @@ CREATE TABLE attention_item (           -- distributed by booking_id
     resolve_time timestamptz,
     CONSTRAINT attention_item_pk PRIMARY KEY (booking_id, item_id)
 );
+CREATE INDEX attention_item_open_ix ON attention_item (create_time) WHERE resolve_time IS NULL;

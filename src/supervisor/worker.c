@@ -125,7 +125,7 @@ static void tell_ready(struct worker *w)
 static void serve(struct worker *w)
 {
     if (w->index == SLOT_JOBS)
-        w->jobs = jobs_start(w->server, &w->app);
+        w->jobs = jobs_start(w->server, &w->app, w->obs);
     if (w->index == SLOT_TIMETABLE)
         w->board_load = board_load_start(w->server, &w->app);
     server_set_starting(w->server, false);

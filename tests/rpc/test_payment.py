@@ -1,4 +1,5 @@
 """Money: whatever the provider does, the right amount moves once, and both sides' books agree."""
+import time
 
 import pytest
 
@@ -257,8 +258,14 @@ def test_a_refund_that_fails_is_for_people(world, ann):
     done = ann.ConfirmCancellation(name=quote.name, timeout=15)
     booking = world.booking(ann, booking, "ATTENTION")
     assert world.state(ann.GetRefund(name=done.refund_resource)) == "FAILED"
-    rows = world.dev.sql(f"SELECT kind FROM attention_item WHERE booking_id = '{booking.name.removeprefix('bookings/')}'")
-    assert rows
+    which = f"booking_id = '{booking.name.removeprefix('bookings/')}'"
+    assert world.dev.sql(f"SELECT kind FROM attention_item WHERE {which}") == [["REFUND_FAILED"]]
+    shown, since, swept = (f"faregate_{name}" for name in
+                           ("attention_open", "attention_open_since_seconds", "holds_swept_until_seconds"))
+    count, oldest = world.dev.sql("SELECT count(*), floor(extract(epoch FROM min(create_time))) FROM attention_item")[0]
+    until(lambda: world.dev.metrics().get(shown) == int(count), 15, "people are told")
+    seen = world.dev.metrics()
+    assert seen[since] == int(oldest) and 0 <= time.time() - seen[swept] < 60
     world.same_books()
 
 
