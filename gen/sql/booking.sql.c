@@ -220,8 +220,9 @@ static const struct db_param claim_seats_params[] = {
 };
 
 static const struct db_column claim_seats_columns[] = {
-    {.name = "taken", .type = DB_INT4,
-     .offset = offsetof(struct booking_claim_seats_row, taken)},
+    {.name = "missing", .type = DB_INT4,
+     .offset = offsetof(struct booking_claim_seats_row, missing),
+     .is_nullable = true, .has_offset = offsetof(struct booking_claim_seats_row, has_missing)},
 };
 
 const struct db_statement booking_claim_seats_statement = {
@@ -238,9 +239,11 @@ const struct db_statement booking_claim_seats_statement = {
         "           SET booking_id = excluded.booking_id, passenger = excluded.passenger, cabin = excluded.cabin,\n"
         "               expire_time = excluded.expire_time\n"
         "         WHERE seat_assignment.expire_time <= now()\n"
-        "    RETURNING 1\n"
+        "    RETURNING flight_id, seat\n"
         ")\n"
-        "SELECT count(*)::int4 AS taken FROM s",
+        "SELECT min(x.n)::int4 AS missing\n"
+        "  FROM unnest($2::uuid[], $4::text[]) WITH ORDINALITY AS x(flight_id, seat, n)\n"
+        " WHERE (x.flight_id, x.seat) NOT IN (SELECT flight_id, seat FROM s)",
     .sql_many = NULL,
     .params = claim_seats_params,
     .param_count = 5,

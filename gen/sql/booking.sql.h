@@ -58,10 +58,12 @@ void booking_hold(struct call *c, struct booking_hold_row *ret,
     const int16_t *cabins, size_t cabins_count);
 
 struct booking_claim_seats_row {
-    int32_t taken;
+    bool has_missing;
+    int32_t missing;
 };
 
-/* Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: unhold.
+/* Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. @missing: the first, from 1 on,
+ * that somebody else has; then all are given back by unhold.
  * Spans: booking_id, flight_id */
 void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
     struct uuid booking_id,

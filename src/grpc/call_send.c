@@ -231,9 +231,9 @@ enum step call_reply_bytes(struct call *c, const uint8_t *p, size_t bytes)
     return answer(ci, frame_bytes(ci, p, bytes));
 }
 
-void call_replayed(struct call *c)
+void call_replayed(struct call *c, bool is_replay)
 {
-    call_impl_of(c)->replayed = true;
+    call_impl_of(c)->replayed = is_replay;
 }
 
 /* ---- streaming out ---- */

@@ -168,8 +168,8 @@ enum step call_fail_status(struct call *c, enum status_code code, const char *me
 /* The failure that follows carries RetryInfo and grpc-retry-pushback-ms; negative: do not retry. */
 void call_fail_pushback(struct call *c, int32_t pushback_ms);
 
-/* Marks the answer as a replay: trailer idempotent-replayed: true. */
-void call_replayed(struct call *c);
+/* Whether the answer is a replay: trailer idempotent-replayed: true. */
+void call_replayed(struct call *c, bool is_replay);
 
 /* From here on the call's statements run in one transaction (a TX_NONE handler that finds it needs
  * one). */

@@ -23,6 +23,17 @@ def test_staff_see_a_booking_without_its_documents(world, ann, bob, role):
     assert seen == own, "all else is there"
 
 
+@pytest.mark.parametrize("role", ["AGENT", "AIRLINE_OPS"])
+def test_other_staff_see_no_booking_and_no_money(world, ann, role):
+    booking, intent = world.ticketed(ann)
+    staff = world.staff(role)
+    for name, of in (("GetBooking", booking.name), ("GetPaymentIntent", intent.name)):
+        with refused("NOT_FOUND", "NOT_FOUND"):
+            staff.ask(name, name=of)
+    with refused("PERMISSION_DENIED", "PERMISSION_MISSING"):
+        staff.CreateRefund(parent=booking.name, payment_intent=intent.name, amount=booking.price.total, cause="GOODWILL")
+
+
 def test_each_change_has_its_etag(world, ann):
     """Also those that are no event: what is owed, and money that was taken later."""
     booking = world.hold(ann)

@@ -113,6 +113,9 @@ def test_the_bank_wants_the_customer(world, ann):
     booking = world.hold(ann)
     intent = world.pay(ann, booking, "pm_card_authenticationRequired")
     assert world.state(intent) == "REQUIRES_ACTION" and intent.next_action.redirect_url
+    for more in ({}, {"confirm": True, "payment_method": world.card()}):
+        with refused("FAILED_PRECONDITION", "PAYMENT_IN_PROGRESS"):
+            ann.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due, **more)
     authenticate(world, booking, "succeed")
     world.hurry(booking)
     world.intent(ann, intent, "CAPTURED")
@@ -257,7 +260,9 @@ def test_a_refund_that_fails_is_for_people(world, ann):
     quote = ann.CreateCancellation(parent=booking.name)
     done = ann.ConfirmCancellation(name=quote.name, timeout=15)
     booking = world.booking(ann, booking, "ATTENTION")
-    assert world.state(ann.GetRefund(name=done.refund_resource)) == "FAILED"
+    refund = ann.GetRefund(name=done.refund_resource)
+    assert world.state(refund) == "FAILED" and refund.error.code
+    assert not refund.error.retry_may_succeed and "another card" not in refund.error.user_guidance
     which = f"booking_id = '{booking.name.removeprefix('bookings/')}'"
     assert world.dev.sql(f"SELECT kind FROM attention_item WHERE {which}") == [["REFUND_FAILED"]]
     shown, since, swept = (f"faregate_{name}" for name in
@@ -303,6 +308,11 @@ def test_velocity_per_booking_and_card(world):
             else:
                 with refused("FAILED_PRECONDITION", "RISK_VELOCITY"):
                     other.ask(*call, **fields)
+        request = instant(world, other, world.offer(other), declined)
+        refusal = other.ask("CreateBooking", request, timeout=15)
+        assert world.state(refusal.message) == "HELD" and refusal.message.state_reason == "RISK_VELOCITY"
+        again = other.ask("CreateBooking", request, timeout=15)
+        assert again.replayed and again.raw == refusal.raw
 
 
 def test_velocity_per_user(world):
@@ -394,11 +404,14 @@ def test_provider_down(world):
                 lonely.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due, confirm=True,
                                            payment_method=card, timeout=15)
             assert seen[0].retry_s is not None
-    booking = world.booking(ann, booking, "HELD")
-    intent = ann.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due, confirm=True,
-                                     payment_method=world.card(), timeout=15) \
-        if not booking.payment_intent else \
-        ann.ConfirmPaymentIntent(name=booking.payment_intent, payment_method=world.card(), timeout=15)
+        booking = world.booking(ann, booking, "HELD")
+        assert booking.state_reason == "NOT_RECEIVED" and not booking.payment_intent
+        intent = ann.CreatePaymentIntent(parent=booking.name, amount=booking.balance.due)
+        with refused("UNAVAILABLE", "PROVIDER_UNAVAILABLE"):
+            lonely.ConfirmPaymentIntent(name=intent.name, payment_method=card, etag=intent.etag, timeout=15)
+        error = ann.GetPaymentIntent(name=intent.name).last_error
+        assert error.code == "NOT_RECEIVED" and error.retry_may_succeed and "declined" not in error.user_guidance
+    intent = ann.ConfirmPaymentIntent(name=intent.name, payment_method=card, etag=intent.etag, timeout=15)
     world.intent(ann, intent, "CAPTURED")
     world.same_books()
 
@@ -447,6 +460,7 @@ def test_instant_booking(world, ann):
 
 
 def instant(world, client, offer, method):
-    request = world.hold_request(client, offer, payment={"payment_method": world.card(method)})
+    card = method if "__" in method else world.card(method)
+    request = world.hold_request(client, offer, payment={"payment_method": card})
     request.mode = request.INSTANT
     return request

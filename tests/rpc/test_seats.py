@@ -100,6 +100,7 @@ def test_a_hold_ends(world):
         world.wait(2.1)
         seen = ann.GetBooking(name=booking.name)
         assert world.state(seen) == "EXPIRED"
+        assert {a.reason for a in seen.available_actions if a.action == a.PAY} == {"HOLD_EXPIRED"}
         with refused("FAILED_PRECONDITION", "HOLD_EXPIRED"):
             ann.CreatePaymentIntent(parent=booking.name, amount=offer.price.total, confirm=True,
                                     payment_method="pm_card_visa")

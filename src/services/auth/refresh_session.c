@@ -55,7 +55,7 @@ static enum step answer(struct call *c)
         return refuse(c, reason);
     call_note(c, "refresh", "%s", s->row.outcome.p);
     if (str_eq(s->row.outcome, STR("REPLAYED")))
-        call_replayed(c);
+        call_replayed(c, true);
     const struct session_view view = {
         .user_id = s->token.user_id,
         .session_id = s->token.session_id,

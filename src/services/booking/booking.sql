@@ -133,8 +133,9 @@ SELECT n::int4, claimed, refusal, serial, CASE WHEN serial IS NOT NULL THEN now(
   FROM g;
 
 -- name: claim_seats(booking_id uuid, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
---       -> one (taken int4)
--- Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. Fewer than asked: unhold.
+--       -> one (missing int4?)
+-- Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. @missing: the first, from 1 on,
+-- that somebody else has; then all are given back by unhold.
 -- Spans: booking_id, flight_id
 WITH b AS (
     UPDATE booking SET has_assigned_seats = true WHERE booking_id = @booking_id RETURNING payment_required_time
@@ -147,9 +148,11 @@ WITH b AS (
            SET booking_id = excluded.booking_id, passenger = excluded.passenger, cabin = excluded.cabin,
                expire_time = excluded.expire_time
          WHERE seat_assignment.expire_time <= now()
-    RETURNING 1
+    RETURNING flight_id, seat
 )
-SELECT count(*)::int4 AS taken FROM s;
+SELECT min(x.n)::int4 AS missing
+  FROM unnest(@flight_ids, @seats) WITH ORDINALITY AS x(flight_id, seat, n)
+ WHERE (x.flight_id, x.seat) NOT IN (SELECT flight_id, seat FROM s);
 
 -- name: unhold(booking_id uuid, principal uuid, request_id uuid, seats int4, flight_ids uuid[], cabins int2[]) -> none
 -- Inside the hold's transaction, which nobody else has seen: takes back all it did but the claim, which keeps the refusal.

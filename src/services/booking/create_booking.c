@@ -21,6 +21,7 @@ struct create {
     struct booking_hold_row hold;
     struct booking_claim_seats_row seats;
     struct idempotency earlier;
+    struct shared_idempotency_read_row payment; /* of a repeated INSTANT */
     struct booking_get_row booking;
     struct booking_read paid;
 };
@@ -271,7 +272,10 @@ static enum step refuse_seats(struct call *c)
     booking_unhold(c, s->booking_id, c->principal.user_id, c->request_id,
                    (int32_t)offer_seats(&s->offer), flights, n, cabins, n);
     call_commit(c);
-    return call_fail(c, REASON_SEAT_TAKEN);
+    return call_fail_field(
+        c, REASON_SEAT_TAKEN,
+        arena_printf(&c->arena, "seat_selections[%d].seat", s->seats.missing - 1),
+        "is somebody else's");
 }
 
 /* A repeated INSTANT goes on where the first attempt stopped: its payment has a claim of its own,
@@ -290,7 +294,7 @@ static enum step answer(struct call *c)
     if (!s->hold.claimed)
         return idempotency_replay(c, &s->earlier, IDEMPOTENT_CREATE_BOOKING,
                                   is_instant(s) ? go_on : read_again);
-    if (s->req->n_seat_selections > 0 && (size_t)s->seats.taken < s->req->n_seat_selections)
+    if (s->seats.has_missing)
         return refuse_seats(c);
     if (is_instant(s)) {
         call_commit(c); /* the seats are held, whatever becomes of the payment */
@@ -338,12 +342,25 @@ static enum step read_paid(struct call *c)
     struct create *s = c->state;
     s->paid.booking_id = s->booking_id;
     booking_read_start(c, &s->paid);
+    if (!s->checkout.start.claimed)
+        shared_idempotency_read(c, &s->payment, c->principal.user_id,
+                                IDEMPOTENT_CREATE_BOOKING_PAYMENT, c->request_id);
+    else if (!s->hold.claimed)
+        call_replayed(c, false); /* the booking is the one of then, its payment is new */
     return STEP_NEXT;
 }
 
 static enum step answer_paid(struct call *c)
 {
-    const struct create *s = c->state;
+    struct create *s = c->state;
+    const struct payment_start_row *start = &s->checkout.start;
+    struct booking_get_row *row = &s->paid.row;
+    /* A payment that was refused before it began has left nothing that would say so. */
+    struct str refusal = start->claimed ? start->refusal : s->payment.reason;
+    if (refusal.n > 0 && !row->has_intent_id && !row->has_state_reason) {
+        row->has_state_reason = true;
+        row->state_reason = refusal;
+    }
     return booking_read_answer(c, &s->paid);
 }
 

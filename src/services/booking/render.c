@@ -98,6 +98,8 @@ static uint8_t *put_actions(uint8_t *p, Faregate__V1__Booking__State state,
     struct str pay = STR("BOOKING_STATE"), cancel = STR("BOOKING_STATE");
     if (state == FAREGATE__V1__BOOKING__STATE__CONFIRMING)
         pay = STR("PAYMENT_IN_PROGRESS");
+    if (state == FAREGATE__V1__BOOKING__STATE__EXPIRED)
+        pay = STR("HOLD_EXPIRED");
     if (state == FAREGATE__V1__BOOKING__STATE__CONFIRMING || untaken)
         cancel = STR("PAYMENT_IN_PROGRESS");
     p = put_action(p, FAREGATE__V1__AVAILABLE_ACTION__ACTION__CANCEL,

@@ -39,11 +39,8 @@ static enum step answer_made(struct call *c)
     const struct checkout *k = &s->checkout;
     if (s->made.has_refusal && s->made.claimed)
         return call_fail(c, reason_of_name(s->made.refusal.p));
-    if (!s->made.claimed) {
-        if (s->made.has_refusal)
-            s->earlier.unrecorded = reason_of_name(s->made.refusal.p);
-        return pay_replay(c);
-    }
+    if (!s->made.claimed)
+        return pay_replay(c, s->made.has_refusal ? reason_of_name(s->made.refusal.p) : REASON_NONE);
     const struct payment_view view = {
         .booking_id = k->booking_id,
         .intent_id = k->intent_id,

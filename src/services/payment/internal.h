@@ -22,8 +22,9 @@ struct pay {
 /* pay.c: the last steps of both. */
 enum step pay_answer(struct call *c);
 enum step pay_answer_read(struct call *c);
-/* A repeated request: answers with the intent as it is by now (the documented fresher resource). */
-enum step pay_replay(struct call *c);
+/* A request that may have been repeated: answers with the intent as it is by now (common.proto), or
+ * with @unrecorded where nobody was here before. */
+enum step pay_replay(struct call *c, enum reason unrecorded);
 
 /* render.c */
 struct payment_view payment_view_of(struct uuid booking_id, struct uuid intent_id,

@@ -21,15 +21,19 @@ static enum step read_earlier(struct call *c)
 
 /* A refusal that nobody recorded may stand beside a record of this very request: a twin of it that
  * was faster, and that the statement's snapshot was too old to show. The record decides. */
-enum step pay_replay(struct call *c)
+enum step pay_replay(struct call *c, enum reason unrecorded)
 {
     struct pay *s = c->state;
-    const struct payment_start_row *start = &s->checkout.start;
-    if (!start->found)
-        s->earlier.unrecorded = REASON_NOT_FOUND;
-    else if (start->has_refusal && !start->claimed)
-        s->earlier.unrecorded = reason_of_name(start->refusal.p);
+    s->earlier.unrecorded = unrecorded;
     return idempotency_replay(c, &s->earlier, s->checkout.method, read_earlier);
+}
+
+static enum step replay_start(struct call *c)
+{
+    const struct payment_start_row *start = &((struct pay *)c->state)->checkout.start;
+    return pay_replay(c, !start->found        ? REASON_NOT_FOUND
+                         : start->has_refusal ? reason_of_name(start->refusal.p)
+                                              : REASON_NONE);
 }
 
 enum step pay_answer(struct call *c)
@@ -40,7 +44,7 @@ enum step pay_answer(struct call *c)
     case CHECKOUT_REFUSED:
         return call_fail(c, reason_of_name(s->checkout.start.refusal.p));
     case CHECKOUT_REPEATED:
-        return pay_replay(c);
+        return replay_start(c);
     case CHECKOUT_UNAVAILABLE:
         call_fail_pushback(c, PUSHBACK_MS);
         return call_fail(c, REASON_PROVIDER_UNAVAILABLE);

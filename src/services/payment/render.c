@@ -101,6 +101,16 @@ static Faregate__V1__PaymentError *error_message(struct arena *arena, struct str
     return m;
 }
 
+/* What the customer can do about a refund is nothing. */
+static Faregate__V1__PaymentError *refund_error_message(struct arena *arena, struct str code)
+{
+    Faregate__V1__PaymentError *m = arena_alloc(arena, sizeof *m);
+    faregate__v1__payment_error__init(m);
+    m->code = m->provider_code = arena_dup(arena, code);
+    m->user_guidance = "The money could not be returned to the card. We look after it.";
+    return m;
+}
+
 static int enum_value(const ProtobufCEnumDescriptor *descriptor, struct str name)
 {
     const ProtobufCEnumValue *value =
@@ -209,7 +219,7 @@ Faregate__V1__Refund *payment_refund_message(struct arena *arena, struct uuid bo
     m->cause = (Faregate__V1__Refund__Cause)enum_value(&faregate__v1__refund__cause__descriptor,
                                                        row->cause);
     if (row->has_error_code)
-        m->error = error_message(arena, row->error_code, (struct str){0});
+        m->error = refund_error_message(arena, row->error_code);
     m->create_time = timestamp_of_us(arena, row->create_time);
     m->update_time = timestamp_of_us(arena, row->update_time);
     m->etag = arena_printf(arena, "%llx", (unsigned long long)row->update_time);

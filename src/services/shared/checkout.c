@@ -120,12 +120,14 @@ void checkout_submit_authorised(struct call *c, struct payment_authorised_row *r
 }
 
 /* No money moved. Only an attempt that never left may be forgotten together with its request. */
-static void submit_failed(struct call *c, struct checkout *s, struct str outcome)
+static void submit_failed(struct call *c, struct checkout *s)
 {
     bool forget = s->answer.outcome == PROVIDER_NOT_SENT;
-    payment_failed(c, &s->failed, s->booking_id, s->attempt_id, outcome, s->answer.code,
-                   s->answer.decline_code, s->answer.reference, NULL, forget && s->is_new,
-                   c->principal.user_id, (int16_t)s->method, forget ? &c->request_id : NULL);
+    const struct str missing = STR("NOT_RECEIVED");
+    payment_failed(c, &s->failed, s->booking_id, s->attempt_id, forget ? missing : STR("DECLINED"),
+                   forget ? missing : s->answer.code, s->answer.decline_code, s->answer.reference,
+                   NULL, forget && s->is_new, c->principal.user_id, (int16_t)s->method,
+                   forget ? &c->request_id : NULL);
 }
 
 static void submit_wait(struct call *c, struct checkout *s, struct str state)
@@ -148,6 +150,8 @@ enum step checkout_settle(struct call *c)
     if (!is_going(s))
         return STEP_NEXT;
     call_note(c, "provider", "%s", provider_outcome_name(s->answer.outcome));
+    if (s->answer.code.n > 0)
+        call_note(c, "provider_code", "%s", s->answer.code.p);
     if (moved_money(s)) {
         checkout_submit_authorised(c, &s->authorised, s->booking_id, s->attempt_id, &s->answer);
         return STEP_NEXT;
@@ -157,10 +161,8 @@ enum step checkout_settle(struct call *c)
         return STEP_NEXT;
     switch (s->answer.outcome) {
     case PROVIDER_DECLINED:
-        submit_failed(c, s, STR("DECLINED"));
-        break;
     case PROVIDER_NOT_SENT:
-        submit_failed(c, s, STR("NOT_RECEIVED"));
+        submit_failed(c, s);
         break;
     case PROVIDER_ACTION_REQUIRED:
         submit_wait(c, s, STR("ACTION_REQUIRED"));
@@ -198,7 +200,7 @@ static void record_stuck(struct call *c, struct checkout *s)
     }
     s->answer.outcome = PROVIDER_DECLINED;
     s->answer.code = STR("authentication_required");
-    submit_failed(c, s, STR("DECLINED"));
+    submit_failed(c, s);
 }
 
 enum step checkout_record(struct call *c)

@@ -30,7 +30,7 @@ enum idempotency_verdict idempotency_judge(const struct shared_idempotency_read_
 static enum step replay_refusal(struct call *c, const struct idempotency *s)
 {
     enum reason reason = reason_of_name(s->row.reason.p);
-    call_replayed(c);
+    call_replayed(c, true);
     return call_fail(c, reason == REASON_NONE ? REASON_INTERNAL_ERROR : reason);
 }
 
@@ -70,10 +70,10 @@ enum step idempotency_replay_as(struct call *c, struct idempotency *s, struct uu
     case IDEMPOTENCY_REFUSED:
         return replay_refusal(c, s);
     case IDEMPOTENCY_BYTES:
-        call_replayed(c);
+        call_replayed(c, true);
         return call_reply_bytes(c, (const uint8_t *)s->row.response.p, s->row.response.n);
     case IDEMPOTENCY_RESOURCE:
-        call_replayed(c);
+        call_replayed(c, true);
         return render(c);
     case IDEMPOTENCY_IN_PROGRESS:
         return wait_for_first(c, s);

@@ -33,13 +33,15 @@ class World:
         client.user = client.CreateUser(email=email, password=PASSWORD, display_name=name)
         return client.log_in(email, PASSWORD)
 
-    ROLES = {"FINANCE": 4, "SUPPORT": 5, "ADMIN": 6}  # faregate.v1.Role
+    ROLES = {"AGENT": 2, "AIRLINE_OPS": 3, "FINANCE": 4, "SUPPORT": 5, "ADMIN": 6}  # faregate.v1.Role
 
     def staff(self, role):
         """Somebody with that role as well, logged in."""
         client = self.traveller(role.title())
-        self.dev.sql(f"UPDATE app_user SET roles = roles | 1 << {self.ROLES[role]} WHERE email = '{client.email}'")
-        return client.log_in(client.email, PASSWORD)
+        self.dev.sql(f"UPDATE app_user SET roles = roles | (1 << {self.ROLES[role]}) WHERE email = '{client.email}'")
+        client.log_in(client.email, PASSWORD)
+        assert list(client.GetUser(name="users/me").roles) == [1, self.ROLES[role]]
+        return client
 
     # ---- flights
 

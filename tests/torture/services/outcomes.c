@@ -83,7 +83,7 @@ static const struct {
     const char *column;
     int64_t value;
 } numbers[] = {
-    {"booking_claim_seats", "taken", 0},      {"flight_count_seats", "open_flights", 1},
+    {"booking_claim_seats", "missing", 1},    {"flight_count_seats", "open_flights", 1},
     {"flight_count_seats", "free_seats", -3}, {"flight_read_flight", "used", 100},
     {"flight_find_flights", "used", 100},     {"booking_get", "captured_minor", 0},
     {"auth_login_begin", "wait_ms", 60000},

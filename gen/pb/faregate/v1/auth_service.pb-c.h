@@ -181,11 +181,11 @@ struct  Faregate__V1__CreateUserRequest
 {
   ProtobufCMessage base;
   /*
-   * The address to log in with. Case does not matter.
+   * The address to log in with. The case of ASCII letters does not matter.
    */
   char *email;
   /*
-   * Any characters, at least 8; well-known passwords and the address itself are refused.
+   * Any characters, at least 8, at most 256 bytes; well-known passwords and the address itself are refused.
    */
   char *password;
   /*

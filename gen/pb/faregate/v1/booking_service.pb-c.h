@@ -114,7 +114,8 @@ typedef enum _Faregate__V1__AvailableAction__Action {
    */
   FAREGATE__V1__AVAILABLE_ACTION__ACTION__ACTION_UNSPECIFIED = 0,
   /*
-   * Pay: PaymentService.CreatePaymentIntent.
+   * Pay: PaymentService.CreatePaymentIntent, or, where `payment_intent` names one that was declined or not yet
+   * tried, ConfirmPaymentIntent of that.
    */
   FAREGATE__V1__AVAILABLE_ACTION__ACTION__PAY = 1,
   /*
@@ -221,7 +222,7 @@ typedef enum _Faregate__V1__BookingEvent__Type {
    */
   FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_STARTED = 3,
   /*
-   * A payment was declined.
+   * A payment was declined, or did not reach the bank: `reason` tells.
    */
   FAREGATE__V1__BOOKING_EVENT__TYPE__PAYMENT_DECLINED = 4,
   /*
@@ -680,7 +681,8 @@ struct  Faregate__V1__Booking
   size_t n_allowances;
   Faregate__V1__BaggageAllowance **allowances;
   /*
-   * Why it is in this state, if that is not plain: a reason such as PAYMENT_DECLINED or HOLD_EXPIRED.
+   * Why it is in this state, if that is not plain: a reason such as HOLD_EXPIRED or RISK_VELOCITY, or, after a
+   * payment that failed, the `code` of its `last_error`.
    */
   char *state_reason;
 };

@@ -726,7 +726,7 @@ struct  Faregate__V1__Seat
    */
   char *designator;
   /*
-   * Whether it can be chosen now.
+   * Whether nobody has it.
    */
   protobuf_c_boolean available;
   /*

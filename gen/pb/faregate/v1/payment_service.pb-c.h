@@ -262,7 +262,7 @@ struct  Faregate__V1__PaymentIntent
    */
   protobuf_c_boolean outcome_unknown;
   /*
-   * Changes with every change.
+   * Changes with every change; a try that did not reach the bank is none.
    */
   char *etag;
   /*
@@ -270,7 +270,7 @@ struct  Faregate__V1__PaymentIntent
    */
   Google__Protobuf__Timestamp *create_time;
   /*
-   * When it last changed.
+   * When it last changed, as `etag` counts.
    */
   Google__Protobuf__Timestamp *update_time;
 };
