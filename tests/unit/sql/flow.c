@@ -178,6 +178,20 @@ void fill_refund(struct ask *ask, unsigned booking, unsigned refund, long long a
     ask_int(ask, 0, "due_seconds", 15);
 }
 
+void fill_refund_end(struct ask *ask, const char *statement, unsigned booking, const char *refund)
+{
+    ask_begin(ask, statement);
+    ask_set(ask, 0, "booking_id", t_id('b', booking));
+    ask_set(ask, 0, "refund_id", refund);
+    if (strcmp(statement, "payment_refund_succeeded") == 0) {
+        ask_set(ask, 0, "provider_reference", t_format("re_%s", refund));
+        ask_set(ask, 0, "twice_item_id", NULL);
+    } else {
+        ask_set(ask, 0, "error_code", "refused");
+        ask_set(ask, 0, "item_id", refund);
+    }
+}
+
 void fill_expire(struct ask *ask)
 {
     ask_begin(ask, "jobs_expire");
@@ -251,16 +265,7 @@ const char *do_cancel(unsigned booking, unsigned quote)
 const char *do_refund_end(const char *statement, unsigned booking, const char *refund)
 {
     struct ask ask;
-    ask_begin(&ask, statement);
-    ask_set(&ask, 0, "booking_id", t_id('b', booking));
-    ask_set(&ask, 0, "refund_id", refund);
-    if (strcmp(statement, "payment_refund_succeeded") == 0) {
-        ask_set(&ask, 0, "provider_reference", t_format("re_%s", refund));
-        ask_set(&ask, 0, "twice_item_id", NULL);
-    } else {
-        ask_set(&ask, 0, "error_code", "refused");
-        ask_set(&ask, 0, "item_id", refund);
-    }
+    fill_refund_end(&ask, statement, booking, refund);
     return done(&ask, "done");
 }
 

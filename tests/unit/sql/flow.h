@@ -20,6 +20,8 @@ void fill_quote(struct ask *ask, unsigned booking, unsigned quote, long long ref
                 long long penalty_minor);
 void fill_cancel(struct ask *ask, unsigned booking, unsigned quote);
 void fill_refund(struct ask *ask, unsigned booking, unsigned refund, long long amount_minor);
+/* payment_refund_succeeded or payment_refund_failed. */
+void fill_refund_end(struct ask *ask, const char *statement, unsigned booking, const char *refund);
 void fill_expire(struct ask *ask);
 /* A login of user u(1) from network n(1) with pair p(1), who may have two. */
 void fill_session(struct ask *ask, unsigned session);
@@ -34,7 +36,6 @@ const char *do_failed(unsigned booking, const char *outcome);
 const char *do_quote(unsigned booking, unsigned quote, long long refund_minor,
                      long long penalty_minor);
 const char *do_cancel(unsigned booking, unsigned quote);
-/* payment_refund_succeeded or payment_refund_failed. */
 const char *do_refund_end(const char *statement, unsigned booking, const char *refund);
 const char *do_expire(void); /* how many */
 /* A statement of the jobs with one number, and the one column that it answers with. */

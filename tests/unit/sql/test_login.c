@@ -2,13 +2,6 @@
  * against an address in it. Time passes by moving the rows back. */
 #include "flow.h"
 
-/* Hundreds of attempts: nothing has to reach the disk. */
-static void start(void)
-{
-    t_begin(1, 9);
-    t_do(0, "SET synchronous_commit = off");
-}
-
 static const char *begin(unsigned pair)
 {
     struct ask ask;
@@ -45,7 +38,7 @@ static void pass(unsigned seconds)
 /* It tries each minute for three hours, and so do those who know their passwords. */
 TEST(login, a_device_with_an_old_password_keeps_nobody_else_out)
 {
-    start();
+    t_begin(1, 9);
     unsigned tries = 0;
     for (unsigned minute = 0; minute < 180; minute++) {
         tries += begin(1)[0] == 't';
@@ -59,7 +52,7 @@ TEST(login, a_device_with_an_old_password_keeps_nobody_else_out)
 
 TEST(login, a_right_password_gives_the_network_its_turn_back)
 {
-    start();
+    t_begin(1, 9);
     for (unsigned i = 0; i < 35; i++) {
         ASSERT_STR_EQ(begin(100 + i), "t");
         pass(61);
@@ -91,7 +84,7 @@ static const char *end(unsigned request)
 
 TEST(login, a_session_can_be_ended_as_long_as_its_tokens_may_live)
 {
-    start();
+    t_begin(1, 9);
     struct ask ask;
     fill_session(&ask, 1);
     ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "claimed"), "t");
@@ -106,7 +99,7 @@ TEST(login, a_session_can_be_ended_as_long_as_its_tokens_may_live)
 /* Also while others go on failing: the hour counts from the first. */
 TEST(login, a_network_is_forgiven_after_an_hour)
 {
-    start();
+    t_begin(1, 9);
     for (unsigned i = 0; i < 31; i++)
         ASSERT_STR_EQ(begin(100 + i), "t");
     ASSERT_STR_EQ(begin(99), "f");

@@ -123,15 +123,6 @@ TEST(refund, a_penalty_is_what_is_given_back_last)
     t_end();
 }
 
-static void fill_succeeded(struct ask *ask, const char *refund)
-{
-    ask_begin(ask, "payment_refund_succeeded");
-    ask_set(ask, 0, "booking_id", t_id('b', 1));
-    ask_set(ask, 0, "refund_id", refund);
-    ask_set(ask, 0, "provider_reference", t_format("re_%s", refund));
-    ask_set(ask, 0, "twice_item_id", NULL);
-}
-
 /* Behind one lock: neither sees what the other takes out of the penalty. */
 TEST(refund, two_refunds_that_end_together_waive_a_penalty_once)
 {
@@ -145,8 +136,8 @@ TEST(refund, two_refunds_that_end_together_waive_a_penalty_once)
     fill_refund(&ask, 1, 2, 2000);
     ASSERT_STR_EQ(refusal(&ask), "");
     ASSERT_STR_EQ(do_refund_end("payment_refund_succeeded", 1, t_id('m', 1)), "t");
-    fill_succeeded(&first, t_id('g', 1));
-    fill_succeeded(&second, t_id('g', 2));
+    fill_refund_end(&first, "payment_refund_succeeded", 1, t_id('g', 1));
+    fill_refund_end(&second, "payment_refund_succeeded", 1, t_id('g', 2));
     t_do(1, "BEGIN");
     t_do(1, "SELECT FROM booking FOR UPDATE");
     ask_send(t_session(2), &first);
@@ -175,7 +166,7 @@ TEST(refund, people_hear_of_a_refund_that_was_paid_twice)
     struct ask ask;
     fill_refund(&ask, 1, 1, 6000);
     ASSERT_STR_EQ(refusal(&ask), "");
-    fill_succeeded(&ask, t_id('g', 1));
+    fill_refund_end(&ask, "payment_refund_succeeded", 1, t_id('g', 1));
     ask_set(&ask, 0, "twice_item_id", t_id('y', 1));
     for (unsigned time = 0; time < 2; time++)
         ASSERT_STR_EQ(t_only(ask_run(t_session(0), &ask), "done"), time == 0 ? "t" : "f");
