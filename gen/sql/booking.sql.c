@@ -238,7 +238,7 @@ const struct db_statement booking_claim_seats_statement = {
         "        ON CONFLICT (flight_id, seat) DO UPDATE\n"
         "           SET booking_id = excluded.booking_id, passenger = excluded.passenger, cabin = excluded.cabin,\n"
         "               expire_time = excluded.expire_time\n"
-        "         WHERE seat_assignment.expire_time <= now()\n"
+        "         WHERE seat_assignment.expire_time <= now() - interval '30 seconds'\n"
         "    RETURNING flight_id, seat\n"
         ")\n"
         "SELECT min(x.n)::int4 AS missing\n"
@@ -701,6 +701,44 @@ void booking_events(struct call *c, struct booking_events_rows *ret,
     db_submit(&c->scope, &booking_events_statement, values, ret);
 }
 
+static const struct db_param refundable_params[] = {
+    {.name = "booking_id", .type = DB_UUID},
+};
+
+static const struct db_column refundable_columns[] = {
+    {.name = "refundable_minor", .type = DB_INT8,
+     .offset = offsetof(struct booking_refundable_row, refundable_minor)},
+};
+
+const struct db_statement booking_refundable_statement = {
+    .name = "booking_refundable",
+    .sql_one =
+        "SELECT p.refundable_minor\n"
+        "  FROM booking b JOIN payment p USING (booking_id, intent_id) WHERE b.booking_id = $1::uuid AND p.intent_state IS NOT NULL",
+    .sql_many = NULL,
+    .params = refundable_params,
+    .param_count = 1,
+    .columns = refundable_columns,
+    .column_count = 1,
+    .row_bytes = sizeof(struct booking_refundable_row),
+    .found_offset = offsetof(struct booking_refundable_row, found),
+    .cardinality = DB_MAYBE,
+    .is_read = false,
+    .rows_max = 0,
+    .key_param = -1,
+    .distinct_param = -1,
+    .batch_max = 1,
+};
+
+void booking_refundable(struct call *c, struct booking_refundable_row *ret,
+    struct uuid booking_id)
+{
+    const struct db_value values[] = {
+        {.u = booking_id},
+    };
+    db_submit(&c->scope, &booking_refundable_statement, values, ret);
+}
+
 static const struct db_param quote_params[] = {
     {.name = "principal", .type = DB_UUID},
     {.name = "request_id", .type = DB_UUID},
@@ -733,9 +771,13 @@ const struct db_statement booking_quote_statement = {
     .sql_one =
         "WITH b AS MATERIALIZED (\n"
         "    SELECT * FROM booking WHERE booking_id = $4::uuid FOR UPDATE\n"
+        "), r AS MATERIALIZED (\n"
+        "    SELECT p.refundable_minor\n"
+        "      FROM payment p JOIN b ON b.booking_id = p.booking_id AND b.intent_id = p.intent_id\n"
+        "     WHERE p.intent_state IS NOT NULL FOR UPDATE OF p\n"
         "), v AS MATERIALIZED (\n"
         "    SELECT CASE\n"
-        "               WHEN b.event_count <> $6::int4 OR b.captured_minor - b.refunded_minor <> $7::int8 + $8::int8\n"
+        "               WHEN b.event_count <> $6::int4 OR coalesce(r.refundable_minor, 0) <> $7::int8 + $8::int8\n"
         "                   THEN 'CONFLICT'\n"
         "               WHEN b.event_count <> $11::int4 OR b.update_time <> $12::timestamptz THEN 'ETAG_MISMATCH'\n"
         "               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor\n"
@@ -744,7 +786,7 @@ const struct db_statement booking_quote_statement = {
         "                   THEN 'BOOKING_STATE'\n"
         "               WHEN $10::timestamptz <= now() THEN 'FLIGHT_DEPARTED'\n"
         "           END AS refusal, least(now() + $9::int4 * interval '1 second', $10::timestamptz) AS expire_time\n"
-        "      FROM b\n"
+        "      FROM b LEFT JOIN r ON true\n"
         "), k AS (\n"
         "    INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)\n"
         "    SELECT $1::uuid, 6, $2::uuid, $3::bytea, CASE WHEN refusal IS NULL THEN $5::uuid END, refusal\n"
@@ -900,19 +942,19 @@ const struct db_statement booking_cancel_statement = {
         "), q AS MATERIALIZED (\n"
         "    SELECT c.* FROM cancellation c JOIN b USING (booking_id) WHERE c.cancellation_id = $5::uuid FOR UPDATE OF c\n"
         "), r AS MATERIALIZED (\n"
-        "    SELECT p.captured_minor - p.refundable_minor > p.refunded_minor AS is_refunding\n"
+        "    SELECT p.refundable_minor\n"
         "      FROM payment p JOIN b ON b.booking_id = p.booking_id AND b.intent_id = p.intent_id\n"
         "     WHERE p.intent_state IS NOT NULL FOR UPDATE OF p\n"
         "), v AS MATERIALIZED (\n"
         "    SELECT CASE\n"
         "               WHEN b.user_id IS DISTINCT FROM $1::uuid OR q.cancellation_id IS NULL THEN 'NOT_FOUND'\n"
         "               WHEN q.state = 'SUPERSEDED' THEN 'QUOTE_SUPERSEDED'\n"
-        "               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND (b.captured_minor < b.total_minor OR r.is_refunding)\n"
-        "                    OR b.state = 'HELD' AND b.intent_id IS NOT NULL AND r.is_refunding IS NULL THEN 'PAYMENT_IN_PROGRESS'\n"
+        "               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor\n"
+        "                    OR b.state = 'HELD' AND b.intent_id IS NOT NULL AND r.refundable_minor IS NULL THEN 'PAYMENT_IN_PROGRESS'\n"
         "               WHEN q.state NOT IN ('QUOTED', 'EXPIRED') OR b.state NOT IN ('HELD', 'CONFIRMED')\n"
         "                    OR b.state = 'HELD' AND b.payment_required_time <= now() THEN 'BOOKING_STATE'\n"
         "               WHEN q.expire_time <= now() THEN 'QUOTE_EXPIRED'\n"
-        "               WHEN b.captured_minor - b.refunded_minor <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'\n"
+        "               WHEN coalesce(r.refundable_minor, 0) <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'\n"
         "           END AS refusal\n"
         "      FROM (SELECT 1) x LEFT JOIN b ON true LEFT JOIN q ON true LEFT JOIN r ON true\n"
         "), k AS (\n"
@@ -1010,6 +1052,7 @@ const struct db_statement *const booking_statements[] = {
     &booking_seats_statement,
     &booking_list_statement,
     &booking_events_statement,
+    &booking_refundable_statement,
     &booking_quote_statement,
     &booking_cancellation_statement,
     &booking_cancel_statement,

@@ -62,8 +62,9 @@ struct booking_claim_seats_row {
     int32_t missing;
 };
 
-/* Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. @missing: the first, from 1 on,
- * that somebody else has; then all are given back by unhold.
+/* Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place, but not at once: who began to pay
+ * in time may still be writing that he keeps it, and the sweep gives it back before that. @missing: the first, from 1 on, that
+ * somebody else has; then all are given back by unhold.
  * Spans: booking_id, flight_id */
 void booking_claim_seats(struct call *c, struct booking_claim_seats_row *ret,
     struct uuid booking_id,
@@ -214,6 +215,15 @@ void booking_events(struct call *c, struct booking_events_rows *ret,
     int32_t after,
     int32_t row_count);
 
+struct booking_refundable_row {
+    bool found;
+    int64_t refundable_minor;
+};
+
+/* What is there and not yet on its way back. */
+void booking_refundable(struct call *c, struct booking_refundable_row *ret,
+    struct uuid booking_id);
+
 struct booking_quote_row {
     bool claimed;
     bool has_refusal;
@@ -222,8 +232,8 @@ struct booking_quote_row {
     int64_t expire_time;
 };
 
-/* A quote for the booking as it was read (@event_count and its money); CONFLICT when it has changed since, which leaves no
- * claim. The fare tells what comes back before @departure_time, the first flight's: no quote outlives it.
+/* A quote for the booking as it was read (@event_count, and its money but for refunds, also those on their way); CONFLICT
+ * when it has changed since, which leaves no claim. The fare tells what comes back before @departure_time, the first flight's: no quote outlives it.
  * Spans: booking_id, principal */
 void booking_quote(struct call *c, struct booking_quote_row *ret,
     struct uuid principal,
@@ -285,6 +295,7 @@ extern const struct db_statement booking_owner_statement;
 extern const struct db_statement booking_seats_statement;
 extern const struct db_statement booking_list_statement;
 extern const struct db_statement booking_events_statement;
+extern const struct db_statement booking_refundable_statement;
 extern const struct db_statement booking_quote_statement;
 extern const struct db_statement booking_cancellation_statement;
 extern const struct db_statement booking_cancel_statement;

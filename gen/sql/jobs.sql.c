@@ -75,12 +75,17 @@ static const struct db_column expire_columns[] = {
 const struct db_statement jobs_expire_statement = {
     .name = "jobs_expire",
     .sql_one =
-        "WITH d AS MATERIALIZED (\n"
-        "    SELECT booking_id, seats, flight_ids, cabins, event_count, has_assigned_seats\n"
+        "WITH b AS MATERIALIZED (\n"
+        "    SELECT booking_id, seats, flight_ids, cabins, event_count, has_assigned_seats, intent_id\n"
         "      FROM booking\n"
         "     WHERE payment_required_time >= $1::timestamptz AND payment_required_time <= least($2::timestamptz, now()) AND state = 'HELD'\n"
         "     ORDER BY payment_required_time LIMIT $3::int4\n"
         "       FOR UPDATE SKIP LOCKED\n"
+        "), i AS MATERIALIZED (\n"
+        "    SELECT booking_id, intent_id FROM payment\n"
+        "     WHERE booking_id = ANY (ARRAY(SELECT booking_id FROM b WHERE intent_id IS NOT NULL)) AND intent_state IS NOT NULL FOR UPDATE\n"
+        "), d AS MATERIALIZED (\n"
+        "    SELECT * FROM b WHERE intent_id IS NULL OR (booking_id, intent_id) IN (SELECT booking_id, intent_id FROM i)\n"
         "), u AS (\n"
         "    UPDATE inventory i SET free = i.free + s.seats, taken = i.taken - s.seats\n"
         "      FROM (SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats\n"

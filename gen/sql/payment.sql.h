@@ -273,7 +273,8 @@ struct payment_refund_succeeded_row {
 /* The money is back with the customer. A cancellation that waited for it is applied and its booking CANCELLED.
  * A penalty is kept as far as money is left for it: what is given back beyond that is taken out of it first (t). What has
  * been taken so far follows from the money that was left before, which the lock shows as it is now: a transfer that
- * another refund made during the wait would not be seen. A penalty cannot come while a refund is on its way.
+ * another refund made during the wait would not be seen. A penalty that came during the wait is not seen either: it left this
+ * refund, which was on its way already, out.
  * @twice_item_id: the provider paid it more than once, which people are told. */
 void payment_refund_succeeded(struct call *c, struct payment_refund_succeeded_row *ret,
     struct uuid booking_id,

@@ -30,6 +30,7 @@ const struct db_statement *const sql_statements[] = {
     &booking_seats_statement,
     &booking_list_statement,
     &booking_events_statement,
+    &booking_refundable_statement,
     &booking_quote_statement,
     &booking_cancellation_statement,
     &booking_cancel_statement,

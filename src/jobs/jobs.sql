@@ -15,17 +15,23 @@ INSERT INTO sweep (task, watermark) VALUES ('EXPIRE_HOLDS', @watermark)
 -- name: expire(after timestamptz, until timestamptz, row_count int4)
 --       -> one (expired int4, clock timestamptz, horizon timestamptz)
 -- Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by
--- somebody else is left for the next round: nothing is waited for but inventory, in the order that everybody keeps.
+-- somebody else is left for the next round, and so is whose intent is too young to be seen, and to be ended, here: nothing is
+-- waited for but inventory, in the order that everybody keeps.
 -- @horizon: when the oldest of those who may be changing something began. A commit can wait for its standby for long, and
 -- its booking, HELD again, is not seen by then.
 -- Scans: booking
 -- Spans: booking_id, flight_id
-WITH d AS MATERIALIZED (
-    SELECT booking_id, seats, flight_ids, cabins, event_count, has_assigned_seats
+WITH b AS MATERIALIZED (
+    SELECT booking_id, seats, flight_ids, cabins, event_count, has_assigned_seats, intent_id
       FROM booking
      WHERE payment_required_time >= @after AND payment_required_time <= least(@until, now()) AND state = 'HELD'
      ORDER BY payment_required_time LIMIT @row_count
        FOR UPDATE SKIP LOCKED
+), i AS MATERIALIZED (
+    SELECT booking_id, intent_id FROM payment
+     WHERE booking_id = ANY (ARRAY(SELECT booking_id FROM b WHERE intent_id IS NOT NULL)) AND intent_state IS NOT NULL FOR UPDATE
+), d AS MATERIALIZED (
+    SELECT * FROM b WHERE intent_id IS NULL OR (booking_id, intent_id) IN (SELECT booking_id, intent_id FROM i)
 ), u AS (
     UPDATE inventory i SET free = i.free + s.seats, taken = i.taken - s.seats
       FROM (SELECT x.flight_id, x.cabin, sum(d.seats)::int4 AS seats

@@ -253,6 +253,21 @@ def test_a_refund_waits_for_the_provider_that_took_the_money(world, ann):
     world.same_books()
 
 
+def test_a_booking_is_cancelled_while_a_refund_is_on_its_way(world, ann):
+    """A bank may take days for it. What is on its way already is not promised again."""
+    booking = world.hold(ann)
+    intent = world.intent(ann, world.pay(ann, booking, "pm_sandbox_refund_slow_1500"), "CAPTURED")
+    early = refund_some(world, booking, intent)
+    quote = ann.CreateCancellation(parent=booking.name)
+    assert minor(quote.refund) + minor(quote.penalty) == minor(booking.price.total) - minor(early.amount)
+    assert world.state(ann.ConfirmCancellation(name=quote.name, timeout=15)) in ("CONFIRMING", "APPLIED")
+    world.wait(1.5)
+    world.hurry(booking)
+    until(lambda: world.state(ann.GetRefund(name=early.name)) == "SUCCEEDED", 20, "the early one arrives")
+    world.booking(ann, booking, "CANCELLED", seconds=20)
+    world.same_books()
+
+
 def test_a_refund_that_fails_is_for_people(world, ann):
     booking = world.hold(ann)
     intent = world.pay(ann, booking, "pm_sandbox_refund_fails")

@@ -134,8 +134,9 @@ SELECT n::int4, claimed, refusal, serial, CASE WHEN serial IS NOT NULL THEN now(
 
 -- name: claim_seats(booking_id uuid, flight_ids uuid[], cabins int2[], seats text[], passengers int2[])
 --       -> one (missing int4?)
--- Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place. @missing: the first, from 1 on,
--- that somebody else has; then all are given back by unhold.
+-- Inside the hold's transaction. A seat whose assignment has lapsed is taken over in place, but not at once: who began to pay
+-- in time may still be writing that he keeps it, and the sweep gives it back before that. @missing: the first, from 1 on, that
+-- somebody else has; then all are given back by unhold.
 -- Spans: booking_id, flight_id
 WITH b AS (
     UPDATE booking SET has_assigned_seats = true WHERE booking_id = @booking_id RETURNING payment_required_time
@@ -147,7 +148,7 @@ WITH b AS (
         ON CONFLICT (flight_id, seat) DO UPDATE
            SET booking_id = excluded.booking_id, passenger = excluded.passenger, cabin = excluded.cabin,
                expire_time = excluded.expire_time
-         WHERE seat_assignment.expire_time <= now()
+         WHERE seat_assignment.expire_time <= now() - interval '30 seconds'
     RETURNING flight_id, seat
 )
 SELECT min(x.n)::int4 AS missing
@@ -286,18 +287,27 @@ SELECT r.n::int4, x.*
                         FROM booking_history h WHERE h.booking_id = r.booking_id AND sequence >= r.after) h
         WHERE sequence > r.after ORDER BY sequence LIMIT r.row_count) x;
 
+-- name: refundable(booking_id uuid) -> maybe (refundable_minor int8)
+-- What is there and not yet on its way back.
+SELECT p.refundable_minor
+  FROM booking b JOIN payment p USING (booking_id, intent_id) WHERE b.booking_id = @booking_id AND p.intent_state IS NOT NULL;
+
 -- name: quote(principal uuid, request_id uuid, fingerprint bytea, booking_id uuid, cancellation_id uuid, event_count int4,
 --       refund_minor int8, penalty_minor int8, quote_seconds int4, departure_time timestamptz, etag_count int4?,
 --       etag_time timestamptz?)
 --       -> one (claimed bool, refusal text?, create_time timestamptz, expire_time timestamptz)
--- A quote for the booking as it was read (@event_count and its money); CONFLICT when it has changed since, which leaves no
--- claim. The fare tells what comes back before @departure_time, the first flight's: no quote outlives it.
+-- A quote for the booking as it was read (@event_count, and its money but for refunds, also those on their way); CONFLICT
+-- when it has changed since, which leaves no claim. The fare tells what comes back before @departure_time, the first flight's: no quote outlives it.
 -- Spans: booking_id, principal
 WITH b AS MATERIALIZED (
     SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
+), r AS MATERIALIZED (
+    SELECT p.refundable_minor
+      FROM payment p JOIN b ON b.booking_id = p.booking_id AND b.intent_id = p.intent_id
+     WHERE p.intent_state IS NOT NULL FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT CASE
-               WHEN b.event_count <> @event_count OR b.captured_minor - b.refunded_minor <> @refund_minor + @penalty_minor
+               WHEN b.event_count <> @event_count OR coalesce(r.refundable_minor, 0) <> @refund_minor + @penalty_minor
                    THEN 'CONFLICT'
                WHEN b.event_count <> @etag_count OR b.update_time <> @etag_time THEN 'ETAG_MISMATCH'
                WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor
@@ -306,7 +316,7 @@ WITH b AS MATERIALIZED (
                    THEN 'BOOKING_STATE'
                WHEN @departure_time <= now() THEN 'FLIGHT_DEPARTED'
            END AS refusal, least(now() + @quote_seconds * interval '1 second', @departure_time) AS expire_time
-      FROM b
+      FROM b LEFT JOIN r ON true
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT @principal, 6, @request_id, @fingerprint, CASE WHEN refusal IS NULL THEN @cancellation_id END, refusal
@@ -351,7 +361,7 @@ WITH b AS MATERIALIZED (
 ), q AS MATERIALIZED (
     SELECT c.* FROM cancellation c JOIN b USING (booking_id) WHERE c.cancellation_id = @cancellation_id FOR UPDATE OF c
 ), r AS MATERIALIZED (
-    SELECT p.captured_minor - p.refundable_minor > p.refunded_minor AS is_refunding
+    SELECT p.refundable_minor
       FROM payment p JOIN b ON b.booking_id = p.booking_id AND b.intent_id = p.intent_id
      WHERE p.intent_state IS NOT NULL FOR UPDATE OF p
 ), v AS MATERIALIZED (
@@ -359,12 +369,12 @@ WITH b AS MATERIALIZED (
                WHEN b.user_id IS DISTINCT FROM @principal OR q.cancellation_id IS NULL THEN 'NOT_FOUND'
                WHEN q.state = 'SUPERSEDED' THEN 'QUOTE_SUPERSEDED'
                -- Without @r another try took the intent over during the wait, too late to be seen here.
-               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND (b.captured_minor < b.total_minor OR r.is_refunding)
-                    OR b.state = 'HELD' AND b.intent_id IS NOT NULL AND r.is_refunding IS NULL THEN 'PAYMENT_IN_PROGRESS'
+               WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor
+                    OR b.state = 'HELD' AND b.intent_id IS NOT NULL AND r.refundable_minor IS NULL THEN 'PAYMENT_IN_PROGRESS'
                WHEN q.state NOT IN ('QUOTED', 'EXPIRED') OR b.state NOT IN ('HELD', 'CONFIRMED')
                     OR b.state = 'HELD' AND b.payment_required_time <= now() THEN 'BOOKING_STATE'
                WHEN q.expire_time <= now() THEN 'QUOTE_EXPIRED'
-               WHEN b.captured_minor - b.refunded_minor <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'
+               WHEN coalesce(r.refundable_minor, 0) <> q.refund_minor + q.penalty_minor THEN 'QUOTE_SUPERSEDED'
            END AS refusal
       FROM (SELECT 1) x LEFT JOIN b ON true LEFT JOIN q ON true LEFT JOIN r ON true
 ), k AS (

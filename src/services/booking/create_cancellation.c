@@ -1,7 +1,7 @@
 /* CreateCancellation: a quote of what giving the booking back would return, by the fare's
  * conditions. It changes nothing but the quotes before it, which it supersedes. ConfirmCancellation
- * acts on it. What must stay true: refund and penalty of a quote add up to the money that is there.
- */
+ * acts on it. What must stay true: refund and penalty of a quote add up to the money that is there
+ * and not on its way back. */
 #include "services/booking/cancellation.h"
 #include "services/shared/idempotency.h"
 #include "services/shared/names.h"
@@ -12,6 +12,7 @@ struct quote {
     int64_t refund_minor;
     int64_t penalty_minor;
     struct booking_get_row booking;
+    struct booking_refundable_row left;
     struct booking_quote_row quote;
     struct idempotency earlier;
     struct booking_cancellation_row again;
@@ -24,6 +25,7 @@ static enum step read_booking(struct call *c)
     if (!name_take(c, "parent", req->parent, "bookings/{uuid}", &s->booking_id))
         return STEP_DONE;
     booking_get(c, &s->booking, s->booking_id);
+    booking_refundable(c, &s->left, s->booking_id);
     return STEP_NEXT;
 }
 
@@ -37,9 +39,8 @@ static enum step quote(struct call *c)
         return call_fail(c, REASON_NOT_FOUND);
     if (offer_open(app, s->booking.offer, offer) < 0)
         return call_fail(c, REASON_INTERNAL_ERROR);
-    int64_t there = s->booking.captured_minor - s->booking.refunded_minor;
-    if (there > 0)
-        offer_refund(app, offer, there, s->booking.create_time / 1000000,
+    if (s->left.refundable_minor > 0)
+        offer_refund(app, offer, s->left.refundable_minor, s->booking.create_time / 1000000,
                      call_wall_ns(c) / NS_PER_S, &s->refund_minor, &s->penalty_minor);
     const struct booking_etag etag = booking_etag_parse(str_of(req->etag));
     bool has_etag = req->etag[0] != '\0';

@@ -444,22 +444,24 @@ SELECT r.n::int4, p.user_id, p.intent_state AS state, p.amount_minor, p.currency
 -- Money goes back where it came from: when that is another provider than @provider, a process that has it sends it.
 -- Spans: booking_id, principal
 WITH b AS MATERIALIZED (
-    SELECT booking_id, state, event_count FROM booking WHERE booking_id = @booking_id FOR UPDATE
+    SELECT booking_id, state, event_count, intent_id FROM booking WHERE booking_id = @booking_id FOR UPDATE
 ), i AS MATERIALIZED (
     SELECT p.* FROM payment p JOIN b USING (booking_id)
      WHERE p.intent_id = @intent_id AND p.intent_state IS NOT NULL FOR UPDATE OF p
 ), v AS MATERIALIZED (
     SELECT i.provider_reference, i.provider IS NOT DISTINCT FROM @provider AS sends, CASE
+               -- Another try took the intent over during the wait, too late to be seen here.
+               WHEN i.intent_id IS NULL AND b.intent_id = @intent_id THEN 'PAYMENT_IN_PROGRESS'
                WHEN i.intent_id IS NULL THEN 'NOT_FOUND'
                WHEN i.intent_state <> 'CAPTURED' THEN 'PAYMENT_STATE'
                WHEN i.currency <> @currency THEN 'CURRENCY_MISMATCH'
                WHEN @amount_minor > i.refundable_minor THEN 'REFUND_EXCEEDS_CAPTURE'
            END AS refusal
-      FROM (SELECT 1) x LEFT JOIN i ON true
+      FROM (SELECT 1) x LEFT JOIN b ON true LEFT JOIN i ON true
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT @principal, 10, @request_id, @fingerprint, CASE WHEN refusal IS NULL THEN @refund_id END, refusal
-      FROM v WHERE refusal IS DISTINCT FROM 'NOT_FOUND'
+      FROM v WHERE refusal IS NULL OR refusal NOT IN ('NOT_FOUND', 'PAYMENT_IN_PROGRESS')
         ON CONFLICT DO NOTHING
     RETURNING resource
 ), g AS MATERIALIZED (
@@ -521,7 +523,8 @@ SELECT EXISTS (SELECT FROM u) AS done;
 -- The money is back with the customer. A cancellation that waited for it is applied and its booking CANCELLED.
 -- A penalty is kept as far as money is left for it: what is given back beyond that is taken out of it first (t). What has
 -- been taken so far follows from the money that was left before, which the lock shows as it is now: a transfer that
--- another refund made during the wait would not be seen. A penalty cannot come while a refund is on its way.
+-- another refund made during the wait would not be seen. A penalty that came during the wait is not seen either: it left this
+-- refund, which was on its way already, out.
 -- @twice_item_id: the provider paid it more than once, which people are told.
 WITH b AS MATERIALIZED (
     SELECT booking_id, state, event_count, captured_minor - refunded_minor AS there_minor

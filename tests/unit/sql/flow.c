@@ -346,3 +346,18 @@ const char *seats_of(unsigned flight)
 {
     return t_sql(t_format("SELECT taken FROM inventory WHERE flight_id = '%s'", t_id('f', flight)));
 }
+
+/* ---- two sessions ---- */
+
+PGresult *after_wait(const struct ask *ask)
+{
+    ask_send(t_session(2), ask);
+    ASSERT_TRUE(t_is_waiting(2));
+    t_do(1, "COMMIT");
+    return ask_wait(t_session(2));
+}
+
+const char *in_first(const struct ask *ask, const char *column)
+{
+    return t_only(ask_run(t_session(1), ask), column);
+}

@@ -50,3 +50,8 @@ void let_lapse(unsigned booking);
 const char *state_of(unsigned booking);
 /* How many seats of flight f(n) are taken. */
 const char *seats_of(unsigned flight);
+
+/* Session 1 has a transaction open in which @ask is done: the value of that column. */
+const char *in_first(const struct ask *ask, const char *column);
+/* Session 2 sends @ask and waits for session 1, which commits. */
+PGresult *after_wait(const struct ask *ask);
