@@ -1,6 +1,5 @@
 """One `faregate dev` for the run, two servers that share the work, and a proxy of each kind in front of them."""
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -8,40 +7,18 @@ import subprocess
 import pytest
 
 from front import BUILD, ROOT, Envoy, HAProxy, Nginx
-from kit.instance import Dev, binary
-from kit.world import World
+from kit.fixtures import dev, shared_world, world  # noqa: F401
+from kit.instance import binary
 
 
+@pytest.fixture(scope="session", autouse=True)
 def proxy_files():
     """Descriptor set and certificates, by the script that compose.yml runs."""
-    directory = BUILD / "files"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    Envoy.files = BUILD / "files"
+    shutil.rmtree(Envoy.files, ignore_errors=True)
+    Envoy.files.mkdir(parents=True)
     path = os.path.dirname(os.path.abspath(binary())) + ":" + os.environ["PATH"]
-    subprocess.run([ROOT / "docker/setup-proxy", directory], env={**os.environ, "PATH": path}, check=True, timeout=30)
-    return directory
-
-
-@pytest.fixture(scope="session")
-def dev():
-    instance = Dev("--workers", "2", "--provider-timeout-ms", "1500")
-    Envoy.files = proxy_files()
-    yield instance
-    status = instance.stop()
-    if not os.environ.get("RPC_KEEP"):
-        instance.remove()
-    assert status == 0, f"SIGTERM must end it with status 0, not {status}"
-
-
-@pytest.fixture(scope="session")
-def shared_world(dev):
-    return World(dev, itertools.count(1))
-
-
-@pytest.fixture
-def world(shared_world):
-    yield shared_world
-    shared_world.dev.check()
+    subprocess.run([ROOT / "docker/setup-proxy", Envoy.files], env={**os.environ, "PATH": path}, check=True, timeout=30)
 
 
 @pytest.fixture(scope="session")

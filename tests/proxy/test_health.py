@@ -25,8 +25,7 @@ def down(proxy, server):
 
 def test_a_draining_server_is_left_before_it_stops(world, dev, kind):
     """Readiness goes false at SIGTERM; while the lame duck still serves, the proxy moves to the other one."""
-    leaving = dev.sibling("--lame-duck-ms=6000")
-    with dev.sibling() as staying, kind([leaving, staying]) as proxy:
+    with dev.sibling("--lame-duck-ms=6000") as leaving, dev.sibling() as staying, kind([leaving, staying]) as proxy:
         client = proxy.client()
         assert client.SearchPlaces(query="london").places
         leaving.process.send_signal(signal.SIGTERM)
@@ -34,7 +33,7 @@ def test_a_draining_server_is_left_before_it_stops(world, dev, kind):
         assert leaving.process.poll() is None, "it is still there for those who have not"
         assert leaving.client().SearchPlaces(query="london").places
         until(lambda: proxy.client().SearchPlaces(query="london").places, 1, "the other one serves")
-        assert leaving.process.wait(20) == 0
+        assert leaving.ended(20) == 0
 
 
 def test_a_server_without_its_database_is_left(world, dev):
@@ -66,8 +65,8 @@ def test_no_server_at_all(world, dev, proxy_alone):
 @pytest.fixture(params=["envoy", "haproxy", "nginx"])
 def proxy_alone(request, dev):
     """A proxy whose server has gone."""
-    server = dev.sibling()
-    with {"envoy": Envoy, "haproxy": HAProxy, "nginx": Nginx}[request.param]([server]) as proxy:
+    kind = {"envoy": Envoy, "haproxy": HAProxy, "nginx": Nginx}[request.param]
+    with dev.sibling() as server, kind([server]) as proxy:
         server.stop()
         if request.param != "nginx":
             until(lambda: down(proxy, server), 10, "the proxy has noticed", every=0.1)

@@ -54,8 +54,7 @@ def test_grpc_web_with_a_token(world, envoy):
 
 def test_grpc_web_server_stream(world, dev):
     """A watch in a browser: what is true now, then the drain, then the end of the stream with its status."""
-    server = dev.sibling("--lame-duck-ms=300")
-    with Envoy([server]) as proxy:
+    with dev.sibling("--lame-duck-ms=300") as server, Envoy([server]) as proxy:
         process = subprocess.Popen(
             ["node", ROOT / "tests/proxy/web_stream.mjs", f"http://{proxy.target}", DESCRIPTORS, "grpc.health.v1.Health",
              "watch", '{"service": "readiness"}'], env={**os.environ, "WEB_MODULES": str(BUILD / "web")},

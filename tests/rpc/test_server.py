@@ -52,27 +52,27 @@ def test_health_check(world):
 
 
 def test_health_watch_sees_the_drain(world):
-    server = world.dev.sibling()
-    channel = grpc.insecure_channel(server.target)
-    seen = []
+    with world.dev.sibling() as server:
+        channel = grpc.insecure_channel(server.target)
+        seen = []
 
-    def watch():
-        try:
-            for reply in health(channel, "faregate.v1.AuthService", watch=True, timeout=20):
-                seen.append(reply.status)
-        except grpc.RpcError:
-            pass
+        def watch():
+            try:
+                for reply in health(channel, "faregate.v1.AuthService", watch=True, timeout=20):
+                    seen.append(reply.status)
+            except grpc.RpcError:
+                pass
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    unknown = health(channel, "no.such.Service", watch=True)
-    assert next(unknown).status == HealthReply.SERVICE_UNKNOWN
-    unknown.cancel()
-    until(lambda: seen, 5, "the watcher hears")
-    assert seen == [HealthReply.SERVING]
-    assert server.stop() == 0
-    watcher.join(10)
-    assert seen == [HealthReply.SERVING, HealthReply.NOT_SERVING]
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        unknown = health(channel, "no.such.Service", watch=True)
+        assert next(unknown).status == HealthReply.SERVICE_UNKNOWN
+        unknown.cancel()
+        until(lambda: seen, 5, "the watcher hears")
+        assert seen == [HealthReply.SERVING]
+        assert server.stop() == 0
+        watcher.join(10)
+        assert seen == [HealthReply.SERVING, HealthReply.NOT_SERVING]
 
 
 def test_reflection_needs_no_protos(world):
@@ -154,30 +154,30 @@ def test_descriptors_are_raised_to_what_the_system_allows(world):
 @pytest.mark.parametrize("everybody", [False, True])
 def test_drain_finishes_what_runs(world, ann, everybody):
     """Also where who stops it signals all its processes, as systemd does: the supervisor signals them once more."""
-    server = world.dev.sibling()
-    client = server.client(ann.token)
-    client.GetUser(name="users/me")
-    outcome = []
+    with world.dev.sibling() as server:
+        client = server.client(ann.token)
+        client.GetUser(name="users/me")
+        outcome = []
 
-    def call():
-        try:
-            outcome.append(client.GetUser(name="users/me", timeout=30).name)
-        except grpc.RpcError as error:
-            outcome.append(Refusal(error))
+        def call():
+            try:
+                outcome.append(client.GetUser(name="users/me", timeout=30).name)
+            except grpc.RpcError as error:
+                outcome.append(Refusal(error))
 
-    with Lock(world.dev, "LOCK TABLE app_user IN ACCESS EXCLUSIVE MODE") as lock:
-        caller = threading.Thread(target=call)
-        caller.start()
-        lock.wait_for_a_waiter()
-        for pid in [p for p in server.pids().values() if p > 0] if everybody else []:
-            os.kill(pid, signal.SIGTERM)
-        server.process.send_signal(signal.SIGTERM)
-        until(lambda: is_refused(server.port), 10, "connections are refused")
-        with refused("UNAVAILABLE"):
-            server.client(ann.token).GetUser(name="users/me", timeout=2)
-    caller.join(10)
-    assert outcome == [ann.user.name]
-    assert server.process.wait(10) == 0
+        with Lock(world.dev, "LOCK TABLE app_user IN ACCESS EXCLUSIVE MODE") as lock:
+            caller = threading.Thread(target=call)
+            caller.start()
+            lock.wait_for_a_waiter()
+            for pid in [p for p in server.pids().values() if p > 0] if everybody else []:
+                os.kill(pid, signal.SIGTERM)
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: is_refused(server.port), 10, "connections are refused")
+            with refused("UNAVAILABLE"):
+                server.client(ann.token).GetUser(name="users/me", timeout=2)
+        caller.join(10)
+        assert outcome == [ann.user.name]
+        assert server.ended(10) == 0
 
 
 def test_lame_duck(world):

@@ -66,18 +66,18 @@ def test_the_probe_knows_every_name(world):
 
 
 def test_a_drain_is_told_and_ends_every_watch(world):
-    server = world.dev.sibling("--lame-duck-ms=6000")
-    watchers = [Watcher(server.target, name) for name in ("", "readiness", "faregate.v1.AuthService")]
-    alive, unknown = Watcher(server.target, "liveness"), Watcher(server.target, "no.such.Service")
-    until(lambda: all(w.seen for w in [*watchers, alive, unknown]), 10, "the first state comes at once")
-    server.process.send_signal(signal.SIGTERM)
-    until(lambda: all(w.seen == [SERVING, NOT_SERVING] for w in watchers), 10, "told before it stops")
-    assert probe(f"-addr={server.target}", "-service=liveness") == 0, "still serving, and alive"
-    assert probe(f"-addr={server.target}", "-service=readiness") == 4, "not for new work"
-    for watcher in [*watchers, alive, unknown]:
-        assert watcher.ended() == "UNAVAILABLE", "a drain waits for no watcher"
-    assert unknown.seen == [SERVICE_UNKNOWN] and alive.seen[0] == SERVING
-    assert server.process.wait(20) == 0
+    with world.dev.sibling("--lame-duck-ms=6000") as server:
+        watchers = [Watcher(server.target, name) for name in ("", "readiness", "faregate.v1.AuthService")]
+        alive, unknown = Watcher(server.target, "liveness"), Watcher(server.target, "no.such.Service")
+        until(lambda: all(w.seen for w in [*watchers, alive, unknown]), 10, "the first state comes at once")
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: all(w.seen == [SERVING, NOT_SERVING] for w in watchers), 10, "told before it stops")
+        assert probe(f"-addr={server.target}", "-service=liveness") == 0, "still serving, and alive"
+        assert probe(f"-addr={server.target}", "-service=readiness") == 4, "not for new work"
+        for watcher in [*watchers, alive, unknown]:
+            assert watcher.ended() == "UNAVAILABLE", "a drain waits for no watcher"
+        assert unknown.seen == [SERVICE_UNKNOWN] and alive.seen[0] == SERVING
+        assert server.ended(20) == 0
 
 
 # ---- reflection

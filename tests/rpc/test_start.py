@@ -90,13 +90,12 @@ def test_what_is_spoilt_later_does_not_reach_new_workers(dev, copy, world):
         pathlib.Path(copy, "secret").write_bytes(os.urandom(64))
         replace_worker(server)
         server.process.send_signal(signal.SIGHUP)
-        told = pathlib.Path(server.errors_path)
-        until(lambda: "stay as they were" in told.read_text(), 5, "bad keys are told")
+        until(lambda: "stay as they were" in server.said(), 5, "bad keys are told")
         replace_worker(server)
         other = Client(server.target, ann.token)
         assert world.hold(other, offer).name
         assert server.http("/.well-known/jwks.json")[0] == 200
-        assert told.read_text().count("stay as they were") == 1
+        assert server.said().count("stay as they were") == 1
 
 
 def test_a_fault_that_comes_later_ends_nobody(dev, copy):
@@ -106,8 +105,7 @@ def test_a_fault_that_comes_later_ends_nobody(dev, copy):
         try:
             server.kill_child("worker 0")
             server.meant = "ended with status 3; starting another"
-            until(lambda: server.meant in pathlib.Path(server.errors_path).read_text(), 10,
-                  "its successor does not find its tables")
+            until(lambda: server.meant in server.said(), 10, "its successor does not find its tables")
             assert server.http("/healthz")[0] == 200
         finally:
             dev.sql("ALTER TABLE login_away RENAME TO login")

@@ -324,8 +324,8 @@ def test_sigquit_dumps_the_state_and_goes_on(world):
 
 
 def test_a_second_sigterm_ends_at_once(world):
-    server = world.dev.sibling("--lame-duck-ms", "60000")
-    server.process.send_signal(signal.SIGTERM)
-    until(lambda: server.http("/readyz")[0] == 503, 5, "it drains")
-    assert server.client().SearchPlaces(query="london").places  # and serves
-    assert server.stop(seconds=5) == 0
+    with world.dev.sibling("--lame-duck-ms", "60000") as server:
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: server.http("/readyz")[0] == 503, 5, "it drains")
+        assert server.client().SearchPlaces(query="london").places  # and serves
+        assert server.stop(seconds=5) == 0

@@ -199,7 +199,7 @@ def test_a_hanging_worker_is_not_ready_and_is_replaced(world):
         until(lambda: server.http("/readyz")[0] == 503, 5, "not ready")
         assert ", hanging" in server.http("/readyz?verbose")[1]
         until(lambda: server.pids()["worker 0"] not in (0, worker) and server.http("/readyz")[0] == 200, 15, "another one")
-        assert "worker 0 hangs" in pathlib.Path(server.errors_path).read_text()
+        assert "worker 0 hangs" in server.said()
 
 
 def test_who_reads_no_stderr_holds_nobody_up(world):
@@ -458,8 +458,8 @@ def test_a_later_start_adds_what_is_missing_and_is_quick_where_nothing_is(dev):
         simulator = next(pid for pid in children(last.process.pid)
                          if pathlib.Path(f"/proc/{pid}/comm").read_text() == "faregate psp\n")
         os.kill(simulator, signal.SIGKILL)
-        assert last.process.wait(20) == 1
-        assert "the payment simulator has ended" in pathlib.Path(last.errors_path).read_text()
+        assert last.ended(20) == 1
+        assert "the payment simulator has ended" in last.said()
     finally:
         home = os.path.realpath(os.path.join(data, "db"))
         shutil.rmtree(data, ignore_errors=True)

@@ -75,8 +75,7 @@ class Server:
 
     def _is_ready(self):
         if self.process.poll() is not None:
-            said = pathlib.Path(self.errors_path).read_text()[-1000:]
-            raise AssertionError(f"the server ended with status {self.process.returncode}: {said}")
+            raise AssertionError(f"the server ended with status {self.process.returncode}: {self.said()[-1000:]}")
         try:
             return self.http("/readyz")[0] == 200
         except OSError:
@@ -119,9 +118,13 @@ class Server:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def said(self):
+        """On stderr, so far."""
+        return pathlib.Path(self.errors_path).read_text(errors="replace")
+
     def judge(self):
         """No process of it fell but by kill_child, and no sanitizer complained."""
-        said = pathlib.Path(self.errors_path).read_text(errors="replace").replace(self.meant, "")
+        said = self.said().replace(self.meant, "")
         assert not CRASH.search(said), said[-8000:]
         assert said.count("was ended by signal 9;") <= self.killed, said[-2000:]
 
@@ -142,12 +145,26 @@ class Server:
         """The log as it is now, one JSON object a line."""
         return [json.loads(line) for line in pathlib.Path(self.log).read_text().splitlines() if line.startswith("{")]
 
+    def ended(self, seconds=30):
+        """The status of one that ends by itself; nothing is left of it."""
+        try:
+            status = self.process.wait(timeout=seconds)
+        finally:
+            self.kill()
+        self.judge()
+        return status
+
     def stop(self, how=signal.SIGTERM, seconds=30):
         if self.process.poll() is None:
             self.process.send_signal(how)
-        status = self.process.wait(timeout=seconds)
-        self.judge()
-        return status
+        return self.ended(seconds)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failed, *_):
+        status = self.stop()
+        assert failed or status == 0, f"SIGTERM must end it with status 0, not {status}: {self.said()[-2000:]}"
 
     def kill(self):
         if self.process and self.process.poll() is None:
@@ -202,6 +219,13 @@ class Dev(Server):
         """Another server of the same installation."""
         return Serve(self.conninfo, self.data, *flags, provider_port=self.admin_port + 1, **more)
 
+    def __exit__(self, *failed):
+        try:
+            super().__exit__(*failed)
+        finally:
+            if not os.environ.get("RPC_KEEP"):
+                self.remove()
+
     def remove(self):
         if self.owns_data:
             home = os.path.realpath(os.path.join(self.data, "db"))
@@ -226,13 +250,6 @@ class Serve(Server):
             argv += ["--services", services]
         with open(self.errors_path, "w") as err:
             self._start([*argv, *flags], ready_s, stderr=err, preexec_fn=preexec_fn)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, failed, *_):
-        status = self.stop()
-        assert failed or status == 0, f"SIGTERM must end it with status 0, not {status}"
 
 
 class Cluster:
