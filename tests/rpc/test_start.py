@@ -36,11 +36,6 @@ def start(data, *flags, env=None, **more):
     return done.returncode, done.stderr
 
 
-def replace_worker(server):
-    old = server.kill_child("worker 0")
-    until(lambda: server.pids()["worker 0"] not in (0, old) and server.http("/readyz")[0] == 200, 20, "another one serves")
-
-
 def test_a_wrong_configuration_is_said_once_and_with_its_flag(copy):
     bad = pathlib.Path(copy, "bad")
     bad.mkdir()
@@ -88,10 +83,10 @@ def test_what_is_spoilt_later_does_not_reach_new_workers(dev, copy, world):
         pathlib.Path(copy, "keys", "9.pem").write_text("no key")
         pathlib.Path(copy, "psp-key").unlink()
         pathlib.Path(copy, "secret").write_bytes(os.urandom(64))
-        replace_worker(server)
+        server.replace_child("worker 0")
         server.process.send_signal(signal.SIGHUP)
         until(lambda: "stay as they were" in server.said(), 5, "bad keys are told")
-        replace_worker(server)
+        server.replace_child("worker 0")
         other = Client(server.target, ann.token)
         assert world.hold(other, offer).name
         assert server.http("/.well-known/jwks.json")[0] == 200

@@ -278,8 +278,7 @@ def test_without_its_process_the_database_is_asked(world):
         finally:
             os.kill(pids[name], signal.SIGCONT)
         until(lambda: is_fresh(server), 10, "it goes on")
-        server.kill_child(name)
-        until(lambda: server.pids()[name] not in (0, pids[name]), 5, "another one is started")
+        server.replace_child(name, 5)
         until(lambda: loads(server) == 2 and is_fresh(server), 20, "it has read the timetable")
         before = counts(server)
         assert flight not in flights_of(world.search(trip, client, page_size=50))

@@ -33,15 +33,8 @@ def serving(world, *certificates, flags=(), workers=1, **more):
         "--tls-key", ",".join(k for _, k in certificates), *flags, workers=workers, **more)
     server.tls_port, server.tls_at = port, f"localhost:{port}"
     with server:
-        all_serve(server, workers)
+        server.until_all_ready("worker")
         yield server
-
-
-def all_serve(server, workers):
-    def serving():
-        lines = server.http("/readyz?verbose")[1].splitlines()
-        return sum(line.startswith("worker") and "ready, database up" in line for line in lines)
-    until(lambda: serving() == workers, 20, "all workers serve")
 
 
 def connect(server, name="localhost", session=None, version=None, leaf=None):
@@ -211,9 +204,8 @@ def test_reload_costs_no_call(world, authority, tmp_path):
         assert all(served(server) == der(new) for _ in range(4))
         # Whoever has to be started again meanwhile serves the old one as well.
         load.stop()
-        pid = server.kill_child("worker 0")
-        until(lambda: server.pids().get("worker 0") not in (0, pid), 20, "it is started again")
-        all_serve(server, 2)
+        server.replace_child("worker 0")
+        server.until_all_ready("worker")
         load = Load(server, authority.pem)
         assert all(served(server) == der(new) for _ in range(6))
         third.write(tmp_path, "served")
@@ -300,7 +292,7 @@ def test_sigusr1_opens_the_log_again(world):
 
 def test_sigquit_dumps_the_state_and_goes_on(world):
     with world.dev.sibling("--search-stale-ms=0", workers=2) as server:  # no timetable: only workers have calls
-        all_serve(server, 2)
+        server.until_all_ready("worker")
         channel = grpc.insecure_channel(server.target, options=OPTIONS)
         watch = channel.unary_stream("/grpc.health.v1.Health/Watch", stubs.health.HealthCheckRequest.SerializeToString,
                                      stubs.health.HealthCheckResponse.FromString)(stubs.health.HealthCheckRequest())

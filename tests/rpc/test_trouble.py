@@ -81,16 +81,6 @@ class Load:
             assert booked <= listed and len(listed - booked) <= 1
 
 
-def kill_worker_0(dev):
-    """When it died; returns once another one serves."""
-    died = time.monotonic()
-    victim = dev.kill_child("worker 0")
-    until(lambda: dev.pids().get("worker 0") not in (0, -1, victim, None) and
-          all("ready, database up" in line for line in dev.http("/readyz?verbose")[1].splitlines()[1:]), 20,
-          "another worker serves")
-    return died
-
-
 def one_death(world):
     """A worker is killed under load: how long another one took, and how many of twelve travellers were hurt."""
     dev = world.dev
@@ -98,7 +88,9 @@ def one_death(world):
     try:
         time.sleep(1)
         survivor = dev.pids()["worker 1"]
-        died = kill_worker_0(dev)
+        died = time.monotonic()
+        dev.replace_child("worker 0")
+        dev.until_all_ready()
         took = time.monotonic() - died
         time.sleep(1)
         until(lambda: all(times and times[-1] > died + took for times in load.times), 10, "everybody goes on")
@@ -139,8 +131,8 @@ def test_all_workers_die_while_the_provider_has_the_money(world, ann):
         world.wait(0.4)
         workers = {name: dev.kill_child(name) for name in ("worker 0", "worker 1")}
         assert call.exception() is None or Refusal(call.exception()).code.name == "UNAVAILABLE"
-    until(lambda: all(dev.pids()[name] not in (pid, 0, -1) for name, pid in workers.items()), 20, "others are started")
-    everybody_is_ready(dev)
+    dev.until_replaced(workers, 20)
+    dev.until_all_ready()
     answer = ann.ask("CreatePaymentIntent", request, timeout=15)
     assert answer.replayed
     world.intent(ann, answer.message, "CAPTURED")
@@ -149,10 +141,7 @@ def test_all_workers_die_while_the_provider_has_the_money(world, ann):
 
 
 def test_the_jobs_process_comes_back(world):
-    before = world.dev.pids()
-    jobs = next(name for name in before if name.startswith("jobs"))
-    world.dev.kill_child(jobs)
-    until(lambda: world.dev.pids()[jobs] not in (before[jobs], 0), 3, "another jobs process")
+    world.dev.replace_child(next(name for name in world.dev.pids() if name.startswith("jobs")), 3)
     ann = world.traveller()
     booking = world.hold(ann)
     intent = world.pay(ann, booking, "pm_sandbox_charged_then_drop")
@@ -165,7 +154,7 @@ def test_a_crash_fails_the_test(world):
     server = world.dev.sibling()
     worker = server.pids()["worker 0"]
     os.kill(worker, signal.SIGSEGV)
-    until(lambda: server.pids()["worker 0"] not in (0, worker), 10, "another worker")
+    server.until_replaced({"worker 0": worker}, 10)
     with pytest.raises(AssertionError, match="signal 11|Sanitizer"):
         server.stop()
 
@@ -198,7 +187,7 @@ def test_a_hanging_worker_is_not_ready_and_is_replaced(world):
         os.kill(worker, signal.SIGSTOP)
         until(lambda: server.http("/readyz")[0] == 503, 5, "not ready")
         assert ", hanging" in server.http("/readyz?verbose")[1]
-        until(lambda: server.pids()["worker 0"] not in (0, worker) and server.http("/readyz")[0] == 200, 15, "another one")
+        server.until_replaced({"worker 0": worker}, 15)
         assert "worker 0 hangs" in server.said()
 
 
@@ -212,8 +201,7 @@ def test_who_reads_no_stderr_holds_nobody_up(world):
     os.set_blocking(pipe, True)
     with world.dev.sibling(preexec_fn=lambda: os.dup2(pipe, 2)) as server:
         for _ in range(2):
-            worker = server.kill_child("worker 0")
-            until(lambda: server.pids()["worker 0"] not in (0, worker) and server.http("/readyz")[0] == 200, 10, "another one")
+            server.replace_child("worker 0", 10)
         assert server.stop() == 0
     os.close(end)
     os.close(pipe)
@@ -268,8 +256,7 @@ def test_orphans_are_buried(world):
         assert strangers, "the orphan is the server's child now"
         os.close(end)
         until(lambda: children(server.process.pid).keys() <= pids, 5, "it and its parent are buried")
-        worker = server.kill_child("worker 0")  # a child of its own is no orphan: it is started again
-        until(lambda: server.pids()["worker 0"] not in (0, worker), 5, "another worker")
+        server.replace_child("worker 0", 5)  # a child of its own is no orphan: it is started again
     os.close(gate)
 
 
@@ -353,18 +340,10 @@ def http_status(port, path):
         return 0
 
 
-def everybody_is_ready(server):
-    def ready():
-        text = server.http("/readyz?verbose")[1]
-        return "database down" not in text and "starting" not in text
-
-    until(ready, 30, "each process serves and has its database")
-
-
 def test_health_follows_the_database(island):
     """Who watches is told that it went and that it came back; liveness does not hang on it."""
     followers = ["", "readiness", "faregate.v1.FlightService"]
-    everybody_is_ready(island)
+    island.until_all_ready()
     watchers = {name: Watcher(island.target, name) for name in [*followers, "liveness"]}
     try:
         for watcher in watchers.values():
@@ -382,7 +361,7 @@ def test_health_follows_the_database(island):
     assert watchers["liveness"].seen == [SERVING]
     for watcher in watchers.values():
         assert watcher.cancel() == "CANCELLED"
-    everybody_is_ready(island)
+    island.until_all_ready()
     told = [e for e in island.events() if e["event"].startswith("database_")]
     assert {"database_down", "database_up"} <= {e["event"] for e in told}
     assert all(e["error"] for e in told if e["event"] == "database_down")

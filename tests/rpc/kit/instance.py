@@ -111,12 +111,30 @@ class Server:
         lines = self.http("/readyz?verbose")[1].splitlines()[1:]
         return {line.split(":")[0]: int(line.split("pid ")[1].split(",")[0]) for line in lines}
 
+    def until_all_ready(self, kind="", seconds=30):
+        """Waits until each process, or each of a kind, serves and has its database."""
+        def are_ready():
+            lines = [line for line in self.http("/readyz?verbose")[1].splitlines()[1:] if line.startswith(kind)]
+            return lines and all("ready, database up" in line for line in lines)
+        until(are_ready, seconds, f"each {kind or 'process'} serves")
+
     def kill_child(self, name):
         """One of pids(), at once; which it was."""
         pid = self.pids()[name]
         self.killed += 1
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def until_replaced(self, pids, seconds):
+        """Waits until others are where @pids, {name: pid}, were, and it is ready."""
+        def are_replaced():
+            now = self.pids()
+            return all(now[name] not in (0, -1, pid) for name, pid in pids.items()) and self.http("/readyz")[0] == 200
+        until(are_replaced, seconds, f"others serve in place of {pids}")
+
+    def replace_child(self, name, seconds=20):
+        """kill_child; returns once its successor is there."""
+        self.until_replaced({name: self.kill_child(name)}, seconds)
 
     def said(self):
         """On stderr, so far."""
