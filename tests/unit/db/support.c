@@ -93,16 +93,20 @@ void t_begin_with(const char *conninfo, const struct db_statement *const *statem
     ASSERT_INT_EQ(loop_init(&t_loop, &clock_system), 0);
     t_state = 0;
     t_finished = 0;
-    if (t_limits.write_lanes == 0)
-        t_limits = db_limits_default;
     ASSERT_INT_EQ(db_new(&t_db, &t_loop, conninfo, &t_limits, statements, on_state, NULL), 0);
     db_start(t_db);
+}
+
+void t_prepare(void)
+{
+    pg_exec(tables);
+    t_limits = db_limits_default;
 }
 
 /* What a failed test left behind stays behind: its callers are gone with its stack. */
 void t_begin_limits(const struct db_limits *limits)
 {
-    pg_exec(tables);
+    t_prepare();
     t_limits = *limits;
     t_begin_with(pg_conninfo(), t_statements);
     t_wait_up();

@@ -27,6 +27,8 @@ void t_begin(void);
 /* With a single write lane, so that everything written meets. */
 void t_begin_lane(void);
 void t_begin_limits(const struct db_limits *limits);
+/* Fresh tables and the usual limits, for t_begin_with. */
+void t_prepare(void);
 /* With other statements or another server; the tables stay; does not wait. */
 void t_begin_with(const char *conninfo, const struct db_statement *const *statements);
 void t_end(void);

@@ -19,8 +19,7 @@ TEST(boot, waits_for_a_database_that_is_not_there_yet)
 {
     struct caller c;
     struct t_one_of_row row;
-    t_begin();
-    t_end();
+    t_prepare();
     pg_stop();
     t_begin_with(pg_conninfo_of_stopped(), t_statements);
     t_turn(200);
@@ -36,16 +35,27 @@ TEST(boot, waits_for_a_database_that_is_not_there_yet)
     t_end();
 }
 
-static void refused(const struct db_statement *statement, const char *why)
+/* A statement with one column that is signed as @type. */
+static void refused(const char *sql_one, const char *sql_many, enum db_type type, const char *why)
 {
-    const struct db_statement *const statements[] = {&t_get_item_statement, statement, NULL};
+    const struct db_column column = {.name = "v", .type = type};
+    const struct db_statement drifted = {.name = "drifted",
+                                         .sql_one = sql_one,
+                                         .sql_many = sql_many,
+                                         .columns = &column,
+                                         .column_count = 1,
+                                         .cardinality = DB_ONE,
+                                         .row_bytes = 8,
+                                         .key_param = -1,
+                                         .distinct_param = -1,
+                                         .batch_max = sql_many ? 8 : 1};
+    const struct db_statement *const statements[] = {&t_get_item_statement, &drifted, NULL};
     struct caller c;
-    t_begin();
-    t_end();
+    t_prepare();
     t_begin_with(pg_conninfo(), statements);
     ASSERT_TRUE(t_wait(is_told, NULL, 10000));
     ASSERT_INT_EQ(t_state, -EPROTO);
-    ASSERT_HAS(db_error(t_db), statement->name);
+    ASSERT_HAS(db_error(t_db), drifted.name);
     ASSERT_HAS(db_error(t_db), why);
     ASSERT_FALSE(db_is_up(t_db));
     /* Nothing runs, nothing hangs. */
@@ -60,64 +70,24 @@ static void refused(const struct db_statement *statement, const char *why)
     t_end();
 }
 
-static const struct db_column one_int8[] = {{.name = "v", .type = DB_INT8}};
-static const struct db_column one_int4[] = {{.name = "v", .type = DB_INT4}};
-
 TEST(boot, refuses_a_column_of_another_type)
 {
-    static const struct db_statement s = {.name = "drifted",
-                                          .sql_one = "SELECT 1::int4",
-                                          .columns = one_int8,
-                                          .column_count = 1,
-                                          .cardinality = DB_ONE,
-                                          .row_bytes = 8,
-                                          .key_param = -1,
-                                          .distinct_param = -1,
-                                          .batch_max = 1};
-    refused(&s, "v int8");
+    refused("SELECT 1::int4", NULL, DB_INT8, "v int8");
 }
 
 TEST(boot, refuses_another_number_of_columns)
 {
-    static const struct db_statement s = {.name = "drifted",
-                                          .sql_one = "SELECT 1::int4, 2",
-                                          .columns = one_int4,
-                                          .column_count = 1,
-                                          .cardinality = DB_ONE,
-                                          .row_bytes = 8,
-                                          .key_param = -1,
-                                          .distinct_param = -1,
-                                          .batch_max = 1};
-    refused(&s, "2 columns, the signature has 1");
+    refused("SELECT 1::int4, 2", NULL, DB_INT4, "2 columns, the signature has 1");
 }
 
 TEST(boot, refuses_a_table_that_is_not_there)
 {
-    static const struct db_statement s = {.name = "drifted",
-                                          .sql_one = "SELECT v FROM gone",
-                                          .columns = one_int4,
-                                          .column_count = 1,
-                                          .cardinality = DB_ONE,
-                                          .row_bytes = 8,
-                                          .key_param = -1,
-                                          .distinct_param = -1,
-                                          .batch_max = 1};
-    refused(&s, "\"gone\" does not exist");
+    refused("SELECT v FROM gone", NULL, DB_INT4, "\"gone\" does not exist");
 }
 
 TEST(boot, refuses_a_many_form_without_its_ordinal)
 {
-    static const struct db_statement s = {.name = "drifted",
-                                          .sql_one = "SELECT 1::int4",
-                                          .sql_many = "SELECT 1::int8, 1::int4",
-                                          .columns = one_int4,
-                                          .column_count = 1,
-                                          .cardinality = DB_ONE,
-                                          .row_bytes = 8,
-                                          .key_param = -1,
-                                          .distinct_param = -1,
-                                          .batch_max = 8};
-    refused(&s, "n int4");
+    refused("SELECT 1::int4", "SELECT 1::int8, 1::int4", DB_INT4, "n int4");
 }
 
 TEST(boot, warns_of_constraints_that_do_not_exist)
@@ -147,8 +117,7 @@ static bool says(void *what)
 TEST(boot, waits_for_who_locks_a_table)
 {
     char why[] = "55P03";
-    t_begin();
-    t_end();
+    t_prepare();
     PGconn *other = pg_session();
     PQclear(PQexec(other, "BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE"));
     t_limits.lock_timeout_ms = 50;
@@ -164,8 +133,7 @@ TEST(boot, waits_for_who_locks_a_table)
 TEST(boot, a_read_only_server_takes_no_writes)
 {
     char why[] = "read-only";
-    t_begin();
-    t_end();
+    t_prepare();
     pg_exec("ALTER SYSTEM SET default_transaction_read_only = on");
     pg_exec("SELECT pg_reload_conf()");
     t_begin_with(pg_conninfo(), t_statements);
@@ -182,8 +150,7 @@ TEST(boot, finds_a_server_by_name_without_blocking)
     /* A label of more than 63 bytes, which nobody asks a name server for. */
     char nowhere[] = "no-such-host----------------------------------------------------";
     char conninfo[200];
-    t_begin();
-    t_end();
+    t_prepare();
     snprintf(conninfo, sizeof conninfo, "host=localhost port=%u dbname=postgres user=postgres",
              pg_tcp_port());
     t_begin_with(conninfo, t_statements);
@@ -199,8 +166,7 @@ TEST(boot, finds_a_server_by_name_without_blocking)
 
 TEST(boot, may_be_given_up_at_any_moment)
 {
-    t_begin();
-    t_end();
+    t_prepare();
     for (unsigned ms = 0; ms < 30; ms++) {
         t_begin_with(ms % 3 ? pg_conninfo() : "host=localhost port=1", t_statements);
         t_turn(ms);
@@ -213,8 +179,7 @@ TEST(boot, a_silent_host_costs_one_attempt)
 {
     char conninfo[300], dir[] = "/tmp/fg-mute.XXXXXX";
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    t_begin();
-    t_end();
+    t_prepare();
     ASSERT_NOT_NULL(mkdtemp(dir));
     snprintf(address.sun_path, sizeof address.sun_path, "%s/.s.PGSQL.%u", dir, pg_tcp_port());
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -234,8 +199,7 @@ TEST(boot, a_silent_host_costs_one_attempt)
 TEST(boot, passes_all_options_on_however_long)
 {
     char options[600], last[] = "nothing_of_that_name";
-    t_begin();
-    t_end();
+    t_prepare();
     snprintf(options, sizeof options, "-c a.b=%0400d -c %s=1", 1, last);
     setenv("PGOPTIONS", options, 1);
     t_begin_with(pg_conninfo(), t_statements);
