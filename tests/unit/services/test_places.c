@@ -3,15 +3,12 @@
  * need a database. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "reference_rig.h"
-#include "schema/embedded.h"
+#include "seed/internal.h"
 #include "support/test.h"
 
 #define AIRPORTS_MAX 6000
-
-enum { IATA, ICAO, NAME, CITY, METRO, AREA, COUNTRY, ZONE, LATITUDE, LONGITUDE, SIZE, TRAFFIC };
 
 static struct reference *reference;
 
@@ -25,22 +22,18 @@ static const struct reference *embedded(void)
     if (reference)
         return reference;
     struct reference_read_airports_row *rows = calloc(AIRPORTS_MAX, sizeof *rows);
-    const struct embedded_file *file = embedded_find("airport.tsv");
-    struct str rest = {.p = file->data, .n = file->size};
+    struct tsv t;
     uint32_t count = 0;
-    for (str_cut(&rest, '\n'); rest.n > 0 && count < AIRPORTS_MAX; count++) {
-        struct str line = str_cut(&rest, '\n'), cell[TRAFFIC + 1];
-        for (int i = 0; i <= TRAFFIC; i++)
-            cell[i] = str_cut(&line, '\t');
+    for (tsv_open(&t, "airport.tsv"); count < AIRPORTS_MAX && tsv_next(&t); count++) {
         rows[count] = (struct reference_read_airports_row){
-            .iata = cell[IATA],
-            .name = cell[NAME],
-            .city = cell[CITY],
-            .metro = cell[METRO],
-            .area = cell[AREA],
-            .country = cell[COUNTRY],
+            .iata = tsv_text(&t, "iata"),
+            .name = tsv_text(&t, "name"),
+            .city = tsv_text(&t, "city"),
+            .metro = tsv_text(&t, "metro"),
+            .area = tsv_text(&t, "area"),
+            .country = tsv_text(&t, "country"),
             .zone = STR("Europe/London"),
-            .traffic = atoi(cell[TRAFFIC].p),
+            .traffic = tsv_int(&t, "traffic"),
         };
     }
     struct reference_source source = rig_source();
