@@ -100,6 +100,15 @@ void test_has(struct test_place place, const char *haystack, const char *needle)
         fail(place, "%s: not in \"%s\"", place.text, shown(str_of(haystack), text, sizeof text));
 }
 
+void test_quick(struct test_place place, int64_t (*run)(void), int64_t limit_ns)
+{
+    int64_t took_ns = limit_ns;
+    for (int i = 0; i < 3 && took_ns >= limit_ns; i++)
+        took_ns = run();
+    if (took_ns >= limit_ns)
+        fail(place, "%s: took %" PRId64 " ns", place.text, took_ns);
+}
+
 void test_skip(const char *why)
 {
     skipped++;

@@ -56,6 +56,9 @@ struct test_place {
 /* @haystack (C string) contains @needle. */
 #define ASSERT_HAS(haystack, needle)                                                               \
     test_has(TEST_PLACE(#haystack " has " #needle), haystack, needle)
+/* @run, which tells how long what it did took, takes less than @limit_ns: at the third time at the
+ * latest, as the machine may stand still once. */
+#define ASSERT_QUICK(run, limit_ns) test_quick(TEST_PLACE(#run " within " #limit_ns), run, limit_ns)
 #define FAIL(why) test_true(TEST_PLACE(why), false)
 
 void test_true(struct test_place place, bool ok);
@@ -65,6 +68,7 @@ void test_int_in(struct test_place place, int64_t x, int64_t lo, int64_t hi);
 void test_ptr(struct test_place place, const void *a, const void *b);
 void test_str(struct test_place place, struct str a, struct str b);
 void test_has(struct test_place place, const char *haystack, const char *needle);
+void test_quick(struct test_place place, int64_t (*run)(void), int64_t limit_ns);
 
 /* Says that this test cannot run here, and why; it returns then. It counts as skipped. */
 void test_skip(const char *why);
