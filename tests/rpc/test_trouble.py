@@ -400,17 +400,6 @@ def test_a_start_without_database_waits_for_it(island):
     until(lambda: island.http("/readyz")[0] == 200, 10, "the other server is ready again")
 
 
-def test_a_database_of_another_version_stops_the_start(island):
-    """One clear line and an exit status, no loop of restarts."""
-    island.sql("CREATE DATABASE empty")
-    data = os.path.dirname(island.log)
-    done = subprocess.run([binary(), "serve", "--listen", f"127.0.0.1:{free_port()}", "--admin", "", "--database",
-                           island.conninfo.replace("dbname=faregate", "dbname=empty"), "--keys", data + "/keys", "--secret",
-                           data + "/secret", "--provider-key", data + "/psp-key", "--workers=1", "--jobs=off", "--log=none"],
-                          capture_output=True, text=True, timeout=20)
-    assert done.returncode != 0 and "database" in done.stderr
-
-
 def test_a_later_start_adds_what_is_missing_and_is_quick_where_nothing_is(dev):
     """Days of the timetable, and the user that a killed first start did not make; then in under three seconds."""
     from kit.instance import Dev
