@@ -7,7 +7,6 @@ import pytest
 
 from front import ROOT, Envoy, HAProxy, Nginx
 from kit import stubs, wire
-from kit.instance import until
 from kit.ports import free_port
 from test_edge import certificate, secure
 
@@ -23,7 +22,7 @@ def listening(dev, options):
 
 def told(server, agent):
     """The log's event of the call that brought this user-agent."""
-    return until(lambda: next((e for e in server.events() if agent in e.get("user_agent", "")), None), 5, "the call is logged")
+    return server.event(lambda e: agent in e.get("user_agent", ""))
 
 
 def call_from(address, proxy, agent, **headers):

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from front import Envoy
-from kit.lock import Lock, event_of
+from kit.lock import Lock
 from kit.world import adult
 
 
@@ -26,7 +26,7 @@ def stuck_call(world, server, client, timeout=30):
         with pytest.raises(grpc.RpcError) as caught:
             client.ask("CreateBooking", request, timeout=timeout)
         took = time.monotonic() - began
-        event = event_of(server, request.request_id)
+        event = server.event(lambda e: e.get("request_id") == request.request_id)
     return caught.value.code().name, caught.value.details(), took, event
 
 
@@ -77,4 +77,4 @@ def test_a_cancelled_call_is_cancelled_behind_the_proxy(world, proxy, rest_serve
             request, timeout=20, metadata=[("authorization", "Bearer " + ann.token)])
         held.wait_for_a_waiter()
         call.cancel()
-        assert event_of(rest_server, request.request_id)["status"] == "CANCELLED"
+        assert rest_server.event(lambda e: e.get("request_id") == request.request_id)["status"] == "CANCELLED"

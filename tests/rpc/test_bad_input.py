@@ -8,7 +8,7 @@ import pytest
 
 from kit import stubs, wire
 from kit.client import new_id, refused
-from kit.world import PASSWORD, adult
+from kit.world import PASSWORD, adult, minor
 
 SEARCH = "/faregate.v1.FlightService/SearchPlaces"
 INTERNAL, UNIMPLEMENTED, EXHAUSTED, INVALID = 13, 12, 8, 3
@@ -215,10 +215,6 @@ def test_unknown_and_forged_offers(world, ann):
             ann.GetOffer(name=name)
 
 
-def total_of(request):
-    return request.expected_total.units * 100 + request.expected_total.nanos // 10000000
-
-
 def test_booking_fields(world, ann):
     offer = world.offer(ann)
     good = world.hold_request(ann, offer)
@@ -258,7 +254,7 @@ def test_booking_fields(world, ann):
         request = world.hold_request(ann, offer)
         request.expected_total.units += 1
         ann.CreateBooking(request)
-    cents = total_of(good)
+    cents = minor(good.expected_total)
     assert seen[0].facts == {"expected_minor": str(cents + 100), "total_minor": str(cents), "currency_code": "USD"}
     assert world.inventory(offer)[1] == 0, "nothing of all this held a seat"
 

@@ -28,7 +28,7 @@ def test_create_booking_replays_byte_for_byte(world, ann):
 
 def test_replay_with_seats(world, ann):
     offer = world.offer(ann)
-    request = world.hold_request(ann, offer, seat_selections=[{"seat": free_seat(ann, offer)}])
+    request = world.hold_request(ann, offer, seat_selections=[{"seat": world.free_seats(ann, offer)[0]}])
     first = ann.ask("CreateBooking", request)
     again = ann.ask("CreateBooking", request)
     assert again.replayed and again.raw == first.raw and len(first.message.seats) == 1
@@ -38,7 +38,7 @@ def test_instant_with_seats_goes_on_where_it_stopped(world, dev, ann):
     """Held with its seat where the provider cannot be reached; repeated where it can. Only an attempt that is committed may
     be sent: the server insists on it."""
     offer = world.offer(ann)
-    request = world.hold_request(ann, offer, seat_selections=[{"seat": free_seat(ann, offer)}],
+    request = world.hold_request(ann, offer, seat_selections=[{"seat": world.free_seats(ann, offer)[0]}],
                                  payment={"payment_method": world.card()})
     request.mode = request.INSTANT
     with dev.sibling("--provider-url=http://127.0.0.1:1") as lame:
@@ -53,15 +53,6 @@ def test_instant_with_seats_goes_on_where_it_stopped(world, dev, ann):
     assert world.dev.sql("SELECT count(*) FROM payment WHERE state = 'CAPTURED' AND booking_id = "
                          f"'{first.name.removeprefix('bookings/')}'") == [["1"]]
     world.same_books()
-
-
-def free_seats(client, offer):
-    seats = client.GetSeatMap(name=offer.journeys[0].segments[0].flight + "/seatMap", cabin="ECONOMY")
-    return [s.designator for c in seats.cabins for r in c.rows if not r.exit_row for s in r.seats if s.available]
-
-
-def free_seat(client, offer):
-    return free_seats(client, offer)[0]
 
 
 def test_twenty_at_once_book_once(world, ann):
@@ -140,7 +131,7 @@ def test_ids_of_different_callers_do_not_meet(world, ann, bob):
 @pytest.mark.parametrize("chosen", [False, True])
 def test_refusals_replay(world, ann, chosen):
     offer = world.offer(ann)
-    seats = [{"seat": free_seat(ann, offer)}] if chosen else []
+    seats = [{"seat": world.free_seats(ann, offer)[0]}] if chosen else []
     request = world.hold_request(ann, offer, seat_selections=seats)
     world.leave_seats(offer, 0)
     with refused("FAILED_PRECONDITION", "SEATS_UNAVAILABLE") as first:
@@ -155,7 +146,7 @@ def test_refusals_replay(world, ann, chosen):
 def test_a_taken_seat_stays_the_answer(world, ann, bob):
     """Also once it is free again. Of the hold that was to have it nothing is left."""
     offer = world.offer(ann, passengers=[("ADULT", 2)])
-    wanted, other = free_seats(ann, offer)[:2]
+    wanted, other = world.free_seats(ann, offer)[:2]
     his = world.hold(bob, offer, passengers=[adult("Bob"), adult("Rob")], seat_selections=[{"seat": wanted}])
     before = world.inventory(offer)
     request = world.hold_request(ann, offer, [adult(), adult("Al")], seat_selections=[
@@ -163,7 +154,7 @@ def test_a_taken_seat_stays_the_answer(world, ann, bob):
     with refused("FAILED_PRECONDITION", "SEAT_TAKEN", "seat_selections[1].seat") as first:
         ann.CreateBooking(request)
     assert world.inventory(offer) == before and not ann.ListBookings().bookings
-    assert other in free_seats(ann, offer)
+    assert other in world.free_seats(ann, offer)
     bob.ConfirmCancellation(name=bob.CreateCancellation(parent=his.name).name)
     with refused("FAILED_PRECONDITION", "SEAT_TAKEN") as again:
         ann.CreateBooking(request)
@@ -179,7 +170,7 @@ def test_a_taken_seat_stays_the_answer(world, ann, bob):
 def test_twenty_at_once_are_refused_a_seat_once(world, ann, bob):
     """The same request again and again, and others for the seats it lets go."""
     offer = world.offer(ann, passengers=[("ADULT", 2)])
-    taken, left, right = free_seats(ann, offer)[:3]
+    taken, left, right = world.free_seats(ann, offer)[:3]
     world.hold(bob, offer, passengers=[adult("Bob"), adult("Rob")], seat_selections=[{"seat": taken}])
 
     def wish(client, seats):

@@ -233,7 +233,7 @@ def test_a_refund_that_is_only_late_is_not_paid_twice(world, ann):
     refund = refund_some(world, booking, intent)
     assert world.state(refund) == "UNKNOWN"
     world.hurry(booking)  # far beyond the time by which the provider must show it
-    world._wait(lambda: ann.GetRefund(name=refund.name), ("SUCCEEDED",), 15)
+    world.refund(ann, refund, "SUCCEEDED")
     which = f"refund_id = '{refund.name.rpartition('/')[2]}'"
     assert world.dev.sql(f"SELECT try_count, inquiry_count > 0 FROM refund WHERE {which}") == [["0", "t"]]
     world.same_books()
@@ -247,7 +247,7 @@ def test_a_refund_waits_for_the_provider_that_took_the_money(world, ann):
         other = server.client(staff.token)
         refund = refund_some(world, booking, intent, other)
         other.close()
-    world._wait(lambda: ann.GetRefund(name=refund.name), ("SUCCEEDED",), 15)
+    world.refund(ann, refund, "SUCCEEDED")
     which = f"refund_id = '{refund.name.rpartition('/')[2]}'"
     assert world.dev.sql(f"SELECT provider_reference LIKE 're_%' FROM refund WHERE {which}") == [["t"]]
     world.same_books()
@@ -352,7 +352,7 @@ def test_refunds_by_staff(world, ann):
     refund = staff.ask("CreateRefund", request, timeout=15)
     again = staff.ask("CreateRefund", request, timeout=15)
     assert again.replayed and again.message.name == refund.message.name
-    world._wait(lambda: staff.GetRefund(name=refund.message.name), ("SUCCEEDED",), 15)
+    world.refund(staff, refund.message, "SUCCEEDED")
     assert world.state(ann.GetRefund(name=refund.message.name)) == "SUCCEEDED", "its owner sees it"
     assert minor(ann.GetPaymentIntent(name=intent.name).amount_refunded) == 500
     with refused("FAILED_PRECONDITION", "REFUND_EXCEEDS_CAPTURE"):

@@ -93,7 +93,7 @@ def test_a_hold_ends(world):
         ann = world.traveller("Ann", server)
         offer = world.offer(ann)
         before = world.inventory(offer)
-        seat = free_seats(ann, offer)[0]
+        seat = world.free_seats(ann, offer)[0]
         booking = world.hold(ann, offer, seat_selections=[{"seat": seat}])
         left = booking.payment_required_time.seconds - booking.create_time.seconds
         assert 1 <= left <= 3
@@ -104,16 +104,12 @@ def test_a_hold_ends(world):
         with refused("FAILED_PRECONDITION", "HOLD_EXPIRED"):
             ann.CreatePaymentIntent(parent=booking.name, amount=offer.price.total, confirm=True,
                                     payment_method="pm_card_visa")
-        for _ in range(100):  # the sweeper of the other server
-            if world.inventory(offer) == before:
-                break
-            world.wait(0.1)
-        assert world.inventory(offer) == before
+        until(lambda: world.inventory(offer) == before, 10, "the sweeper of the other server")
         booking = ann.GetBooking(name=booking.name)
         assert world.state(booking) == "EXPIRED" and not booking.seats
         events = ann.ListBookingEvents(parent=booking.name).events
         assert events[-1].actor == "system"
-        assert seat in free_seats(ann, offer)
+        assert seat in world.free_seats(ann, offer)
         assert world.state(world.hold(ann, offer, seat_selections=[{"seat": seat}])) == "HELD"
 
 
@@ -127,11 +123,7 @@ def test_a_hold_that_is_locked_when_it_ends_ends_later(world):
         with Lock(world.dev, f"SELECT FROM booking WHERE booking_id = '{booking.name.split('/')[-1]}' FOR UPDATE"):
             world.wait(4.5)
             assert world.inventory(offer) != before
-        for _ in range(100):
-            if world.inventory(offer) == before:
-                break
-            world.wait(0.1)
-        assert world.inventory(offer) == before
+        until(lambda: world.inventory(offer) == before, 10, "it comes back")
 
 
 def test_holds_that_ended_while_nobody_swept_end_at_the_next_start(world, ann):
@@ -192,12 +184,6 @@ def seat_map(client, offer, **more):
     return client.GetSeatMap(name=offer.journeys[0].segments[0].flight + "/seatMap", **more)
 
 
-def free_seats(client, offer):
-    """Free economy seats that anybody may sit on."""
-    return [s.designator for c in seat_map(client, offer, cabin="ECONOMY").cabins for r in c.rows if not r.exit_row
-            for s in r.seats if s.available]
-
-
 def test_seat_map(world, ann):
     offer = world.offer(ann)
     whole = seat_map(ann, offer)
@@ -217,10 +203,10 @@ def test_seat_map(world, ann):
 
 def test_a_seat_is_taken_once(world, ann, bob):
     offer = world.offer(ann)
-    seat, other = free_seats(ann, offer)[:2]
+    seat, other = world.free_seats(ann, offer)[:2]
     booking = world.hold(ann, offer, seat_selections=[{"seat": seat}])
     assert booking.seats[0].seat == seat
-    assert seat not in free_seats(bob, offer)
+    assert seat not in world.free_seats(bob, offer)
     before = world.inventory(offer)
     with refused("FAILED_PRECONDITION", "SEAT_TAKEN"):
         world.hold(bob, offer, seat_selections=[{"seat": seat}])
@@ -233,7 +219,7 @@ def test_a_seat_is_taken_once(world, ann, bob):
 
 def test_seats_that_cannot_be(world, ann):
     offer = world.offer(ann)
-    seat = free_seats(ann, offer)[0]
+    seat = world.free_seats(ann, offer)[0]
     for selections in ([{"seat": "99Z"}], [{"seat": "1"}], [{"seat": seat, "segment_index": 3}],
                        [{"seat": seat, "passenger_index": 4}], [{"seat": seat}, {"seat": seat}]):
         with pytest.raises(grpc.RpcError) as caught:
@@ -260,7 +246,7 @@ def test_no_child_sits_at_an_exit(world, ann):
 def test_many_race_for_one_seat(world):
     users = [world.traveller() for _ in range(8)]
     offer = world.offer()
-    seat = free_seats(users[0], offer)[0]
+    seat = world.free_seats(users[0], offer)[0]
 
     def book(user):
         try:

@@ -16,21 +16,14 @@ import pytest
 
 from kit import stubs, wire
 from kit.client import Client, Refusal, new_id, refused
+from kit.health import NOT_SERVING, SERVING, SERVICE_UNKNOWN, Watcher, check
 from kit.instance import binary, until
-from kit.lock import Lock, event_of
+from kit.lock import Lock
 from kit.ports import is_refused
 from kit.world import PASSWORD
 
-HealthReply = stubs.health.HealthCheckResponse
 SERVICES = ["faregate.v1.AuthService", "faregate.v1.BookingService", "faregate.v1.FlightService",
             "faregate.v1.PaymentService"]
-
-
-def health(channel, service="", watch=False, timeout=5):
-    method = (channel.unary_stream if watch else channel.unary_unary)(
-        "/grpc.health.v1.Health/" + ("Watch" if watch else "Check"),
-        stubs.health.HealthCheckRequest.SerializeToString, HealthReply.FromString)
-    return method(stubs.health.HealthCheckRequest(service=service), timeout=timeout)
 
 
 def grpcurl(*args, status=0):
@@ -43,36 +36,21 @@ def grpcurl(*args, status=0):
 
 
 def test_health_check(world):
-    channel = world.dev.client().channel
     for service in ["", *SERVICES]:
-        assert health(channel, service).status == HealthReply.SERVING
-    with pytest.raises(grpc.RpcError) as caught:
-        health(channel, "no.such.Service")
-    assert caught.value.code().name == "NOT_FOUND"
+        assert check(world.dev.target, service) == SERVING
+    with refused("NOT_FOUND"):
+        check(world.dev.target, "no.such.Service")
 
 
 def test_health_watch_sees_the_drain(world):
     with world.dev.sibling() as server:
-        channel = grpc.insecure_channel(server.target)
-        seen = []
-
-        def watch():
-            try:
-                for reply in health(channel, "faregate.v1.AuthService", watch=True, timeout=20):
-                    seen.append(reply.status)
-            except grpc.RpcError:
-                pass
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        unknown = health(channel, "no.such.Service", watch=True)
-        assert next(unknown).status == HealthReply.SERVICE_UNKNOWN
+        watcher, unknown = Watcher(server.target, "faregate.v1.AuthService"), Watcher(server.target, "no.such.Service")
+        until(lambda: watcher.seen and unknown.seen, 5, "the watchers hear")
+        assert (watcher.seen, unknown.seen) == ([SERVING], [SERVICE_UNKNOWN])
         unknown.cancel()
-        until(lambda: seen, 5, "the watcher hears")
-        assert seen == [HealthReply.SERVING]
         assert server.stop() == 0
-        watcher.join(10)
-        assert seen == [HealthReply.SERVING, HealthReply.NOT_SERVING]
+        watcher.ended()
+        assert watcher.seen == [SERVING, NOT_SERVING]
 
 
 def test_reflection_needs_no_protos(world):
@@ -131,7 +109,7 @@ def test_a_cancelled_call_leaves_nothing(world, ann):
             request, timeout=20, metadata=[("authorization", "Bearer " + ann.token)])
         lock.wait_for_a_waiter()
         call.cancel()
-        assert event_of(world.dev, request.request_id)["status"] == "CANCELLED"
+        assert world.dev.event(lambda e: e.get("request_id") == request.request_id)["status"] == "CANCELLED"
     taken = world.inventory(offer)[1]
     booking = ann.CreateBooking(request)  # the same request again: done once, whether or not the first was
     assert world.inventory(offer)[1] == 1 >= taken and world.state(booking) == "HELD"

@@ -163,6 +163,10 @@ class Server:
         """The log as it is now, one JSON object a line."""
         return [json.loads(line) for line in pathlib.Path(self.log).read_text().splitlines() if line.startswith("{")]
 
+    def event(self, is_it):
+        """The first event in the log of which @is_it is true, once it is there."""
+        return until(lambda: next(filter(is_it, self.events()), None), 5, "it is logged")
+
     def ended(self, seconds=30):
         """The status of one that ends by itself; nothing is left of it."""
         try:

@@ -30,8 +30,3 @@ class Lock:
 
     def __exit__(self, *_):
         self.end()
-
-
-def event_of(server, request_id):
-    return until(lambda: next((e for e in server.events() if e.get("request_id") == request_id), None), 5,
-                 "the call is logged")

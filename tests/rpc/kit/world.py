@@ -3,6 +3,7 @@
 import datetime
 import time
 
+from kit import stubs
 from kit.client import new_id
 from kit.instance import until
 
@@ -33,14 +34,13 @@ class World:
         client.user = client.CreateUser(email=email, password=PASSWORD, display_name=name)
         return client.log_in(email, PASSWORD)
 
-    ROLES = {"AGENT": 2, "AIRLINE_OPS": 3, "FINANCE": 4, "SUPPORT": 5, "ADMIN": 6}  # faregate.v1.Role
-
     def staff(self, role):
         """Somebody with that role as well, logged in."""
         client = self.traveller(role.title())
-        self.dev.sql(f"UPDATE app_user SET roles = roles | (1 << {self.ROLES[role]}) WHERE email = '{client.email}'")
+        number = stubs.options.Role.Value("ROLE_" + role)
+        self.dev.sql(f"UPDATE app_user SET roles = roles | (1 << {number}) WHERE email = '{client.email}'")
         client.log_in(client.email, PASSWORD)
-        assert list(client.GetUser(name="users/me").roles) == [1, self.ROLES[role]]
+        assert list(client.GetUser(name="users/me").roles) == [1, number]
         return client
 
     # ---- flights
@@ -80,6 +80,12 @@ class World:
 
     def flight_id(self, offer, segment=0):
         return offer.journeys[0].segments[segment].flight.removeprefix("flights/")
+
+    @staticmethod
+    def free_seats(client, offer):
+        """Free economy seats that anybody may sit on."""
+        cabins = client.GetSeatMap(name=offer.journeys[0].segments[0].flight + "/seatMap", cabin="ECONOMY").cabins
+        return [s.designator for c in cabins for r in c.rows if not r.exit_row for s in r.seats if s.available]
 
     def inventory(self, offer):
         """(free, taken) seats of the offer's first flight."""
@@ -127,6 +133,9 @@ class World:
 
     def intent(self, client, intent, *states, seconds=15):
         return self._wait(lambda: client.GetPaymentIntent(name=intent.name), states, seconds)
+
+    def refund(self, client, refund, *states, seconds=15):
+        return self._wait(lambda: client.GetRefund(name=refund.name), states, seconds)
 
     def _wait(self, read, states, seconds):
         last = []
