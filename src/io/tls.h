@@ -57,6 +57,10 @@ struct tls_certificate_info {
 unsigned tls_context_certificates(const struct tls_context *tls,
                                   struct tls_certificate_info ret_info[TLS_CERTIFICATES_MAX]);
 
+/* What OpenSSL's PEM readers ask for a password (pem_password_cb): there is none. Without it they
+ * ask the terminal or stdin, and the process waits for an answer. */
+int tls_no_password(char *password, int bytes, int is_writing, void *ctx);
+
 /* ---- tickets ---- */
 
 /* The two newest keys, in memory that forked processes share and core dumps leave out. One process

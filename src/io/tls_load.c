@@ -137,15 +137,24 @@ static int check_key_file(const char *file, char *error, size_t error_bytes)
     return 0;
 }
 
+int tls_no_password(char *password, int bytes, int is_writing, void *ctx)
+{
+    (void)password;
+    (void)bytes;
+    (void)is_writing;
+    (void)ctx;
+    return -1;
+}
+
 /* The leaf and what follows it in @file. */
 static bool read_chain(const char *file, struct tls_certificate *ret)
 {
     BIO *in = BIO_new_file(file, "r");
-    ret->leaf = in ? PEM_read_bio_X509_AUX(in, NULL, NULL, NULL) : NULL;
+    ret->leaf = in ? PEM_read_bio_X509_AUX(in, NULL, tls_no_password, NULL) : NULL;
     ret->chain = sk_X509_new_null();
     bool ok = ret->leaf && ret->chain;
     X509 *issuer;
-    while (ok && (issuer = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL)
+    while (ok && (issuer = PEM_read_bio_X509(in, NULL, tls_no_password, NULL)) != NULL)
         ok = sk_X509_push(ret->chain, issuer) > 0;
     /* The end of the file is a missing start line; anything else is a broken certificate. */
     ok = ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
@@ -158,7 +167,7 @@ static bool read_chain(const char *file, struct tls_certificate *ret)
 static bool read_key(const char *file, struct tls_certificate *ret)
 {
     BIO *in = BIO_new_file(file, "r");
-    ret->key = in ? PEM_read_bio_PrivateKey(in, NULL, NULL, NULL) : NULL;
+    ret->key = in ? PEM_read_bio_PrivateKey(in, NULL, tls_no_password, NULL) : NULL;
     BIO_free(in);
     return ret->key != NULL;
 }
@@ -219,20 +228,29 @@ static int read_pairs(struct tls_set *set, const struct tls_config *config, SSL_
 
 /* ---- client certificates ---- */
 
+/* Tells clients the names of what @store holds: SSL_load_client_CA_file would read the file again
+ * and ask for passwords. False: it holds no certificate. */
+static bool tell_ca_names(SSL_CTX *ssl, X509_STORE *store)
+{
+    const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    bool any = false;
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        any |= ca && SSL_CTX_add_client_CA(ssl, ca) == 1;
+    }
+    return any;
+}
+
 static int use_client_auth(SSL_CTX *ssl, const struct tls_config *config, char *error,
                            size_t error_bytes)
 {
     const char *crl = config->client_crl_file;
     if (config->client_auth == TLS_CLIENT_OFF)
         return 0;
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(config->client_ca_file);
-    if (!names || SSL_CTX_load_verify_file(ssl, config->client_ca_file) != 1) {
-        sk_X509_NAME_pop_free(names, X509_NAME_free);
+    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+    if (SSL_CTX_load_verify_file(ssl, config->client_ca_file) != 1 || !tell_ca_names(ssl, store))
         return fail(error, error_bytes, config->client_ca_file, "no CA certificates in PEM",
                     -EINVAL);
-    }
-    SSL_CTX_set_client_CA_list(ssl, names);
-    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
     if (crl) {
         X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
         if (!lookup || X509_load_crl_file(lookup, crl, X509_FILETYPE_PEM) < 1)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -11,6 +12,8 @@ import threading
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from kit import stubs
 from kit.client import OPTIONS, Client
@@ -227,6 +230,45 @@ def test_keys_for_tokens_are_read_while_a_certificate_is_bad(world, authority, t
               "every worker signs with the new key")
         assert server.metrics()["faregate_tls_reload_failures_total"] == 1
         assert all(served(server) == before[1] for _ in range(4))
+
+
+def encrypted(key, form=serialization.PrivateFormat.PKCS8):
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.BestAvailableEncryption(b"hush"))
+
+
+def test_nobody_is_asked_for_a_password(world, authority, tmp_path):
+    """A file behind a password is a bad file: OpenSSL would ask the terminal, or stdin, and everything would wait."""
+    keys = tmp_path / "keys"
+    shutil.copytree(f"{world.dev.data}/keys", keys)
+    leaf, ca, (read_end, write_end) = authority.leaf("localhost"), tmp_path / "ca.pem", os.pipe()
+    files = leaf.write(tmp_path, "served")
+    replace(ca, authority.pem)
+    port = free_port()
+    hidden = leaf.pem.replace(b"-----\n", b"-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC," + b"00" * 16 + b"\n\n", 1)
+
+    def stdin_is_open():
+        os.setsid()  # no terminal
+        os.dup2(read_end, 0)
+    with serving(world, files, flags=[f"--listen-tls=127.0.0.1:{port},client-cert=optional,client-ca={ca}",
+                                      "--tls-watch-ms=0"], keys=keys, preexec_fn=stdin_is_open) as server:
+        told = pathlib.Path(server.errors_path)
+        for count, (path, bad, good) in enumerate((
+                (files[1], encrypted(leaf.key), leaf.key_pem),
+                (files[1], encrypted(leaf.key, serialization.PrivateFormat.TraditionalOpenSSL), leaf.key_pem),
+                (files[0], hidden, leaf.pem),
+                (ca, hidden, authority.pem)), 1):
+            replace(path, bad)
+            server.process.send_signal(signal.SIGHUP)
+            until(lambda: server.metrics()["faregate_tls_reload_failures_total"] == count, 10, f"{path} is refused")
+            assert server.http("/healthz")[0] == 200
+            replace(path, good)
+        replace(keys / "9.pem", encrypted(ed25519.Ed25519PrivateKey.generate()))
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: "the keys for tokens stay as they were" in told.read_text(), 10, "it is told")
+        assert server.http("/healthz")[0] == 200
+        assert server.metrics()["faregate_tls_reloads_total"] == 1, "the certificates are good again"
+    os.close(read_end)
+    os.close(write_end)
 
 
 # ---- handshakes under way

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "io/tls.h"
 #include "services/auth/token_internal.h"
 #include "services/shared/error_line.h"
 
@@ -48,7 +49,7 @@ static int key_read(struct token_key *key, int dir_fd, const char *dir, const ch
     }
     FILE *file = fdopen(fd, "r");
     CHECK(file);
-    key->pkey = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+    key->pkey = PEM_read_PrivateKey(file, NULL, tls_no_password, NULL);
     fclose(file);
     uint8_t public_key[32];
     size_t bytes = sizeof public_key;
