@@ -25,7 +25,7 @@ static const struct {
 
 static int name_one(struct obs_region *region, unsigned which)
 {
-    return obs_metric(region, numbers[which].name, numbers[which].help, true);
+    return obs_metric(region, numbers[which].name, numbers[which].help, OBS_COUNTER);
 }
 
 void server_metrics(struct obs_region *region)

@@ -35,7 +35,7 @@ void jobs_gauges_init(struct jobs *jobs)
 {
     for (unsigned i = 0; i < JOBS_GAUGES; i++)
         jobs->gauges[i] =
-            obs_metric(obs_region_of(jobs->obs), gauges[i].name, gauges[i].help, false);
+            obs_metric(obs_region_of(jobs->obs), gauges[i].name, gauges[i].help, OBS_GAUGE);
 }
 
 void jobs_gauge(struct jobs *jobs, enum jobs_gauge which, int64_t value)

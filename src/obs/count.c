@@ -88,7 +88,15 @@ void obs_step_ended(struct obs *obs, int step, int64_t duration_ns)
 void obs_set(struct obs *obs, int metric, uint64_t value)
 {
     CHECK((unsigned)metric < OBS_GAUGES_MAX);
+    CHECK(obs->region->metrics[metric].kind != OBS_COUNTER);
     __atomic_store_n(&obs->slot->metrics[metric], value, __ATOMIC_RELAXED);
+}
+
+void obs_set_total(struct obs *obs, int metric, uint64_t total)
+{
+    CHECK((unsigned)metric < OBS_GAUGES_MAX);
+    CHECK(obs->region->metrics[metric].kind == OBS_COUNTER);
+    __atomic_store_n(&obs->slot->metrics[metric], obs->inherited[metric] + total, __ATOMIC_RELAXED);
 }
 
 void obs_add(struct obs *obs, int metric, uint64_t delta)

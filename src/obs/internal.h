@@ -49,7 +49,7 @@ struct step_name {
 };
 
 struct metric_name {
-    bool counter;
+    enum obs_kind kind;
     char name[METRIC_NAME_BYTES];
     char help[METRIC_HELP_BYTES];
 };
@@ -78,6 +78,7 @@ struct obs {
     int64_t wall_ns; /* what @time_text spells */
     int64_t second;  /* the one it was made for; microseconds are put into it */
     char time_text[28];
+    uint64_t inherited[OBS_GAUGES_MAX]; /* what dead predecessors left in the counters */
 };
 
 /* Upper bounds in bytes, gRFC A66's list. */

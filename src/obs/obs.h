@@ -43,10 +43,16 @@ int obs_method(struct obs_region *region, const char *full_name);
 /* Index of a step of a method, for its histogram. -ENOSPC when full. */
 int obs_step(struct obs_region *region, int method, const char *step);
 
+enum obs_kind {
+    OBS_GAUGE,
+    OBS_COUNTER,
+    OBS_LONGEST, /* microseconds, of the process where it is longest; shown in seconds */
+};
+
 /* Index of a named counter or gauge, e.g. "db_units_total" (help text shown in /metrics). Shown as
  * faregate_<name>, or as it is where it begins with "grpc_". May end in labels, "name{a=\"b\"}":
  * those of one name are registered one after the other. -ENOSPC when full. */
-int obs_metric(struct obs_region *region, const char *name, const char *help, bool counter);
+int obs_metric(struct obs_region *region, const char *name, const char *help, enum obs_kind kind);
 
 /* This process's slot. @slot 0..OBS_WORKERS_MAX-1; its counters go on where a dead predecessor left
  * them, its gauges start at zero. @log_fd: where events go (-1: nowhere); whole lines only,
@@ -59,8 +65,11 @@ void obs_call_started(struct obs *obs, int method);
 void obs_call_ended(struct obs *obs, int method, enum status_code code, enum reason reason,
                     int64_t duration_ns, size_t request_bytes, size_t reply_bytes);
 void obs_step_ended(struct obs *obs, int step, int64_t duration_ns);
+/* Of what is no counter. */
 void obs_set(struct obs *obs, int metric, uint64_t value);
+/* Of a counter, either: what came, or all that this process has counted. */
 void obs_add(struct obs *obs, int metric, uint64_t delta);
+void obs_set_total(struct obs *obs, int metric, uint64_t total);
 
 /* One log event, built field by field: {"time":"...","event":"call",...}\n. One at a time. Keys are
  * the program's own words and are not escaped. */

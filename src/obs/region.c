@@ -55,7 +55,7 @@ int obs_region_new(struct obs_region **ret_region)
     madvise(region, sizeof *region, MADV_DONTDUMP);
     init_lock(region);
     region->log_dropped =
-        obs_metric(region, "log_dropped_total", "Log events lost to a full log", true);
+        obs_metric(region, "log_dropped_total", "Log events lost to a full log", OBS_COUNTER);
     *ret_region = region;
     return 0;
 }
@@ -100,7 +100,7 @@ int obs_step(struct obs_region *region, int method, const char *step)
     return unlock_names(region, count_one(&region->step_count));
 }
 
-int obs_metric(struct obs_region *region, const char *name, const char *help, bool counter)
+int obs_metric(struct obs_region *region, const char *name, const char *help, enum obs_kind kind)
 {
     CHECK(strlen(name) < METRIC_NAME_BYTES);
     lock_names(region);
@@ -112,7 +112,7 @@ int obs_metric(struct obs_region *region, const char *name, const char *help, bo
     if (index == OBS_GAUGES_MAX)
         return unlock_names(region, -ENOSPC);
     struct metric_name *metric = &region->metrics[index];
-    metric->counter = counter;
+    metric->kind = kind;
     snprintf(metric->name, METRIC_NAME_BYTES, "%s", name);
     snprintf(metric->help, METRIC_HELP_BYTES, "%s", help);
     return unlock_names(region, count_one(&region->metric_count));
@@ -139,9 +139,10 @@ int obs_open(struct obs **ret_obs, struct obs_region *region, unsigned slot, int
     obs->chunk_bytes = chunk_bytes_of(log_fd);
     obs->second = obs->wall_ns = INT64_MIN;
     for (int i = 0; i < region->metric_count; i++) {
-        if (!region->metrics[i].counter)
+        if (region->metrics[i].kind != OBS_COUNTER)
             __atomic_store_n(&obs->slot->metrics[i], 0, __ATOMIC_RELAXED);
     }
+    memcpy(obs->inherited, obs->slot->metrics, sizeof obs->inherited);
     __atomic_store_n(&obs->slot->opened, 1, __ATOMIC_RELEASE);
     *ret_obs = obs;
     return 0;

@@ -218,6 +218,18 @@ static void render_steps(const struct obs_region *region, struct buf *out)
     }
 }
 
+static uint64_t longest(const struct obs_region *region, int metric)
+{
+    uint64_t max = 0;
+    for (unsigned i = 0; i < OBS_WORKERS_MAX; i++) {
+        if (!is_open(&region->slots[i]))
+            continue;
+        uint64_t value = cell_read(&region->slots[i].metrics[metric]);
+        max = value > max ? value : max;
+    }
+    return max;
+}
+
 static void render_metrics(const struct obs_region *region, struct buf *out)
 {
     for (int i = 0; i < region->metric_count; i++) {
@@ -228,9 +240,13 @@ static void render_metrics(const struct obs_region *region, struct buf *out)
         snprintf(name, sizeof name, "%s%.*s", prefix, (int)family_bytes, metric->name);
         if (i == 0 || strncmp(metric->name, region->metrics[i - 1].name, family_bytes) != 0 ||
             region->metrics[i - 1].name[family_bytes] != '{')
-            head(out, name, metric->counter ? "counter" : "gauge", metric->help);
-        buf_printf(out, "%s%s %" PRIu64 "\n", name, metric->name + family_bytes,
-                   sum_of(region, &region->slots[0].metrics[i]));
+            head(out, name, metric->kind == OBS_COUNTER ? "counter" : "gauge", metric->help);
+        if (metric->kind == OBS_LONGEST)
+            buf_printf(out, "%s%s %g\n", name, metric->name + family_bytes,
+                       (double)longest(region, i) / 1e6);
+        else
+            buf_printf(out, "%s%s %" PRIu64 "\n", name, metric->name + family_bytes,
+                       sum_of(region, &region->slots[0].metrics[i]));
     }
 }
 

@@ -1,6 +1,5 @@
 /* Connections and streams that h2 turned away, as Prometheus counters with a cause. See
- * h2_metrics.h. What must stay true: counters go on where a dead predecessor left them, so what is
- * added is what came since the last time. */
+ * h2_metrics.h. What must stay true: what is registered is published. */
 #include "supervisor/h2_metrics.h"
 
 #include <stdio.h>
@@ -14,7 +13,7 @@ static int register_cause(struct obs_region *region, const char *family, const c
 {
     char name[96];
     snprintf(name, sizeof name, "%s{cause=\"%s\"}", family, cause);
-    return obs_metric(region, name, help, true);
+    return obs_metric(region, name, help, OBS_COUNTER);
 }
 
 void h2_metrics_register(struct obs_region *region)
@@ -26,34 +25,25 @@ void h2_metrics_register(struct obs_region *region)
         refused_metrics[i] = register_cause(region, "streams_refused_total", h2_refusal_name(i),
                                             "Streams answered with REFUSED_STREAM, by cause");
     keepalives_metric =
-        obs_metric(region, "keepalives_sent_total", "PINGs sent to silent clients", true);
-    held_metric =
-        obs_metric(region, "reads_held_total", "Times a connection was not read for a while", true);
+        obs_metric(region, "keepalives_sent_total", "PINGs sent to silent clients", OBS_COUNTER);
+    held_metric = obs_metric(region, "reads_held_total",
+                             "Times a connection was not read for a while", OBS_COUNTER);
     const char *help = "Times listeners paused because a limit was reached, by cause";
     held_conns_metric = register_cause(region, "accepts_held_total", "conns", help);
     held_handshakes_metric = register_cause(region, "accepts_held_total", "handshakes", help);
     bytes_metric = obs_metric(region, "buffered_bytes",
-                              "Bytes of bodies received or queued and not dealt with", false);
+                              "Bytes of bodies received or queued and not dealt with", OBS_GAUGE);
 }
 
-static void add(struct obs *obs, const int *metrics, const uint64_t *now, uint64_t *before,
-                unsigned count)
+void h2_metrics_publish(struct obs *obs, const struct h2_stats *stats)
 {
-    for (unsigned i = 0; i < count; i++) {
-        if (now[i] != before[i])
-            obs_add(obs, metrics[i], now[i] - before[i]);
-        before[i] = now[i];
-    }
-}
-
-void h2_metrics_publish(struct obs *obs, const struct h2_stats *stats, struct h2_stats *seen)
-{
-    add(obs, closed_metrics, stats->conns_closed, seen->conns_closed, H2_CLOSE_COUNT);
-    add(obs, refused_metrics, stats->streams_refused, seen->streams_refused, H2_REFUSAL_COUNT);
-    add(obs, &keepalives_metric, &stats->keepalives_sent, &seen->keepalives_sent, 1);
-    add(obs, &held_metric, &stats->reads_held, &seen->reads_held, 1);
-    add(obs, &held_conns_metric, &stats->accepts_held_conns, &seen->accepts_held_conns, 1);
-    add(obs, &held_handshakes_metric, &stats->accepts_held_handshakes,
-        &seen->accepts_held_handshakes, 1);
+    for (unsigned i = 0; i < H2_CLOSE_COUNT; i++)
+        obs_set_total(obs, closed_metrics[i], stats->conns_closed[i]);
+    for (unsigned i = 0; i < H2_REFUSAL_COUNT; i++)
+        obs_set_total(obs, refused_metrics[i], stats->streams_refused[i]);
+    obs_set_total(obs, keepalives_metric, stats->keepalives_sent);
+    obs_set_total(obs, held_metric, stats->reads_held);
+    obs_set_total(obs, held_conns_metric, stats->accepts_held_conns);
+    obs_set_total(obs, held_handshakes_metric, stats->accepts_held_handshakes);
     obs_set(obs, bytes_metric, stats->buffered_bytes);
 }

@@ -7,5 +7,4 @@
 #include "obs/obs.h"
 
 void h2_metrics_register(struct obs_region *region);
-/* @seen: what was published before, updated. */
-void h2_metrics_publish(struct obs *obs, const struct h2_stats *stats, struct h2_stats *seen);
+void h2_metrics_publish(struct obs *obs, const struct h2_stats *stats);

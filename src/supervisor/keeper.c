@@ -173,9 +173,9 @@ int keeper_new(struct keeper **ret_keeper, struct supervisor_context *context, s
     k->on_reloaded = on_reloaded;
     k->ctx = ctx;
     k->reloads = obs_metric(context->region, "tls_reloads_total",
-                            "Times certificates were read again and taken into use", true);
+                            "Times certificates were read again and taken into use", OBS_COUNTER);
     k->failures = obs_metric(context->region, "tls_reload_failures_total",
-                             "Times a changed file was bad and the old ones stayed", true);
+                             "Times a changed file was bad and the old ones stayed", OBS_COUNTER);
     if (context->config->tls_ticket_seconds)
         CHECK(tls_ticket_keys_new(&k->ticket_keys) == 0);
     start_timers(k);

@@ -4,26 +4,30 @@
 struct number {
     const char *name;
     const char *help;
-    bool counter;
+    enum obs_kind kind;
     int index;
 };
 
 static struct number numbers[] = {
-    {"connections", "Open HTTP/2 connections.", false, -1},
-    {"connections_accepted_total", "HTTP/2 connections accepted.", true, -1},
-    {"calls_in_flight", "Calls that have not ended.", false, -1},
-    {"db_statements_total", "Statements sent to the database.", true, -1},
-    {"db_members_total", "Requests carried by those statements.", true, -1},
-    {"db_errors_total", "Statements that failed.", true, -1},
-    {"db_solo_fallbacks_total", "Batches run again one by one because a member failed.", true, -1},
-    {"db_rewinds_total", "Statements run again after a lost race or a deadlock.", true, -1},
-    {"db_reconnects_total", "Connections to the database made again.", true, -1},
-    {"db_connect_failures_total", "Attempts to connect to the database that failed.", true, -1},
-    {"db_queue", "Requests waiting for a lane.", false, -1},
-    {"db_connections_up", "Connections to the database.", false, -1},
-    {"searches_total{from=\"timetable\"}", "Searches, by where their flights were read.", true, -1},
-    {"searches_total{from=\"database\"}", "", true, -1},
-    {"loop_lag_microseconds", "How late the event loop ran what was due.", false, -1},
+    {"connections", "Open HTTP/2 connections.", OBS_GAUGE, -1},
+    {"connections_accepted_total", "HTTP/2 connections accepted.", OBS_COUNTER, -1},
+    {"calls_in_flight", "Calls that have not ended.", OBS_GAUGE, -1},
+    {"db_statements_total", "Statements sent to the database.", OBS_COUNTER, -1},
+    {"db_members_total", "Requests carried by those statements.", OBS_COUNTER, -1},
+    {"db_errors_total", "Statements that failed.", OBS_COUNTER, -1},
+    {"db_solo_fallbacks_total", "Batches run again one by one because a member failed.",
+     OBS_COUNTER, -1},
+    {"db_rewinds_total", "Statements run again after a lost race or a deadlock.", OBS_COUNTER, -1},
+    {"db_reconnects_total", "Connections to the database made again.", OBS_COUNTER, -1},
+    {"db_connect_failures_total", "Attempts to connect to the database that failed.", OBS_COUNTER,
+     -1},
+    {"db_queue", "Requests waiting for a lane.", OBS_GAUGE, -1},
+    {"db_connections_up", "Connections to the database.", OBS_GAUGE, -1},
+    {"searches_total{from=\"timetable\"}", "Searches, by where their flights were read.",
+     OBS_COUNTER, -1},
+    {"searches_total{from=\"database\"}", "", OBS_COUNTER, -1},
+    {"loop_lag_seconds", "How late what was due ran, in the process where it was latest.",
+     OBS_LONGEST, -1},
 };
 
 #define NUMBER_COUNT (sizeof numbers / sizeof numbers[0])
@@ -31,7 +35,7 @@ static struct number numbers[] = {
 void numbers_register(struct obs_region *region)
 {
     for (unsigned i = 0; i < NUMBER_COUNT; i++)
-        numbers[i].index = obs_metric(region, numbers[i].name, numbers[i].help, numbers[i].counter);
+        numbers[i].index = obs_metric(region, numbers[i].name, numbers[i].help, numbers[i].kind);
 }
 
 void numbers_publish(struct obs *obs, const struct h2_stats *h2, const struct db_stats *db,
@@ -56,5 +60,6 @@ void numbers_publish(struct obs *obs, const struct h2_stats *h2, const struct db
     };
     _Static_assert(sizeof values / sizeof values[0] == NUMBER_COUNT, "a value for each name");
     for (unsigned i = 0; i < NUMBER_COUNT; i++)
-        obs_set(obs, numbers[i].index, values[i]);
+        (numbers[i].kind == OBS_COUNTER ? obs_set_total : obs_set)(obs, numbers[i].index,
+                                                                   values[i]);
 }

@@ -20,7 +20,7 @@ static int handshake_metric(struct obs_region *region, enum tls_result result, c
     if (resumed)
         snprintf(label, sizeof label, RESUMED, resumed);
     snprintf(name, sizeof name, HANDSHAKES, tls_result_name(result), label);
-    return obs_metric(region, name, "TLS handshakes by how they ended", true);
+    return obs_metric(region, name, "TLS handshakes by how they ended", OBS_COUNTER);
 }
 
 void tls_metrics_register(struct obs_region *region)
@@ -31,12 +31,12 @@ void tls_metrics_register(struct obs_region *region)
 }
 
 /* One event for all that failed since the last time: their number is the peers' choice. */
-static void log_failed(struct obs *obs, const struct conn_stats *conns, struct tls_seen *seen)
+static void log_failed(struct obs *obs, const struct conn_stats *conns, uint64_t *failed_told)
 {
-    uint64_t failed = conns->tls_handshakes_failed - seen->failed;
+    uint64_t failed = conns->tls_handshakes_failed - *failed_told;
     if (failed == 0)
         return;
-    seen->failed = conns->tls_handshakes_failed;
+    *failed_told = conns->tls_handshakes_failed;
     struct obs_event e = obs_event_begin(obs, "tls_handshake_failed", clock_wall_ns(&clock_system));
     obs_event_str(&e, "result", str_of(tls_result_name(conns->tls_last_failure)));
     obs_event_str(&e, "peer", str_of(conns->tls_last_failure_peer));
@@ -44,15 +44,11 @@ static void log_failed(struct obs *obs, const struct conn_stats *conns, struct t
     obs_event_end(&e);
 }
 
-void tls_metrics_publish(struct obs *obs, const struct conn_stats *conns, struct tls_seen *seen)
+void tls_metrics_publish(struct obs *obs, const struct conn_stats *conns, uint64_t *failed_told)
 {
-    uint64_t resumed = conns->tls_resumed - seen->resumed;
-    seen->resumed = conns->tls_resumed;
-    obs_add(obs, resumed_metric, resumed);
-    for (unsigned i = 0; i < TLS_RESULT_COUNT; i++) {
-        uint64_t more = conns->tls_results[i] - seen->results[i];
-        seen->results[i] = conns->tls_results[i];
-        obs_add(obs, handshake_metrics[i], i == TLS_SUCCESS ? more - resumed : more);
-    }
-    log_failed(obs, conns, seen);
+    obs_set_total(obs, resumed_metric, conns->tls_resumed);
+    for (unsigned i = 0; i < TLS_RESULT_COUNT; i++)
+        obs_set_total(obs, handshake_metrics[i],
+                      conns->tls_results[i] - (i == TLS_SUCCESS ? conns->tls_resumed : 0));
+    log_failed(obs, conns, failed_told);
 }

@@ -57,14 +57,13 @@ struct worker {
     struct app app;
     struct server *server;
     struct h2_server *h2;
-    struct h2_stats h2_seen;
     struct db_news db_news;
     struct jobs *jobs;
     struct board_load *board_load;
     ev_signal on_term, on_hurry, on_reload, on_reopen, on_dump;
     ev_timer publish, lame_duck, grace, load_retry, settle, listen_anyway;
     unsigned settle_count;
-    struct tls_seen handshakes;
+    uint64_t failed_handshakes_told;
     bool listening, loading, loaded, draining;
     uint32_t certificates, token_keys; /* of the shared page, when they were read */
     unsigned load_seconds;
@@ -408,9 +407,9 @@ static void on_publish(struct ev_loop *ev, ev_timer *timer, int events)
     db_news_tell(&w->db_news, w->obs, w->db, w->context->shared, w->slot);
     tell_ready(w);
     numbers_publish(w->obs, h2, db, w->server, &w->app);
-    h2_metrics_publish(w->obs, h2, &w->h2_seen);
+    h2_metrics_publish(w->obs, h2);
     if (w->h2)
-        tls_metrics_publish(w->obs, h2_server_conn_stats(w->h2), &w->handshakes);
+        tls_metrics_publish(w->obs, h2_server_conn_stats(w->h2), &w->failed_handshakes_told);
     obs_flush(w->obs);
     server_set_load(w->server, "connections", (double)h2->conns_open,
                     w->context->config->h2.conns_max);

@@ -119,6 +119,24 @@ def test_a_killed_worker_costs_only_its_own_connections(world):
     assert hurt > 0, "the load did reach the killed worker"
 
 
+def test_no_counter_goes_back_where_a_worker_is_started_again(world, ann):
+    """Prometheus would take it for a reset, and rate() would count everything again."""
+    dev = world.dev
+    for _ in range(8):  # both workers take some
+        client = ann.again()
+        client.GetUser(name="users/me")
+        client.close()
+    world.wait(0.6)  # published four times a second
+    before, text = dev.metrics(), dev.http("/metrics")[1]
+    dev.replace_child("worker 0")
+    dev.until_all_ready()
+    after = dev.metrics()
+    counters = set(re.findall(r"^# TYPE (\S+) counter", text, re.M))
+    found = [name for name in before if re.split(r"\{", name)[0] in counters or re.search(r"_(bucket|sum|count)\{", name)]
+    assert len(found) > 100
+    assert not {name: (before[name], after.get(name)) for name in found if after.get(name, -1) < before[name]}
+
+
 def test_all_workers_die_while_the_provider_has_the_money(world, ann):
     """Nobody is left who heard the answer: the same request finds its attempt, and the money moves once."""
     dev = world.dev

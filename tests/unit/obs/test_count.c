@@ -48,13 +48,13 @@ TEST(obs, gives_equal_names_equal_indices_and_ends_with_enospc)
         ASSERT_INT_EQ(obs_method(region, name), i);
     }
     ASSERT_INT_EQ(obs_method(region, "a.S/one_more"), -ENOSPC);
-    int metric = obs_metric(region, "x_total", "help", true);
-    ASSERT_INT_EQ(obs_metric(region, "x_total", "help", true), metric);
+    int metric = obs_metric(region, "x_total", "help", OBS_COUNTER);
+    ASSERT_INT_EQ(obs_metric(region, "x_total", "help", OBS_COUNTER), metric);
     for (int i = metric + 1; i < OBS_GAUGES_MAX; i++) {
         snprintf(name, sizeof name, "m%d", i);
-        ASSERT_INT_EQ(obs_metric(region, name, "help", false), i);
+        ASSERT_INT_EQ(obs_metric(region, name, "help", OBS_GAUGE), i);
     }
-    ASSERT_INT_EQ(obs_metric(region, "one_more", "help", false), -ENOSPC);
+    ASSERT_INT_EQ(obs_metric(region, "one_more", "help", OBS_GAUGE), -ENOSPC);
     obs_region_free(region);
 }
 
@@ -96,7 +96,7 @@ TEST(obs, sums_the_slots_of_all_processes)
 {
     struct obs_region *region = new_region();
     int method = obs_method(region, "faregate.v1.S/Get");
-    int gauge = obs_metric(region, "connections", "Open connections", false);
+    int gauge = obs_metric(region, "connections", "Open connections", OBS_GAUGE);
     for (unsigned slot = 0; slot < 3; slot++) {
         pid_t pid = fork();
         if (pid == 0) {
@@ -159,19 +159,39 @@ TEST(obs, puts_a_duration_into_the_bucket_whose_bound_it_reaches)
 TEST(obs, a_successor_keeps_counters_and_clears_gauges)
 {
     struct obs_region *region = new_region();
-    int counter = obs_metric(region, "grpc_tcp_connections_created", "Made", true);
-    int gauge = obs_metric(region, "connections", "Open", false);
+    int counter = obs_metric(region, "grpc_tcp_connections_created", "Made", OBS_COUNTER);
+    int told = obs_metric(region, "statements_total", "Sent", OBS_COUNTER);
+    int gauge = obs_metric(region, "connections", "Open", OBS_GAUGE);
     struct obs *obs = open_slot(region, 5);
     obs_add(obs, counter, 7);
+    obs_set_total(obs, told, 6);
+    obs_set_total(obs, told, 7);
     obs_set(obs, gauge, 7);
     obs_close(obs);
     obs = open_slot(region, 5);
     obs_add(obs, counter, 1);
+    obs_set_total(obs, told, 1); /* its own: it knows nothing of the other */
     char *text = render(region);
     ASSERT_HAS(text, "\ngrpc_tcp_connections_created 8\n");
+    ASSERT_HAS(text, "\nfaregate_statements_total 8\n");
     ASSERT_HAS(text, "\nfaregate_connections 0\n");
     free(text);
     obs_close(obs);
+    obs_region_free(region);
+}
+
+TEST(obs, shows_the_longest_of_all_processes_in_seconds)
+{
+    struct obs_region *region = new_region();
+    int lag = obs_metric(region, "loop_lag_seconds", "Late", OBS_LONGEST);
+    struct obs *first = open_slot(region, 0), *second = open_slot(region, 1);
+    obs_set(first, lag, 250000);
+    obs_set(second, lag, 1000);
+    char *text = render(region);
+    ASSERT_HAS(text, "# TYPE faregate_loop_lag_seconds gauge\nfaregate_loop_lag_seconds 0.25\n");
+    free(text);
+    obs_close(first);
+    obs_close(second);
     obs_region_free(region);
 }
 
