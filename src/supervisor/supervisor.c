@@ -180,7 +180,7 @@ static void begin_drain(struct supervisor *s)
         admin_drain(s->admin);
     signal_children(s, SIGTERM);
     const struct config *c = s->context.config;
-    set_timer(s, &s->kill_timer, (c->lame_duck_ms + c->server.drain_grace_ms) / 1e3 + 3.);
+    set_timer(s, &s->kill_timer, c->lame_duck_ms / 1e3 + c->server.drain_grace_ms / 1e3 + 3.);
     set_timer(s, &s->shut, c->lame_duck_ms / 1e3);
     if (!any_child_lives(s))
         loop_stop(&s->loop);

@@ -79,6 +79,14 @@ def test_a_second_signal_ends_the_grace(stuck):
     assert s.outcome == ["UNAVAILABLE"]
 
 
+def test_a_grace_that_is_for_ever(stuck):
+    """Together with the lame duck it is 2^32 milliseconds and no less; the supervisor's patience ends 3 s later."""
+    s = stuck("--drain-grace-ms=4294967295", "--lame-duck-ms=1")
+    s.server.process.send_signal(signal.SIGTERM)
+    time.sleep(3.5)
+    assert s.server.process.poll() is None and not s.outcome
+
+
 def test_an_idle_client_does_not_hold_a_server(world, ann):
     """gRPC's C core sleeps without calls and answers no PING."""
     for _ in tries(lambda: took < 1.8):

@@ -3,6 +3,7 @@ every process that is started later."""
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import tempfile
 import pytest
 
 from kit.client import Client
-from kit.instance import Serve, binary, until
+from kit.instance import ROOT, Serve, binary, until
 from kit.ports import free_port
 
 
@@ -67,6 +68,37 @@ def test_an_unmigrated_database_is_said_once(dev, copy):
     dev.sql("DROP DATABASE empty")
     assert status == 1 and "`faregate migrate`" in text
     assert len(text.strip().splitlines()) == 1, text
+
+
+def numbers():
+    """(flag, smallest, largest) of every number that `serve` takes."""
+    found = []
+    for line in (ROOT / "src/options.def").read_text().splitlines():
+        number = re.fullmatch(r'(U32|LIMIT|LISTENER)\("([\w-]+)", (.*), (\w+), (\w+), "[^"]*"\)', line)
+        if number and (number[1] != "U32" or "ON(SERVE)" in line or "RUNS" in line):
+            found.append((number[2], int(number[4], 0), int(number[5], 0) or 2**32 - 1))
+    assert len(found) > 80
+    return found
+
+
+def test_a_server_starts_with_the_smallest_of_every_number(dev):
+    with Serve(dev.conninfo, dev.data, *[f"--{flag}={smallest}" for flag, smallest, _ in numbers()], jobs=True) as server:
+        until(lambda: server.http("/startupz")[0] == 200, 20, "all processes have started")
+
+
+def test_a_server_sells_with_the_largest_of_every_number(dev, world):
+    """But for those that are processes or connections: PostgreSQL has not so many."""
+    many = ("workers", "db-write-lanes", "db-read-lanes", "db-leases-max")
+    flags = [f"--{flag}={largest}" for flag, _, largest in numbers() if flag not in many]
+    ann = world.traveller()
+    with dev.sibling(*flags, jobs=True) as server:
+        client = Client(server.target, ann.token)
+        booking = world.hold(client, world.offer(client))
+        world.pay(client, booking)
+        world.booking(client, booking, "CONFIRMED")
+        client.close()
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: server.http("/readyz")[0] == 503, 5, "it drains; a second signal ends that")
 
 
 def test_help_shows_the_defaults_and_no_secrets():
