@@ -1,5 +1,6 @@
 /* faregate: one binary, several commands. Parses the configuration and hands it to whoever does the
  * work. What must stay true: this file knows every part and does nothing itself. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,9 +63,23 @@ static int user(const struct config *c)
     return r < 0;
 }
 
+/* Whoever starts us with 0, 1 or 2 closed would have the log or a connection of libpq take that
+ * number, and what is meant for stderr written into it. Read-only, so that a report to nowhere
+ * fails as it did. */
+static void take_standard_descriptors(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
+    take_standard_descriptors();
     if (argc > 1 && strcmp(argv[1], "sandbox-psp") == 0)
         return sandbox_psp_main(argc - 1, argv + 1);
     int r = config_parse(argc, argv, &config);

@@ -2,6 +2,7 @@
  * descriptor never changes, so nobody has to be told of a rotation but the processes themselves. */
 #include "supervisor/state.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/complain.h"
 #include "supervisor/supervisor.h"
 
 #define OTHER_DESCRIPTORS 128 /* lanes, leases, the provider's connections, the log, listeners */
@@ -62,13 +64,18 @@ int state_open_log(const char *log)
     return open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 }
 
-void state_reopen_log(const char *log, int fd)
+bool state_reopen_log(const char *log, int fd)
 {
-    int fresh = fd > STDERR_FILENO ? state_open_log(log) : -1;
-    if (fresh < 0)
-        return;
-    dup3(fresh, fd, O_CLOEXEC);
-    close(fresh);
+    if (fd <= STDERR_FILENO)
+        return true;
+    int fresh = state_open_log(log);
+    bool ok = fresh >= 0 && dup3(fresh, fd, O_CLOEXEC) >= 0;
+    if (!ok)
+        complain("--log: cannot open %s again, what is open stays in use: %s", log,
+                 strerror(errno));
+    if (fresh >= 0)
+        close(fresh);
+    return ok;
 }
 
 static const char *state_word(uint32_t state)

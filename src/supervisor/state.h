@@ -23,9 +23,9 @@ unsigned state_cpus_allowed(void);
 /* Opens what --log names: a descriptor, -1 for "none" or (errno is set) when it cannot be written.
  */
 int state_open_log(const char *log);
-/* The same file by its name again, behind the same descriptor (after a rotation). When it cannot
- * be opened the old one stays. */
-void state_reopen_log(const char *log, int fd);
+/* The same file by its name again, behind the same descriptor (after a rotation). False: it cannot
+ * be opened, which a line says, and the old one stays. */
+bool state_reopen_log(const char *log, int fd);
 
 /* One event for each process, as the shared page has it. */
 void state_dump(const struct supervisor_context *context, bool draining);

@@ -309,8 +309,9 @@ static void on_signal(struct supervisor *s, uint32_t signo)
             keeper_reload(s->keeper);
         return;
     case SIGUSR1:
-        state_reopen_log(s->context.config->log, s->context.log_fd);
-        signal_children(s, SIGUSR1);
+        /* All write into the new file or all into the old one. */
+        if (state_reopen_log(s->context.config->log, s->context.log_fd))
+            signal_children(s, SIGUSR1);
         return;
     case SIGQUIT:
         state_dump(&s->context, s->draining);

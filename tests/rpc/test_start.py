@@ -12,7 +12,7 @@ import tempfile
 import pytest
 
 from kit.client import Client
-from kit.instance import ROOT, Serve, binary, until
+from kit.instance import ROOT, Serve, binary, sql, until
 from kit.ports import free_port
 
 
@@ -99,6 +99,15 @@ def test_a_server_sells_with_the_largest_of_every_number(dev, world):
         client.close()
         server.process.send_signal(signal.SIGTERM)
         until(lambda: server.http("/readyz")[0] == 503, 5, "it drains; a second signal ends that")
+
+
+def test_a_migration_without_stderr(dev):
+    """A connection to the database that took the number 2 would get what is meant for people."""
+    dev.sql("CREATE DATABASE quiet")
+    conninfo = dev.conninfo.replace("dbname=faregate", "dbname=quiet")
+    done = subprocess.run([binary(), "migrate", "--database", conninfo], timeout=60, preexec_fn=lambda: os.close(2))
+    assert done.returncode == 0 and sql(conninfo, "SELECT count(*) FROM app_user") == [["0"]]
+    dev.sql("DROP DATABASE quiet")
 
 
 def test_help_shows_the_defaults_and_no_secrets():

@@ -332,6 +332,21 @@ def test_sigusr1_opens_the_log_again(world):
             json.loads(line)
 
 
+def test_the_log_is_opened_again_where_nothing_was_stdin(world):
+    """A log that took the number 0 would pass for stderr, which is never opened again."""
+    with world.dev.sibling(preexec_fn=lambda: os.close(0)) as server:
+        log, told = pathlib.Path(server.log), pathlib.Path(server.errors_path)
+        until(log.exists, 5, "there is a log")
+        log.rename(f"{log}.1")
+        server.process.send_signal(signal.SIGUSR1)
+        until(log.exists, 5, "a new file appears")
+        log.unlink()
+        log.mkdir()
+        server.process.send_signal(signal.SIGUSR1)
+        until(lambda: f"--log: cannot open {log} again" in told.read_text(), 5, "it is told when it cannot be opened")
+        assert server.client().SearchPlaces(query="london").places
+
+
 def test_sigquit_dumps_the_state_and_goes_on(world):
     with world.dev.sibling("--search-stale-ms=0", workers=2) as server:  # no timetable: only workers have calls
         server.until_all_ready("worker")
