@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import time
 
 import grpc
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from kit import stubs, wire
 from kit.client import Refusal, new_id, refused
-from kit.instance import until
+from kit.instance import binary, until
 from kit.pki import add_token_key
 from kit.world import PASSWORD
 
@@ -360,3 +361,25 @@ def test_secrets_are_stored_as_hashes(world, ann):
     secret = re.sub(r"[^A-Za-z0-9]", "", ann.tokens.refresh_token)[-20:]
     for table in ("session", "idempotency", "security_event", "revocation"):
         assert not [r for r in world.dev.sql(f"SELECT t::text FROM {table} t") if secret in r[0]], table
+
+
+def test_a_user_is_made_only_with_an_address_that_can_log_in(world, tmp_path):
+    """`faregate user` has the rule of CreateUser, or the account would be of no use."""
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+
+    def make(email):
+        return subprocess.run([binary(), "user", "--database", world.dev.conninfo, "--email", email, "--password-file",
+                               str(password), "--roles", "traveller,agent"], capture_output=True, text=True, timeout=20)
+
+    def count():
+        return world.dev.sql("SELECT count(*) FROM app_user")
+    before = count()
+    for email in ("", " a@b.example", "Bob <b@x.example>", "b@", "a\x01@b.example", "a@" + ".".join(["b" * 58] * 7)):
+        done = make(email)
+        assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, (email, done)
+        assert "not an e-mail address" in done.stderr
+    assert count() == before
+    email = f"Staff.{new_id()[:8]}@Example.org"
+    assert make(email).returncode == 0
+    assert world.dev.client().log_in(email.lower(), PASSWORD).GetUser(name="users/me").email == email.lower()

@@ -3,16 +3,19 @@
  * and its error mapping are the service's own. What must stay true: it blocks, so nothing that
  * serves calls it. */
 #include <errno.h>
+#include <faregate/v1/options.pb-c.h>
 #include <stdio.h>
 
 #include "base/check.h"
 #include "db/db.h"
+#include "grpc/rules.h"
 #include "services/auth/auth.h"
 #include "services/auth/internal.h"
 #include "services/auth/password.h"
 #include "services/auth/token.h"
 #include "services/shared/error_line.h"
 
+#define EMAIL_CHARS_MAX 254 /* CreateUserRequest.email */
 #define TIMEOUT_S 15
 #define CALL_TIMEOUT_MS 10000
 
@@ -118,6 +121,13 @@ static int run(struct make_user *m, const char *conninfo, char *error, size_t er
     return 0;
 }
 
+/* As CreateUser and CreateSession take it: with what they refuse nobody could ever log in. */
+static bool is_address(struct str email)
+{
+    return email.n > 0 && str_is_utf8(email) && str_utf8_len(email) <= EMAIL_CHARS_MAX &&
+           !rules_format(FAREGATE__V1__FORMAT__FORMAT_EMAIL, email);
+}
+
 static int accept(struct make_user *m, const char *password, const char *roles,
                   const struct app_limits *limits, char *error, size_t error_bytes)
 {
@@ -135,7 +145,7 @@ static int accept(struct make_user *m, const char *password, const char *roles,
     }
     if (!m->roles)
         return error_line(error, error_bytes, -EINVAL, "no role is given");
-    if (!strchr(m->email, '@') || !str_is_utf8(str_of(m->email)))
+    if (!is_address(str_of(m->email)))
         return error_line(error, error_bytes, -EINVAL, "the address is not an e-mail address");
     if (!str_is_utf8(str_of(password)) ||
         password_check(str_of(password), str_of(m->email)) != PASSWORD_OK)
