@@ -76,6 +76,15 @@ static void take_standard_descriptors(void)
         close(fd);
 }
 
+/* A report that nobody got is none, whatever it says. */
+static int told(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "faregate: what was to be printed could not be written\n");
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
@@ -84,7 +93,7 @@ int main(int argc, char **argv)
         return sandbox_psp_main(argc - 1, argv + 1);
     int r = config_parse(argc, argv, &config);
     if (r != 0)
-        return r < 0 ? 2 : 0;
+        return r < 0 ? 2 : told(0);
     switch (config.command) {
     case COMMAND_SERVE:
     case COMMAND_JOBS:
@@ -92,20 +101,20 @@ int main(int argc, char **argv)
     case COMMAND_DEV:
         return dev_run(&config);
     case COMMAND_MIGRATE:
-        return migrate(&config);
+        return told(migrate(&config));
     case COMMAND_SEED:
         return seed(&config);
     case COMMAND_CHECK:
-        return check_run(config.database, config.json);
+        return told(check_run(config.database, config.json));
     case COMMAND_DESCRIBE:
-        return about_run(&config);
+        return told(about_run(&config));
     case COMMAND_USER:
         return user(&config);
     case COMMAND_VERSION:
         printf("faregate %s (%s)\n", FG_VERSION, FG_REVISION);
-        return 0;
+        return told(0);
     default:
         config_help(stdout, COMMAND_HELP);
-        return 0;
+        return told(0);
     }
 }

@@ -110,6 +110,15 @@ def test_a_migration_without_stderr(dev):
     dev.sql("DROP DATABASE quiet")
 
 
+def test_a_report_that_cannot_be_written_is_a_failure(dev):
+    for command in (["describe"], ["describe", "--json"], ["describe", "--service-config"], ["version"], ["help"],
+                    ["serve", "--help"], ["migrate", "--print"], ["check", "--database", dev.conninfo],
+                    ["check", "--json", "--database", dev.conninfo]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([binary(), *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, (command, done)
+
+
 def test_help_shows_the_defaults_and_no_secrets():
     done = subprocess.run([binary(), "serve", "--help"], capture_output=True, text=True, timeout=10,
                           env={**os.environ, "FAREGATE_DATABASE": "host=db password=hush"})
