@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from kit.instance import ROOT
+from kit.instance import ROOT, until
 
 
 def test_the_tour_in_the_readme(world):
@@ -46,3 +46,21 @@ def test_every_path_in_the_documents_exists():
             for path in re.findall(r"`([a-z]+/[^`<> ]+)`", table):
                 base = ROOT if path.startswith("protos") else ROOT / "src"
                 assert path.endswith("/") and (base / path).is_dir() or list(base.glob(path)) or "000N" in path, path
+
+
+def test_what_to_watch_is_there_to_be_seen(dev):
+    """Every number that docker/README.md tells people to watch."""
+    part = (ROOT / "docker/README.md").read_text().split("## What to watch")[1].split("\n## ")[0]
+    named = set(re.findall(r"\bfaregate_\w+", part))
+    assert len(named) > 4
+    until(lambda: named <= {name.split("{")[0] for name in dev.metrics()}, 10, f"/metrics has {named}")
+
+
+def test_every_service_of_compose_comes_back():
+    """But for those that others wait for to be done."""
+    text = re.sub(r" *#.*", "", (ROOT / "docker/compose.yml").read_text())
+    part = text.split("\nservices:\n")[1].split("\nnetworks:\n")[0]
+    services = dict(re.findall(r"^  ([a-z-]+):\n((?:    .*\n|\n)*)", part, re.M))
+    once = set(re.findall(r"([a-z-]+):\n +condition: service_completed_successfully", part))
+    assert {"postgres", "server", "envoy"} <= services.keys() - once and "setup" in once
+    assert [name for name, body in services.items() if ("restart: unless-stopped" in body) == (name in once)] == []
