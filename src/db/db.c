@@ -227,6 +227,8 @@ int db_new(struct db **ret_db, struct loop *loop, const char *conninfo,
     char why[1];
     if (db_conninfo_check(conninfo, why, sizeof why) < 0)
         return -EINVAL;
+    /* A key without sslpassword= has none: OpenSSL would ask for it on stdin, and wait. */
+    PQsetSSLKeyPassHook_OpenSSL(PQdefaultSSLKeyPassHook_OpenSSL);
     struct db *db = calloc(1, sizeof *db);
     if (!db)
         return -ENOMEM;

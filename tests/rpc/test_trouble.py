@@ -12,17 +12,20 @@ import random
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from kit.client import Client, Refusal, refused
 from kit.health import NOT_SERVING, SERVING, Watcher, check
 from kit.instance import Cluster, Serve, binary, until
 from kit.patience import tries
+from kit.pki import Authority, replace
 from kit.ports import free_port
 from kit.world import World, adult
 
@@ -239,6 +242,36 @@ def test_jobs_without_a_database_are_not_ready(dev, tmp_path):
     finally:
         process.terminate()
         assert process.wait(20) == 0
+
+
+def test_nobody_is_asked_for_the_password_of_the_database_key(dev, tmp_path):
+    """A key of sslkey= behind a password: libpq would let OpenSSL ask stdin, and the process would wait."""
+    leaf = Authority().leaf("client")
+    certificate, key = leaf.write(tmp_path, "client")
+    replace(key, leaf.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                        serialization.BestAvailableEncryption(b"hush")))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def accept():  # as PostgreSQL with TLS, until the client's hello is due
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = listener.accept()[0]
+                    connection.recv(8)
+                    connection.sendall(b"S")
+        threading.Thread(target=accept, daemon=True).start()
+        database = (f"host=127.0.0.1 port={listener.getsockname()[1]} user=x sslmode=require sslcert={certificate} "
+                    f"sslkey={key}")
+        process = subprocess.Popen([binary(), "jobs", "--admin=", "--database", database, "--keys", dev.data + "/keys",
+                                    "--secret", dev.data + "/secret", "--provider-key", dev.data + "/psp-key", "--log",
+                                    str(tmp_path / "log")], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
+        try:
+            log = tmp_path / "log"
+            until(lambda: log.exists() and "could not load private key" in log.read_text(), 10, "it is told")
+        finally:
+            process.terminate()
+            assert process.wait(40) == 0
+            process.stdin.close()
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 def orphan(gate):
