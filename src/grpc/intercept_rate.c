@@ -1,8 +1,8 @@
 /* Calls a minute for one user (or one network, where nobody is known) and one method: token buckets
- * in a table of fixed size. The table in intercept.c runs it. What must stay true: memory is
- * bounded whatever the callers do; a newcomer displaces the bucket of its set that is closest to
- * full, which forgets the least. The count is per worker, so N workers allow up to N times as much
- * to a caller who spreads over connections. */
+ * in a table of fixed size. Services, which speak for many, are not counted. The table in
+ * intercept.c runs it. What must stay true: memory is bounded whatever the callers do; a newcomer
+ * displaces the bucket of its set that is closest to full, which forgets the least. The count is
+ * per worker, so N workers allow up to N times as much to a caller who spreads over connections. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -106,7 +106,7 @@ enum reason intercept_rate(struct call_impl *ci, struct str body)
     struct server *server = ci->pub.server;
     const struct rpc_method *method = ci->pub.method;
     const struct principal *principal = &ci->pub.principal;
-    if (method->policy.rate_per_minute_max == 0)
+    if (method->policy.rate_per_minute_max == 0 || principal_has(principal, ROLE_SERVICE))
         return REASON_NONE;
     uint8_t key[8];
     struct str who = principal->known ? str_bytes(principal->user_id.b, sizeof principal->user_id.b)

@@ -284,6 +284,23 @@ def test_who_asks_too_often_is_told_to_wait_and_others_are_not(world):
         assert wire.many(server.port, path, 1, source="127.0.0.8")[0].reason == "FIELD_INVALID"
 
 
+def test_who_books_without_end_is_told_to_wait_and_others_are_not(world):
+    """Also what is refused counts: it is remembered for long."""
+    with world.dev.sibling() as server:
+        ann, bob = world.traveller("Ann", server), world.traveller("Bob", server)
+        request = world.hold_request(ann, world.offer(ann))
+        request.expected_total.units += 1
+        for _ in range(120):
+            with refused("FAILED_PRECONDITION", "PRICE_CHANGED"):
+                request.request_id = new_id()
+                ann.CreateBooking(request)
+        with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED") as seen:
+            ann.CreateBooking(request)
+        assert 0 < seen[0].retry_s <= 60
+        with refused("FAILED_PRECONDITION", "PRICE_CHANGED"):
+            bob.CreateBooking(request)
+
+
 @pytest.mark.parametrize("password", ["password", "12345678", "iloveyou", "ann.weak@example.org", "Password123"])
 def test_weak_passwords(world, password):
     with refused("INVALID_ARGUMENT", "PASSWORD_WEAK", "password"):

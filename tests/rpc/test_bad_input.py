@@ -242,6 +242,7 @@ def test_booking_fields(world, ann):
     wrong("PASSENGER_MISMATCH", "passengers", lambda r: r.passengers.append(r.passengers[0]))
     wrong("PASSENGER_MISMATCH", "passengers[0].birth_date",
           lambda r: setattr(r.passengers[0].birth_date, "year", datetime.date.today().year - 5))
+    wrong("FIELD_INVALID", "metadata", lambda r: [r.metadata.add(key=str(i), value="\u20ac" * 200) for i in range(14)])
     wrong("FIELD_INVALID", "metadata[2].key", lambda r: [r.metadata.add(key=key) for key in "aba"])
     wrong("FIELD_INVALID", "passengers[0].birth_date", lambda r: setattr(r.passengers[0].birth_date, "year", 1800),
           "passengers[0].birth_date: must be a date of 1900 or later")

@@ -54,6 +54,22 @@ def test_histories_read_at_once(world):
     until(lambda: shared() > before, 5, "statements were shared")
 
 
+def test_a_long_list_is_read_in_parts(world):
+    """With the largest bookings that there may be, and as one page or many."""
+    ann = world.traveller()
+    pairs = [{"key": str(i), "value": "x" * 500} for i in range(16)]
+    offer = world.offer(ann)
+    for _ in range(50):
+        booking = world.hold(ann, offer, metadata=pairs)
+        ann.ConfirmCancellation(name=ann.CreateCancellation(parent=booking.name).name)
+    whole = ann.ListBookings(page_size=100)
+    assert len(whole.bookings) == 50 and not whole.next_page_token
+    for size in (1, 20, 21, 22, 42, 43, 49, 50):
+        assert pages(ann.ListBookings, size) == list(whole.bookings)
+    first = ann.ListBookings(page_size=42)
+    assert len(first.bookings) == 42 and first.next_page_token
+
+
 def test_a_list_shows_what_the_booking_itself_does(world):
     ann = world.traveller()
     for _ in range(3):

@@ -10,6 +10,8 @@
 #include "services/shared/names.h"
 #include "services/shared/timestamp.h"
 
+#define METADATA_BYTES_MAX 8192 /* of all pairs: they are kept, and read with each page */
+
 struct create {
     struct checkout checkout; /* first: the shared steps of INSTANT work on it */
     const Faregate__V1__CreateBookingRequest *req;
@@ -56,6 +58,14 @@ static bool check_total(struct call *c)
 
 static bool check_metadata(struct call *c, const Faregate__V1__CreateBookingRequest *req)
 {
+    size_t bytes = 0;
+    for (size_t i = 0; i < req->n_metadata; i++)
+        bytes += strlen(req->metadata[i]->key) + strlen(req->metadata[i]->value);
+    if (bytes > METADATA_BYTES_MAX) {
+        call_fail_field(c, REASON_FIELD_INVALID, "metadata", "has more than %d bytes in all",
+                        METADATA_BYTES_MAX);
+        return false;
+    }
     for (size_t i = 0; i < req->n_metadata; i++)
         for (size_t j = 0; j < i; j++)
             if (strcmp(req->metadata[i]->key, req->metadata[j]->key) == 0) {

@@ -7,6 +7,8 @@
 
 #define PAGE_STANDARD 20
 #define PAGE_MAX 100
+#define PART_ROWS (PAGE_STANDARD + 1) /* read at once: others' pages share the statement */
+#define PARTS_MAX (PAGE_MAX / PART_ROWS + 1)
 #define PAGE_BYTES_MAX                                                                             \
     (2u << 20) /* behind this no further booking: a page of large ones is shorter */
 #define HEAD_BYTES_MAX 6
@@ -17,7 +19,13 @@ enum { BOOKINGS = 1, NEXT_PAGE_TOKEN }; /* as the .proto numbers them */
 
 struct list_bookings {
     uint32_t page_size;
-    struct booking_list_rows rows;
+    struct uuid before;
+    struct str states;
+    uint32_t asked;   /* rows, by the statement that was started last */
+    unsigned attempt; /* of the call, when it was */
+    uint32_t count; /* rows read so far, in @parts; one more than the page has: there is another */
+    size_t bytes;
+    struct booking_list_rows parts[PARTS_MAX];
 };
 
 static const char *const state_names[] = {
@@ -36,31 +44,62 @@ static struct str states_asked(struct call *c, const Faregate__V1__ListBookingsR
     return list;
 }
 
-static enum step read_rows(struct call *c)
+static enum step begin(struct call *c)
 {
     struct list_bookings *s = c->state;
     const Faregate__V1__ListBookingsRequest *req = call_request(c);
-    struct uuid before = BOOKING_ID_MAX;
     bool found;
     for (size_t i = 0; i < req->n_states; i++) {
         if (req->states[i] == FAREGATE__V1__BOOKING__STATE__STATE_UNSPECIFIED)
             return call_fail_field(c, REASON_FIELD_INVALID, "states",
                                    "STATE_UNSPECIFIED is the state of no booking");
     }
-    if (!page_token_open(c, req->page_token, sizeof before.b, before.b, &found))
+    if (!page_token_open(c, req->page_token, sizeof s->before.b, s->before.b, &found))
         return STEP_DONE;
     if (!found)
-        before = BOOKING_ID_MAX;
+        s->before = BOOKING_ID_MAX;
     s->page_size = page_size(req->page_size, PAGE_STANDARD, PAGE_MAX);
-    booking_list(c, &s->rows, c->principal.user_id, before, states_asked(c, req),
-                 (int32_t)s->page_size + 1);
+    s->states = states_asked(c, req);
     return STEP_NEXT;
+}
+
+static const struct booking_list_row *row_of(const struct list_bookings *s, uint32_t i)
+{
+    return &s->parts[i / PART_ROWS].rows[i % PART_ROWS];
+}
+
+static void take_part(struct list_bookings *s)
+{
+    const struct booking_list_rows *part = &s->parts[s->count / PART_ROWS];
+    for (uint32_t i = 0; i < part->count; i++)
+        s->bytes += part->rows[i].snapshot.n + part->rows[i].passengers.n;
+    s->count += part->count;
+    if (part->count > 0)
+        s->before = part->rows[part->count - 1].booking_id;
+}
+
+/* Part by part, until the page is full: what a statement reads for many callers at once stays in
+ * memory whole. */
+static enum step read_parts(struct call *c)
+{
+    struct list_bookings *s = c->state;
+    const uint32_t wanted = s->page_size + 1;
+    if (s->asked > 0 && s->attempt == c->attempt) {
+        const uint32_t before = s->count;
+        take_part(s);
+        if (s->count - before < s->asked || s->count == wanted || s->bytes > PAGE_BYTES_MAX)
+            return STEP_NEXT;
+    }
+    s->asked = wanted - s->count < PART_ROWS ? wanted - s->count : PART_ROWS;
+    s->attempt = c->attempt;
+    booking_list(c, &s->parts[s->count / PART_ROWS], c->principal.user_id, s->before, s->states,
+                 (int32_t)s->asked);
+    return STEP_AGAIN;
 }
 
 static struct booking_view view_of(const struct call *c, uint32_t i)
 {
-    const struct list_bookings *s = c->state;
-    return BOOKING_VIEW_OF(&s->rows.rows[i], c->principal.user_id);
+    return BOOKING_VIEW_OF(row_of(c->state, i), c->principal.user_id);
 }
 
 /* As many as fit into the page, and into the call's memory twice: here and in the reply's frame.
@@ -69,7 +108,7 @@ static struct booking_view view_of(const struct call *c, uint32_t i)
 static uint32_t count_bookings(const struct call *c, size_t *ret_bytes_max)
 {
     const struct list_bookings *s = c->state;
-    uint32_t count = s->rows.count < s->page_size ? s->rows.count : s->page_size;
+    uint32_t count = s->count < s->page_size ? s->count : s->page_size;
     size_t left = c->arena.used_bytes_max - c->arena.used_bytes;
     *ret_bytes_max = TOKEN_BYTES_MAX;
     for (uint32_t i = 0; i < count; i++) {
@@ -87,13 +126,13 @@ static enum step answer(struct call *c)
     const struct list_bookings *s = c->state;
     size_t bytes_max;
     uint32_t count = count_bookings(c, &bytes_max);
-    if (s->rows.count > 0 && count == 0)
+    if (s->count > 0 && count == 0)
         return call_fail(c, REASON_MESSAGE_TOO_LARGE);
     uint8_t *end = (uint8_t *)arena_alloc(&c->arena, bytes_max) + bytes_max, *p = end;
-    if (s->rows.count > count)
+    if (s->count > count)
         p = pb_put_text(
             p, NEXT_PAGE_TOKEN,
-            str_of(page_token_seal(c, s->rows.rows[count - 1].booking_id.b, sizeof(struct uuid))));
+            str_of(page_token_seal(c, row_of(s, count - 1)->booking_id.b, sizeof(struct uuid))));
     for (uint32_t i = count; i-- > 0;) {
         struct booking_view view = view_of(c, i);
         p = pb_put_around(booking_put(p, app_of(c), &view), BOOKINGS, p);
@@ -102,7 +141,8 @@ static enum step answer(struct call *c)
 }
 
 static const struct step_def steps[] = {
-    STEP(read_rows),
+    STEP(begin),
+    STEP(read_parts),
     STEP(answer),
 };
 

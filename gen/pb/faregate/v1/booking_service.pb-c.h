@@ -724,7 +724,7 @@ struct  Faregate__V1__CreateBookingRequest
    */
   Faregate__V1__PaymentInstruction *payment;
   /*
-   * Pairs to keep with the booking.
+   * Pairs to keep with the booking, at most 8 KiB in all.
    */
   size_t n_metadata;
   Faregate__V1__KeyValue **metadata;

@@ -263,7 +263,8 @@ struct  Faregate__V1__MethodPolicy
    */
   protobuf_c_boolean no_compress;
   /*
-   * Calls a minute for one user, or for one network when public. 0: the server's default.
+   * Calls a minute of one user, or of one client's address when public, to one worker; of services any number.
+   * 0: no limit.
    */
   uint32_t rate_per_minute_max;
   /*
