@@ -39,7 +39,7 @@ static void complete_policy(struct rpc_method *method)
         method->obs_steps[i] = -1;
 }
 
-/* "good" is a traveller, "ops" works for an airline, "old" has expired. */
+/* "good" is a traveller, "ops" works for an airline, "svc" is a machine, "old" has expired. */
 static enum reason authenticate(void *app, struct str token, int64_t wall_ns,
                                 struct principal *ret_principal)
 {
@@ -50,6 +50,8 @@ static enum reason authenticate(void *app, struct str token, int64_t wall_ns,
         ret_principal->roles = 1u << ROLE_TRAVELLER;
     else if (str_eq(token, STR("ops")))
         ret_principal->roles = 1u << ROLE_AIRLINE_OPS;
+    else if (str_eq(token, STR("svc")))
+        ret_principal->roles = 1u << ROLE_SERVICE;
     else
         return str_eq(token, STR("old")) ? REASON_TOKEN_EXPIRED : REASON_TOKEN_INVALID;
     return REASON_NONE;

@@ -63,6 +63,11 @@ static void begin_with(const struct server_limits *limits)
          .handler = &say_handler,
          TYPES,
          .policy.rate_per_minute_max = 3},
+        {.path = STR("/test.Echo/RareUser"),
+         .handler = &say_handler,
+         TYPES,
+         .policy.auth = RPC_AUTH_USER,
+         .policy.rate_per_minute_max = 1},
         {.path = STR("/test.Echo/Absent"), TYPES},
         {.path = STR("/test.Echo/Park"), .handler = &park_handler, TYPES},
         {.path = STR("/test.Echo/One"), .handler = &park_handler, TYPES, .policy.in_flight_max = 1},
@@ -221,6 +226,19 @@ TEST(intercept, limits_calls_a_minute_and_says_when_to_come_back)
     c = client_call("/test.Echo/Rare", hello, HELLO_BYTES);
     ASSERT_INT_EQ(client_status(c), STATUS_OK);
     client_free(c);
+    finish();
+}
+
+/* They speak for many. */
+TEST(intercept, counts_no_calls_of_services)
+{
+    begin();
+    static const char *const callers[] = {"Bearer svc", "Bearer svc", "Bearer good", "Bearer good"};
+    for (int i = 0; i < 4; i++) {
+        struct client *c = call_with("/test.Echo/RareUser", "authorization", callers[i]);
+        ASSERT_INT_EQ(client_status(c), i < 3 ? STATUS_OK : STATUS_RESOURCE_EXHAUSTED);
+        client_free(c);
+    }
     finish();
 }
 
