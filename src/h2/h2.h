@@ -134,7 +134,7 @@ struct h2_limits {
     uint32_t ping_strikes_max;
 
     uint32_t conns_max;      /* per worker; at the limit accepting pauses */
-    uint32_t conns_soft_max; /* above it the connection idle for longest is drained; 0: 9/10 */
+    uint32_t conns_soft_max; /* above it one that is idle, or only watches, is closed; 0: 9/10 */
     /* Of one peer address. Not for unix sockets. A sidecar's or a proxy's connections have one
      * address, hence half of conns_max: no peer alone fills a worker. 0: no limit. */
     uint32_t conns_per_address_max;
@@ -186,7 +186,7 @@ struct h2_limits {
     X(IDLE, "idle")                                                                                \
     X(AGE, "age")                                                                                  \
     X(HANDSHAKES, "handshakes") /* made room for another handshake */                              \
-    X(CONNS, "conns")           /* closed while idle: above conns_soft_max */                      \
+    X(CONNS, "conns")           /* closed while idle, or watching: above conns_soft_max */         \
     X(ADDRESS, "address")       /* too many from one address */                                    \
     X(DRAIN, "drain")                                                                              \
     X(SHUTDOWN, "shutdown") /* h2_server_close */

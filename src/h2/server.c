@@ -55,6 +55,8 @@ const struct h2_limits h2_limits_default = {
     .buffered_bytes_max = 256 << 20,
 };
 
+#define WATCHING_LOOKS 64 /* connections looked at for one that comes */
+
 /* Timeouts are kept to a quarter of the shortest, at most a quarter of a second. */
 static double tick_s(const struct h2_limits *limits)
 {
@@ -180,16 +182,36 @@ static void cut_off_oldest_handshake(struct h2_server *server)
     h2_conn_abort(c, H2_CLOSE_HANDSHAKES);
 }
 
-/* Makes room for one more before the hard limit is reached: who waits for nothing goes first, and
- * never the one that comes. */
+/* Streams that nothing ends keep no newcomer out: one whose streams are all such, among those not
+ * looked at for longest. */
+static struct h2_conn *find_watching(struct h2_server *server)
+{
+    for (unsigned i = 0; i < WATCHING_LOOKS && !list_is_empty(&server->conns); i++) {
+        struct h2_conn *c = list_entry(list_first(&server->conns), struct h2_conn, node);
+        list_remove(&c->node);
+        list_append(&server->conns, &c->node);
+        if (c->lasting > 0 && c->lasting == c->streams_open && !c->bye_words)
+            return c;
+    }
+    return NULL;
+}
+
+/* Makes room for one more before the hard limit is reached: who waits for nothing goes first, then
+ * who only watches, and never the one that comes. */
 static void close_idlest(struct h2_server *server)
 {
     const struct h2_limits *limits = &server->limits;
     uint64_t soft_max =
         limits->conns_soft_max ? limits->conns_soft_max : (uint64_t)limits->conns_max * 9 / 10;
     struct list *node = list_first(&server->idle);
-    if (server->stats->conns_open < soft_max || !node)
+    if (server->stats->conns_open < soft_max)
         return;
+    if (!node) {
+        struct h2_conn *watching = find_watching(server);
+        if (watching)
+            h2_conn_fail(watching, H2_CLOSE_CONNS, NGHTTP2_NO_ERROR, "conns");
+        return;
+    }
     struct h2_conn *c = list_entry(node, struct h2_conn, idle);
     list_remove(&c->idle);
     if (c->peer_spoke)

@@ -318,3 +318,21 @@ def test_watches_leave_room(world, dev):
                 assert channel.unary_unary(path)(request(query="london").SerializeToString(), timeout=5)
         for call in taken:
             call.cancel()
+
+
+def test_connections_that_only_watch_make_room(world, dev):
+    """From two addresses as many as there may be, and nothing ends them: who comes is answered, and they may come again."""
+    path, each = "/grpc.health.v1.Health/Watch", 10
+    with dev.sibling(f"--conns-max={2 * each}", f"--conns-per-address-max={each}") as server:
+        watching = [wire.open_stream(server.port, path, wire.frame(b""), f"127.0.0.{i % 2 + 2}") for i in range(2 * each)]
+        try:
+            for _ in range(3):
+                began = time.monotonic()
+                assert wire.exchange(server.port, "/grpc.health.v1.Health/Check", wire.frame(b""), source="127.0.0.9").status == 0
+                assert time.monotonic() - began < 5
+            until(lambda: server.metrics()['faregate_connections_closed_total{cause="conns"}'] > 0, 5, "they made room")
+            ann = world.traveller("Ann", server)
+            assert ann.GetUser(name="users/me").email == ann.email
+        finally:
+            for sock in watching:
+                sock.close()

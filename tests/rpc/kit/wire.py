@@ -90,6 +90,21 @@ def exchange(port, path, body=b"", leave_out=(), source=None, **headers):
     return reply
 
 
+def open_stream(port, path, body, source):
+    """The socket of a connection of its own, on which that was asked and began to be answered."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0))
+    conn = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+    conn.initiate_connection()
+    conn.send_headers(1, [(":method", "POST"), (":scheme", "http"), (":authority", "localhost"), (":path", path),
+                          ("te", "trailers"), ("content-type", "application/grpc")])
+    conn.send_data(1, body, end_stream=True)
+    sock.sendall(conn.data_to_send())
+    while not any(isinstance(event, h2.events.DataReceived) for event in conn.receive_data(sock.recv(65536))):
+        sock.sendall(conn.data_to_send())
+    sock.sendall(conn.data_to_send())
+    return sock
+
+
 def many(port, path, count, source=None, at_once=100):
     """The replies to so many empty messages on one connection, from the address @source."""
     replies, ended = [], 0
