@@ -263,7 +263,8 @@ void call_drop_outgoing(struct call_impl *ci)
 /* One allocation per streamed message: its life is the client's pace, which no arena matches. */
 static bool queue(struct call_impl *ci, struct outgoing *out, bool is_compressed, size_t body_bytes)
 {
-    struct server *server = ci->pub.server;
+    size_t limit = ci->pub.server->limits.stream_queue_bytes_max;
+    bool ignored_false = ci->streamed_bytes > limit;
     frame_prefix(out->p, is_compressed, body_bytes);
     out->call = ci;
     out->bytes = FRAME_PREFIX_BYTES + body_bytes;
@@ -274,11 +275,12 @@ static bool queue(struct call_impl *ci, struct outgoing *out, bool is_compressed
         send_headers(ci, may_compress(ci));
     h2_write(ci->stream, out->p, out->bytes, on_sent, out);
     h2_note_message(ci->stream, true);
-    if (ci->streamed_bytes / STREAM_OVERRUN > server->limits.stream_queue_bytes_max) {
+    /* One message may be larger than all that, and is as welcome. */
+    if (ignored_false && ci->streamed_bytes / STREAM_OVERRUN > limit) {
         ci->broken = true;
         call_set_reason(ci, REASON_OVERLOADED);
     }
-    return ci->streamed_bytes <= server->limits.stream_queue_bytes_max;
+    return ci->streamed_bytes <= limit;
 }
 
 static struct outgoing *outgoing_new(size_t body_bytes)

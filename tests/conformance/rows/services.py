@@ -102,6 +102,16 @@ def _(t, path):
         t.check(name in names or not t.servers.is_ours, f"{name} is not among {names}")
 
 
+@row("services", "1.7/reflect-queue", "reflection at --stream-queue-bytes-max=1024: answers larger than four times that",
+     "all the same: the files, OK")
+def _(t):
+    answer, found = reflect(t.client(t.server("--set=stream-queue-bytes-max=1024")), REFLECT[0],
+                            *[grpc.pb((4, "grpc.testing.TestService"))] * 2)
+    t.status(answer, grpc.OK)
+    t.check(len(answer.data) > 4096, f"no more than {len(answer.data)} octets came")
+    t.same("the answers", len(found), 2)
+
+
 @each_version("reflect-errors", "reflection: three things that do not exist",
               "error_response NOT_FOUND as messages, the stream stays open", "9/18")
 def _(t, path):

@@ -8,6 +8,7 @@
 
 static unsigned step_runs[2];
 static unsigned send_count;
+static bool is_deaf; /* to what call_send says */
 
 struct state {
     unsigned rounds;
@@ -24,7 +25,7 @@ static enum step pour(struct call *c)
     message.service = text;
     while (s->rounds < send_count) {
         s->rounds++;
-        if (!call_send(c, &message.base))
+        if (!call_send(c, &message.base) && !is_deaf)
             return STEP_PARK;
     }
     return call_reply(c, NULL);
@@ -69,6 +70,7 @@ static void begin(void)
          .client_streaming = true},
     };
     memset(step_runs, 0, sizeof step_runs);
+    is_deaf = false;
     limits.stream_queue_bytes_max = 2000;
     rig_start(methods, sizeof methods / sizeof methods[0], &limits);
 }
@@ -103,6 +105,41 @@ TEST(stream, slows_a_stream_down_to_the_clients_pace)
     rig_turn();
     client_take(c);
     ASSERT_INT_EQ(buf_len(&c->body), 12 * (5 + 402));
+    expect_end(c, STATUS_OK);
+    finish();
+}
+
+TEST(stream, ends_a_handler_that_does_not_hear_the_client_is_slow)
+{
+    begin();
+    send_count = 60;
+    is_deaf = true;
+    struct client *c = client_call("/test.S/Pours", "", 0);
+    ASSERT_INT_EQ(c->write_count, 20); /* the twentieth passes 4 * 2000 bytes */
+    expect_end(c, STATUS_UNAVAILABLE);
+    finish();
+}
+
+/* It is told to wait only behind it. */
+TEST(stream, sends_one_message_of_any_size)
+{
+    static const char echoed[] = "\n\xb0\xea\x01";
+    static char large[4 + 30000];
+    begin();
+    memset(large, 'x', sizeof large);
+    memcpy(large, echoed, 4);
+    struct client *c = client_new();
+    client_head(c, "/test.S/Echoes");
+    client_head_end(c);
+    for (unsigned i = 1; i <= 2; i++) {
+        client_message(c, large, sizeof large);
+        rig_turn();
+        ASSERT_INT_EQ(step_runs[1], i);
+        client_take(c);
+        ASSERT_INT_EQ(buf_len(&c->body), i * (5 + sizeof large));
+    }
+    client_end(c);
+    rig_turn();
     expect_end(c, STATUS_OK);
     finish();
 }
