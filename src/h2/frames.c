@@ -39,10 +39,11 @@ static bool charge(struct h2_conn *c)
     return false;
 }
 
-static bool judge_data(struct h2_conn *c, uint8_t flags)
+/* DATA of @bytes without its padding. */
+static bool judge_data(struct h2_conn *c, uint32_t bytes, uint8_t flags)
 {
     struct h2_inbound *in = &c->in;
-    if (in->payload_left || flags & NGHTTP2_FLAG_END_STREAM) {
+    if (bytes || flags & NGHTTP2_FLAG_END_STREAM) {
         in->empty_frames = 0;
         return true;
     }
@@ -50,6 +51,15 @@ static bool judge_data(struct h2_conn *c, uint8_t flags)
         return true;
     h2_conn_fail(c, H2_CLOSE_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_empty_frames");
     return false;
+}
+
+/* The first byte of padded DATA is there, which says how much of the frame is padding. More than
+ * there is of it is nghttp2's to judge. */
+static bool judge_padded(struct h2_conn *c, uint8_t padding)
+{
+    struct h2_inbound *in = &c->in;
+    in->is_padded = false;
+    return judge_data(c, in->payload_left - 1 - padding, in->head[4]);
 }
 
 static int32_t stream_id_of(const struct h2_inbound *in)
@@ -80,24 +90,27 @@ static bool judge_ended(struct h2_conn *c, uint8_t type, uint8_t flags)
     return true;
 }
 
-static void see_headers(struct h2_conn *c, uint8_t flags)
+/* A new stream earns what it may cost. Any other HEADERS are trailers, one for each, or come to a
+ * stream that is gone, where nghttp2 ignores them without end. */
+static bool see_headers(struct h2_conn *c, uint8_t flags)
 {
     struct h2_inbound *in = &c->in;
     in->block_open = true;
     in->block_ends = flags & NGHTTP2_FLAG_END_HEADERS;
     in->block_since_ns = c->server->loop->now_ns;
     int32_t id = stream_id_of(in);
-    if (id > in->last_stream_id) {
-        in->last_stream_id = id;
-        if (c->drain == DRAIN_FINAL) {
-            /* nghttp2 says nothing to these; the client need not find out by itself. */
-            c->server->stats->streams_refused[H2_REFUSAL_DRAIN]++;
-            c->refuse_due = id;
-        }
+    if (id <= in->last_stream_id)
+        return charge(c);
+    in->last_stream_id = id;
+    if (c->drain == DRAIN_FINAL) {
+        /* nghttp2 says nothing to these; the client need not find out by itself. */
+        c->server->stats->streams_refused[H2_REFUSAL_DRAIN]++;
+        c->refuse_due = id;
     }
     in->window_credit += WINDOW_UPDATES_PER_REQUEST;
     if (in->control_left < c->server->limits.control_burst_max)
         in->control_left += 1; /* its RST_STREAM, say */
+    return true;
 }
 
 /* An acknowledgement nobody waits for is as useless as any. */
@@ -122,10 +135,11 @@ static bool judge(struct h2_conn *c)
     uint8_t type = in->head[3], flags = in->head[4];
     switch (type) {
     case NGHTTP2_DATA:
-        return judge_data(c, flags) && judge_ended(c, type, flags);
+        in->is_padded = flags & NGHTTP2_FLAG_PADDED && in->payload_left;
+        return (in->is_padded || judge_data(c, in->payload_left, flags)) &&
+               judge_ended(c, type, flags);
     case NGHTTP2_HEADERS:
-        see_headers(c, flags);
-        return judge_ended(c, type, flags);
+        return see_headers(c, flags) && judge_ended(c, type, flags);
     case NGHTTP2_RST_STREAM:
         return judge_ended(c, type, flags) && charge(c);
     case NGHTTP2_CONTINUATION:
@@ -160,6 +174,8 @@ ssize_t h2_frames_admit(struct h2_conn *c, const uint8_t *p, size_t bytes)
     size_t at = 0;
     while (at < bytes) {
         if (in->payload_left) {
+            if (in->is_padded && !judge_padded(c, p[at]))
+                return -1;
             size_t n = bytes - at < in->payload_left ? bytes - at : in->payload_left;
             at += n;
             in->payload_left -= (uint32_t)n;

@@ -152,7 +152,8 @@ struct h2_limits {
     uint32_t reset_burst_max;
     uint32_t reset_rate_per_s;
     /* Frames that carry no call forward: PING, SETTINGS, PRIORITY, unknown ones, WINDOW_UPDATE
-     * beyond ten per DATA frame we sent, RST_STREAM beyond one per request. Empty: GOAWAY. */
+     * beyond ten per DATA frame we sent, RST_STREAM and trailers beyond one per request. Empty:
+     * GOAWAY. */
     uint32_t control_burst_max;
     uint32_t control_rate_per_s;
 

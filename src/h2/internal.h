@@ -106,6 +106,7 @@ struct h2_inbound {
     bool block_open;      /* a header block is coming in */
     bool block_ends;      /* with the frame under way */
     bool settings_acked;
+    bool is_padded;        /* DATA, whose padding's length comes next */
     uint8_t pings_out;     /* ours, not answered yet */
     uint32_t payload_left; /* of the frame under way; at first: of the preface */
     int32_t last_stream_id;

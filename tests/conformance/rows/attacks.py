@@ -7,7 +7,7 @@ import time
 from kit import grpc
 from kit.harness import row
 from kit.wire import (CANCEL, CONT, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, GOAWAY,
-                      HEADERS, INITIAL_WINDOW, INTERNAL_ERROR, NO_ERROR, PING, PRIORITY, PROTOCOL_ERROR,
+                      HEADERS, INITIAL_WINDOW, INTERNAL_ERROR, NO_ERROR, PADDED, PING, PRIORITY, PROTOCOL_ERROR,
                       REFUSED_STREAM, RST, SETTINGS, STREAM_CLOSED, WINDOW, Miss, block, frame, literal, settings)
 
 EH, ES = END_HEADERS, END_STREAM
@@ -96,12 +96,48 @@ def _(t):
     closed_for(t, c, ENHANCE_YOUR_CALM)
 
 
-@row("attacks", "4.1/empty-data", "DATA without data or end, 200 in a row", "closed (CVE-2019-9518)")
+@row("attacks", "4.1/empty-data", "DATA without data or end, 200 in a row, with padding and without",
+     "closed (CVE-2019-9518)")
 def _(t):
-    c = t.conn()
-    grpc.Client(c).open(grpc.DUPLEX)
-    c.send(frame(DATA, 0, 1) * 200, "DATA(1, 0 B) x200")
-    closed_for(t, c, ENHANCE_YOUR_CALM, PROTOCOL_ERROR, INTERNAL_ERROR)
+    for flags, payload in ((0, b""), (PADDED, b"\0"), (PADDED, b"\7" + b"\0" * 7)):
+        c = t.conn()
+        grpc.Client(c).open(grpc.DUPLEX)
+        c.send(frame(DATA, flags, 1, payload) * 200, f"DATA(1, {len(payload)} B of padding) x200")
+        closed_for(t, c, ENHANCE_YOUR_CALM, PROTOCOL_ERROR, INTERNAL_ERROR)
+
+
+@row("attacks", "4.1/padded-data", "DATA of one octet in padding, 200 in a row", "that is data: the call is answered")
+def _(t):
+    client = t.client()
+    answer = client.open(grpc.DUPLEX)
+    for octet in grpc.message(grpc.output_request(5, body=b"x" * 180)):
+        client.conn.frame(DATA, PADDED, answer.stream, bytes((3, octet, 0, 0, 0)))
+    client.send(answer, b"", end=True)
+    t.status(client.finish(answer), grpc.OK)
+
+
+@row("attacks", "4.1/dead-headers", "20000 HEADERS on a stream that we have reset, each with a frame that does nothing",
+     "they earn nothing: GOAWAY(ENHANCE_YOUR_CALM), closed")
+def _(t):
+    update = frame(WINDOW, 0, 0, struct.pack(">I", 1))
+    for other in (b"", settings(), frame(PRIORITY, 0, 1, b"\0\0\0\0\7"), update * 2, frame(0xbb)):
+        c = t.conn()
+        client = grpc.Client(c)
+        answer = client.finish(client.open("/no.Such/Method"))
+        c.wait(lambda: answer.reset is not None, "RST_STREAM behind the answer")
+        flood(t, c, frame(HEADERS, EH, answer.stream) + other, 20000, "HEADERS on a dead stream", 20)
+        closed_for(t, c, ENHANCE_YOUR_CALM)
+
+
+@row("attacks", "4.1/trailers", "forty calls that end with trailers, at --control-burst-max=8 frames that do nothing",
+     "all answered: each pays for its own")
+def _(t):
+    client = t.client(t.server("--set=control-burst-max=8", "--set=control-rate-per-s=1"))
+    for _ in range(40):
+        answer = client.open(grpc.DUPLEX)
+        client.send(answer, grpc.message(grpc.output_request(1)))
+        client.conn.frame(HEADERS, EH | ES, answer.stream, block([("x-last", "1")]))
+        t.status(client.finish(answer), grpc.OK)
 
 
 @row("attacks", "4.1/empty-continuation", "CONTINUATION without octets or end, 200 in a row",
