@@ -58,6 +58,19 @@ static enum h2_refusal refusal_of(const struct h2_conn *c)
     return H2_REFUSAL_COUNT;
 }
 
+/* nghttp2 says nothing to a stream that comes after the last GOAWAY; the client need not find out
+ * by itself. It sends RST_STREAM only for one whose HEADERS it is done with: when the next frame
+ * begins, or behind the last one read. */
+int h2_refuse_late(struct h2_conn *c)
+{
+    int32_t id = c->late_id;
+    if (id == 0)
+        return 0;
+    c->late_id = 0;
+    c->server->stats->streams_refused[H2_REFUSAL_DRAIN]++;
+    return nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+}
+
 /* What nghttp2 lets pass (RFC 9113 sections 5.1.1 and 6.3): it keeps no closed streams to compare
  * with, and looks at no PRIORITY. Trailers may cross a RST_STREAM of ours; a stream that we did not
  * reset was closed by the client itself, or never opened. */
@@ -67,10 +80,15 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     struct h2_conn *c = arg;
     if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0)
         return h2_conn_fail(c, H2_CLOSE_PROTOCOL, NGHTTP2_PROTOCOL_ERROR, "priority_on_stream_0");
+    int r = h2_refuse_late(c);
+    if (r < 0)
+        return r;
     if (hd->type != NGHTTP2_HEADERS)
         return 0;
     if (hd->stream_id > c->last_headers_id) {
         c->last_headers_id = hd->stream_id;
+        if (c->drain == DRAIN_FINAL)
+            c->late_id = hd->stream_id;
         return 0;
     }
     if (hd->stream_id <= c->last_reset_id || c->drain == DRAIN_FINAL ||

@@ -102,11 +102,6 @@ static bool see_headers(struct h2_conn *c, uint8_t flags)
     if (id <= in->last_stream_id)
         return charge(c);
     in->last_stream_id = id;
-    if (c->drain == DRAIN_FINAL) {
-        /* nghttp2 says nothing to these; the client need not find out by itself. */
-        c->server->stats->streams_refused[H2_REFUSAL_DRAIN]++;
-        c->refuse_due = id;
-    }
     in->window_credit += WINDOW_UPDATES_PER_REQUEST;
     if (in->control_left < c->server->limits.control_burst_max)
         in->control_left += 1; /* its RST_STREAM, say */

@@ -188,7 +188,7 @@ struct h2_conn {
     bool peer_ping_free;   /* we sent HEADERS or DATA since the client's last PING */
     bool keepalive_due;    /* a PING is to be submitted */
     bool cut_off;          /* closed to make room */
-    int32_t refuse_due;    /* a stream that came after the last GOAWAY */
+    int32_t late_id;       /* a stream that came after the last GOAWAY, not refused yet */
     bool has_cause;        /* what follows is set */
     enum h2_close cause;   /* why it ends, or drains */
     const char *bye_words; /* set: the connection's last frame is GOAWAY(bye_code, bye_words) */
@@ -346,6 +346,8 @@ void h2_conn_tick(struct h2_conn *c, int64_t now_ns);
 /* callbacks.c */
 nghttp2_session_callbacks *h2_callbacks_new(void);
 struct stream *h2_find_stream(struct h2_conn *c, int32_t id);
+/* RST_STREAM for the stream that came after the last GOAWAY, if one did. 0, or an nghttp2 error. */
+int h2_refuse_late(struct h2_conn *c);
 
 /* stream.c */
 struct stream *h2_stream_new(struct h2_conn *c, int32_t id);

@@ -224,17 +224,13 @@ static int apply(struct h2_conn *c)
         if (r < 0)
             return r;
     }
-    if (c->refuse_due) {
-        int r = nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, c->refuse_due,
-                                          NGHTTP2_REFUSED_STREAM);
-        c->refuse_due = 0;
-        if (r < 0)
-            return r;
-    }
+    int r = h2_refuse_late(c);
+    if (r < 0)
+        return r;
     if (c->keepalive_due) {
         c->keepalive_due = false;
         c->in.pings_out++;
-        int r = nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
+        r = nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
         if (r < 0)
             return r;
     }

@@ -289,7 +289,7 @@ TEST(h2_caps, resets_a_stream_that_takes_nothing)
     fx_stop();
 }
 
-/* After the last GOAWAY a stream is told that nobody will look at it. */
+/* After the last GOAWAY each stream is told that nobody will look at it. */
 TEST(h2_caps, refuses_streams_behind_the_last_goaway)
 {
     fx_start(NULL);
@@ -301,11 +301,17 @@ TEST(h2_caps, refuses_streams_behind_the_last_goaway)
     h2_server_drain(fx.server, fx_on_drained);
     FX_UNTIL(NULL, !wire_read(fd, &in, 1, fx_pump, NULL) && (text.end = text.start = 0) == 0 &&
                        strstr(wire_frames(&in, &text), "PING:0:0:8 GOAWAY:0:0:8"));
-    fx_send(fd, 1, 4, 3, fx_request, sizeof fx_request);
-    fx_send(fd, 0, 1, 3, "body", 4);
+    uint8_t late[3 * (9 + sizeof fx_request)]; /* in one read */
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t *frame = late + i * (9 + sizeof fx_request);
+        memcpy(frame, (uint8_t[]){0, 0, sizeof fx_request, 1, 4, 0, 0, 0, (uint8_t)(3 + 2 * i)}, 9);
+        memcpy(frame + 9, fx_request, sizeof fx_request);
+    }
+    wire_send(fd, late, sizeof late, fx_pump, NULL);
+    fx_send(fd, 0, 1, 7, "body", 4);
     FX_UNTIL(NULL, !wire_read(fd, &in, 1, fx_pump, NULL) && (text.end = text.start = 0) == 0 &&
-                       strstr(wire_frames(&in, &text), "RST:3:0:4"));
-    ASSERT_INT_EQ(stats()->streams_refused[H2_REFUSAL_DRAIN], 1);
+                       strstr(wire_frames(&in, &text), "RST:3:0:4 RST:5:0:4 RST:7:0:4"));
+    ASSERT_INT_EQ(stats()->streams_refused[H2_REFUSAL_DRAIN], 3);
     fx_reply(fx_stream(0), "x", 1);
     FX_UNTIL(NULL, wire_read(fd, &in, 1, fx_pump, NULL));
     ASSERT_INT_EQ(fx.opened, 1);
