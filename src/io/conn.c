@@ -117,7 +117,7 @@ static void unblock(struct conn *c)
 {
     c->blocked = false;
     ev_timer_stop(c->loop->ev, &c->timeout);
-    if (!c->read_wants_write)
+    if (!c->read_wants_write && !c->yielded)
         ev_io_stop(c->loop->ev, &c->writable);
 }
 

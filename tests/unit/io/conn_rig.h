@@ -19,6 +19,8 @@ struct conn_rig {
     int read_result; /* of the handler; negative: it says that the connection is to end */
     struct gate gate;
     size_t take_max;
+    int fast_peer; /* the peer's end, read whenever more is asked for; -1: it is not */
+    size_t peer_got;
 };
 extern struct conn_rig rig;
 extern const struct conn_handler rig_handler;
@@ -26,5 +28,7 @@ extern const struct conn_handler rig_handler;
 /* The server's end of a socket pair; returns the peer's. @tls NULL: in clear. */
 int rig_start(struct tls_context *tls);
 void rig_stop(int fd);
+/* The fast peer takes what there is. */
+void rig_drain(void);
 /* So many milliseconds of the loop's turns. */
 void rig_pump_ms(int ms);

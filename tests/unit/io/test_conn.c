@@ -103,6 +103,26 @@ TEST(conn, yields_after_so_many_bytes)
     rig_stop(fd);
 }
 
+/* Its share of a turn is used up by the very flush that finds the socket free again. */
+TEST(conn, goes_on_after_a_turn_that_began_blocked)
+{
+    int fd = rig_start(NULL);
+    size_t total = 4 << 20;
+    memset(buf_reserve(&rig.to_send, total), 'x', total);
+    buf_commit(&rig.to_send, total);
+    rig_pump_ms(2);
+    conn_want_write(rig.conn);
+    rig_pump_ms(2);
+    ASSERT_TRUE(rig.stats.unsent_bytes > 0);
+    rig.fast_peer = fd;
+    for (int i = 0; i < 100; i++) {
+        rig_drain();
+        rig_pump_ms(0);
+    }
+    ASSERT_INT_EQ(rig.peer_got, total);
+    rig_stop(fd);
+}
+
 TEST(conn, flushes_before_it_closes_and_waits_for_the_peer)
 {
     int fd = rig_start(NULL);
