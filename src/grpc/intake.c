@@ -342,14 +342,6 @@ const void *intake_next(struct call_impl *ci)
     return ci->request;
 }
 
-static void on_writable(struct h2_stream *s, void *ctx)
-{
-    (void)ctx;
-    struct call_impl *ci = s->user;
-    if (ci && ci->phase == CALL_RUNNING)
-        call_wake(&ci->pub);
-}
-
 /* The client went away behind a COMMIT that was sent: the event needs what belongs to its
  * connection. */
 static void keep_peer(struct call_impl *ci)
@@ -412,7 +404,6 @@ const struct h2_handler server_h2_handler = {
     .on_request = on_request,
     .on_data = on_data,
     .on_end = on_end,
-    .on_writable = on_writable,
     .on_close = on_close,
     .on_read_done = on_read_done,
 };

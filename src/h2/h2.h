@@ -33,11 +33,6 @@ struct h2_header {
     bool secret; /* never indexed by HPACK (authorization, tokens) */
 };
 
-/* A stream's queue: above the first it is time to stop writing, below the second on_writable says
- * to go on. */
-#define H2_STREAM_HIGH_WATER_BYTES ((size_t)64 * 1024)
-#define H2_STREAM_LOW_WATER_BYTES ((size_t)16 * 1024)
-
 /* One request and its response. The public part is read-only above h2. */
 struct h2_stream {
     struct h2_conn *conn;
@@ -90,9 +85,6 @@ struct h2_handler {
     void (*on_data)(struct h2_stream *s, const uint8_t *p, size_t bytes, void *ctx);
     /* The client has half-closed. */
     void (*on_end)(struct h2_stream *s, void *ctx);
-    /* queued_bytes fell below the low-water mark after having been above the high one, and the
-     * response has not ended. */
-    void (*on_writable)(struct h2_stream *s, void *ctx);
     /* The stream is gone, whoever ended it: by_peer when a RST_STREAM or the loss of the connection
      * did (H2_CANCEL for the latter). Last callback. */
     void (*on_close)(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx);

@@ -75,7 +75,6 @@ struct stream {
     bool deferred;  /* nghttp2 asked for body and there was none */
     bool reset_due;
     bool reset_by_us;
-    bool above_high_water;
     uint32_t reset_code;
 
     unsigned chunk_first, chunk_count, chunk_cap;

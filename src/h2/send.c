@@ -98,8 +98,6 @@ void h2_write(struct h2_stream *pub, const uint8_t *p, size_t bytes, void (*on_s
     pub->queued_bytes += bytes;
     h2_hold(c, bytes, 0);
     h2_server_check_bytes(c->server);
-    if (pub->queued_bytes > H2_STREAM_HIGH_WATER_BYTES)
-        s->above_high_water = true;
     mark_dirty(s);
 }
 
@@ -253,11 +251,6 @@ int h2_send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *
     move_chunks(s, to + FRAME_HEADER_BYTES, bytes);
     if (last)
         h2_fields_write(&s->tail, c, s->pub.id, true);
-    if (s->above_high_water && s->pub.queued_bytes < H2_STREAM_LOW_WATER_BYTES) {
-        s->above_high_water = false;
-        if (!s->pub.response_ended)
-            c->server->handler->on_writable(&s->pub, c->server->ctx);
-    }
     return 0;
 }
 

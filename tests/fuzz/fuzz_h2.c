@@ -92,12 +92,6 @@ static void on_end(struct h2_stream *s, void *ctx)
     answer(s);
 }
 
-static void on_writable(struct h2_stream *s, void *ctx)
-{
-    (void)ctx;
-    h2_write(s, body, 10, NULL, NULL);
-}
-
 static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx)
 {
     (void)error_code;
@@ -109,8 +103,8 @@ static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, voi
     open_streams--;
 }
 
-static const struct h2_handler handler = {on_open, on_header,   on_request, on_data,
-                                          on_end,  on_writable, on_close};
+static const struct h2_handler handler = {on_open, on_header, on_request,
+                                          on_data, on_end,    on_close};
 
 static void drain_replies(int fd)
 {

@@ -233,6 +233,21 @@ def _(t):
         t.same("the payloads", tuple(len(grpc.payload(body)) for _, body in answer.messages), sizes)
 
 
+@row("answers", "1.4/large-messages-slowly", "three messages of 1 MB, the window shut 5 kB before the first one's end",
+     "none is made before the one in front has left: all of them, OK", "9/12")
+def _(t):
+    first = 1000000 - 5000
+    client = t.client(credit=False, pairs=((INITIAL_WINDOW, first),))
+    client.conn.frame(WINDOW, 0, 0, struct.pack(">I", 10_000_000))
+    answer = client.open(grpc.OUTPUT)
+    client.send(answer, grpc.message(grpc.output_request(1000000, 1000000, 1000000)), end=True)
+    client.conn.wait(lambda: len(answer.data) == first, "the first window")
+    t.alive(client.conn)
+    client.conn.frame(WINDOW, 0, answer.stream, struct.pack(">I", 10_000_000))
+    t.status(client.finish(answer), grpc.OK)
+    t.same("the messages", len(answer.messages), 3)
+
+
 @row("answers", "1.4/interleaved", "a hundred calls at once, bodies interleaved", "each gets its own reply", "9/10")
 def _(t):
     client = t.client()

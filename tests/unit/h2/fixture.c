@@ -88,14 +88,6 @@ static void on_end(struct h2_stream *s, void *ctx)
         fx_reply(s, body->p, buf_len(body));
 }
 
-static void on_writable(struct h2_stream *s, void *ctx)
-{
-    (void)ctx;
-    buf_printf(&fx.log, "writable:%d ", s->id);
-    if (fx.on_writable)
-        fx.on_writable(s);
-}
-
 static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx)
 {
     (void)ctx;
@@ -113,7 +105,6 @@ static const struct h2_handler handler = {
     .on_request = on_request,
     .on_data = on_data,
     .on_end = on_end,
-    .on_writable = on_writable,
     .on_close = on_close,
 };
 

@@ -12,7 +12,7 @@ struct fx {
     struct loop loop;
     struct h2_server *server;
     uint16_t port;
-    /* What happened, in order: "open:1 header request:1 data:1:5 end:1 writable:1 close:1:0:peer ".
+    /* What happened, in order: "open:1 header request:1 data:1:5 end:1 close:1:0:peer ".
      */
     struct buf log;
     bool log_headers; /* "header:name=value " too */
@@ -20,7 +20,6 @@ struct fx {
     void (*on_request)(struct h2_stream *s, bool over_limit);
     void (*on_data)(struct h2_stream *s, const uint8_t *p, size_t bytes);
     void (*on_end)(struct h2_stream *s);
-    void (*on_writable)(struct h2_stream *s);
     bool keep_window;                          /* do not consume */
     struct h2_stream *streams[FX_STREAMS_MAX]; /* by (id - 1) / 2 of one connection */
     unsigned opened, closed, closed_by_peer, sent;
