@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -383,12 +381,11 @@ static void on_task(struct loop_task *task)
 /* 0, -EPERM, or -ENOMEM. */
 static int come_in(struct conn *c)
 {
-    int on = 1;
     int r = conn_peer_learn(c);
     if (r < 0)
         return r;
     if (c->source.kind == ENDPOINT_IP)
-        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        conn_transport_tune(c->fd);
     c->tls = c->gate->tls != NULL;
     return c->tls ? conn_transport_accept(c) : 0;
 }

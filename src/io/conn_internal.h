@@ -77,6 +77,8 @@ int conn_peer_proxy(struct conn *c);
 void conn_peer_prove(struct conn *c);
 void conn_peer_deinit(struct conn *c);
 
+/* Sets the options of a TCP socket. */
+void conn_transport_tune(int fd);
 /* TLS from here on. 0 or -ENOMEM. */
 int conn_transport_accept(struct conn *c);
 /* 1 when the handshake is done, -EAGAIN, or a negative errno. */

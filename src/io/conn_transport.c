@@ -4,6 +4,8 @@
  * re-arms the other direction. */
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -15,6 +17,11 @@
 
 #define TLS_MESSAGES_MAX                                                                           \
     32 /* in a row that are no data, KeyUpdate above all; as BoringSSL has it */
+
+/* What the system takes beyond what is on its way to the peer. Else it would be megabytes, and the
+ * socket be writable again only when a third of them has left: who reads slowly but steadily would
+ * seem to make no progress. */
+#define UNSENT_BYTES (128 * 1024)
 
 /* What OpenSSL's @result means as an errno; 0 is the orderly end. */
 static int tls_error(struct conn *c, int result, bool *wants_other, int other)
@@ -46,6 +53,13 @@ static void on_message(int is_sent, int version, int type, const void *p, size_t
     struct conn *c = arg;
     (void)version, (void)p, (void)bytes, (void)ssl;
     c->tls_messages += !is_sent && (type == SSL3_RT_HANDSHAKE || type == SSL3_RT_ALERT);
+}
+
+void conn_transport_tune(int fd)
+{
+    int on = 1, unsent_bytes = UNSENT_BYTES;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
 }
 
 int conn_transport_accept(struct conn *c)

@@ -219,13 +219,13 @@ class Conn:
         except (OSError, ssl.SSLError):
             pass
 
-    def read(self, seconds):
-        """What comes within @seconds, at least one chunk of it. False: nothing did."""
+    def read(self, seconds, octets=65536):
+        """What comes within @seconds, at least one chunk of it, of at most @octets. False: nothing did."""
         if self.closed:
             return False
         try:
             self.sock.settimeout(max(seconds, 0.001))
-            data = self.sock.recv(65536)
+            data = self.sock.recv(octets)
         except TimeoutError:
             return False
         except (OSError, ssl.SSLError) as error:

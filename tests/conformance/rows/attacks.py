@@ -1,6 +1,7 @@
 """grpc-server.md section 4.1 and 4.2: what each attack is answered with. tests/attack measures what they cost; here
 each is small, and only its answer is judged."""
 
+import socket
 import struct
 import time
 
@@ -282,6 +283,35 @@ def _(t):
     client.conn.until_closed()
     t.check(not all(client.conn.find(HEADERS, s) and grpc.Answer(client.conn, s).end for s in range(1, 40, 2)),
             "everything was sent")
+
+
+def read_slowly(t, octets, every_s, for_s):
+    """8 MB, of which @octets are taken every @every_s for @for_s, then the rest: it comes whole, or is cut off."""
+    client = t.client(t.server("--set=write-timeout-ms=500"), credit=False, pairs=((INITIAL_WINDOW, (1 << 31) - 1),))
+    c = client.conn
+    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    c.frame(WINDOW, 0, 0, struct.pack(">I", (1 << 31) - 1 - 65535))
+    answer = client.open(grpc.OUTPUT)
+    client.send(answer, grpc.message(grpc.output_request(*[1000000] * 8)), end=True)
+    end = time.monotonic() + for_s
+    while time.monotonic() < end:
+        time.sleep(every_s)
+        c.read(0, octets)
+    while not answer.end and c.read(5):
+        pass
+    return answer
+
+
+@row("attacks", "4.1/steady-reader", "a client that takes 1 MB a second, --write-timeout-ms=500",
+     "it is served: there is progress all the time", "9/13", slow=True)
+def _(t):
+    t.status(read_slowly(t, 20000, 0.02, 3), grpc.OK)
+
+
+@row("attacks", "4.1/dribbling-reader", "a client that takes 2 kB a second, --write-timeout-ms=500", "closed", "9/13",
+     slow=True)
+def _(t):
+    t.check(read_slowly(t, 100, 0.05, 3).end is None, "everything was sent")
 
 
 @row("attacks", "4.1/zero-window", "a hundred streams of 1 MB that the client never opens its window for",
