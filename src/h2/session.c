@@ -65,10 +65,10 @@ void h2_conn_drain(struct h2_conn *c, enum h2_close why)
         return;
     set_cause(c, why);
     c->drain = DRAIN_NOTICE_DUE;
+    /* In clear the first request may be on its way: it is served, and the GOAWAY comes with our
+     * SETTINGS. Who says nothing is closed when its preface is overdue. */
     if (c->greeted || c->streams_open > 0)
         conn_want_write(c->transport);
-    else if (c->session)
-        conn_close(c->transport, false); /* nothing was asked yet */
 }
 
 void h2_conn_abort(struct h2_conn *c, enum h2_close why)

@@ -107,12 +107,38 @@ TEST(h2_end, drain_does_not_wait_for_ever_for_the_ping)
 TEST(h2_end, drain_of_nobody_is_told_from_the_loop)
 {
     fx_start(NULL);
-    int fd = fx_dial(); /* not a byte yet */
-    fx_pump_ms(10);
     h2_server_drain(fx.server, fx_on_drained);
     ASSERT_FALSE(fx.drained);
     FX_UNTIL(NULL, fx.drained);
-    close(fd);
+    fx_stop();
+}
+
+/* Its first request was on its way when the drain began. */
+TEST(h2_end, drain_serves_who_has_not_spoken_yet)
+{
+    struct h2_limits limits = h2_limits_default;
+    limits.preface_timeout_ms = 500;
+    fx_start(&limits);
+    int late = fx_dial(), silent = fx_dial();
+    FX_UNTIL(NULL, h2_server_stats(fx.server)->conns_open == 2);
+    fx_pump_ms(10);
+    h2_server_drain(fx.server, fx_on_drained);
+    fx_pump_ms(10);
+    wire_send(late, H2_PREFACE H2_EMPTY_SETTINGS, 24 + 9, fx_pump, NULL);
+    fx_send(late, 4, 1, 0, NULL, 0);
+    fx_send(late, 1, 5, 1, fx_request, sizeof fx_request);
+    struct buf in = {0}, text = {0};
+    FX_UNTIL(NULL, wire_read(late, &in, 1, fx_pump, NULL));
+    const char *frames = wire_frames(&in, &text);
+    ASSERT_TRUE(strncmp(frames, "SETTINGS:", 9) == 0);
+    ASSERT_HAS(frames, "GOAWAY:0:0:8 PING:0:0:8 ");
+    ASSERT_HAS(frames, "HEADERS:1:5");
+    FX_UNTIL(NULL, fx.drained);
+    ASSERT_INT_EQ(fx.closed, 1);
+    close(silent);
+    close(late);
+    buf_deinit(&in);
+    buf_deinit(&text);
     fx_stop();
 }
 
