@@ -412,6 +412,9 @@ void call_send_answer(struct call_impl *ci)
     bool is_cut = ci->reason == ci->deadline_reason || ci->reason == REASON_SHUTTING_DOWN;
     if (is_cut && ci->streamed_bytes > 0) {
         h2_reset(ci->stream, H2_CANCEL);
+        ci->was_reset = true;
+        ci->reset_code = H2_CANCEL;
+        ci->reset_by = H2_END_SERVER;
         return;
     }
     if (has_reply) {

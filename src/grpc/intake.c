@@ -363,11 +363,9 @@ static void disown(struct call_impl *ci)
     arena_charge(&ci->pub.arena, NULL);
 }
 
-static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx)
+static void on_close(struct h2_stream *s, uint32_t error_code, enum h2_end by, void *ctx)
 {
     (void)ctx;
-    (void)error_code;
-    (void)by_peer;
     struct call_impl *ci = s->user;
     if (!ci)
         return;
@@ -390,6 +388,9 @@ static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, voi
         return;
     }
     disown(ci);
+    ci->was_reset = true;
+    ci->reset_code = error_code;
+    ci->reset_by = by;
     call_interrupt(ci, REASON_CALL_CANCELLED);
 }
 

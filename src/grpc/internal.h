@@ -277,8 +277,11 @@ struct call_impl {
     uint16_t http_status;
     const char *message; /* for people; NULL: the reason's sentence */
     const char *detail;  /* for the log: what the database said */
-    struct str reply;    /* framed bytes to send, empty for streams */
-    struct str packed;   /* the last call_pack: 5 bytes are reserved in front of it */
+    bool was_reset;      /* for the log as well, with what follows */
+    enum h2_end reset_by;
+    uint32_t reset_code;
+    struct str reply;  /* framed bytes to send, empty for streams */
+    struct str packed; /* the last call_pack: 5 bytes are reserved in front of it */
     size_t reply_bytes;
     struct sent_fields sent_headers, sent_trailers;
     struct list outgoing;  /* struct outgoing */

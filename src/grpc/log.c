@@ -58,6 +58,31 @@ static void steps(struct obs_event *e, struct call_impl *ci)
         obs_event_word(e, STR("steps"), (struct str){.p = line, .n = (size_t)(at - line)});
 }
 
+/* RFC 9113 section 7. */
+static void reset(struct obs_event *e, const struct call_impl *ci)
+{
+    static const char *const codes[] = {
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+    };
+    static const char *const whose[] = {"server", "peer", "connection"};
+    bool is_known = ci->reset_code < sizeof codes / sizeof codes[0];
+    text(e, STR("reset"), str_of(is_known ? codes[ci->reset_code] : "unknown"));
+    text(e, STR("reset_by"), str_of(whose[ci->reset_by]));
+}
+
 void call_log(struct call_impl *ci)
 {
     struct server *server = ci->pub.server;
@@ -83,6 +108,8 @@ void call_log(struct call_impl *ci)
         text(&e, STR("message"), str_of(ci->message));
     if (ci->detail)
         text(&e, STR("detail"), str_of(ci->detail));
+    if (ci->was_reset)
+        reset(&e, ci);
     obs_event_int(&e, "duration_us", (now_ns - ci->started_ns) / NS_PER_US);
     text(&e, STR("peer"), call_peer(&ci->pub));
     text(&e, STR("via"), ci->client.n > 0 && ci->stream ? h2_stream_peer(ci->stream) : ci->via);

@@ -328,7 +328,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
         r = count_fault(c);
     else if (ended_well && c->faults_left < c->server->limits.reset_burst_max)
         c->faults_left += 1;
-    h2_stream_closed(s, error_code, s->reset_by_peer);
+    h2_stream_closed(s, error_code, s->reset_by_peer ? H2_END_PEER : H2_END_SERVER);
     return r;
 }
 

@@ -27,6 +27,9 @@ enum h2_error {
     H2_ENHANCE_YOUR_CALM = 11,
 };
 
+/* Who ended a stream: we, a RST_STREAM of the client's, or the loss of its connection. */
+enum h2_end { H2_END_SERVER, H2_END_PEER, H2_END_CONNECTION };
+
 struct h2_header {
     struct str name;
     struct str value;
@@ -85,9 +88,8 @@ struct h2_handler {
     void (*on_data)(struct h2_stream *s, const uint8_t *p, size_t bytes, void *ctx);
     /* The client has half-closed. */
     void (*on_end)(struct h2_stream *s, void *ctx);
-    /* The stream is gone, whoever ended it: by_peer when a RST_STREAM or the loss of the connection
-     * did (H2_CANCEL for the latter). Last callback. */
-    void (*on_close)(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx);
+    /* The stream is gone, whoever ended it; H2_CANCEL where the connection did. Last callback. */
+    void (*on_close)(struct h2_stream *s, uint32_t error_code, enum h2_end by, void *ctx);
     /* All that one read brought has been told, of every stream. May be NULL. */
     void (*on_read_done)(void *ctx);
 };

@@ -312,7 +312,7 @@ void h2_peers_leave(struct h2_conn *c);
 extern const uint8_t h2_drain_mark[8]; /* in the PING behind the first GOAWAY */
 void h2_conn_new(struct h2_listener *listener, int fd);
 /* Frees the connection and ends its streams. The transport is gone, or the caller's to free. */
-void h2_conn_free(struct h2_conn *c, bool by_peer);
+void h2_conn_free(struct h2_conn *c, enum h2_end by);
 void h2_conn_drain(struct h2_conn *c, enum h2_close why);
 /* Closes at once; streams are told that it was (not) the peer's doing. */
 void h2_conn_abort(struct h2_conn *c, enum h2_close why);
@@ -351,7 +351,7 @@ int h2_refuse_late(struct h2_conn *c);
 /* stream.c */
 struct stream *h2_stream_new(struct h2_conn *c, int32_t id);
 /* Tells the layer above and frees. */
-void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer);
+void h2_stream_closed(struct stream *s, uint32_t error_code, enum h2_end by);
 void h2_stream_pool_deinit(struct h2_server *server);
 
 /* send.c */

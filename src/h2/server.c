@@ -350,7 +350,7 @@ struct h2_server *h2_server_free(struct h2_server *server)
     while ((node = list_first(&server->conns)) != NULL) {
         struct h2_conn *c = list_entry(node, struct h2_conn, node);
         struct conn *transport = c->transport;
-        h2_conn_free(c, false);
+        h2_conn_free(c, H2_END_SERVER);
         conn_free(transport);
     }
     publish_conns(server);

@@ -253,11 +253,11 @@ static int move_frames(struct h2_conn *c, struct buf *out, size_t bytes_max)
     return 0;
 }
 
-static void end_streams(struct h2_conn *c, bool by_peer)
+static void end_streams(struct h2_conn *c, enum h2_end by)
 {
     struct list *node;
     while ((node = list_first(&c->streams)) != NULL)
-        h2_stream_closed(list_entry(node, struct stream, in_conn), H2_CANCEL, by_peer);
+        h2_stream_closed(list_entry(node, struct stream, in_conn), H2_CANCEL, by);
     CHECK(c->queued_bytes == 0);
     CHECK(c->held_bytes == 0);
     CHECK(c->owned_bytes == 0);
@@ -277,7 +277,7 @@ static void say_goodbye(struct h2_conn *c, struct buf *out)
         buf_append(out, empty_settings, sizeof empty_settings);
     buf_append(out, head, sizeof head);
     buf_append(out, c->bye_words, words);
-    end_streams(c, true);
+    end_streams(c, H2_END_CONNECTION);
     conn_close(c->transport, true);
 }
 
@@ -314,7 +314,7 @@ static void on_write_ready(void *ctx, struct buf *out, size_t bytes_max)
         /* The last GOAWAY is in the buffer, or the peer's came and no stream is left. Those that
          * are (a protocol error) need not wait for it to leave. */
         set_cause(c, c->peer_leaves ? H2_CLOSE_PEER : H2_CLOSE_PROTOCOL);
-        end_streams(c, true);
+        end_streams(c, H2_END_CONNECTION);
         conn_close(c->transport, true);
     }
 }
@@ -332,7 +332,7 @@ static void on_closed(void *ctx, int error)
     else
         set_cause(c, H2_CLOSE_ERROR);
     server->stats->conns_closed[c->cause]++;
-    h2_conn_free(c, !c->closed_by_us);
+    h2_conn_free(c, c->closed_by_us ? H2_END_SERVER : H2_END_CONNECTION);
     h2_server_conn_gone(server);
 }
 
@@ -378,9 +378,9 @@ void h2_conn_new(struct h2_listener *listener, int fd)
     server->stats->conns_open++;
 }
 
-void h2_conn_free(struct h2_conn *c, bool by_peer)
+void h2_conn_free(struct h2_conn *c, enum h2_end by)
 {
-    end_streams(c, by_peer);
+    end_streams(c, by);
     if (c->session)
         nghttp2_session_del(c->session);
     h2_memory_close(&c->memory);

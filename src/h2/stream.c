@@ -69,7 +69,7 @@ static void recycle(struct h2_server *server, struct stream *s)
     server->free_stream_count++;
 }
 
-void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer)
+void h2_stream_closed(struct stream *s, uint32_t error_code, enum h2_end by)
 {
     struct h2_conn *c = s->pub.conn;
     struct h2_server *server = c->server;
@@ -84,7 +84,7 @@ void h2_stream_closed(struct stream *s, uint32_t error_code, bool by_peer)
     h2_give_back(c, s->unconsumed_bytes);
     h2_hold(c, 0, s->unconsumed_bytes + s->kept_bytes);
     s->unconsumed_bytes = s->kept_bytes = 0;
-    server->handler->on_close(&s->pub, error_code, by_peer, server->ctx);
+    server->handler->on_close(&s->pub, error_code, by, server->ctx);
     list_remove(&s->dirty);
     list_remove(&s->in_conn);
     CHECK(c->streams_open > 0);

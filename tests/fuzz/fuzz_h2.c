@@ -92,10 +92,10 @@ static void on_end(struct h2_stream *s, void *ctx)
     answer(s);
 }
 
-static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx)
+static void on_close(struct h2_stream *s, uint32_t error_code, enum h2_end by, void *ctx)
 {
     (void)error_code;
-    (void)by_peer;
+    (void)by;
     (void)ctx;
     CHECK(s->user == s);
     s->user = NULL;

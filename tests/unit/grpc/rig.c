@@ -355,16 +355,21 @@ void client_take(struct client *c)
     c->write_count = 0;
 }
 
+void client_lose(struct client *c, uint32_t error_code, enum h2_end by)
+{
+    c->is_closed = true;
+    server_h2_handler.on_close(&c->stream, error_code, by, rig.server);
+    CHECK(!c->stream.user);
+    CHECK(c->owned == 0);
+}
+
 void client_close(struct client *c, bool by_peer)
 {
     if (c->is_closed)
         return;
     if (!by_peer && !c->is_reset)
         client_take(c);
-    c->is_closed = true;
-    server_h2_handler.on_close(&c->stream, by_peer ? H2_CANCEL : H2_NO_ERROR, by_peer, rig.server);
-    CHECK(!c->stream.user);
-    CHECK(c->owned == 0);
+    client_lose(c, by_peer ? H2_CANCEL : H2_NO_ERROR, by_peer ? H2_END_PEER : H2_END_SERVER);
 }
 
 struct client *client_free(struct client *c)

@@ -87,6 +87,8 @@ void client_end(struct client *c);
 void client_take(struct client *c);
 /* The stream is over; frees @c's server side. Whether by RST_STREAM. */
 void client_close(struct client *c, bool by_peer);
+/* The same in other words. */
+void client_lose(struct client *c, uint32_t error_code, enum h2_end by);
 struct client *client_free(struct client *c);
 
 /* All of it: head, one message, END_STREAM. */

@@ -33,6 +33,16 @@ static const struct step_def search_steps[] = {STEP(search)};
 static const struct rpc_handler search_handler = {
     .method = "Search", .steps = search_steps, .step_count = 1};
 
+static enum step wait(struct call *c)
+{
+    (void)c;
+    return STEP_PARK;
+}
+
+static const struct step_def wait_steps[] = {STEP(wait)};
+static const struct rpc_handler wait_handler = {
+    .method = "Wait", .steps = wait_steps, .step_count = 1};
+
 static void begin(void)
 {
     const struct rpc_method methods[] = {
@@ -44,6 +54,9 @@ static void begin(void)
          .handler = &search_handler,
          .request = &grpc__health__v1__health_check_request__descriptor,
          .reply = &grpc__health__v1__health_check_response__descriptor},
+        {.path = STR("/test.Log/Wait"),
+         .handler = &wait_handler,
+         .request = &grpc__health__v1__health_check_request__descriptor},
     };
     ASSERT_INT_EQ(pipe2(pipe_fds, O_NONBLOCK), 0);
     ASSERT_INT_EQ(obs_region_new(&region), 0);
@@ -120,6 +133,36 @@ TEST(log, times_what_the_loop_serves_in_one_turn)
         client_free(c);
         ASSERT_INT_EQ(rig.server->loads[1].p50_ns > 0, 1);
     }
+    finish();
+}
+
+TEST(log, says_how_a_call_was_cut_and_by_whom)
+{
+    static const struct {
+        uint32_t error_code;
+        enum h2_end by;
+        const char *expected;
+    } cases[] = {
+        {H2_CANCEL, H2_END_PEER, "\"reset\":\"CANCEL\",\"reset_by\":\"peer\""},
+        {H2_ENHANCE_YOUR_CALM, H2_END_PEER,
+         "\"reset\":\"ENHANCE_YOUR_CALM\",\"reset_by\":\"peer\""},
+        {H2_PROTOCOL_ERROR, H2_END_SERVER, "\"reset\":\"PROTOCOL_ERROR\",\"reset_by\":\"server\""},
+        {H2_CANCEL, H2_END_CONNECTION, "\"reset\":\"CANCEL\",\"reset_by\":\"connection\""},
+        {77, H2_END_PEER, "\"reset\":\"unknown\",\"reset_by\":\"peer\""},
+    };
+    begin();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct client *c = client_call("/test.Log/Wait", "\n\1x", 3);
+        client_lose(c, cases[i].error_code, cases[i].by);
+        read_line();
+        ASSERT_HAS(line, "\"reason\":\"CALL_CANCELLED\"");
+        ASSERT_HAS(line, cases[i].expected);
+        client_free(c);
+    }
+    struct client *c = client_call("/test.Log/Search", "\n\1x", 3);
+    read_line();
+    ASSERT_NULL(strstr(line, "reset"));
+    client_free(c);
     finish();
 }
 

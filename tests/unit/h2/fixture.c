@@ -88,12 +88,13 @@ static void on_end(struct h2_stream *s, void *ctx)
         fx_reply(s, body->p, buf_len(body));
 }
 
-static void on_close(struct h2_stream *s, uint32_t error_code, bool by_peer, void *ctx)
+static void on_close(struct h2_stream *s, uint32_t error_code, enum h2_end by, void *ctx)
 {
     (void)ctx;
-    buf_printf(&fx.log, "close:%d:%u%s ", s->id, error_code, by_peer ? ":peer" : "");
+    static const char *const whose[] = {"", ":peer", ":lost"};
+    buf_printf(&fx.log, "close:%d:%u%s ", s->id, error_code, whose[by]);
     fx.closed++;
-    fx.closed_by_peer += by_peer;
+    fx.closed_by_peer += by != H2_END_SERVER;
     fx.streams[(s->id - 1) / 2 % FX_STREAMS_MAX] = NULL;
     buf_deinit(s->user);
     free(s->user);

@@ -12,8 +12,7 @@ struct fx {
     struct loop loop;
     struct h2_server *server;
     uint16_t port;
-    /* What happened, in order: "open:1 header request:1 data:1:5 end:1 close:1:0:peer ".
-     */
+    /* What happened, in order: "open:1 header request:1 data:1:5 end:1 close:1:8:peer ". */
     struct buf log;
     bool log_headers; /* "header:name=value " too */
     /* What to do on these; NULL: on_end echoes, the others do nothing. */

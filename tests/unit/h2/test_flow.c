@@ -193,7 +193,7 @@ TEST(h2_flow, cuts_off_a_client_that_takes_nothing)
     h2client_post(c, "/a.B/C", NULL, NULL, 0, false);
     h2client_run(c, 250);
     ASSERT_TRUE(h2client_is_closed(c));
-    ASSERT_HAS(fx_log(), "close:1:8:peer");
+    ASSERT_HAS(fx_log(), "close:1:8:lost");
     ASSERT_INT_EQ(fx.sent, 1);
     h2client_free(c);
     fx_stop();
@@ -226,7 +226,7 @@ TEST(h2_flow, cuts_off_a_client_that_does_not_read)
     wire_send_frame(fd, 8, 0, 0, window, sizeof window, fx_pump, NULL);
     wire_send_frame(fd, 1, 5, 1, request, sizeof request, fx_pump, NULL);
     fx_pump_ms(300);
-    ASSERT_HAS(fx_log(), "close:1:8:peer");
+    ASSERT_HAS(fx_log(), "close:1:8:lost");
     ASSERT_INT_EQ(h2_server_stats(fx.server)->conns_open, 0);
     ASSERT_INT_EQ(fx.sent, 100);
     close(fd);

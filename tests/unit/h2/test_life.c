@@ -61,7 +61,7 @@ TEST(h2_life, pings_a_silent_client_and_closes_when_nothing_comes)
     FX_UNTIL(NULL, has(&came, fd, "PING:0:0:8"));
     ASSERT_FALSE(came.closed);
     FX_UNTIL(NULL, is_closed(&came, fd) && fx.opened == fx.closed);
-    ASSERT_HAS(fx_log(), "close:1:8:peer");
+    ASSERT_HAS(fx_log(), "close:1:8:lost");
     finish(&came, fd, H2_CLOSE_KEEPALIVE);
 }
 

@@ -400,7 +400,7 @@ TEST(h2_limits, closes_on_empty_data_frames)
     bool closed;
     ASSERT_HAS(fx_frames(fd, &text, &closed), "GOAWAY:0:0:29"); /* too_many_empty_frames */
     ASSERT_TRUE(closed);
-    ASSERT_HAS(fx_log(), "close:1:8:peer");
+    ASSERT_HAS(fx_log(), "close:1:8:lost");
     buf_deinit(&text);
     close(fd);
     FX_UNTIL(NULL, h2_server_stats(fx.server)->conns_closed[H2_CLOSE_FLOOD] == 1);
@@ -431,7 +431,7 @@ TEST(h2_limits, data_after_the_end_of_a_request_is_an_error)
     bool closed;
     ASSERT_HAS(fx_frames(fd, &text, &closed), "GOAWAY:");
     ASSERT_TRUE(closed);
-    ASSERT_STR_EQ(fx_log(), "open:1 request:1 end:1:0 close:1:8:peer ");
+    ASSERT_STR_EQ(fx_log(), "open:1 request:1 end:1:0 close:1:8:lost ");
     buf_deinit(&text);
     close(fd);
     fx_stop();
