@@ -98,6 +98,7 @@ void db_submit(struct op_scope *scope, const struct db_statement *statement,
     m->plan = db_plan_of(db, statement);
     m->ret = ret;
     m->deadline_ns = scope->deadline_ns ? scope->deadline_ns : INT64_MAX;
+    m->asked_ns = db->loop->now_ns;
     db_member_start(m, scope);
     db->stats.statements++;
     if (db_encode(m, values) < 0) {

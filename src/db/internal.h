@@ -56,6 +56,7 @@ struct db_member {
     void *ret;
     PGresult *result; /* in a transaction: kept until the Sync */
     int64_t deadline_ns;
+    int64_t asked_ns;
     uint64_t key_hash;
     uint64_t distinct_hash;
     enum member_state state;
@@ -230,7 +231,7 @@ struct db_tx {
     struct op_error commit_error;
     struct loop_task commit_task; /* a commit that needs no server */
     int64_t deadline_ns;
-    int64_t opened_ns;
+    int64_t asked_ns; /* when it began to wait for its lease; then: for its COMMIT */
 };
 
 struct db_lease {

@@ -74,7 +74,7 @@ void db_tx_submit(struct db *db, struct op_scope *scope, struct db_member *m)
     struct db_tx *tx = scope->lease;
     if (!tx) {
         tx = tx_new(db, scope);
-        tx->opened_ns = db->loop->now_ns;
+        tx->asked_ns = db->loop->now_ns;
         list_append(&db->tx_waiting, &tx->node);
     }
     m->tx = tx;
@@ -121,8 +121,10 @@ static void commit_done(struct db_tx *tx, const struct op_error *error)
     if (lease)
         lease->tx = NULL;
     tx->lease = NULL;
-    if (tx->scope)
+    if (tx->scope) {
         tx->scope->lease = NULL;
+        tx->scope->db_ns += tx->db->loop->now_ns - tx->asked_ns;
+    }
     tx->scope = NULL;
     if (error)
         tx->db->stats.errors++;
@@ -145,6 +147,7 @@ static void commit(struct op_scope *scope)
         tx = tx_new(db, scope);
     CHECK(list_is_empty(&tx->queued));
     op_start(&tx->commit_op, scope, on_commit_detach);
+    tx->asked_ns = db->loop->now_ns;
     if (tx->state != TX_OPEN || !tx->begun) {
         if (tx->state == TX_LOST)
             tx->commit_error = (struct op_error){.reason = REASON_DATABASE_UNAVAILABLE,

@@ -93,6 +93,7 @@ void db_member_done(struct db_member *m, const struct op_error *error)
         }
         if (error)
             m->db->stats.errors++;
+        m->op.scope->db_ns += m->db->loop->now_ns - m->asked_ns;
         op_done(&m->op, error);
     }
     db_member_free(m);

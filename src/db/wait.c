@@ -34,7 +34,7 @@ static int64_t lease_wait_ns(const struct db *db)
 {
     if (list_is_empty(&db->tx_waiting))
         return 0;
-    return db->loop->now_ns - list_entry(db->tx_waiting.next, struct db_tx, node)->opened_ns;
+    return db->loop->now_ns - list_entry(db->tx_waiting.next, struct db_tx, node)->asked_ns;
 }
 
 int64_t db_wait_ns(const void *opaque, bool is_read)

@@ -132,6 +132,8 @@ void call_log(struct call_impl *ci)
         obs_event_int(&e, "previous_attempts", ci->previous_attempts);
     if (ci->replayed)
         obs_event_int(&e, "replayed", 1);
+    if (ci->pub.scope.db_ns > 0)
+        obs_event_int(&e, "db_us", ci->pub.scope.db_ns / NS_PER_US);
     steps(&e, ci);
     for (unsigned i = 0; i < ci->note_count; i++)
         text(&e, str_of(ci->notes[i].key), str_of(ci->notes[i].value));

@@ -63,6 +63,7 @@ struct op_scope {
     bool commit_sent;    /* the point of no return has been passed */
     void *lease;         /* db: the leased connection; opaque here */
     void *db;            /* db: the worker's database; opaque here */
+    int64_t db_ns; /* db: what its statements and COMMITs took, each with its queue, summed up */
 };
 
 void op_scope_init(struct op_scope *scope, struct arena *arena,

@@ -59,8 +59,11 @@ TEST(tx, is_seen_by_others_after_commit_only)
     t_one(&c);
     ASSERT_VIEW_EQ(row.v, "changed");
     ASSERT_FALSE(c.call.scope.commit_sent);
+    int64_t before_ns = c.call.scope.db_ns;
+    ASSERT_TRUE(before_ns > 0);
     commit(&c);
     ASSERT_TRUE(c.call.scope.commit_sent);
+    ASSERT_TRUE(c.call.scope.db_ns > before_ns);
     ASSERT_INT_EQ(c.call.scope.error.reason, REASON_NONE);
     ASSERT_NULL(c.call.scope.lease);
     ASSERT_STR_EQ(pg_value("SELECT string_agg(v, ',' ORDER BY id) FROM item"), "changed,b");

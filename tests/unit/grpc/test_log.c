@@ -14,6 +14,7 @@ static char line[8192];
 static enum step find_seats(struct call *c)
 {
     call_note(c, "flight", "%s", "FG100");
+    c->scope.db_ns = 1500 * NS_PER_US;
     call_fail_with(c, "seats_left", "%d", 1);
     return call_fail(c, REASON_SEATS_UNAVAILABLE);
 }
@@ -110,7 +111,7 @@ TEST(log, writes_one_line_with_what_matters_and_no_secret)
     ASSERT_HAS(line, "\"x_request_id\":\"r-17\"");
     ASSERT_INT_EQ(rig.server->counts[COUNT_RETRIED], 1);
     ASSERT_HAS(line, "\"request_bytes\":3");
-    ASSERT_HAS(line, "\"steps\":\"find_seats=0\"");
+    ASSERT_HAS(line, "\"db_us\":1500,\"steps\":\"find_seats=0\"");
     ASSERT_HAS(line, "\"flight\":\"FG100\"");
     ASSERT_NULL(strstr(line, "Bearer"));
     ASSERT_NULL(strstr(line, "good"));
