@@ -10,6 +10,10 @@
 #include "base/check.h"
 #include "db/internal.h"
 
+/* Before it an event loop can wait for ever for the rest of a TLS record of more than 8 KB, which
+ * libpq has read and does not give out. Without TLS, on a socket say, it is nobody's concern. */
+#define LIBPQ_SOUND_WITH_TLS 150019
+
 void db_setup_start(struct db_conn *conn)
 {
     struct db *db = conn->db;
@@ -49,6 +53,19 @@ static void check_constraints(struct db_conn *conn)
     buf_deinit(&names);
 }
 
+static void warn(struct db_conn *conn, const PGresult *missing)
+{
+    struct db *db = conn->db;
+    int version = PQlibVersion();
+    if (missing && PQntuples(missing) == 1 && !PQgetisnull(missing, 0, 0))
+        snprintf(db->warning, sizeof db->warning,
+                 "reasons.def names constraints that do not exist: %s", PQgetvalue(missing, 0, 0));
+    else if (PQsslInUse(conn->pg) && version < LIBPQ_SOUND_WITH_TLS)
+        snprintf(db->warning, sizeof db->warning,
+                 "libpq %d.%d may hang on large rows that come over TLS; use 15.19 or newer",
+                 version / 10000, version % 10000);
+}
+
 static void start_lanes(struct db *db)
 {
     for (unsigned i = 0; i < db->lane_count; i++)
@@ -68,10 +85,7 @@ void db_setup_done(struct db_conn *conn, struct db_unit *unit)
         db_conn_break(conn, unit->failure.error.detail);
     } else {
         db->error[0] = '\0';
-        if (unit->result && PQntuples(unit->result) == 1 && !PQgetisnull(unit->result, 0, 0))
-            snprintf(db->warning, sizeof db->warning,
-                     "reasons.def names constraints that do not exist: %s",
-                     PQgetvalue(unit->result, 0, 0));
+        warn(conn, unit->result);
         db->is_checked = true;
         db_conn_up(conn);
         start_lanes(db);
