@@ -65,6 +65,17 @@ def _(t):
     t.same("the octets counted", aggregated(answer), 202)
 
 
+@row("framing", "1.3/many-and-part", "two small messages and the beginning of one larger than the window, all before the "
+     "handler asks", "the window opens for the third when it is all that waits: three replies")
+def _(t):
+    client = t.client()
+    answer = client.open(grpc.DUPLEX)
+    small = grpc.message(grpc.output_request(5, interval_us=200000))
+    client.send(answer, small * 2 + grpc.message(grpc.output_request(5, body=b"y" * 900000)), end=True)
+    t.status(client.finish(answer), grpc.OK)
+    t.same("the replies", len(answer.messages), 3)
+
+
 @row("framing", "1.3/ping-pong", "four messages, each answered before the next",
      "four answers of the sizes asked for")
 def _(t):

@@ -71,6 +71,38 @@ TEST(tx, is_seen_by_others_after_commit_only)
     end();
 }
 
+/* The primary has moved; who connects again finds it. */
+TEST(tx, leaves_a_server_that_has_become_read_only)
+{
+    struct caller c;
+    t_begin();
+    begin_call(&c);
+    put_two(&c, 1);
+    commit(&c);
+    caller_deinit(&c);
+    pg_exec("ALTER SYSTEM SET default_transaction_read_only = on");
+    pg_exec("SELECT pg_reload_conf()");
+    uint64_t before = db_stats(t_db)->reconnects;
+    do {
+        begin_call(&c);
+        put_two(&c, 3); /* until the session has heard of it */
+        db_tx.rollback(&c.call.scope);
+        ASSERT_TRUE(t_wait(leases_are_idle, NULL, 5000));
+        caller_deinit(&c);
+    } while (c.call.scope.error.reason == REASON_NONE);
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_DATABASE_UNAVAILABLE);
+    ASSERT_TRUE(c.call.scope.error.restart);
+    pg_exec("ALTER SYSTEM RESET default_transaction_read_only");
+    pg_exec("SELECT pg_reload_conf()");
+    begin_call(&c);
+    put_two(&c, 5);
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_NONE);
+    commit(&c);
+    ASSERT_INT_EQ(db_stats(t_db)->reconnects, before + 1);
+    caller_deinit(&c);
+    end();
+}
+
 TEST(tx, leaves_nothing_after_rollback)
 {
     struct caller c;

@@ -38,6 +38,16 @@ TEST(h2_budget, ends_a_flood_of_settings)
     flood(frame, sizeof frame, 600, H2_CLOSE_FLOOD);
 }
 
+/* However few of them there are: so much is not kept for anybody. */
+TEST(h2_budget, ends_a_client_for_which_too_many_frames_wait)
+{
+    static const uint8_t frame[9] = {0, 0, 0, 4};
+    struct h2_limits limits = h2_limits_default;
+    limits.outbound_frames_max = 20;
+    fx_start(&limits);
+    flood(frame, sizeof frame, 40, H2_CLOSE_QUEUE);
+}
+
 TEST(h2_budget, ends_a_flood_of_acknowledgements)
 {
     static const uint8_t frame[9] = {0, 0, 0, 4, 1};

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "io/conn.h"
 #include "io/listen.h"
 
 static void do_nothing(struct h2_stream *s)
@@ -139,6 +140,47 @@ TEST(h2_end, drain_serves_who_has_not_spoken_yet)
     close(late);
     buf_deinit(&in);
     buf_deinit(&text);
+    fx_stop();
+}
+
+static void answer_large(struct h2_stream *s, bool over_limit)
+{
+    static uint8_t large[4 << 20];
+    (void)over_limit;
+    fx_head(s);
+    h2_write(s, large, sizeof large, NULL, NULL);
+}
+
+/* The goodbye waits until the socket takes it, and the client goes on meanwhile (CVE-2026-27135).
+ */
+TEST(h2_end, hears_nothing_behind_its_own_goodbye)
+{
+    static const uint8_t window[6] = {0, 4, 0x7f, 0xff, 0xff, 0xff}, more[4] = {0x7f, 0xff, 0, 0};
+    fx_start(NULL);
+    fx.on_request = answer_large;
+    int fd = fx_wire();
+    fx_send(fd, 4, 0, 0, window, sizeof window);
+    fx_send(fd, 8, 0, 0, more, sizeof more);
+    fx_send(fd, 1, 4, 1, fx_request, sizeof fx_request);
+    FX_UNTIL(NULL, h2_server_conn_stats(fx.server)->unsent_bytes > 0);
+    fx_send(fd, 0, 0, 1, "body", 4);
+    const struct buf *body = fx_stream(0)->user;
+    FX_UNTIL(NULL, buf_len(body) == 4);
+    struct buf flood = {0}; /* in one piece: it is refused whole, and what follows begins a frame */
+    for (unsigned i = 0; i < 600; i++)
+        buf_append(&flood, "\0\0\0\xbb\0\0\0\0\0", 9);
+    wire_send(fd, flood.p, buf_len(&flood), NULL, NULL);
+    fx_pump_ms(5);
+    fx_send(fd, 0, 0, 1, "more", 4);
+    fx_pump_ms(5);
+    ASSERT_INT_EQ(buf_len(body), 4);
+    struct buf in = {0};
+    FX_UNTIL(NULL, wire_read(fd, &in, 1, fx_pump, NULL));
+    ASSERT_NOT_NULL(memmem(in.p, buf_len(&in), "too_many_control_frames", 23));
+    buf_deinit(&in);
+    buf_deinit(&flood);
+    close(fd);
+    FX_UNTIL(NULL, h2_server_stats(fx.server)->conns_closed[H2_CLOSE_FLOOD] == 1);
     fx_stop();
 }
 

@@ -1,5 +1,6 @@
 /* Connections through TLS: what they carry, whom they refuse, and who may not keep them busy. */
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,34 @@ TEST(tls, carries_1_2)
 TEST(tls, carries_1_3)
 {
     echo_through_tls(TLS1_3_VERSION);
+}
+
+/* What another connection, or whoever uses OpenSSL, left in its queue is not this one's failure:
+ * not where there is nothing to read, nor where the socket takes no more. */
+TEST(tls, takes_no_stale_error_for_its_own)
+{
+    struct tls_context *tls = make_tls();
+    int fd = rig_start(tls);
+    SSL *ssl = client(fd, "\2h2", TLS1_3_VERSION, NULL);
+    ASSERT_INT_EQ(shake(ssl), 1);
+    rig_pump_ms(5);
+    rig.echo = false;
+    ASSERT_INT_EQ(SSL_write(ssl, "x", 1), 1);
+    ERR_raise(ERR_LIB_USER, 1);
+    rig_pump_ms(5);
+    ASSERT_INT_EQ(buf_len(&rig.received), 1);
+    ASSERT_INT_EQ(rig.closed, 0);
+    memset(buf_reserve(&rig.to_send, 4000000), 'x', 4000000);
+    buf_commit(&rig.to_send, 4000000);
+    ERR_raise(ERR_LIB_USER, 1);
+    conn_want_write(rig.conn);
+    rig_pump_ms(5);
+    ASSERT_TRUE(rig.stats.unsent_bytes > 0);
+    ASSERT_INT_EQ(rig.closed, 0);
+    ERR_clear_error();
+    SSL_free(ssl);
+    rig_stop(fd);
+    end_tls(tls);
 }
 
 static void renew_keys(SSL *ssl, unsigned times)
