@@ -287,7 +287,7 @@ def _(t):
 
 def read_slowly(t, octets, every_s, for_s):
     """8 MB, of which @octets are taken every @every_s for @for_s, then the rest: it comes whole, or is cut off."""
-    client = t.client(t.server("--set=write-timeout-ms=500"), credit=False, pairs=((INITIAL_WINDOW, (1 << 31) - 1),))
+    client = t.client(t.server("--set=write-timeout-ms=2000"), credit=False, pairs=((INITIAL_WINDOW, (1 << 31) - 1),))
     c = client.conn
     c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
     c.frame(WINDOW, 0, 0, struct.pack(">I", (1 << 31) - 1 - 65535))
@@ -302,16 +302,16 @@ def read_slowly(t, octets, every_s, for_s):
     return answer
 
 
-@row("attacks", "4.1/steady-reader", "a client that takes 1 MB a second, --write-timeout-ms=500",
+@row("attacks", "4.1/steady-reader", "a client that takes 0.5 MB a second, --write-timeout-ms=2000",
      "it is served: there is progress all the time", "9/13", slow=True)
 def _(t):
-    t.status(read_slowly(t, 20000, 0.02, 3), grpc.OK)
+    t.status(read_slowly(t, 20000, 0.04, 5), grpc.OK)
 
 
-@row("attacks", "4.1/dribbling-reader", "a client that takes 2 kB a second, --write-timeout-ms=500", "closed", "9/13",
+@row("attacks", "4.1/dribbling-reader", "a client that takes 2 kB a second, --write-timeout-ms=2000", "closed", "9/13",
      slow=True)
 def _(t):
-    t.check(read_slowly(t, 100, 0.05, 3).end is None, "everything was sent")
+    t.check(read_slowly(t, 100, 0.05, 5).end is None, "everything was sent")
 
 
 @row("attacks", "4.1/zero-window", "a hundred streams of 1 MB that the client never opens its window for",
