@@ -114,29 +114,32 @@ static const struct db_column count_seats_columns[] = {
     {.name = "free_seats", .type = DB_INT4,
      .offset = offsetof(struct flight_count_seats_row, free_seats),
      .is_nullable = true, .has_offset = offsetof(struct flight_count_seats_row, has_free_seats)},
+    {.name = "close_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_count_seats_row, close_time)},
 };
 
 const struct db_statement flight_count_seats_statement = {
     .name = "flight_count_seats",
     .sql_one =
         "SELECT count(*)::int4, count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4,\n"
-        "       min(i.free)::int4\n"
+        "       min(i.free)::int4, coalesce(min(least(i.sales_close_time, i.departure_time)), 'infinity')\n"
         "  FROM unnest($1::uuid[]) r(flight_id)\n"
         "  JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = $2::int2",
     .sql_many =
-        "SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_seats\n"
+        "SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_seats,\n"
+        "       coalesce(s.close_time, 'infinity')\n"
         "  FROM generate_subscripts($3::int2[], 1) m(n)\n"
         "  LEFT JOIN (\n"
         "       SELECT r.n, count(*)::int4 AS flights,\n"
         "              count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,\n"
-        "              min(i.free)::int4 AS free_seats\n"
+        "              min(i.free)::int4 AS free_seats, min(least(i.sales_close_time, i.departure_time)) AS close_time\n"
         "         FROM unnest($1::uuid[], $2::int4[]) r(flight_id, n)\n"
         "         JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = ($3::int2[])[r.n]\n"
         "        GROUP BY r.n) s USING (n)",
     .params = count_seats_params,
     .param_count = 2,
     .columns = count_seats_columns,
-    .column_count = 3,
+    .column_count = 4,
     .row_bytes = sizeof(struct flight_count_seats_row),
     .cardinality = DB_ONE,
     .is_read = true,

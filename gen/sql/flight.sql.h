@@ -49,9 +49,11 @@ struct flight_count_seats_row {
     int32_t open_flights;
     bool has_free_seats;
     int32_t free_seats;
+    int64_t close_time;
 };
 
-/* What is left of an offer: its flights that exist, that are on sale, and the fewest free seats on one of them. */
+/* What is left of an offer: its flights that exist, that are on sale, the fewest free seats on one of them, and when
+ * the first of them is no longer sold: what a hold ends at. */
 void flight_count_seats(struct call *c, struct flight_count_seats_row *ret,
     const struct uuid *flight_ids, size_t flight_ids_count,
     int16_t cabin);

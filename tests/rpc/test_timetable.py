@@ -198,31 +198,54 @@ def test_a_search_says_when_its_seats_were_read(world):
         until_counted(server, 3, 0)
 
 
+def tell(world, flight, change, flights=None):
+    """Changes all cabins of the flight, as the server's statements do."""
+    world.dev.sql(f"BEGIN; UPDATE inventory SET {change} WHERE flight_id = '{flight}'; INSERT INTO inventory_change "
+                  f"(flight_id, flight_ids) VALUES ('{flight}', '{flights or f'{{{flight}}}'}'); COMMIT")
+
+
+def test_an_offer_says_when_a_hold_ends_that_the_cut_off_cuts_short(world):
+    with serving(world) as server:
+        ann, trip = world.traveller("Ann", server), world.trip()
+        flight = world.flight_id(world.search(trip, ann).offers[0])
+        tell(world, flight, "sales_close_time = now() + interval '5 minutes'")
+        (close,), = world.dev.sql("SELECT floor(extract(epoch FROM sales_close_time))::int8 FROM inventory "
+                                  f"WHERE flight_id = '{flight}' LIMIT 1")
+
+        def offer_in_time():
+            offers = world.search(trip, ann, page_size=50, view="OFFER_VIEW_FULL").offers
+            offer = next(o for o in offers if world.flight_id(o) == flight)
+            return offer.expire_time.seconds == int(close) and offer
+
+        offer = until(offer_in_time, BOUND_S, "the cut-off is seen")
+        for terms in (offer.payment_terms, ann.GetOffer(name=offer.name).payment_terms):
+            assert terms.hold_allowed and terms.payment_required_time == terms.price_guarantee_expire_time
+            assert terms.payment_required_time.seconds == int(close)
+        assert world.hold(ann, offer).payment_required_time.seconds == int(close)
+        assert counts(server)[1] == 0, "all that was from the timetable"
+
+
 def test_a_flight_that_is_called_off_or_new_is_seen(world):
     with serving(world) as server:
         client, trip = server.client(), world.trip()
         offer = world.search(trip, client).offers[0]
         flight = world.flight_id(offer)
 
-        def say(statement, flights):
-            world.dev.sql(f"BEGIN; {statement}; INSERT INTO inventory_change (flight_id, flight_ids) "
-                          f"VALUES ('{flight}', '{flights}'); COMMIT")
-
         def is_seen():
             return f"flights/{flight}" in flights_of(world.search(trip, client, page_size=50))
 
         before = loads(server)
-        say(f"UPDATE inventory SET state = 'CANCELLED' WHERE flight_id = '{flight}'", f"{{{flight}}}")
+        tell(world, flight, "state = 'CANCELLED'")
         until(lambda: not is_seen(), BOUND_S, "it is called off")
-        say(f"UPDATE inventory SET state = 'SCHEDULED' WHERE flight_id = '{flight}'", f"{{{flight}}}")
+        tell(world, flight, "state = 'SCHEDULED'")
         until(is_seen, BOUND_S, "it flies after all")
         assert loads(server) == before
-        say(f"UPDATE inventory SET departure_time = departure_time + interval '1 minute' WHERE flight_id = '{flight}'", "{}")
+        tell(world, flight, "departure_time = departure_time + interval '1 minute'", "{}")
         until(lambda: loads(server) > before and is_fresh(server), 20, "the whole timetable is read anew")
         again = next(o for o in world.search(trip, client, page_size=50).offers if world.flight_id(o) == flight)
         moved = again.journeys[0].segments[0].departure_time.seconds - offer.journeys[0].segments[0].departure_time.seconds
         assert moved == 60
-        say(f"UPDATE inventory SET departure_time = departure_time - interval '1 minute' WHERE flight_id = '{flight}'", "{}")
+        tell(world, flight, "departure_time = departure_time - interval '1 minute'", "{}")
 
 
 SLOW = """

@@ -32,22 +32,25 @@ SELECT r.n, r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival
         LIMIT 40) i
  WHERE i.free >= (@seats)[r.n] AND i.sales_close_time > now();
 
--- name: count_seats(flight_ids uuid[], cabin int2) -> one (flights int4, open_flights int4, free_seats int4?)
+-- name: count_seats(flight_ids uuid[], cabin int2) -> one (flights int4, open_flights int4, free_seats int4?,
+--   close_time timestamptz)
 -- read
 -- batched: max 64
--- What is left of an offer: its flights that exist, that are on sale, and the fewest free seats on one of them.
+-- What is left of an offer: its flights that exist, that are on sale, the fewest free seats on one of them, and when
+-- the first of them is no longer sold: what a hold ends at.
 -- one:
 SELECT count(*)::int4, count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4,
-       min(i.free)::int4
+       min(i.free)::int4, coalesce(min(least(i.sales_close_time, i.departure_time)), 'infinity')
   FROM unnest(@flight_ids) r(flight_id)
   JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = @cabin;
 -- many:
-SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_seats
+SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_seats,
+       coalesce(s.close_time, 'infinity')
   FROM generate_subscripts(@cabin, 1) m(n)
   LEFT JOIN (
        SELECT r.n, count(*)::int4 AS flights,
               count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,
-              min(i.free)::int4 AS free_seats
+              min(i.free)::int4 AS free_seats, min(least(i.sales_close_time, i.departure_time)) AS close_time
          FROM unnest(@flight_ids, @flight_ids__ord) r(flight_id, n)
          JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = (@cabin)[r.n]
         GROUP BY r.n) s USING (n);

@@ -145,8 +145,8 @@ static void add_flight(const struct search *s, size_t flight, unsigned slice, un
     if (f->seats_left < o->bookable_seats)
         o->bookable_seats = (uint8_t)f->seats_left;
     int64_t close_s = f->close_us / 1000000;
-    if (close_s < o->expire_s)
-        o->expire_s = close_s;
+    if (close_s < o->close_s)
+        o->close_s = close_s;
 }
 
 bool search_make_offer(const struct search *s, const struct itinerary_trip *trip, int64_t expire_s,
@@ -155,7 +155,7 @@ bool search_make_offer(const struct search *s, const struct itinerary_trip *trip
     /* There is room for far more taxes and segments than there are: each begins when it is added.
      */
     memset(ret_offer, 0, offsetof(struct offer, taxes));
-    ret_offer->expire_s = expire_s;
+    ret_offer->close_s = INT64_MAX;
     fill_head(s, trip->brand, ret_offer);
     struct tax_taker taker;
     taker.offer = ret_offer;
@@ -167,6 +167,7 @@ bool search_make_offer(const struct search *s, const struct itinerary_trip *trip
     }
     if (taker.full)
         return false;
+    ret_offer->expire_s = expire_s < ret_offer->close_s ? expire_s : ret_offer->close_s;
     offer_total(ret_offer);
     CHECK(ret_offer->total_minor == trip->total_minor);
     return true;

@@ -270,7 +270,7 @@ int offer_open(const struct app *app, struct str name, struct offer *ret_offer)
     tag_make(app, body, tag);
     if (!str_eq_secret(str_bytes(tag, TAG_BYTES), str_bytes(sealed, TAG_BYTES)))
         return -EINVAL;
-    *ret_offer = (struct offer){0};
+    *ret_offer = (struct offer){.close_s = INT64_MAX};
     if (parse(body, ret_offer) < 0)
         return -EINVAL;
     ret_offer->brand = reference_brand_of_key(app->reference, ret_offer->brand_key);

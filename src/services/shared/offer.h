@@ -62,6 +62,8 @@ struct offer {
     int64_t fx_rate_micro; /* 0: sold in the currency that it is filed in */
     int64_t fx_quote_s;
     int64_t expire_s;
+    int64_t close_s; /* the first cut-off or departure of its flights, when a hold ends at the
+                        latest; not sealed, INT64_MAX: not known */
     struct offer_tax taxes[OFFER_TAXES_MAX];
     struct offer_segment segments[OFFER_SEGMENTS_MAX];
 };

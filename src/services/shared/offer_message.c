@@ -376,6 +376,8 @@ static Faregate__V1__PaymentTerms *paint_terms(const struct painter *p)
     int64_t until_s = offer_hold_until_s(p->app, p->offer);
     m->hold_allowed = until_s > 0;
     if (m->hold_allowed) {
+        if (p->offer->close_s < until_s)
+            until_s = p->offer->close_s;
         m->payment_required_time = paint_instant(p, until_s);
         m->price_guarantee_expire_time = m->payment_required_time;
     }

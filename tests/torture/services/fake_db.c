@@ -128,7 +128,7 @@ static int64_t time_of(const struct filler *f, const struct db_column *c)
         return leaves_us;
     if (strcmp(c->name, "arrival_time") == 0)
         return leaves_us + hour_us;
-    if (strcmp(c->name, "sales_close_time") == 0)
+    if (strcmp(c->name, "sales_close_time") == 0 || strcmp(c->name, "close_time") == 0)
         return leaves_us - hour_us;
     if (strstr(c->name, "due_time") || strstr(c->name, "expire_time") ||
         strstr(c->name, "pin_time"))

@@ -337,7 +337,11 @@ TEST(offer, ends_before_sales_do)
     int64_t now = rig_now_s;
     ASSERT_INT_EQ(make_offer(family, "USD", 0).expire_s, now + 1800);
     rig_now_s = DEPARTURE_S - 3600 - 60;
-    ASSERT_INT_EQ(make_offer(family, "USD", 0).expire_s, DEPARTURE_S - 3600);
+    const struct offer offer = make_offer(family, "USD", 0);
+    ASSERT_INT_EQ(offer.expire_s, DEPARTURE_S - 3600);
+    const Faregate__V1__Offer *m = offer_message(rig_app(), &arena, &offer, STR("offers/x"));
+    ASSERT_TRUE(m->payment_terms->hold_allowed);
+    ASSERT_INT_EQ(m->payment_terms->payment_required_time->seconds, DEPARTURE_S - 3600);
     rig_now_s = now;
 }
 
