@@ -46,17 +46,19 @@ const struct db_statement flight_find_flights_statement = {
     .name = "flight_find_flights",
     .sql_one =
         "SELECT r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
-        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor, i.sales_close_time\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor,\n"
+        "       least(i.sales_close_time, i.departure_time)\n"
         "  FROM unnest($1::text[], $2::text[], $3::date[], $4::date[], $5::int4[]) r(origin, destination, first, last, tag)\n"
         " CROSS JOIN LATERAL (\n"
         "       SELECT * FROM inventory x\n"
         "        WHERE x.origin = r.origin AND x.destination = r.destination AND x.departure_date BETWEEN r.first AND r.last\n"
         "          AND x.cabin = $6::int2 AND x.state = 'SCHEDULED'\n"
         "        LIMIT 40) i\n"
-        " WHERE i.free >= $7::int4 AND i.sales_close_time > now()",
+        " WHERE i.free >= $7::int4 AND least(i.sales_close_time, i.departure_time) > now()",
     .sql_many =
         "SELECT r.n, r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
-        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor, i.sales_close_time\n"
+        "       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor,\n"
+        "       least(i.sales_close_time, i.departure_time)\n"
         "  FROM unnest($1::text[], $3::text[], $5::date[], $7::date[], $9::int4[], $2::int4[])\n"
         "       r(origin, destination, first, last, tag, n)\n"
         " CROSS JOIN LATERAL (\n"
@@ -64,7 +66,7 @@ const struct db_statement flight_find_flights_statement = {
         "        WHERE x.origin = r.origin AND x.destination = r.destination AND x.departure_date BETWEEN r.first AND r.last\n"
         "          AND x.cabin = ($11::int2[])[r.n] AND x.state = 'SCHEDULED'\n"
         "        LIMIT 40) i\n"
-        " WHERE i.free >= ($12::int4[])[r.n] AND i.sales_close_time > now()",
+        " WHERE i.free >= ($12::int4[])[r.n] AND least(i.sales_close_time, i.departure_time) > now()",
     .params = find_flights_params,
     .param_count = 7,
     .columns = find_flights_columns,
@@ -121,7 +123,8 @@ static const struct db_column count_seats_columns[] = {
 const struct db_statement flight_count_seats_statement = {
     .name = "flight_count_seats",
     .sql_one =
-        "SELECT count(*)::int4, count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4,\n"
+        "SELECT count(*)::int4,\n"
+        "       count(*) FILTER (WHERE i.state = 'SCHEDULED' AND least(i.sales_close_time, i.departure_time) > now())::int4,\n"
         "       min(i.free)::int4, coalesce(min(least(i.sales_close_time, i.departure_time)), 'infinity')\n"
         "  FROM unnest($1::uuid[]) r(flight_id)\n"
         "  JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = $2::int2",
@@ -131,7 +134,8 @@ const struct db_statement flight_count_seats_statement = {
         "  FROM generate_subscripts($3::int2[], 1) m(n)\n"
         "  LEFT JOIN (\n"
         "       SELECT r.n, count(*)::int4 AS flights,\n"
-        "              count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,\n"
+        "              count(*) FILTER (WHERE i.state = 'SCHEDULED' AND least(i.sales_close_time, i.departure_time) > now())::int4\n"
+        "                  AS open_flights,\n"
         "              min(i.free)::int4 AS free_seats, min(least(i.sales_close_time, i.departure_time)) AS close_time\n"
         "         FROM unnest($1::uuid[], $2::int4[]) r(flight_id, n)\n"
         "         JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = ($3::int2[])[r.n]\n"
@@ -206,14 +210,14 @@ const struct db_statement flight_read_flight_statement = {
     .sql_one =
         "SELECT i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
         "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,\n"
-        "       i.sales_close_time > now(), i.arrival_time <= now()\n"
+        "       least(i.sales_close_time, i.departure_time) > now(), i.arrival_time <= now()\n"
         "  FROM inventory i\n"
         " WHERE i.flight_id = $1::uuid\n"
         " ORDER BY i.cabin",
     .sql_many =
         "SELECT r.n::int4, i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
         "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,\n"
-        "       i.sales_close_time > now(), i.arrival_time <= now()\n"
+        "       least(i.sales_close_time, i.departure_time) > now(), i.arrival_time <= now()\n"
         "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)\n"
         " CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = r.flight_id ORDER BY x.cabin) i",
     .params = read_flight_params,
@@ -377,7 +381,7 @@ const struct db_statement flight_read_departures_statement = {
     .sql_one =
         "SELECT i.origin, i.destination, i.flight_id, i.carrier, i.number, i.departure_date, i.departure_time, i.arrival_time,\n"
         "       i.departure_offset_min, i.arrival_offset_min, i.aircraft, i.distance_km, i.cabin, i.authorised, i.taken,\n"
-        "       i.base_minor, i.sales_close_time\n"
+        "       i.base_minor, least(i.sales_close_time, i.departure_time)\n"
         "  FROM inventory i\n"
         " WHERE (i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin)\n"
         "       > ($2::text, $3::text, $4::date, $5::timestamptz, $6::uuid, $7::int2)\n"
@@ -484,7 +488,7 @@ const struct db_statement flight_read_changes_statement = {
         "  FROM c\n"
         "UNION ALL\n"
         "SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,\n"
-        "       i.base_minor, i.sales_close_time\n"
+        "       i.base_minor, least(i.sales_close_time, i.departure_time)\n"
         "  FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d\n"
         "  JOIN inventory i ON i.flight_id = d.flight_id\n"
         " WHERE i.departure_date >= $2::date\n"

@@ -248,6 +248,26 @@ def test_a_flight_that_is_called_off_or_new_is_seen(world):
         tell(world, flight, "departure_time = departure_time - interval '1 minute'", "{}")
 
 
+def test_what_has_left_is_not_sold_whatever_its_cut_off(world):
+    with serving(world) as memory, world.dev.sibling("--search-stale-ms=0") as database:
+        trip, clients = world.trip(), [memory.client(), database.client()]
+        ann = world.traveller("Ann", memory)
+        offer = world.search(trip, ann).offers[0]
+        flight = world.flight_id(offer)
+        assert ann.GetOffer(name=offer.name).name == offer.name
+
+        def seen_by(client):
+            return f"flights/{flight}" in flights_of(world.search(trip, client, page_size=50))
+
+        assert all(map(seen_by, clients))
+        tell(world, flight, "sales_close_time = 'infinity', departure_time = now() - interval '1 minute'")
+        assert not seen_by(clients[1])
+        until(lambda: not seen_by(clients[0]), 20, "the timetable is read anew")
+        for call in (lambda: ann.GetOffer(name=offer.name), lambda: world.hold(ann, offer)):
+            with refused("FAILED_PRECONDITION", "SALES_CLOSED"):
+                call()
+
+
 SLOW = """
     CREATE SCHEMA slow;
     CREATE FUNCTION slow.ly(flight_id uuid) RETURNS bool LANGUAGE plpgsql AS $$

@@ -1,4 +1,5 @@
--- Searching and reading flights. Everything here reads; equal searches of one moment share an execution.
+-- Searching and reading flights. Everything here reads; equal searches of one moment share an execution. A cut-off may lie
+-- behind the departure, where there is none or the flight leaves early: nothing is sold that has left, as `hold` has it.
 
 -- name: find_flights(origins text[], destinations text[], first_dates date[], last_dates date[], tags int4[], cabin int2,
 --   seats int4) -> many (tag int4, flight_id uuid, carrier text, number int4, departure_time timestamptz,
@@ -12,17 +13,19 @@
 -- Scans: inventory
 -- one:
 SELECT r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,
-       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor, i.sales_close_time
+       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor,
+       least(i.sales_close_time, i.departure_time)
   FROM unnest(@origins, @destinations, @first_dates, @last_dates, @tags) r(origin, destination, first, last, tag)
  CROSS JOIN LATERAL (
        SELECT * FROM inventory x
         WHERE x.origin = r.origin AND x.destination = r.destination AND x.departure_date BETWEEN r.first AND r.last
           AND x.cabin = @cabin AND x.state = 'SCHEDULED'
         LIMIT 40) i
- WHERE i.free >= @seats AND i.sales_close_time > now();
+ WHERE i.free >= @seats AND least(i.sales_close_time, i.departure_time) > now();
 -- many:
 SELECT r.n, r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival_time, i.departure_offset_min,
-       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor, i.sales_close_time
+       i.arrival_offset_min, i.aircraft, i.distance_km, i.authorised, i.taken, i.base_minor,
+       least(i.sales_close_time, i.departure_time)
   FROM unnest(@origins, @destinations, @first_dates, @last_dates, @tags, @origins__ord)
        r(origin, destination, first, last, tag, n)
  CROSS JOIN LATERAL (
@@ -30,7 +33,7 @@ SELECT r.n, r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival
         WHERE x.origin = r.origin AND x.destination = r.destination AND x.departure_date BETWEEN r.first AND r.last
           AND x.cabin = (@cabin)[r.n] AND x.state = 'SCHEDULED'
         LIMIT 40) i
- WHERE i.free >= (@seats)[r.n] AND i.sales_close_time > now();
+ WHERE i.free >= (@seats)[r.n] AND least(i.sales_close_time, i.departure_time) > now();
 
 -- name: count_seats(flight_ids uuid[], cabin int2) -> one (flights int4, open_flights int4, free_seats int4?,
 --   close_time timestamptz)
@@ -39,7 +42,8 @@ SELECT r.n, r.tag, i.flight_id, i.carrier, i.number, i.departure_time, i.arrival
 -- What is left of an offer: its flights that exist, that are on sale, the fewest free seats on one of them, and when
 -- the first of them is no longer sold: what a hold ends at.
 -- one:
-SELECT count(*)::int4, count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4,
+SELECT count(*)::int4,
+       count(*) FILTER (WHERE i.state = 'SCHEDULED' AND least(i.sales_close_time, i.departure_time) > now())::int4,
        min(i.free)::int4, coalesce(min(least(i.sales_close_time, i.departure_time)), 'infinity')
   FROM unnest(@flight_ids) r(flight_id)
   JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = @cabin;
@@ -49,7 +53,8 @@ SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_se
   FROM generate_subscripts(@cabin, 1) m(n)
   LEFT JOIN (
        SELECT r.n, count(*)::int4 AS flights,
-              count(*) FILTER (WHERE i.state = 'SCHEDULED' AND i.sales_close_time > now())::int4 AS open_flights,
+              count(*) FILTER (WHERE i.state = 'SCHEDULED' AND least(i.sales_close_time, i.departure_time) > now())::int4
+                  AS open_flights,
               min(i.free)::int4 AS free_seats, min(least(i.sales_close_time, i.departure_time)) AS close_time
          FROM unnest(@flight_ids, @flight_ids__ord) r(flight_id, n)
          JOIN inventory i ON i.flight_id = r.flight_id AND i.cabin = (@cabin)[r.n]
@@ -67,14 +72,14 @@ SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_se
 -- one:
 SELECT i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,
        i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,
-       i.sales_close_time > now(), i.arrival_time <= now()
+       least(i.sales_close_time, i.departure_time) > now(), i.arrival_time <= now()
   FROM inventory i
  WHERE i.flight_id = @flight_id
  ORDER BY i.cabin;
 -- many:
 SELECT r.n::int4, i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,
        i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,
-       i.sales_close_time > now(), i.arrival_time <= now()
+       least(i.sales_close_time, i.departure_time) > now(), i.arrival_time <= now()
   FROM unnest(@flight_id) WITH ORDINALITY r(flight_id, n)
  CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = r.flight_id ORDER BY x.cabin) i;
 
@@ -112,7 +117,7 @@ SELECT pg_current_snapshot()::text, pg_backend_pid() || ' ' || pg_postmaster_sta
 -- Scans: inventory
 SELECT i.origin, i.destination, i.flight_id, i.carrier, i.number, i.departure_date, i.departure_time, i.arrival_time,
        i.departure_offset_min, i.arrival_offset_min, i.aircraft, i.distance_km, i.cabin, i.authorised, i.taken,
-       i.base_minor, i.sales_close_time
+       i.base_minor, least(i.sales_close_time, i.departure_time)
   FROM inventory i
  WHERE (i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin)
        > (@origin, @destination, @departure_date, @departure_time, @flight_id, @cabin)
@@ -141,7 +146,7 @@ SELECT pg_current_snapshot()::text AS snapshot, pg_backend_pid() || ' ' || pg_po
   FROM c
 UNION ALL
 SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,
-       i.base_minor, i.sales_close_time
+       i.base_minor, least(i.sales_close_time, i.departure_time)
   FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d
   JOIN inventory i ON i.flight_id = d.flight_id
  WHERE i.departure_date >= @first_date
