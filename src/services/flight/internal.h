@@ -13,9 +13,7 @@
 #include "services/shared/offer.h"
 
 #define SEARCH_ROUTES_MAX 192 /* index probes of one search */
-#define SEARCH_VIAS_MAX                                                                            \
-    12 /* connecting airports tried, all slices together at least SEARCH_VIAS_MIN each */
-#define SEARCH_VIAS_MIN 4
+#define SEARCH_VIAS_MAX 12    /* connecting airports tried for a slice; of two, half for each */
 #define OFFERS_STANDARD 10
 #define OFFERS_MAX 50
 

@@ -1,7 +1,7 @@
 /* Which routes a search asks for: the direct ones, and with connections those to and from the
  * airports in between that the reference data knows flights for. One look then fetches the flights
- * of all. What must stay true: never more than SEARCH_ROUTES_MAX routes, the
- * direct ones first. */
+ * of all. What must stay true: never more than SEARCH_ROUTES_MAX routes, the direct ones that are
+ * flown first, those that may well be in vain last. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -28,13 +28,34 @@ static void add_route(struct search *s, unsigned slice, enum route_role role, ui
                                                         .role = (uint8_t)role};
 }
 
-static void add_direct(struct search *s, unsigned slice)
+static const struct reference_route *route_to(const struct reference *r, uint16_t origin,
+                                              uint16_t destination)
 {
-    const struct search_slice *x = &s->slices[slice];
-    for (size_t i = 0; i < x->origin_count; i++)
-        for (size_t k = 0; k < x->destination_count; k++)
-            add_route(s, slice, ROUTE_DIRECT, x->origins[i], x->destinations[k], x->date_days,
-                      x->date_days);
+    const struct reference_airport *a = &r->airports[origin];
+    for (uint16_t low = 0, high = a->to_count; low < high;) {
+        uint16_t middle = (uint16_t)((low + high) / 2);
+        if (a->to[middle].airport == destination)
+            return &a->to[middle];
+        if (a->to[middle].airport < destination)
+            low = (uint16_t)(middle + 1);
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+/* Pairs of airports that are flown, or the others: the timetable may be newer than the reference
+ * data. */
+static void add_direct(struct search *s, bool flown)
+{
+    for (unsigned slice = 0; slice < s->slice_count; slice++) {
+        const struct search_slice *x = &s->slices[slice];
+        for (size_t i = 0; i < x->origin_count; i++)
+            for (size_t k = 0; k < x->destination_count; k++)
+                if ((route_to(s->reference, x->origins[i], x->destinations[k]) != NULL) == flown)
+                    add_route(s, slice, ROUTE_DIRECT, x->origins[i], x->destinations[k],
+                              x->date_days, x->date_days);
+    }
 }
 
 /* An airport in between and how far the way over it is. */
@@ -89,22 +110,6 @@ static size_t find_vias(const struct search *s, const struct search_slice *x, ui
     return count;
 }
 
-static const struct reference_route *route_to(const struct reference *r, uint16_t origin,
-                                              uint16_t destination)
-{
-    const struct reference_airport *a = &r->airports[origin];
-    for (uint16_t low = 0, high = a->to_count; low < high;) {
-        uint16_t middle = (uint16_t)((low + high) / 2);
-        if (a->to[middle].airport == destination)
-            return &a->to[middle];
-        if (a->to[middle].airport < destination)
-            low = (uint16_t)(middle + 1);
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
 static int32_t day_floor(int64_t s)
 {
     return (int32_t)(s / DAY_S - (s % DAY_S < 0));
@@ -147,27 +152,46 @@ static void add_via(struct search *s, unsigned slice, uint16_t via)
 
 #define VIAS_CONSIDERED_MAX 512
 
-/* The shortest ways over each airport, each airport once. */
-static void add_connections(struct search *s, unsigned slice, struct via *vias)
+/* The shortest ways of a slice first, and how many of them have been taken or left out. */
+struct ways {
+    struct via *vias;
+    size_t count;
+    size_t at;
+};
+
+static struct ways find_ways(struct call *c, const struct search *s, const struct search_slice *x)
 {
-    const struct search_slice *x = &s->slices[slice];
-    size_t count = 0, wanted = SEARCH_VIAS_MAX / s->slice_count;
-    if (wanted < SEARCH_VIAS_MIN)
-        wanted = SEARCH_VIAS_MIN;
+    struct ways w = {.vias = arena_array(&c->arena, VIAS_CONSIDERED_MAX, sizeof *w.vias)};
     for (size_t i = 0; i < x->origin_count; i++)
         for (size_t k = 0; k < x->destination_count; k++)
-            count += find_vias(s, x, x->origins[i], x->destinations[k], vias + count,
-                               VIAS_CONSIDERED_MAX - count);
-    qsort(vias, count, sizeof *vias, by_km);
-    for (size_t i = 0, taken = 0; i < count && taken < wanted; i++) {
-        bool seen = false;
-        for (size_t k = 0; k < i && !seen; k++)
-            seen = vias[k].airport == vias[i].airport;
-        if (seen)
-            continue;
-        add_via(s, slice, vias[i].airport);
-        taken++;
+            w.count += find_vias(s, x, x->origins[i], x->destinations[k], w.vias + w.count,
+                                 VIAS_CONSIDERED_MAX - w.count);
+    qsort(w.vias, w.count, sizeof *w.vias, by_km);
+    return w;
+}
+
+/* Each airport once. */
+static void add_next_via(struct search *s, unsigned slice, struct ways *w)
+{
+    for (bool seen = true; seen && w->at < w->count; w->at++) {
+        seen = false;
+        for (size_t i = 0; i < w->at && !seen; i++)
+            seen = w->vias[i].airport == w->vias[w->at].airport;
+        if (!seen)
+            add_via(s, slice, w->vias[w->at].airport);
     }
+}
+
+/* An airport for each slice in turn: one slice without a way leaves the others without a trip. */
+static void add_connections(struct call *c, struct search *s)
+{
+    struct ways ways[ITINERARY_SLICES_MAX];
+    unsigned rounds = s->slice_count == 2 ? SEARCH_VIAS_MAX / 2 : SEARCH_VIAS_MAX;
+    for (unsigned k = 0; k < s->slice_count; k++)
+        ways[k] = find_ways(c, s, &s->slices[k]);
+    for (unsigned round = 0; round < rounds; round++)
+        for (unsigned k = 0; k < s->slice_count; k++)
+            add_next_via(s, k, &ways[k]);
 }
 
 void search_plan_routes(struct call *c, struct search *s)
@@ -178,11 +202,8 @@ void search_plan_routes(struct call *c, struct search *s)
         direct += s->slices[i].origin_count * s->slices[i].destination_count;
     size_t max = connections || direct > SEARCH_ROUTES_MAX ? SEARCH_ROUTES_MAX : direct;
     s->routes = arena_array(&c->arena, max, sizeof *s->routes);
-    for (unsigned i = 0; i < s->slice_count; i++)
-        add_direct(s, i);
-    if (!connections)
-        return;
-    struct via *vias = arena_array(&c->arena, VIAS_CONSIDERED_MAX, sizeof *vias);
-    for (unsigned i = 0; i < s->slice_count; i++)
-        add_connections(s, i, vias);
+    add_direct(s, true);
+    if (connections)
+        add_connections(c, s);
+    add_direct(s, false);
 }
