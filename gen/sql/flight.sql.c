@@ -303,6 +303,8 @@ static const struct db_column begin_timetable_columns[] = {
      .offset = offsetof(struct flight_begin_timetable_row, snapshot)},
     {.name = "session", .type = DB_TEXT,
      .offset = offsetof(struct flight_begin_timetable_row, session)},
+    {.name = "read_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_begin_timetable_row, read_time)},
     {.name = "first_date", .type = DB_DATE,
      .offset = offsetof(struct flight_begin_timetable_row, first_date)},
 };
@@ -310,10 +312,10 @@ static const struct db_column begin_timetable_columns[] = {
 const struct db_statement flight_begin_timetable_statement = {
     .name = "flight_begin_timetable",
     .sql_one =
-        "SELECT pg_current_snapshot()::text, pg_backend_pid() || ' ' || pg_postmaster_start_time(), current_date - 3",
+        "SELECT pg_current_snapshot()::text, pg_backend_pid() || ' ' || pg_postmaster_start_time(), now(), current_date - 3",
     .sql_many = NULL,
     .columns = begin_timetable_columns,
-    .column_count = 3,
+    .column_count = 4,
     .row_bytes = sizeof(struct flight_begin_timetable_row),
     .cardinality = DB_ONE,
     .is_read = true,
@@ -428,6 +430,7 @@ void flight_read_departures(struct call *c, struct flight_read_departures_rows *
 
 static const struct db_param read_changes_params[] = {
     {.name = "since", .type = DB_TEXT},
+    {.name = "since_time", .type = DB_TIMESTAMPTZ},
     {.name = "first_date", .type = DB_DATE},
     {.name = "is_whole", .type = DB_BOOL},
     {.name = "origin", .type = DB_TEXT},
@@ -445,6 +448,9 @@ static const struct db_column read_changes_columns[] = {
     {.name = "session", .type = DB_TEXT,
      .offset = offsetof(struct flight_read_changes_row, session),
      .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_session)},
+    {.name = "read_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_changes_row, read_time),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_read_time)},
     {.name = "is_lost", .type = DB_BOOL,
      .offset = offsetof(struct flight_read_changes_row, is_lost)},
     {.name = "flight_id", .type = DB_UUID,
@@ -482,23 +488,25 @@ const struct db_statement flight_read_changes_statement = {
         "     ORDER BY xid LIMIT 5000\n"
         ")\n"
         "SELECT pg_current_snapshot()::text AS snapshot, pg_backend_pid() || ' ' || pg_postmaster_start_time() AS session,\n"
-        "       count(*) = 5000 OR coalesce(bool_or(flight_ids = '{}'), false) AS is_lost, NULL::uuid AS flight_id,\n"
+        "       now() AS read_time,\n"
+        "       count(*) = 5000 OR coalesce(bool_or(flight_ids = '{}'), false) OR now() > $2::timestamptz + interval '5 minutes' AS is_lost,\n"
+        "       NULL::uuid AS flight_id,\n"
         "       NULL::timestamptz AS departure_time, NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised,\n"
         "       NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time\n"
         "  FROM c\n"
         "UNION ALL\n"
-        "SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,\n"
+        "SELECT NULL, NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,\n"
         "       i.base_minor, least(i.sales_close_time, i.departure_time)\n"
         "  FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d\n"
         "  JOIN inventory i ON i.flight_id = d.flight_id\n"
-        " WHERE i.departure_date >= $2::date\n"
-        "   AND ($3::bool OR (i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin)\n"
-        "        <= ($4::text, $5::text, $6::date, $7::timestamptz, $8::uuid, $9::int2))",
+        " WHERE i.departure_date >= $3::date\n"
+        "   AND ($4::bool OR (i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin)\n"
+        "        <= ($5::text, $6::text, $7::date, $8::timestamptz, $9::uuid, $10::int2))",
     .sql_many = NULL,
     .params = read_changes_params,
-    .param_count = 9,
+    .param_count = 10,
     .columns = read_changes_columns,
-    .column_count = 11,
+    .column_count = 12,
     .row_bytes = sizeof(struct flight_read_changes_row),
     .cardinality = DB_MANY,
     .is_read = true,
@@ -512,6 +520,7 @@ _Static_assert(sizeof(struct flight_read_changes_rows) == sizeof(struct db_rows)
 
 void flight_read_changes(struct call *c, struct flight_read_changes_rows *ret,
     struct str since,
+    int64_t since_time,
     int32_t first_date,
     bool is_whole,
     struct str origin,
@@ -523,6 +532,7 @@ void flight_read_changes(struct call *c, struct flight_read_changes_rows *ret,
 {
     const struct db_value values[] = {
         {.s = since},
+        {.i = since_time},
         {.i = first_date},
         {.b = is_whole},
         {.s = origin},

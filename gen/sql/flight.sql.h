@@ -106,6 +106,7 @@ void flight_read_seats(struct call *c, struct flight_read_seats_row *ret,
 struct flight_begin_timetable_row {
     struct str snapshot;
     struct str session;
+    int64_t read_time;
     int32_t first_date;
 };
 
@@ -156,6 +157,8 @@ struct flight_read_changes_row {
     struct str snapshot;
     bool has_session;
     struct str session;
+    bool has_read_time;
+    int64_t read_time;
     bool is_lost;
     bool has_flight_id;
     struct uuid flight_id;
@@ -183,10 +186,12 @@ struct flight_read_changes_rows {
 
 /* What changed that the snapshot @since does not see: the flights as they are in this statement's snapshot, which one row
  * brings. Unless @is_whole, those alone that read_departures has passed: the others come with its next rows, which will not
- * be older. @is_lost: more than flights by their ids, or too much.
+ * be older. @is_lost: more than flights by their ids, or too much, or too long since @since_time, when @since was taken: half
+ * of what prune_changes leaves, by the clock that it prunes by.
  * Scans: inventory_change */
 void flight_read_changes(struct call *c, struct flight_read_changes_rows *ret,
     struct str since,
+    int64_t since_time,
     int32_t first_date,
     bool is_whole,
     struct str origin,

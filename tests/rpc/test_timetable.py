@@ -301,6 +301,30 @@ def test_it_is_read_while_more_is_written_than_one_poll_can_take(world):
         world.dev.sql("DROP SCHEMA slow CASCADE")
 
 
+AHEAD = """
+    CREATE SCHEMA ahead;
+    CREATE TABLE ahead.clock AS SELECT interval '0' AS ahead;
+    CREATE FUNCTION ahead.now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT pg_catalog.now() + ahead FROM ahead.clock'"""
+
+
+def test_it_is_read_anew_when_the_database_has_gone_on_without_it(world):
+    """The machine was paused and its clocks stood still: what told of a change may have been pruned."""
+    world.dev.sql(AHEAD)
+    try:
+        with Serve(f"{world.dev.conninfo} options='-c search_path=ahead,pg_catalog,public'", world.dev.data,
+                   f"--search-stale-ms={BOUND_S * 1000:.0f}") as server:
+            until(lambda: is_fresh(server), 20, "the timetable is read")
+            client, trip = server.client(), world.trip()
+            flight = world.flight_id(world.search(trip, client).offers[0])
+            world.dev.sql(f"UPDATE inventory SET state = 'CANCELLED' WHERE flight_id = '{flight}'")
+            assert loads(server) == 1
+            world.dev.sql("UPDATE ahead.clock SET ahead = '6 minutes'")
+            until(lambda: f"flights/{flight}" not in flights_of(world.search(trip, client, page_size=50)), 20, "it is missed")
+            until(lambda: loads(server) == 2, 5, "all was read anew")
+    finally:
+        world.dev.sql("DROP SCHEMA ahead CASCADE")
+
+
 # ---- without it
 
 

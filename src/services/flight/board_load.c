@@ -6,10 +6,10 @@
  * however much is written meanwhile. A poll asks for the rows of inventory_change that the snapshot
  * of the last one could not see, so that whoever commits late is not missed, and takes the flights
  * as they are now. A timetable is lost when the connection was another one, when more changed than
- * flights by their ids, when nobody polled for too long; then, and once an hour in any case, all is
- * read anew into the other half, while a half that is not lost is polled on. What must stay true:
- * board_publish is told the time at which the poll began whose answer is wholly applied, never a
- * later one. */
+ * flights by their ids, when nobody polled for too long (by the database's clock: that of a machine
+ * that was paused stood still); then, and once an hour in any case, all is read anew into the other
+ * half, while a half that is not lost is polled on. What must stay true: board_publish is told the
+ * time at which the poll began whose answer is wholly applied, never a later one. */
 #include "services/flight/board_load.h"
 
 #include <errno.h>
@@ -26,9 +26,8 @@
 #define POLL_NS_MAX NS_PER_S /* more may change in longer times than one poll reads */
 #define RETRY_NS NS_PER_S
 #define RELOAD_NS (3600 * NS_PER_S)
-#define REST_SHARE 4                 /* between two readings: so many times what one took */
-#define PATIENCE_NS (300 * NS_PER_S) /* half of what prune_changes leaves */
-#define GRACE_NS (2 * NS_PER_S)      /* for looks at the half before */
+#define REST_SHARE 4            /* between two readings: so many times what one took */
+#define GRACE_NS (2 * NS_PER_S) /* for looks at the half before */
 
 enum stage { STAGE_NONE, STAGE_BEGIN, STAGE_PAGES, STAGE_CATCH_UP, STAGE_LIVE };
 
@@ -40,8 +39,8 @@ struct view {
     int32_t first_date;
     struct buf snapshot; /* with NUL */
     struct buf session;
+    int64_t read_us;  /* when the snapshot was taken, as the database has it */
     int64_t begun_ns; /* the call that runs */
-    int64_t read_ns;  /* all of before is in, as far as it was read */
     int64_t due_ns;
     int64_t poll_due_ns; /* between pages */
     bool is_lost;
@@ -103,13 +102,13 @@ static enum step begun(struct call *c)
     board_fill_begin(&v->fill, app_of(c)->board, s->row.first_date);
     keep(&v->snapshot, s->row.snapshot);
     keep(&v->session, s->row.session);
+    v->read_us = s->row.read_time;
     v->first_date = v->departure_date = s->row.first_date;
     v->origin[0] = v->destination[0] = '\0';
     v->departure_time = 0;
     v->flight_id = (struct uuid){0};
     v->cabin = 0;
     v->is_lost = false;
-    v->read_ns = v->begun_ns;
     v->poll_due_ns = v->begun_ns + v->load->poll_ns;
     v->stage = STAGE_PAGES;
     return call_reply(c, NULL);
@@ -187,9 +186,9 @@ static enum step poll(struct call *c)
 {
     struct poll_state *s = c->state;
     const struct view *v = call_request(c);
-    flight_read_changes(c, &s->rows, kept(&v->snapshot), v->first_date, v->stage != STAGE_PAGES,
-                        str_of(v->origin), str_of(v->destination), v->departure_date,
-                        v->departure_time, v->flight_id, v->cabin);
+    flight_read_changes(c, &s->rows, kept(&v->snapshot), v->read_us, v->first_date,
+                        v->stage != STAGE_PAGES, str_of(v->origin), str_of(v->destination),
+                        v->departure_date, v->departure_time, v->flight_id, v->cabin);
     return STEP_NEXT;
 }
 
@@ -215,12 +214,14 @@ static enum step apply(struct call *c)
 {
     const struct poll_state *s = c->state;
     struct view *v = (struct view *)(uintptr_t)call_request(c);
-    bool lost = s->rows.truncated || v->begun_ns - v->read_ns > PATIENCE_NS;
+    bool lost = s->rows.truncated;
     struct str snapshot = {0};
+    int64_t read_us = 0;
     for (uint32_t i = 0; i < s->rows.count && !lost; i++) {
         const struct flight_read_changes_row *row = &s->rows.rows[i];
         if (row->has_snapshot) {
             snapshot = row->snapshot;
+            read_us = row->read_time;
             lost = row->is_lost || !str_eq(row->session, kept(&v->session));
         } else {
             lost = !board_change(&v->fill, row);
@@ -230,7 +231,7 @@ static enum step apply(struct call *c)
     if (v->is_lost)
         return call_reply(c, NULL);
     keep(&v->snapshot, snapshot);
-    v->read_ns = v->begun_ns;
+    v->read_us = read_us;
     v->poll_due_ns = now_of(v->load) + v->load->poll_ns; /* however long it took, a page is next */
     if (v->stage != STAGE_PAGES)
         board_publish(&v->fill, v->begun_ns);

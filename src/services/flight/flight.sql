@@ -100,11 +100,11 @@ SELECT r.n::int4, i.aircraft, i.cabins,
  CROSS JOIN LATERAL (SELECT min(x.aircraft) AS aircraft, bit_or(1 << x.cabin) AS cabins
                        FROM inventory x WHERE x.flight_id = r.flight_id) i;
 
--- name: begin_timetable() -> one (snapshot text, session text, first_date date)
+-- name: begin_timetable() -> one (snapshot text, session text, read_time timestamptz, first_date date)
 -- read
 -- Where a reading of the timetable begins: what commits later is in no snapshot before this one. Dates from three days back:
 -- no zone's today, and no flight on from there, lies before.
-SELECT pg_current_snapshot()::text, pg_backend_pid() || ' ' || pg_postmaster_start_time(), current_date - 3;
+SELECT pg_current_snapshot()::text, pg_backend_pid() || ' ' || pg_postmaster_start_time(), now(), current_date - 3;
 
 -- name: read_departures(first_date date, origin text, destination text, departure_date date, departure_time timestamptz,
 --   flight_id uuid, cabin int2, row_count int4) -> many (origin text, destination text, flight_id uuid, carrier text,
@@ -124,15 +124,16 @@ SELECT i.origin, i.destination, i.flight_id, i.carrier, i.number, i.departure_da
    AND i.departure_date >= @first_date AND i.state = 'SCHEDULED'
  ORDER BY i.origin, i.destination, i.departure_date, i.departure_time, i.flight_id, i.cabin LIMIT @row_count;
 
--- name: read_changes(since text, first_date date, is_whole bool, origin text, destination text, departure_date date,
---   departure_time timestamptz, flight_id uuid, cabin int2) -> many (snapshot text?, session text?, is_lost bool,
---   flight_id uuid?, departure_time timestamptz?, is_scheduled bool?, cabin int2?, authorised int4?, used int4?,
---   base_minor int8?, sales_close_time timestamptz?)
+-- name: read_changes(since text, since_time timestamptz, first_date date, is_whole bool, origin text, destination text,
+--   departure_date date, departure_time timestamptz, flight_id uuid, cabin int2) -> many (snapshot text?, session text?,
+--   read_time timestamptz?, is_lost bool, flight_id uuid?, departure_time timestamptz?, is_scheduled bool?, cabin int2?,
+--   authorised int4?, used int4?, base_minor int8?, sales_close_time timestamptz?)
 -- read
 -- max: 50000 rows
 -- What changed that the snapshot @since does not see: the flights as they are in this statement's snapshot, which one row
 -- brings. Unless @is_whole, those alone that read_departures has passed: the others come with its next rows, which will not
--- be older. @is_lost: more than flights by their ids, or too much.
+-- be older. @is_lost: more than flights by their ids, or too much, or too long since @since_time, when @since was taken: half
+-- of what prune_changes leaves, by the clock that it prunes by.
 -- Scans: inventory_change
 WITH c AS MATERIALIZED (
     SELECT flight_ids FROM inventory_change
@@ -140,12 +141,14 @@ WITH c AS MATERIALIZED (
      ORDER BY xid LIMIT 5000
 )
 SELECT pg_current_snapshot()::text AS snapshot, pg_backend_pid() || ' ' || pg_postmaster_start_time() AS session,
-       count(*) = 5000 OR coalesce(bool_or(flight_ids = '{}'), false) AS is_lost, NULL::uuid AS flight_id,
+       now() AS read_time,
+       count(*) = 5000 OR coalesce(bool_or(flight_ids = '{}'), false) OR now() > @since_time + interval '5 minutes' AS is_lost,
+       NULL::uuid AS flight_id,
        NULL::timestamptz AS departure_time, NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised,
        NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time
   FROM c
 UNION ALL
-SELECT NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,
+SELECT NULL, NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,
        i.base_minor, least(i.sales_close_time, i.departure_time)
   FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d
   JOIN inventory i ON i.flight_id = d.flight_id

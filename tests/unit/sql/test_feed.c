@@ -72,6 +72,8 @@ TEST(feed, tells_of_payments_only_that_end_a_hold)
     t_end();
 }
 
+static unsigned age_s; /* of the snapshots that are named */
+
 /* The flights and used seats of the rows behind the one that tells of the snapshot: up to cabin 1
  * of @flight in the order of read_departures, or all. */
 static const char *changes_up_to(const char *flight, const char *snapshot, char *ret_snapshot)
@@ -81,6 +83,7 @@ static const char *changes_up_to(const char *flight, const char *snapshot, char 
     struct ask ask;
     ask_begin(&ask, "flight_read_changes");
     ask_set(&ask, 0, "since", snapshot);
+    ask_set(&ask, 0, "since_time", t_sql(t_format("SELECT now() - interval '%u seconds'", age_s)));
     ask_set(&ask, 0, "first_date", "2029-01-01");
     ask_set(&ask, 0, "is_whole", flight ? "f" : "t");
     ask_set(&ask, 0, "flight_id", flight ? flight : t_id('f', 0));
@@ -123,6 +126,20 @@ TEST(feed, is_read_whenever_it_is_committed)
                      t_id('f', 0)));
     ASSERT_STR_EQ(changes_since(second, third), "t");
     ASSERT_STR_EQ(changes_since(third, second), "f");
+    t_end();
+}
+
+/* By the clock that prunes it, whatever ours did. */
+TEST(feed, is_lost_long_before_it_is_pruned)
+{
+    t_begin(1, 9);
+    char first[512], next[512];
+    strcpy(first, t_sql("SELECT pg_current_snapshot()"));
+    age_s = 290;
+    ASSERT_STR_EQ(changes_since(first, next), "f");
+    age_s = 310;
+    ASSERT_STR_EQ(changes_since(first, next), "t");
+    age_s = 0;
     t_end();
 }
 
