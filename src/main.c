@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "about.h"
+#include "base/complain.h"
 #include "check/check.h"
 #include "config.h"
 #include "sandbox/sandbox.h"
@@ -81,7 +82,7 @@ static int told(int status)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
-    fprintf(stderr, "faregate: what was to be printed could not be written\n");
+    complain("what was to be printed could not be written");
     return 2;
 }
 

@@ -233,7 +233,8 @@ struct booking_quote_row {
 };
 
 /* A quote for the booking as it was read (@event_count, and its money but for refunds, also those on their way); CONFLICT
- * when it has changed since, which leaves no claim. The fare tells what comes back before @departure_time, the first flight's: no quote outlives it.
+ * when it has changed since, which leaves no claim. The fare tells what comes back before @departure_time, the first
+ * flight's: no quote outlives it.
  * Spans: booking_id, principal */
 void booking_quote(struct call *c, struct booking_quote_row *ret,
     struct uuid principal,

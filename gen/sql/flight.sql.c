@@ -266,12 +266,12 @@ const struct db_statement flight_read_seats_statement = {
     .name = "flight_read_seats",
     .sql_one =
         "SELECT min(i.aircraft), bit_or(1 << i.cabin),\n"
-        "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = $1::uuid AND a.expire_time > now()),\n"
+        "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = $1::uuid AND a.expire_time > now() - interval '30 seconds'),\n"
         "       now()\n"
         "  FROM inventory i WHERE i.flight_id = $1::uuid",
     .sql_many =
         "SELECT r.n::int4, i.aircraft, i.cabins,\n"
-        "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = r.flight_id AND a.expire_time > now()),\n"
+        "       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = r.flight_id AND a.expire_time > now() - interval '30 seconds'),\n"
         "       now()\n"
         "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)\n"
         " CROSS JOIN LATERAL (SELECT min(x.aircraft) AS aircraft, bit_or(1 << x.cabin) AS cabins\n"

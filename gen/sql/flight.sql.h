@@ -99,7 +99,8 @@ struct flight_read_seats_row {
     int64_t read_time;
 };
 
-/* Cabins on the flight, a bit for each, and the seats that are assigned and have not lapsed, parted by commas. */
+/* Cabins on the flight, a bit for each, and the seats that are assigned and can be taken over by nobody yet, as claim_seats
+ * has it, parted by commas. */
 void flight_read_seats(struct call *c, struct flight_read_seats_row *ret,
     struct uuid flight_id);
 

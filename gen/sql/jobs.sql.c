@@ -64,6 +64,8 @@ static const struct db_param expire_params[] = {
 };
 
 static const struct db_column expire_columns[] = {
+    {.name = "found", .type = DB_INT4,
+     .offset = offsetof(struct jobs_expire_row, found)},
     {.name = "expired", .type = DB_INT4,
      .offset = offsetof(struct jobs_expire_row, expired)},
     {.name = "clock", .type = DB_TIMESTAMPTZ,
@@ -83,7 +85,8 @@ const struct db_statement jobs_expire_statement = {
         "       FOR UPDATE SKIP LOCKED\n"
         "), i AS MATERIALIZED (\n"
         "    SELECT booking_id, intent_id FROM payment\n"
-        "     WHERE booking_id = ANY (ARRAY(SELECT booking_id FROM b WHERE intent_id IS NOT NULL)) AND intent_state IS NOT NULL FOR UPDATE\n"
+        "     WHERE booking_id = ANY (ARRAY(SELECT booking_id FROM b WHERE intent_id IS NOT NULL)) AND intent_state IS NOT NULL\n"
+        "       FOR UPDATE SKIP LOCKED\n"
         "), d AS MATERIALIZED (\n"
         "    SELECT * FROM b WHERE intent_id IS NULL OR (booking_id, intent_id) IN (SELECT booking_id, intent_id FROM i)\n"
         "), u AS (\n"
@@ -109,13 +112,13 @@ const struct db_statement jobs_expire_statement = {
         "    INSERT INTO booking_event (booking_id, sequence, type, state, actor)\n"
         "    SELECT booking_id, event_count + 1, 'BOOKING_EXPIRED', 'EXPIRED', 'system' FROM d\n"
         ")\n"
-        "SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock,\n"
+        "SELECT (SELECT count(*) FROM b)::int4 AS found, (SELECT count(*) FROM d)::int4 AS expired, now() AS clock,\n"
         "       least(now(), (SELECT min(xact_start) FROM pg_stat_activity WHERE backend_xid IS NOT NULL)) AS horizon",
     .sql_many = NULL,
     .params = expire_params,
     .param_count = 3,
     .columns = expire_columns,
-    .column_count = 3,
+    .column_count = 4,
     .row_bytes = sizeof(struct jobs_expire_row),
     .cardinality = DB_ONE,
     .is_read = false,
@@ -371,7 +374,8 @@ const struct db_statement jobs_backlog_statement = {
         "SELECT p.n AS payments, p.since AS payments_since, r.n AS refunds, r.since AS refunds_since,\n"
         "       a.n AS attention, a.since AS attention_since\n"
         "  FROM (SELECT count(*)::int4 AS n, min(create_time) AS since\n"
-        "          FROM (SELECT create_time FROM payment WHERE due_time < 'infinity' ORDER BY due_time LIMIT $1::int4) x) p,\n"
+        "          FROM (SELECT create_time FROM payment WHERE due_time < 'infinity' AND state <> 'NOT_RECEIVED'\n"
+        "                 ORDER BY due_time LIMIT $1::int4) x) p,\n"
         "       (SELECT count(*)::int4 AS n, min(create_time) AS since\n"
         "          FROM (SELECT create_time FROM refund WHERE due_time < 'infinity' ORDER BY due_time LIMIT $1::int4) x) r,\n"
         "       (SELECT count(*)::int4 AS n, min(create_time) AS since\n"

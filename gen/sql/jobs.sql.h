@@ -23,13 +23,15 @@ void jobs_sweep_move(struct call *c,
     int64_t watermark);
 
 struct jobs_expire_row {
+    int32_t found;
     int32_t expired;
     int64_t clock;
     int64_t horizon;
 };
 
 /* Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by
- * somebody else is left for the next round, and so is whose intent is too young to be seen, and to be ended, here: nothing is
+ * somebody else is left for the next round, and so is whose intent is too young to be seen, and to be ended, here (@found but
+ * not @expired): nothing is
  * waited for but inventory, in the order that everybody keeps.
  * @horizon: when the oldest of those who may be changing something began. A commit can wait for its standby for long, and
  * its booking, HELD again, is not seen by then.
@@ -122,7 +124,8 @@ struct jobs_backlog_row {
 };
 
 /* What is not over, for those who watch: payments and refunds whose end is not known yet, what waits for a person, and since
- * when. @row_count: of each, no more are counted.
+ * when. @row_count: of each, no more are looked at. What never arrived at the provider is asked for once more, and no longer
+ * open. The conditions on times are there for the indexes.
  * Scans: payment, refund, attention_item */
 void jobs_backlog(struct call *c, struct jobs_backlog_row *ret,
     int32_t row_count);

@@ -346,12 +346,12 @@ void db_conn_deinit(struct db_conn *conn);
 void db_conn_retry_later(struct db_conn *conn);
 void db_conn_poll(struct db_conn *conn);
 
-/* resolve.c: names to addresses on a helper thread; on_done on the loop with "hostaddr" lists, or
- * NULL and an error. */
-struct resolve;
-/* What is said of @keyword, in libpq's order: the string, a service, the environment; NULL:
- * nothing, or the service says it. */
+/* resolve.c. What is said of @keyword, in libpq's order: the string, a service, the environment;
+ * NULL: nothing, or the service says it. */
 const char *resolve_given(const PQconninfoOption *options, const char *keyword, const char *env);
+/* Names to addresses on a helper thread; on_done on the loop with "hostaddr" lists, or NULL and an
+ * error. */
+struct resolve;
 bool resolve_is_needed(const PQconninfoOption *options);
 struct resolve *resolve_start(struct loop *loop, const PQconninfoOption *options,
                               void (*on_done)(void *ctx, struct resolve *resolve), void *ctx);

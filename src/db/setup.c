@@ -10,8 +10,9 @@
 #include "base/check.h"
 #include "db/internal.h"
 
-/* Before it an event loop can wait for ever for the rest of a TLS record of more than 8 KB, which
- * libpq has read and does not give out. Without TLS, on a socket say, it is nobody's concern. */
+/* Of branch 15, Debian 12's. Before it an event loop can wait for ever for the rest of a TLS record
+ * of more than 8 KB, which libpq has read and does not give out. Without TLS, on a socket say, it
+ * is nobody's concern. */
 #define LIBPQ_SOUND_WITH_TLS 150019
 
 void db_setup_start(struct db_conn *conn)
@@ -60,7 +61,7 @@ static void warn(struct db_conn *conn, const PGresult *missing)
     if (missing && PQntuples(missing) == 1 && !PQgetisnull(missing, 0, 0))
         snprintf(db->warning, sizeof db->warning,
                  "reasons.def names constraints that do not exist: %s", PQgetvalue(missing, 0, 0));
-    else if (PQsslInUse(conn->pg) && version < LIBPQ_SOUND_WITH_TLS)
+    else if (PQsslInUse(conn->pg) && version / 10000 == 15 && version < LIBPQ_SOUND_WITH_TLS)
         snprintf(db->warning, sizeof db->warning,
                  "libpq %d.%d may hang on large rows that come over TLS; use 15.19 or newer",
                  version / 10000, version % 10000);

@@ -27,7 +27,8 @@ enum h2_error {
     H2_ENHANCE_YOUR_CALM = 11,
 };
 
-/* Who ended a stream: we, a RST_STREAM of the client's, or the loss of its connection. */
+/* What ended a stream: we, a RST_STREAM of the client's, or the end of its connection, which may
+ * have been our doing too: metrics have the causes. */
 enum h2_end { H2_END_SERVER, H2_END_PEER, H2_END_CONNECTION };
 
 struct h2_header {
@@ -151,12 +152,12 @@ struct h2_limits {
     uint32_t control_burst_max;
     uint32_t control_rate_per_s;
 
-    /* Bytes held: received and not consumed, queued and not sent; a worker's with what its calls
-     * have allocated. Above a connection's: its new streams get REFUSED_STREAM, and its receive
-     * window opens only as bytes are consumed. Above a worker's: so do those of the connections
-     * that hold more than the average, and these are not read; the others go on. A quarter above a
-     * worker's, because of what streams that are open still wanted to say, the connection that
-     * holds most is closed. */
+    /* Bytes held: received and not consumed, queued and not sent, and what its calls have
+     * allocated, an answer in which counts a second time while it is queued. Above a connection's:
+     * its new streams get REFUSED_STREAM, and its receive window opens only as bytes are consumed.
+     * Above a worker's: so do those of the connections that hold more than the average, and these
+     * are not read; the others go on. A quarter above a worker's, because of what streams that are
+     * open still wanted to say, the connection that holds most is closed. */
     uint32_t conn_buffered_bytes_max;
     uint32_t buffered_bytes_max;
 };

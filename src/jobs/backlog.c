@@ -1,7 +1,7 @@
 /* What is not over, as /metrics shows it: payments and refunds that wait for the provider, money
  * that waits for a person, how far unpaid holds have been swept. Run by jobs.c as an internal call.
- * What must stay true: times are shown as instants, so that a process that has stopped looking,
- * which leaves them as they were, looks ever later too. */
+ * What must stay true: times are shown as instants, and stay as they were while nobody looks, also
+ * while this process is started again. */
 #include "jobs/internal.h"
 #include "obs/obs.h"
 
@@ -18,10 +18,10 @@ static const struct {
     [JOBS_PAYMENTS] = {"payments_unresolved",
                        "Payments whose end the provider has not told; 1000: or more."},
     [JOBS_PAYMENTS_SINCE] = {"payments_unresolved_since_seconds",
-                             "When the oldest of them began; 0: there is none."},
+                             "When the oldest of those looked at began; 0: there is none."},
     [JOBS_REFUNDS_OPEN] = {"refunds_unresolved", "Refunds that have not arrived; 1000: or more."},
     [JOBS_REFUNDS_SINCE] = {"refunds_unresolved_since_seconds",
-                            "When the oldest of them began; 0: there is none."},
+                            "When the oldest of those looked at began; 0: there is none."},
     [JOBS_ATTENTION] =
         {"attention_open",
          "Open rows of attention_item: money a person must decide on; 1000: or more."},
@@ -35,7 +35,7 @@ void jobs_gauges_init(struct jobs *jobs)
 {
     for (unsigned i = 0; i < JOBS_GAUGES; i++)
         jobs->gauges[i] =
-            obs_metric(obs_region_of(jobs->obs), gauges[i].name, gauges[i].help, OBS_GAUGE);
+            obs_metric(obs_region_of(jobs->obs), gauges[i].name, gauges[i].help, OBS_KEPT);
 }
 
 void jobs_gauge(struct jobs *jobs, enum jobs_gauge which, int64_t value)

@@ -7,8 +7,7 @@
 #include "services/shared/checkout.h"
 
 #define JOBS_WORD_BYTES 72 /* states, currencies and provider ids, with NUL */
-#define US_PER_S INT64_C(1000000)
-#define JOBS_SLOTS 16 /* attempts, and as many refunds, worked on at once by a process */
+#define JOBS_SLOTS 16      /* attempts, and as many refunds, worked on at once by a process */
 
 /* An attempt or refund as it was claimed, copied out of the call that claimed it. */
 struct jobs_item {

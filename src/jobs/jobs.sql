@@ -13,9 +13,10 @@ INSERT INTO sweep (task, watermark) VALUES ('EXPIRE_HOLDS', @watermark)
     ON CONFLICT (task) DO UPDATE SET watermark = excluded.watermark WHERE sweep.watermark < excluded.watermark;
 
 -- name: expire(after timestamptz, until timestamptz, row_count int4)
---       -> one (expired int4, clock timestamptz, horizon timestamptz)
+--       -> one (found int4, expired int4, clock timestamptz, horizon timestamptz)
 -- Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by
--- somebody else is left for the next round, and so is whose intent is too young to be seen, and to be ended, here: nothing is
+-- somebody else is left for the next round, and so is whose intent is too young to be seen, and to be ended, here (@found but
+-- not @expired): nothing is
 -- waited for but inventory, in the order that everybody keeps.
 -- @horizon: when the oldest of those who may be changing something began. A commit can wait for its standby for long, and
 -- its booking, HELD again, is not seen by then.
@@ -29,7 +30,8 @@ WITH b AS MATERIALIZED (
        FOR UPDATE SKIP LOCKED
 ), i AS MATERIALIZED (
     SELECT booking_id, intent_id FROM payment
-     WHERE booking_id = ANY (ARRAY(SELECT booking_id FROM b WHERE intent_id IS NOT NULL)) AND intent_state IS NOT NULL FOR UPDATE
+     WHERE booking_id = ANY (ARRAY(SELECT booking_id FROM b WHERE intent_id IS NOT NULL)) AND intent_state IS NOT NULL
+       FOR UPDATE SKIP LOCKED
 ), d AS MATERIALIZED (
     SELECT * FROM b WHERE intent_id IS NULL OR (booking_id, intent_id) IN (SELECT booking_id, intent_id FROM i)
 ), u AS (
@@ -55,7 +57,7 @@ WITH b AS MATERIALIZED (
     INSERT INTO booking_event (booking_id, sequence, type, state, actor)
     SELECT booking_id, event_count + 1, 'BOOKING_EXPIRED', 'EXPIRED', 'system' FROM d
 )
-SELECT (SELECT count(*) FROM d)::int4 AS expired, now() AS clock,
+SELECT (SELECT count(*) FROM b)::int4 AS found, (SELECT count(*) FROM d)::int4 AS expired, now() AS clock,
        least(now(), (SELECT min(xact_start) FROM pg_stat_activity WHERE backend_xid IS NOT NULL)) AS horizon;
 
 -- name: release_watches(row_count int4) -> one (taken int4)
@@ -128,12 +130,14 @@ SELECT u.booking_id, u.refund_id, u.was AS state, u.amount_minor, u.currency, p.
 -- name: backlog(row_count int4) -> one (payments int4, payments_since timestamptz?, refunds int4, refunds_since timestamptz?,
 --       attention int4, attention_since timestamptz?)
 -- What is not over, for those who watch: payments and refunds whose end is not known yet, what waits for a person, and since
--- when. @row_count: of each, no more are counted.
+-- when. @row_count: of each, no more are looked at. What never arrived at the provider is asked for once more, and no longer
+-- open. The conditions on times are there for the indexes.
 -- Scans: payment, refund, attention_item
 SELECT p.n AS payments, p.since AS payments_since, r.n AS refunds, r.since AS refunds_since,
        a.n AS attention, a.since AS attention_since
   FROM (SELECT count(*)::int4 AS n, min(create_time) AS since
-          FROM (SELECT create_time FROM payment WHERE due_time < 'infinity' ORDER BY due_time LIMIT @row_count) x) p,
+          FROM (SELECT create_time FROM payment WHERE due_time < 'infinity' AND state <> 'NOT_RECEIVED'
+                 ORDER BY due_time LIMIT @row_count) x) p,
        (SELECT count(*)::int4 AS n, min(create_time) AS since
           FROM (SELECT create_time FROM refund WHERE due_time < 'infinity' ORDER BY due_time LIMIT @row_count) x) r,
        (SELECT count(*)::int4 AS n, min(create_time) AS since

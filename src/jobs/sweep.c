@@ -54,7 +54,7 @@ static void advance(struct expire *s)
     s->expired += s->row.expired;
     if (s->row.horizon < s->horizon_us)
         s->horizon_us = s->row.horizon;
-    if (s->row.expired == EXPIRE_ROWS) /* there may be more in this stride */
+    if (s->row.found == EXPIRE_ROWS) /* there may be more in this stride */
         return;
     s->after_us += STRIDE_US;
     if (s->after_us > s->row.clock)

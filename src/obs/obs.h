@@ -44,7 +44,8 @@ int obs_method(struct obs_region *region, const char *full_name);
 int obs_step(struct obs_region *region, int method, const char *step);
 
 enum obs_kind {
-    OBS_GAUGE,
+    OBS_GAUGE, /* of all processes together */
+    OBS_KEPT,  /* the same, but a process that is started again goes on with it */
     OBS_COUNTER,
     OBS_LONGEST, /* microseconds, of the process where it is longest; shown in seconds */
 };
@@ -55,8 +56,8 @@ enum obs_kind {
 int obs_metric(struct obs_region *region, const char *name, const char *help, enum obs_kind kind);
 
 /* This process's slot. @slot 0..OBS_WORKERS_MAX-1; its counters go on where a dead predecessor left
- * them, its gauges start at zero. @log_fd: where events go (-1: nowhere); whole lines only,
- * gathered until obs_flush or OBS_LOG_BYTES_MAX, whichever comes first. */
+ * them, its gauges start at zero but for OBS_KEPT. @log_fd: where events go (-1: nowhere); whole
+ * lines only, gathered until obs_flush or OBS_LOG_BYTES_MAX, whichever comes first. */
 int obs_open(struct obs **ret_obs, struct obs_region *region, unsigned slot, int log_fd);
 struct obs *obs_close(struct obs *obs);
 struct obs_region *obs_region_of(struct obs *obs);

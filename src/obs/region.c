@@ -139,7 +139,8 @@ int obs_open(struct obs **ret_obs, struct obs_region *region, unsigned slot, int
     obs->chunk_bytes = chunk_bytes_of(log_fd);
     obs->second = obs->wall_ns = INT64_MIN;
     for (int i = 0; i < region->metric_count; i++) {
-        if (region->metrics[i].kind != OBS_COUNTER)
+        enum obs_kind kind = region->metrics[i].kind;
+        if (kind == OBS_GAUGE || kind == OBS_LONGEST)
             __atomic_store_n(&obs->slot->metrics[i], 0, __ATOMIC_RELAXED);
     }
     memcpy(obs->inherited, obs->slot->metrics, sizeof obs->inherited);

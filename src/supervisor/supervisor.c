@@ -309,7 +309,7 @@ static void on_signal(struct supervisor *s, uint32_t signo)
             keeper_reload(s->keeper);
         return;
     case SIGUSR1:
-        /* All write into the new file or all into the old one. */
+        /* Where we cannot open it nobody need try; who fails by himself says so. */
         if (state_reopen_log(s->context.config->log, s->context.log_fd))
             signal_children(s, SIGUSR1);
         return;

@@ -4,6 +4,7 @@
 #include <google/rpc/status.pb-c.h>
 
 #include "grpc/compress.h"
+#include "tests/unit/grpc/fake_db.c"
 #include "tests/unit/grpc/rig.c"
 
 static enum step answer(struct call *c)

@@ -9,6 +9,7 @@
 #include <google/rpc/status.pb-c.h>
 #include <strings.h>
 
+#include "tests/unit/grpc/fake_db.c"
 #include "tests/unit/grpc/rig.c"
 
 #define FIELDS_MAX 64

@@ -25,7 +25,11 @@ class Stuck:
         self.outcome = []
         self.caller = threading.Thread(target=self.call)
         self.caller.start()
-        self.holder.wait_for_a_waiter()
+        try:
+            self.holder.wait_for_a_waiter()
+        except BaseException:
+            self.close()
+            raise
 
     def call(self):
         try:

@@ -81,8 +81,8 @@ def numbers():
     return found
 
 
-def test_a_server_starts_with_the_smallest_of_every_number(dev):
-    with Serve(dev.conninfo, dev.data, *[f"--{flag}={smallest}" for flag, smallest, _ in numbers()], jobs=True) as server:
+def test_a_server_starts_with_the_smallest_of_every_number(dev, world):
+    with dev.sibling(*[f"--{flag}={smallest}" for flag, smallest, _ in numbers()], jobs=True) as server:
         until(lambda: server.http("/startupz")[0] == 200, 20, "all processes have started")
 
 

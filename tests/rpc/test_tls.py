@@ -251,24 +251,25 @@ def test_nobody_is_asked_for_a_password(world, authority, tmp_path):
         os.dup2(read_end, 0)
     with serving(world, files, flags=[f"--listen-tls=127.0.0.1:{port},client-cert=optional,client-ca={ca}",
                                       "--tls-watch-ms=0"], keys=keys, preexec_fn=stdin_is_open) as server:
-        told = pathlib.Path(server.errors_path)
-        for count, (path, bad, good) in enumerate((
-                (files[1], encrypted(leaf.key), leaf.key_pem),
-                (files[1], encrypted(leaf.key, serialization.PrivateFormat.TraditionalOpenSSL), leaf.key_pem),
-                (files[0], hidden, leaf.pem),
-                (ca, hidden, authority.pem)), 1):
-            replace(path, bad)
+        os.close(read_end)
+        try:
+            for count, (path, bad, good) in enumerate((
+                    (files[1], encrypted(leaf.key), leaf.key_pem),
+                    (files[1], encrypted(leaf.key, serialization.PrivateFormat.TraditionalOpenSSL), leaf.key_pem),
+                    (files[0], hidden, leaf.pem),
+                    (ca, hidden, authority.pem)), 1):
+                replace(path, bad)
+                server.process.send_signal(signal.SIGHUP)
+                until(lambda: server.metrics()["faregate_tls_reload_failures_total"] == count, 10, f"{path} is refused")
+                assert server.http("/healthz")[0] == 200
+                replace(path, good)
+            replace(keys / "9.pem", encrypted(ed25519.Ed25519PrivateKey.generate()))
             server.process.send_signal(signal.SIGHUP)
-            until(lambda: server.metrics()["faregate_tls_reload_failures_total"] == count, 10, f"{path} is refused")
+            until(lambda: "the keys for tokens stay as they were" in server.said(), 10, "it is told")
             assert server.http("/healthz")[0] == 200
-            replace(path, good)
-        replace(keys / "9.pem", encrypted(ed25519.Ed25519PrivateKey.generate()))
-        server.process.send_signal(signal.SIGHUP)
-        until(lambda: "the keys for tokens stay as they were" in told.read_text(), 10, "it is told")
-        assert server.http("/healthz")[0] == 200
-        assert server.metrics()["faregate_tls_reloads_total"] == 1, "the certificates are good again"
-    os.close(read_end)
-    os.close(write_end)
+            assert server.metrics()["faregate_tls_reloads_total"] == 1, "the certificates are good again"
+        finally:
+            os.close(write_end)  # an end to whoever asks, after all
 
 
 # ---- handshakes under way
@@ -335,7 +336,7 @@ def test_sigusr1_opens_the_log_again(world):
 def test_the_log_is_opened_again_where_nothing_was_stdin(world):
     """A log that took the number 0 would pass for stderr, which is never opened again."""
     with world.dev.sibling(preexec_fn=lambda: os.close(0)) as server:
-        log, told = pathlib.Path(server.log), pathlib.Path(server.errors_path)
+        log = pathlib.Path(server.log)
         until(log.exists, 5, "there is a log")
         log.rename(f"{log}.1")
         server.process.send_signal(signal.SIGUSR1)
@@ -343,7 +344,7 @@ def test_the_log_is_opened_again_where_nothing_was_stdin(world):
         log.unlink()
         log.mkdir()
         server.process.send_signal(signal.SIGUSR1)
-        until(lambda: f"--log: cannot open {log} again" in told.read_text(), 5, "it is told when it cannot be opened")
+        until(lambda: f"--log: cannot open {log} again" in server.said(), 5, "it is told when it cannot be opened")
         assert server.client().SearchPlaces(query="london").places
 
 

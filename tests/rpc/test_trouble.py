@@ -161,7 +161,7 @@ def test_all_workers_die_while_the_provider_has_the_money(world, ann):
 
 
 def test_the_jobs_process_comes_back(world):
-    world.dev.replace_child(next(name for name in world.dev.pids() if name.startswith("jobs")), 3)
+    world.dev.replace_child(next(name for name in world.dev.pids() if name.startswith("jobs")), 10)
     ann = world.traveller()
     booking = world.hold(ann)
     intent = world.pay(ann, booking, "pm_sandbox_charged_then_drop")
@@ -172,11 +172,14 @@ def test_the_jobs_process_comes_back(world):
 def test_a_crash_fails_the_test(world):
     """Of this kit: whoever starts a fallen process again would hide it."""
     server = world.dev.sibling()
-    worker = server.pids()["worker 0"]
-    os.kill(worker, signal.SIGSEGV)
-    server.until_replaced({"worker 0": worker}, 10)
-    with pytest.raises(AssertionError, match="signal 11|Sanitizer"):
-        server.stop()
+    try:
+        worker = server.pids()["worker 0"]
+        os.kill(worker, signal.SIGSEGV)
+        server.until_replaced({"worker 0": worker}, 10)
+        with pytest.raises(AssertionError, match="signal 11|Sanitizer"):
+            server.stop()
+    finally:
+        server.kill()
 
 
 def test_a_late_loop_is_not_ready(world):
@@ -268,10 +271,13 @@ def test_nobody_is_asked_for_the_password_of_the_database_key(dev, tmp_path):
             log = tmp_path / "log"
             until(lambda: log.exists() and "could not load private key" in log.read_text(), 10, "it is told")
         finally:
+            process.stdin.close()  # an end to whoever asks, after all
             process.terminate()
-            assert process.wait(40) == 0
-            process.stdin.close()
-            listener.shutdown(socket.SHUT_RDWR)
+            try:
+                assert process.wait(40) == 0
+            finally:
+                process.kill()
+                listener.shutdown(socket.SHUT_RDWR)
 
 
 def orphan(gate):
@@ -456,15 +462,13 @@ def test_a_later_start_adds_what_is_missing_and_is_quick_where_nothing_is(dev):
     data = tempfile.mkdtemp(prefix="faregate-again-")
     long_ago = datetime.date.today() - datetime.timedelta(30)
     try:
-        first = Dev("--workers=1", f"--start={long_ago}", data=data, scale=0.05, days=5)
-        first.sql("UPDATE login SET email = 'gone@faregate.example' WHERE email = 'finance@faregate.example'")
-        assert first.stop() == 0
-        second = Dev("--workers=1", data=data, scale=0.05, days=10)
-        assert second.staff().token
-        slices = json.loads(re.search(r'"slices":(\[.*?\}\}\])', second.guide()).group(1))
-        assert second.client().SearchOffers(slices=slices, passengers=[{"type": "ADULT", "count": 1}], max_connections=1,
-                                            currency_code="USD").offers, "the guide's date is in the timetable"
-        assert second.stop() == 0
+        with Dev("--workers=1", f"--start={long_ago}", data=data, scale=0.05, days=5) as first:
+            first.sql("UPDATE login SET email = 'gone@faregate.example' WHERE email = 'finance@faregate.example'")
+        with Dev("--workers=1", data=data, scale=0.05, days=10) as second:
+            assert second.staff().token
+            slices = json.loads(re.search(r'"slices":(\[.*?\}\}\])', second.guide()).group(1))
+            assert second.client().SearchOffers(slices=slices, passengers=[{"type": "ADULT", "count": 1}], max_connections=1,
+                                                currency_code="USD").offers, "the guide's date is in the timetable"
         for _ in tries(lambda: took < 3):
             began = time.monotonic()
             third = Dev("--workers=1", data=data, scale=0.05, days=10)
@@ -472,11 +476,14 @@ def test_a_later_start_adds_what_is_missing_and_is_quick_where_nothing_is(dev):
             assert third.stop(signal.SIGINT) == 0, "Ctrl-C ends it cleanly"
         assert took < 3
         last = Dev("--workers=1", data=data, scale=0.05, days=10)
-        simulator = next(pid for pid in children(last.process.pid)
-                         if pathlib.Path(f"/proc/{pid}/comm").read_text() == "faregate psp\n")
-        os.kill(simulator, signal.SIGKILL)
-        assert last.ended(20) == 1
-        assert "the payment simulator has ended" in last.said()
+        try:
+            simulator = next(pid for pid in children(last.process.pid)
+                             if pathlib.Path(f"/proc/{pid}/comm").read_text() == "faregate psp\n")
+            os.kill(simulator, signal.SIGKILL)
+            assert last.ended(20) == 1
+            assert "the payment simulator has ended" in last.said()
+        finally:
+            last.kill()
     finally:
         home = os.path.realpath(os.path.join(data, "db"))
         shutil.rmtree(data, ignore_errors=True)

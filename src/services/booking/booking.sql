@@ -297,7 +297,8 @@ SELECT p.refundable_minor
 --       etag_time timestamptz?)
 --       -> one (claimed bool, refusal text?, create_time timestamptz, expire_time timestamptz)
 -- A quote for the booking as it was read (@event_count, and its money but for refunds, also those on their way); CONFLICT
--- when it has changed since, which leaves no claim. The fare tells what comes back before @departure_time, the first flight's: no quote outlives it.
+-- when it has changed since, which leaves no claim. The fare tells what comes back before @departure_time, the first
+-- flight's: no quote outlives it.
 -- Spans: booking_id, principal
 WITH b AS MATERIALIZED (
     SELECT * FROM booking WHERE booking_id = @booking_id FOR UPDATE
@@ -370,7 +371,8 @@ WITH b AS MATERIALIZED (
                WHEN q.state = 'SUPERSEDED' THEN 'QUOTE_SUPERSEDED'
                -- Without @r another try took the intent over during the wait, too late to be seen here.
                WHEN b.state = 'CONFIRMING' OR b.state = 'CONFIRMED' AND b.captured_minor < b.total_minor
-                    OR b.state = 'HELD' AND b.intent_id IS NOT NULL AND r.refundable_minor IS NULL THEN 'PAYMENT_IN_PROGRESS'
+                    OR b.state IN ('HELD', 'CONFIRMED') AND b.intent_id IS NOT NULL AND r.refundable_minor IS NULL
+                   THEN 'PAYMENT_IN_PROGRESS'
                WHEN q.state NOT IN ('QUOTED', 'EXPIRED') OR b.state NOT IN ('HELD', 'CONFIRMED')
                     OR b.state = 'HELD' AND b.payment_required_time <= now() THEN 'BOOKING_STATE'
                WHEN q.expire_time <= now() THEN 'QUOTE_EXPIRED'

@@ -367,7 +367,8 @@ static enum step answer_paid(struct call *c)
     struct booking_get_row *row = &s->paid.row;
     /* A payment that was refused before it began has left nothing that would say so. */
     struct str refusal = start->claimed ? start->refusal : s->payment.reason;
-    if (refusal.n > 0 && !row->has_intent_id && !row->has_state_reason) {
+    if (refusal.n > 0 && str_eq(row->state, STR("HELD")) && !row->has_intent_id &&
+        !row->has_state_reason) {
         row->has_state_reason = true;
         row->state_reason = refusal;
     }

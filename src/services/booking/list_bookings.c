@@ -25,6 +25,7 @@ struct list_bookings {
     unsigned attempt; /* of the call, when it was */
     uint32_t count; /* rows read so far, in @parts; one more than the page has: there is another */
     size_t bytes;
+    bool is_all; /* there are no more */
     struct booking_list_rows parts[PARTS_MAX];
 };
 
@@ -87,7 +88,8 @@ static enum step read_parts(struct call *c)
     if (s->asked > 0 && s->attempt == c->attempt) {
         const uint32_t before = s->count;
         take_part(s);
-        if (s->count - before < s->asked || s->count == wanted || s->bytes > PAGE_BYTES_MAX)
+        s->is_all = s->count - before < s->asked;
+        if (s->is_all || s->count == wanted || s->bytes > PAGE_BYTES_MAX)
             return STEP_NEXT;
     }
     s->asked = wanted - s->count < PART_ROWS ? wanted - s->count : PART_ROWS;
@@ -129,7 +131,7 @@ static enum step answer(struct call *c)
     if (s->count > 0 && count == 0)
         return call_fail(c, REASON_MESSAGE_TOO_LARGE);
     uint8_t *end = (uint8_t *)arena_alloc(&c->arena, bytes_max) + bytes_max, *p = end;
-    if (s->count > count)
+    if (s->count > count || !s->is_all)
         p = pb_put_text(
             p, NEXT_PAGE_TOKEN,
             str_of(page_token_seal(c, row_of(s, count - 1)->booking_id.b, sizeof(struct uuid))));

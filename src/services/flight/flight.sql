@@ -86,15 +86,16 @@ SELECT r.n::int4, i.carrier, i.number, i.origin, i.destination, i.departure_time
 -- name: read_seats(flight_id uuid) -> one (aircraft text?, cabins int4?, taken text?, read_time timestamptz)
 -- read
 -- batched: max 64
--- Cabins on the flight, a bit for each, and the seats that are assigned and have not lapsed, parted by commas.
+-- Cabins on the flight, a bit for each, and the seats that are assigned and can be taken over by nobody yet, as claim_seats
+-- has it, parted by commas.
 -- one:
 SELECT min(i.aircraft), bit_or(1 << i.cabin),
-       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = @flight_id AND a.expire_time > now()),
+       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = @flight_id AND a.expire_time > now() - interval '30 seconds'),
        now()
   FROM inventory i WHERE i.flight_id = @flight_id;
 -- many:
 SELECT r.n::int4, i.aircraft, i.cabins,
-       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = r.flight_id AND a.expire_time > now()),
+       (SELECT string_agg(a.seat, ',') FROM seat_assignment a WHERE a.flight_id = r.flight_id AND a.expire_time > now() - interval '30 seconds'),
        now()
   FROM unnest(@flight_id) WITH ORDINALITY r(flight_id, n)
  CROSS JOIN LATERAL (SELECT min(x.aircraft) AS aircraft, bit_or(1 << x.cabin) AS cabins

@@ -39,7 +39,7 @@ static enum step answer(struct call *c)
     s->offer.bookable_seats = (uint8_t)(free_seats < 0                       ? 0
                                         : free_seats > OFFER_SEATS_SHOWN_MAX ? OFFER_SEATS_SHOWN_MAX
                                                                              : free_seats);
-    s->offer.close_s = s->left.close_time / 1000000;
+    s->offer.close_s = s->left.close_time / US_PER_S;
     return call_reply(c, &offer_message(app_of(c), &c->arena, &s->offer, str_of(req->name))->base);
 }
 

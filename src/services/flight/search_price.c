@@ -144,7 +144,7 @@ static void add_flight(const struct search *s, size_t flight, unsigned slice, un
     add_segment(s, f, leg, slice, units.minor[PASSENGER_ADULT - 1], o);
     if (f->seats_left < o->bookable_seats)
         o->bookable_seats = (uint8_t)f->seats_left;
-    int64_t close_s = f->close_us / 1000000;
+    int64_t close_s = f->close_us / US_PER_S;
     if (close_s < o->close_s)
         o->close_s = close_s;
 }

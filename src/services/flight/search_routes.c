@@ -182,7 +182,9 @@ static void add_next_via(struct search *s, unsigned slice, struct ways *w)
     }
 }
 
-/* An airport for each slice in turn: one slice without a way leaves the others without a trip. */
+/* An airport for each slice in turn: one slice without a way leaves the others without a trip. A
+ * return, which is asked for most, costs what a one-way search does; the more slices there are, the
+ * likelier is one that needs an airport far out, and the routes are limited anyway. */
 static void add_connections(struct call *c, struct search *s)
 {
     struct ways ways[ITINERARY_SLICES_MAX];

@@ -128,8 +128,10 @@ class Server:
     def until_replaced(self, pids, seconds):
         """Waits until others are where @pids, {name: pid}, were, and it is ready."""
         def are_replaced():
-            now = self.pids()
-            return all(now[name] not in (0, -1, pid) for name, pid in pids.items()) and self.http("/readyz")[0] == 200
+            status, text = self.http("/readyz?verbose")
+            now = {line.split(":")[0]: line for line in text.splitlines()[1:]}
+            return status == 200 and all(f"pid {pid}," not in now[name] and "ready, database up" in now[name]
+                                         for name, pid in pids.items())
         until(are_replaced, seconds, f"others serve in place of {pids}")
 
     def replace_child(self, name, seconds=20):

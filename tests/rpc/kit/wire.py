@@ -95,14 +95,16 @@ def open_stream(port, path, body, source):
     sock = socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0))
     conn = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
     conn.initiate_connection()
-    conn.send_headers(1, [(":method", "POST"), (":scheme", "http"), (":authority", "localhost"), (":path", path),
-                          ("te", "trailers"), ("content-type", "application/grpc")])
+    conn.send_headers(1, [(":path", path), *HEADERS.items()])
     conn.send_data(1, body, end_stream=True)
     sock.sendall(conn.data_to_send())
-    while not any(isinstance(event, h2.events.DataReceived) for event in conn.receive_data(sock.recv(65536))):
+    while True:
+        data = sock.recv(65536)
+        assert data, "the server closed the connection"
+        events = conn.receive_data(data)
         sock.sendall(conn.data_to_send())
-    sock.sendall(conn.data_to_send())
-    return sock
+        if any(isinstance(event, h2.events.DataReceived) for event in events):
+            return sock
 
 
 def many(port, path, count, source=None, at_once=100):

@@ -118,7 +118,7 @@ TEST(h2_end, drain_of_nobody_is_told_from_the_loop)
 TEST(h2_end, drain_serves_who_has_not_spoken_yet)
 {
     struct h2_limits limits = h2_limits_default;
-    limits.preface_timeout_ms = 500;
+    limits.preface_timeout_ms = 2000;
     fx_start(&limits);
     int late = fx_dial(), silent = fx_dial();
     FX_UNTIL(NULL, h2_server_stats(fx.server)->conns_open == 2);

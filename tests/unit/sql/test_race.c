@@ -188,12 +188,12 @@ TEST(race, a_sweep_leaves_whose_intent_it_cannot_see)
     t_do(0, "CREATE SCHEMA late; CREATE FUNCTION late.now() RETURNS timestamptz LANGUAGE sql AS "
             "'SELECT pg_advisory_xact_lock_shared(7); SELECT pg_catalog.now()'");
     ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
-    t_do(0, "UPDATE booking SET payment_required_time = clock_timestamp() + interval '1 second'");
+    t_do(1, "BEGIN; SELECT"); /* in time */
+    t_do(0, "UPDATE booking SET payment_required_time = clock_timestamp()");
     struct ask intent, expire;
     fill_intent(&intent, 0, 1);
     fill_expire(&expire);
     t_do(0, "SELECT pg_advisory_lock(7)");
-    t_do(1, "BEGIN; SELECT; SELECT pg_sleep(1.1)");
     t_do(2, "SET search_path = late, pg_catalog, public");
     ask_send(t_session(2), &expire);
     ASSERT_TRUE(t_is_waiting(2));

@@ -66,6 +66,23 @@ TEST(race, a_quote_of_the_hold_does_not_cancel_the_sale)
     t_end();
 }
 
+/* Paid altogether during the wait: the attempt that tells of the money is too late to be seen. */
+TEST(race, a_quote_of_the_hold_does_not_cancel_what_was_paid_meanwhile)
+{
+    hold_and_quote();
+    struct ask start, sold, cancel;
+    fill_start(&start, 0, 1, true);
+    fill_authorised(&sold, 0, 1);
+    ask_set(&sold, 0, "is_captured", "t");
+    fill_cancel(&cancel, 1, 1);
+    t_do(1, "BEGIN");
+    ASSERT_STR_EQ(in_first(&start, "refusal"), "");
+    ASSERT_STR_EQ(in_first(&sold, "outcome"), "DONE");
+    ASSERT_STR_EQ(t_only(after_wait(&cancel), "refusal"), "PAYMENT_IN_PROGRESS");
+    ASSERT_STR_EQ(state_of(1), "CONFIRMED");
+    t_end();
+}
+
 /* What is on its way back is not promised a second time, and holds up nobody. */
 TEST(race, a_cancellation_behind_a_refund)
 {

@@ -263,7 +263,7 @@ struct  Faregate__V1__MethodPolicy
    */
   protobuf_c_boolean no_compress;
   /*
-   * Calls a minute of one user, or of one client's address when public, to one worker; of services any number.
+   * Calls a minute of one user, or of one client's address (of IPv6 a /64) when public, to one worker; of services any number.
    * 0: no limit.
    */
   uint32_t rate_per_minute_max;
