@@ -30,9 +30,8 @@ struct jobs_expire_row {
 };
 
 /* Unpaid holds past their lease give their seats back. @until: not farther than this in one go. Who is being changed by
- * somebody else is left for the next round, and so is whose intent is too young to be seen, and to be ended, here (@found but
- * not @expired): nothing is
- * waited for but inventory, in the order that everybody keeps.
+ * somebody else is left for the next round, and so is whose intent is in use or too young to be seen, and to be ended, here:
+ * nothing is waited for but inventory, in the order that everybody keeps. @found: with those that were left.
  * @horizon: when the oldest of those who may be changing something began. A commit can wait for its standby for long, and
  * its booking, HELD again, is not seen by then.
  * Scans: booking
