@@ -45,7 +45,7 @@ def test_no_refusal_ejects_a_server(world, dev):
         many(anybody, path("ListBookings"), b"", 500, "UNAUTHENTICATED")
         many(client, path("CreateRefund"), body("CreateRefund"), 300, "PERMISSION_DENIED")
         many(client, path("CreatePaymentIntent"), body(
-            "CreatePaymentIntent", parent=booking.name, amount={"units": 1, "currency_code": "USD"}), 200,
+            "CreatePaymentIntent", parent=booking.name, amount={"units": 1, "currency_code": "USD"}), 100,
             "FAILED_PRECONDITION")
         many(client, path("SearchPlaces"), bytes(100000), 300, "RESOURCE_EXHAUSTED")
         many(anybody, path("SearchPlaces"), b"\xff\xff", 300, "INTERNAL")
