@@ -11,8 +11,6 @@ NEVER_SET = {f"faregate.v1.{field}" for field in (
     # The second factor is not sent yet.
     "CreateSessionResponse.challenge", "SessionChallenge.challenge", "SessionChallenge.expire_time",
     "SessionChallenge.factors",
-    # No address is proven yet.
-    "User.email_verified",
     # Keys are OKP, which have no y.
     "JsonWebKey.y",
     # Seller's fees: none are charged.
