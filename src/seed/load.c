@@ -75,7 +75,7 @@ static uint8_t *put_int8(uint8_t *p, int64_t value)
 
 static uint8_t *put_time(uint8_t *p, int64_t utc_s)
 {
-    return put_int8(p, (utc_s - PG_EPOCH_S) * 1000000);
+    return put_int8(p, (utc_s - PG_EPOCH_S) * US_PER_S);
 }
 
 static uint8_t *put_fields(uint8_t *p, uint16_t count)

@@ -99,7 +99,7 @@ bool reference_build_airports(struct reference_build *b)
     struct zone_span *spans = arena_array(&made->arena, zones->count + 1, sizeof *spans);
     for (uint32_t i = 0; i < zones->count; i++)
         spans[i] = (struct zone_span){
-            .from_s = zones->rows[i].from_time / 1000000,
+            .from_s = zones->rows[i].from_time / US_PER_S,
             .offset_min = zones->rows[i].offset_min,
         };
     b->airports = arena_array(&made->arena, rows->count + 1, sizeof *b->airports);

@@ -159,7 +159,7 @@ static enum step answer(struct call *c)
     if (s->row.has_ended)
         session_stop_tokens(c, s->row.ended);
     s->view.create_us = s->view.refresh_us = s->row.create_time;
-    s->view.expire_us = s->row.create_time + (int64_t)app_of(c)->limits.session_seconds * 1000000;
+    s->view.expire_us = s->row.create_time + app_of(c)->limits.session_seconds * US_PER_S;
     return reply_tokens(c, (uint32_t)s->begin.roles);
 }
 

@@ -52,15 +52,15 @@ Faregate__V1__SessionTokens *session_tokens_message(struct call *c, const struct
                                                     const struct refresh_token *refresh)
 {
     const struct app *app = app_of(c);
-    int64_t idle_us = view->refresh_us + (int64_t)app->limits.refresh_token_idle_seconds * 1000000;
+    int64_t idle_us = view->refresh_us + app->limits.refresh_token_idle_seconds * US_PER_S;
     int64_t end_us = idle_us < view->expire_us ? idle_us : view->expire_us;
     const struct token_claims claims = {
         .user_id = view->user_id,
         .session_id = view->session_id,
         .token_id = refresh_access_id(app->keys.refresh, refresh),
         .roles = roles,
-        .issue_s = view->refresh_us / 1000000,
-        .session_end_s = end_us / 1000000,
+        .issue_s = view->refresh_us / US_PER_S,
+        .session_end_s = end_us / US_PER_S,
     };
     Faregate__V1__SessionTokens *tokens = arena_alloc(&c->arena, sizeof *tokens);
     faregate__v1__session_tokens__init(tokens);

@@ -13,7 +13,7 @@
 
 #define POLL_S 1.0
 #define POLL_TIMEOUT_MS 5000
-#define LOOK_BACK_US (60 * INT64_C(1000000))
+#define LOOK_BACK_US (60 * US_PER_S)
 
 struct revocation_poll {
     struct server *server;
@@ -120,8 +120,7 @@ void auth_revocations_start(struct server *server, struct app *app, void (*on_kn
     poll->on_known = on_known;
     poll->arg = arg;
     /* Tokens that are good now were issued within one life; so much is to be known at start. */
-    poll->newest_us =
-        clock_wall_ns(app->clock) / 1000 - (int64_t)tokens_life_s(app->tokens) * 1000000;
+    poll->newest_us = clock_wall_ns(app->clock) / 1000 - tokens_life_s(app->tokens) * US_PER_S;
     poll->since_us = poll->newest_us - LOOK_BACK_US;
     app->revocations = poll;
     ev_timer_init(&poll->timer, on_timer, 0.0, POLL_S);

@@ -163,7 +163,7 @@ static void submit_hold(struct call *c)
                  idempotency_fingerprint(c), s->booking_id, str_of(s->airline->ticket_code),
                  (int32_t)offer_seats(&s->offer), (int32_t)s->req->n_passengers,
                  s->offer.total_minor, str_of(s->offer.currency), str_of(s->req->offer),
-                 s->offer.expire_s * 1000000, s->snapshot, s->passengers,
+                 s->offer.expire_s * US_PER_S, s->snapshot, s->passengers,
                  (int32_t)app->limits.hold_seconds, holds_since(c),
                  (int32_t)app->limits.unpaid_holds_max, flights, n, cabins, n);
 }

@@ -40,7 +40,7 @@ static enum step quote(struct call *c)
     if (offer_open(app, s->booking.offer, offer) < 0)
         return call_fail(c, REASON_INTERNAL_ERROR);
     if (s->left.refundable_minor > 0)
-        offer_refund(app, offer, s->left.refundable_minor, s->booking.create_time / 1000000,
+        offer_refund(app, offer, s->left.refundable_minor, s->booking.create_time / US_PER_S,
                      call_wall_ns(c) / NS_PER_S, &s->refund_minor, &s->penalty_minor);
     const struct booking_etag etag = booking_etag_parse(str_of(req->etag));
     bool has_etag = req->etag[0] != '\0';
@@ -48,7 +48,7 @@ static enum step quote(struct call *c)
     booking_quote(c, &s->quote, c->principal.user_id, c->request_id, idempotency_fingerprint(c),
                   s->booking_id, s->cancellation_id, s->booking.event_count, s->refund_minor,
                   s->penalty_minor, (int32_t)app->limits.cancellation_quote_seconds,
-                  offer->segments[0].departure_s * 1000000, has_etag ? &etag.event_count : NULL,
+                  offer->segments[0].departure_s * US_PER_S, has_etag ? &etag.event_count : NULL,
                   has_etag ? &etag.update_us : NULL);
     return STEP_NEXT;
 }

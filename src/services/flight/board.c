@@ -313,8 +313,8 @@ static void add_flight(struct board_fill *fill, struct board_route *route,
     struct flight *flight = flight_at(half, half->flight_count);
     struct departure *d = &flight->departure;
     d->flight_id = row->flight_id;
-    d->departure_s = row->departure_time / 1000000;
-    d->arrival_s = row->arrival_time / 1000000;
+    d->departure_s = row->departure_time / US_PER_S;
+    d->arrival_s = row->arrival_time / US_PER_S;
     d->departure_offset_min = row->departure_offset_min;
     d->arrival_offset_min = row->arrival_offset_min;
     d->number = (uint16_t)row->number;
@@ -385,7 +385,7 @@ bool board_change(struct board_fill *fill, const struct flight_read_changes_row 
     struct sale *sale = row->cabin >= 1 && row->cabin <= BOARD_CABINS
                             ? sale_of(fill->board, fill->half, flight, (unsigned)row->cabin)
                             : NULL;
-    if (!sale || flight->departure.departure_s != row->departure_time / 1000000)
+    if (!sale || flight->departure.departure_s != row->departure_time / US_PER_S)
         return false;
     set_sale(sale, row->authorised, row->used, row->base_minor, row->sales_close_time);
     atomic_store_explicit(&flight->is_scheduled, row->is_scheduled, memory_order_relaxed);

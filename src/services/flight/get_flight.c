@@ -77,7 +77,7 @@ static Faregate__V1__LocalTime *local_time_of(struct arena *arena,
     Faregate__V1__LocalTime *m = arena_alloc(arena, sizeof *m);
     faregate__v1__local_time__init(m);
     m->date_time = arena_alloc(arena, LOCAL_TEXT_BYTES);
-    local_time_text(utc_us / 1000000 + offset_min * 60, m->date_time);
+    local_time_text(utc_us / US_PER_S + offset_min * 60, m->date_time);
     m->utc_offset_minutes = offset_min;
     if (airport)
         m->time_zone = airport->zone_name;
@@ -96,7 +96,7 @@ static void fill_times(struct call *c, const struct flight_read_flight_row *row,
                                      row->arrival_time, row->arrival_offset_min);
     m->duration = arena_alloc(&c->arena, sizeof *m->duration);
     google__protobuf__duration__init(m->duration);
-    m->duration->seconds = (row->arrival_time - row->departure_time) / 1000000;
+    m->duration->seconds = (row->arrival_time - row->departure_time) / US_PER_S;
 }
 
 static enum step answer(struct call *c)

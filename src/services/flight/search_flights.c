@@ -132,8 +132,8 @@ static struct departure departure_of(const struct flight_find_flights_row *row)
 {
     struct departure d = {
         .flight_id = row->flight_id,
-        .departure_s = row->departure_time / 1000000,
-        .arrival_s = row->arrival_time / 1000000,
+        .departure_s = row->departure_time / US_PER_S,
+        .arrival_s = row->arrival_time / US_PER_S,
         .departure_offset_min = row->departure_offset_min,
         .arrival_offset_min = row->arrival_offset_min,
         .number = (uint16_t)row->number,

@@ -262,13 +262,13 @@ bool checkout_view(struct call *c, const struct checkout *s, struct payment_view
         .amount_minor = s->start.amount_minor,
         .create_us = s->start.create_time,
         .update_us = s->start.update_time,
-        .pin_us = s->start.update_time + (int64_t)app->limits.pin_seconds * 1000000,
+        .pin_us = s->start.update_time + app->limits.pin_seconds * US_PER_S,
         .attempt_state = STR("UNKNOWN"),
         .provider = str_of(provider_name(app)),
         .provider_reference = s->answer.reference,
         .card = checkout_card(&c->arena, &s->answer),
         .attempt_create_us = s->start.update_time,
-        .inquiry_us = s->wait.update_time + UNKNOWN_FIRST_S * INT64_C(1000000),
+        .inquiry_us = s->wait.update_time + UNKNOWN_FIRST_S * US_PER_S,
     };
     if (moved_money(s))
         return is_sold(s) && view_sold(s, v);

@@ -5,14 +5,15 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "grpc/pb_put.h"
 
 static inline void timestamp_split(int64_t us, int64_t *ret_seconds, int32_t *ret_nanos)
 {
-    int64_t rest = us % 1000000;
-    *ret_seconds = us / 1000000 - (rest < 0);
-    *ret_nanos = (int32_t)(rest < 0 ? rest + 1000000 : rest) * 1000;
+    int64_t rest = us % US_PER_S;
+    *ret_seconds = us / US_PER_S - (rest < 0);
+    *ret_nanos = (int32_t)(rest < 0 ? rest + US_PER_S : rest) * 1000;
 }
 
 static inline Google__Protobuf__Timestamp *timestamp_of_us(struct arena *arena, int64_t us)
@@ -25,7 +26,7 @@ static inline Google__Protobuf__Timestamp *timestamp_of_us(struct arena *arena, 
 
 static inline Google__Protobuf__Timestamp *timestamp_of_s(struct arena *arena, int64_t s)
 {
-    return timestamp_of_us(arena, s * 1000000);
+    return timestamp_of_us(arena, s * US_PER_S);
 }
 
 /* The same in front of @p, as grpc/pb_put.h has it: the message in @field. */
