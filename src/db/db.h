@@ -101,8 +101,9 @@ struct db_limits {
     uint32_t write_lanes; /* connections, one unit in flight each */
     uint32_t read_lanes;  /* connections, several units in flight each */
     uint32_t read_depth;
-    uint32_t leases_max;  /* connections for multi-step transactions */
-    uint32_t batch_max;   /* members, on top of the statement's own */
+    uint32_t leases_max;        /* connections for multi-step transactions */
+    uint32_t lease_wait_max_ms; /* who would wait for one longer is told OVERLOADED; 0: nobody */
+    uint32_t batch_max;         /* members, on top of the statement's own */
     uint32_t hot_wait_us; /* longest wait for more to join a batch for one contended row; 0: none */
     uint32_t queue_max; /* members waiting in this worker; at the limit OVERLOADED with pushback */
     uint32_t connect_timeout_ms;
@@ -143,6 +144,7 @@ const char *db_error(const struct db *db);
 /* What the boot check found odd; empty: nothing, or it was not made yet. */
 const char *db_warning(const struct db *db);
 const struct db_stats *db_stats(const struct db *db);
-/* How long a statement that comes now would wait for a connection, from how fast those before it
- * come back; @is_read: if it only reads. @db is opaque, as grpc has it. 0: not at all. */
+/* How long a statement that comes now, outside of transactions, would wait for a connection, from
+ * how fast those before it come back; @is_read: if it only reads. @db is opaque, as grpc has it. 0:
+ * not at all. */
 int64_t db_wait_ns(const void *db, bool is_read);

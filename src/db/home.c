@@ -19,7 +19,8 @@ static struct db_queue_set *least_loaded(struct db *db)
     unsigned best_load = 0;
     for (unsigned i = 0; i < db->limits.write_lanes; i++) {
         struct db_queue_set *set = &db->sets[i];
-        unsigned load = set->count + db->lanes[i].in_flight + (set->down_since_ns ? 1u << 20 : 0);
+        unsigned load =
+            set->wait.count + db->lanes[i].in_flight + (set->down_since_ns ? 1u << 20 : 0);
         if (!best || load < best_load) {
             best = set;
             best_load = load;
@@ -87,7 +88,7 @@ static struct db_member *first_of(struct db_queue_set *set)
 
 void db_lane_fail_set(struct db_queue_set *set)
 {
-    while (set->count > 0) {
+    while (set->wait.count > 0) {
         struct db_member *m = first_of(set);
         db_lane_leave(m);
         db_member_fail_later(m, REASON_DATABASE_UNAVAILABLE, false, "the lane is down");
@@ -97,7 +98,7 @@ void db_lane_fail_set(struct db_queue_set *set)
 /* Nothing of it was sent: it can as well wait elsewhere, or be told. */
 static void rehome(struct db *db, struct db_queue_set *set)
 {
-    while (set->count > 0) {
+    while (set->wait.count > 0) {
         struct db_member *m = first_of(set);
         db_lane_leave(m);
         m->alone |= m->is_solo;

@@ -98,16 +98,21 @@ struct db_queue {
     uint32_t count;
 };
 
+/* Those who wait for a connection, and how fast it is given to others. */
+struct db_wait {
+    uint32_t count;
+    uint32_t paced_members;
+    int64_t paced_ns;    /* in which @paced_members came back while others waited */
+    int64_t progress_ns; /* when they began to wait, or something came back */
+};
+
 /* What one write lane, or all read lanes together, have to do. */
 struct db_queue_set {
     struct list ready; /* queues with members, longest waiting first */
     struct list solo;  /* members of a failed batch, to be executed alone, before everything else */
     struct db_queue *queues; /* one per plan */
-    uint32_t count;
+    struct db_wait wait;
     int64_t down_since_ns; /* 0: at least one lane is up */
-    int64_t progress_ns;   /* when it began to wait, or a unit came back */
-    int64_t paced_ns;      /* in which @paced_members came back while others waited */
-    uint32_t paced_members;
 };
 
 struct db_reply {
@@ -231,7 +236,7 @@ struct db_tx {
     struct op_error commit_error;
     struct loop_task commit_task; /* a commit that needs no server */
     int64_t deadline_ns;
-    int64_t asked_ns; /* when it began to wait for its lease; then: for its COMMIT */
+    int64_t asked_ns; /* for its COMMIT */
 };
 
 struct db_lease {
@@ -261,7 +266,8 @@ struct db {
     unsigned set_count;
     struct db_lease *leases;
     struct list tx_waiting;
-    struct list failing; /* members to be told at the end of the loop turn */
+    struct db_wait tx_wait; /* of those */
+    struct list failing;    /* members to be told at the end of the loop turn */
     struct list members_free;
     unsigned members_free_count;
     struct list units_free;
@@ -395,11 +401,15 @@ void db_lane_submit(struct db *db, struct db_member *m);
 void db_lane_leave(struct db_member *m);
 void db_lane_enqueue(struct db_member *m, bool in_front);
 
-/* wait.c: a unit of so many has come back. */
-void db_wait_learn(struct db_queue_set *set, unsigned members, int64_t now_ns);
 void db_lanes_pump(struct db *db);
 void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit);
 void db_lane_lost(struct db_lane *lane, struct list *units);
+
+/* wait.c: so many more wait; so many have come back. */
+void db_wait_count(struct db_wait *wait, int by, int64_t now_ns);
+void db_wait_learn(struct db_wait *wait, unsigned members, int64_t now_ns);
+/* How long a transaction that comes now would wait for its lease. */
+int64_t db_wait_lease_ns(const struct db *db);
 
 /* home.c: @m waits in the lane that is its own, or fails where all that could take it are down for
  * too long. */

@@ -31,9 +31,7 @@ static uint64_t hash_slot(const struct db_member *m, int param)
 
 static void count(struct db_queue_set *set, struct db *db, int by)
 {
-    if (set->count == 0)
-        set->progress_ns = db->loop->now_ns;
-    set->count = (uint32_t)((int)set->count + by);
+    db_wait_count(&set->wait, by, db->loop->now_ns);
     db->stats.queue_now = (uint64_t)((int64_t)db->stats.queue_now + by);
 }
 
@@ -257,7 +255,7 @@ void db_lanes_pump(struct db *db)
     for (unsigned i = 0; i < db->set_count; i++) {
         bool is_write = i < db->limits.write_lanes;
         unsigned n = is_write ? 1 : db->limits.read_lanes;
-        while (db->sets[i].count > 0 && send_next(db, &db->sets[i], &db->lanes[i], n))
+        while (db->sets[i].wait.count > 0 && send_next(db, &db->sets[i], &db->lanes[i], n))
             ;
     }
 }
@@ -351,7 +349,7 @@ void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit)
     struct db *db = lane->conn.db;
     const struct db_failure *f = &unit->failure;
     leave_lane(lane, unit);
-    db_wait_learn(lane->set, unit->count, db->loop->now_ns);
+    db_wait_learn(&lane->set->wait, unit->count, db->loop->now_ns);
     db_wake(db);
     if (!f->set) {
         db_linger_begin(lane, unit);

@@ -35,18 +35,33 @@ static struct db_tx *tx_new(struct db *db, struct op_scope *scope)
     return tx;
 }
 
-/* The scope forgets the transaction; the lease, if any, is free for the next. */
+static void leave_queue(struct db_tx *tx)
+{
+    if (!list_is_empty(&tx->node))
+        db_wait_count(&tx->db->tx_wait, -1, tx->db->loop->now_ns);
+    list_remove(&tx->node);
+}
+
+/* The lease, if any, is free for the next. */
+static void give_back(struct db_tx *tx)
+{
+    if (!tx->lease)
+        return;
+    db_wait_learn(&tx->db->tx_wait, 1, tx->db->loop->now_ns);
+    tx->lease->tx = NULL;
+    tx->lease = NULL;
+    db_wake(tx->db);
+}
+
+/* The scope forgets the transaction. */
 static void tx_free(struct db_tx *tx)
 {
     CHECK(list_is_empty(&tx->queued));
-    list_remove(&tx->node);
+    leave_queue(tx);
     loop_task_cancel(&tx->commit_task);
     if (tx->scope)
         tx->scope->lease = NULL;
-    if (tx->lease) {
-        tx->lease->tx = NULL;
-        db_wake(tx->db);
-    }
+    give_back(tx);
     free(tx);
 }
 
@@ -69,13 +84,24 @@ static bool is_db_down_long(const struct db *db)
 
 /* ---- what the scope asks for ---- */
 
+/* A transaction is refused before it has begun, or not at all: nothing is undone by it. */
+static bool is_crowded(const struct db *db)
+{
+    int64_t max_ns = db->limits.lease_wait_max_ms * NS_PER_MS;
+    return max_ns > 0 && db_wait_lease_ns(db) > max_ns;
+}
+
 void db_tx_submit(struct db *db, struct op_scope *scope, struct db_member *m)
 {
     struct db_tx *tx = scope->lease;
+    if (!tx && is_crowded(db)) {
+        db_member_fail_later(m, REASON_OVERLOADED, false, "too many transactions wait");
+        return;
+    }
     if (!tx) {
         tx = tx_new(db, scope);
-        tx->asked_ns = db->loop->now_ns;
         list_append(&db->tx_waiting, &tx->node);
+        db_wait_count(&db->tx_wait, 1, db->loop->now_ns);
     }
     m->tx = tx;
     if (tx->state == TX_LOST) {
@@ -112,15 +138,12 @@ static void commit_done(struct db_tx *tx, const struct op_error *error)
 {
     struct op *op = tx->commit_op.scope ? &tx->commit_op : NULL;
     struct op_error copy = error ? *error : (struct op_error){.reason = REASON_NONE};
-    struct db_lease *lease = tx->lease;
     if (!op) {
         tx_free(tx);
         return;
     }
     /* The op is the last of it that anybody sees, so it must outlive the freeing of the rest. */
-    if (lease)
-        lease->tx = NULL;
-    tx->lease = NULL;
+    give_back(tx);
     if (tx->scope) {
         tx->scope->lease = NULL;
         tx->scope->db_ns += tx->db->loop->now_ns - tx->asked_ns;
@@ -128,7 +151,6 @@ static void commit_done(struct db_tx *tx, const struct op_error *error)
     tx->scope = NULL;
     if (error)
         tx->db->stats.errors++;
-    db_wake(tx->db);
     op_done(op, error ? &copy : NULL);
     tx_free(tx);
 }
@@ -153,7 +175,7 @@ static void commit(struct op_scope *scope)
             tx->commit_error = (struct op_error){.reason = REASON_DATABASE_UNAVAILABLE,
                                                  .restart = true,
                                                  .detail = "connection lost before COMMIT"};
-        list_remove(&tx->node);
+        leave_queue(tx);
         loop_defer(db->loop, &tx->commit_task);
         return;
     }
@@ -280,7 +302,7 @@ void db_leases_pump(struct db *db)
         if (!lease)
             break;
         struct db_tx *tx = list_entry(node, struct db_tx, node);
-        list_remove(&tx->node);
+        leave_queue(tx);
         tx->state = TX_OPEN;
         tx->lease = lease;
         lease->tx = tx;

@@ -443,7 +443,7 @@ static void start_timers(struct worker *w)
 /* Few write lanes make large batches: more of them than processors only take turns (measured at 64
  * calls in flight, two workers: a booking cost the database 112 us with one lane a worker, 182 us
  * with three). */
-static struct db_limits lanes_for(const struct supervisor_context *context, unsigned slot)
+static struct db_limits limits_for(const struct supervisor_context *context, unsigned slot)
 {
     struct db_limits limits = context->config->db;
     unsigned workers = context->worker_count ? context->worker_count : 1;
@@ -451,6 +451,8 @@ static struct db_limits lanes_for(const struct supervisor_context *context, unsi
         limits.write_lanes = limits.read_lanes = 1;
     if (limits.write_lanes == 0)
         limits.write_lanes = (context->cpu_count + workers - 1) / workers;
+    if (slot < WORKERS_MAX) /* what the other processes do is nobody's call: it can wait */
+        limits.lease_wait_max_ms = context->config->server.queue_wait_max_ms;
     return limits;
 }
 
@@ -466,8 +468,8 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     w->token_keys = context->token_keys;
     CHECK(loop_init(&w->loop, &clock_system) == 0);
     CHECK(obs_open(&w->obs, context->region, slot, context->log_fd) == 0);
-    const struct db_limits lanes = lanes_for(context, slot);
-    CHECK(db_new(&w->db, &w->loop, context->config->database, &lanes, sql_statements, on_db_state,
+    const struct db_limits limits = limits_for(context, slot);
+    CHECK(db_new(&w->db, &w->loop, context->config->database, &limits, sql_statements, on_db_state,
                  w) == 0);
     build_app(w);
     if (build_server(w) < 0)
