@@ -217,6 +217,32 @@ def test_a_seat_is_taken_once(world, ann, bob):
     assert theirs.tickets[0].coupons[0].seat == other
 
 
+def test_who_waits_to_choose_seats_holds_nobody_else_up(world, ann, bob):
+    """A booking with seats is a transaction: the queue for its connections refuses other such bookings alone."""
+    with world.dev.sibling("--db-leases-max=1", "--queue-wait-max-ms=400") as server:
+        offer, booking = world.offer(), world.hold(bob)
+        seats = world.free_seats(ann, offer)
+        chooser, payer = server.client(ann.token), server.client(bob.token)
+
+        def choose(seat, timeout=20):
+            try:
+                request = world.hold_request(chooser, offer, seat_selections=[{"seat": seat}])
+                return world.state(chooser.CreateBooking(request, timeout=timeout))
+            except grpc.RpcError as error:
+                return Refusal(error).reason
+
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            with Lock(server, f"SELECT FROM inventory WHERE flight_id = '{world.flight_id(offer)}' FOR UPDATE") as lock:
+                waiting = [pool.submit(choose, seats[0])]
+                lock.wait_for_a_waiter()
+                waiting.append(pool.submit(choose, seats[1]))
+                until(lambda: choose(seats[2], timeout=0.3) == "OVERLOADED", 10, "the queue is long")
+                assert payer.RefreshSession(refresh_token=bob.tokens.refresh_token).access_token
+                world.pay(payer, booking)
+            assert [w.result() for w in waiting] == ["HELD", "HELD"]
+        assert choose(seats[2]) == "HELD"
+
+
 def test_seats_that_cannot_be(world, ann):
     offer = world.offer(ann)
     seat = world.free_seats(ann, offer)[0]
