@@ -1,7 +1,6 @@
 /* Builds one worker bottom-up (loop, database, application, calls, streams, sockets), runs it,
  * drains it on SIGTERM. The supervisor calls worker_run in the child. What must stay true: it
- * serves only with reference data loaded and every revocation known that a good token may be under.
- */
+ * serves only with reference data loaded and every revocation known that a good token may have. */
 #include "supervisor/worker.h"
 
 #include <errno.h>
@@ -241,6 +240,12 @@ static int build_server(struct worker *w)
 
 /* ---- stop ---- */
 
+static _Noreturn void quit(struct worker *w) /* with calls that nothing would free */
+{
+    obs_flush(w->obs);
+    _exit(0);
+}
+
 /* Jobs and polls that still run may end by themselves; they may also die anywhere, the next process
  * goes on. */
 static void finish(struct worker *w)
@@ -258,7 +263,7 @@ static void on_settle(struct ev_loop *ev, ev_timer *timer, int events)
     if (server_calls_in_flight(w->server) > 0 && ++w->settle_count < SETTLE_COUNT_MAX)
         return;
     if (server_calls_in_flight(w->server) > 0)
-        _exit(0); /* nothing to free them with */
+        quit(w);
     ev_timer_stop(ev, timer);
     loop_stop(&w->loop);
 }
@@ -327,7 +332,7 @@ static void on_hurry(struct ev_loop *ev, ev_signal *signal, int events)
     struct worker *w = signal->data;
     on_term(ev, signal, events); /* the order of two signals is nobody's promise */
     if (w->index >= WORKERS_MAX)
-        _exit(0); /* the next one goes on */
+        quit(w); /* the next one goes on */
     leave(w, LAST_ANSWERS_SECONDS);
     server_end_calls(w->server);
 }
