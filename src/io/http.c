@@ -31,6 +31,7 @@ struct exchange {
     struct curl_slist *headers;
     struct buf body;
     bool too_large;
+    unsigned sends;                 /* libcurl sends again what a kept connection did not answer */
     struct http_response *response; /* the waiter's; NULL once it is gone */
 };
 
@@ -98,6 +99,7 @@ static void exchange_stop(struct exchange *x)
     x->headers = NULL;
     x->response = NULL;
     x->too_large = false;
+    x->sends = 0;
     buf_consume(&x->body, buf_len(&x->body));
     http->pending--;
 }
@@ -123,7 +125,7 @@ static void response_fill(struct exchange *x, CURLcode code)
     long bytes_sent = 0;
     long status = 0;
     curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &bytes_sent);
-    *response = (struct http_response){.sent = bytes_sent > 0};
+    *response = (struct http_response){.sent = bytes_sent > 0, .repeated = x->sends > 1};
     response->error = error_of(code, x, response->sent);
     if (response->error)
         return;
@@ -230,6 +232,15 @@ static size_t body_take(char *data, size_t size, size_t count, void *cls)
     return bytes;
 }
 
+/* CURLOPT_PREREQFUNCTION: there is a connection, and the request goes out next. */
+static int send_counted(void *cls, char *peer, char *local, int peer_port, int local_port)
+{
+    (void)peer, (void)local, (void)peer_port, (void)local_port;
+    struct exchange *x = cls;
+    x->sends++;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* What is the same for every request is set once, for the handle's life. */
 static struct exchange *exchange_new(struct http *http)
 {
@@ -242,6 +253,8 @@ static struct exchange *exchange_new(struct http *http)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_take);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, send_counted);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, x);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);

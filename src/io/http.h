@@ -30,8 +30,8 @@ struct http_request {
     struct str body;     /* of a POST */
     uint32_t timeout_ms; /* for all of it; at least 1 */
     /* The peer knows a repeated request when it sees one (GET, idempotency key). Only such requests
-     * travel on a connection that was used before: when that turns out dead, libcurl sends the
-     * request again, unasked. */
+     * travel on a connection that was used before: when that ends without an answer, libcurl sends
+     * the request again, unasked. */
     bool repeatable;
 };
 
@@ -43,6 +43,7 @@ struct http_response {
      * -EINVAL (URL), -ENOMEM (arena), -EIO */
     int error;
     bool sent;       /* false: not one byte of it left, so nobody can have acted on it */
+    bool repeated;   /* sent more than once: what is answered may be about a second sight of it */
     unsigned status; /* 100..599; 0 with an error */
     struct str body; /* in the scope's arena, NUL-terminated */
 };

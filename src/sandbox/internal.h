@@ -59,6 +59,7 @@ enum fault {
     FAULT_TWICE,               /* does it once, answers twice; webhooks come twice too */
     FAULT_DROP,                /* does nothing, closes the connection */
     FAULT_CHARGED_THEN_DROP,   /* does it, closes the connection */
+    FAULT_CHARGED_THEN_REFUSED, /* the same, and refuses it when it comes again */
 };
 
 enum refund_fate { REFUND_OK, REFUND_FAILS, REFUND_SLOW, REFUND_SLOW_FAILS };

@@ -88,6 +88,7 @@ static const struct named_fault faults[] = {
     {.name = "twice", .fault = FAULT_TWICE},
     {.name = "drop", .fault = FAULT_DROP},
     {.name = "charged_then_drop", .fault = FAULT_CHARGED_THEN_DROP},
+    {.name = "charged_then_refused", .fault = FAULT_CHARGED_THEN_REFUSED},
     {.name = "not_found_until", .fault = FAULT_CHARGED_THEN_500, .ms = 2000, .hides = true},
 };
 

@@ -158,6 +158,12 @@ static bool replay_key(struct request *request, uint64_t hash, struct answer *an
 static void save_key(struct request *request, uint64_t hash, struct answer *answer)
 {
     struct psp *psp = request->psp;
+    if (answer->fault == FAULT_CHARGED_THEN_REFUSED) {
+        json_decref(answer->json);
+        answer->json = NULL;
+        answer_error(answer, 400, "invalid_request_error", "charge_already_refunded", NULL,
+                     "This has been done already.");
+    }
     answer->text = json_dumps(answer->json, JSON_COMPACT);
     CHECK(answer->text);
     struct key *key = books_key_new(request->idempotency_key, hash, answer->status, answer->text);

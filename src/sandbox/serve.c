@@ -213,7 +213,8 @@ static enum MHD_Result hold(struct exchange *x, int64_t due_ms)
 static enum MHD_Result deliver(struct exchange *x)
 {
     enum fault fault = x->answer.fault;
-    if (fault == FAULT_DROP || fault == FAULT_CHARGED_THEN_DROP)
+    if (fault == FAULT_DROP || fault == FAULT_CHARGED_THEN_DROP ||
+        fault == FAULT_CHARGED_THEN_REFUSED)
         return MHD_NO;
     if (fault_is_silent(fault))
         return hold(x, wall_ms() + NEVER_HOLDS_MS);

@@ -42,6 +42,14 @@ def test_the_answer_was_lost_but_not_the_money(world, ann, method):
     world.same_books()
 
 
+def test_a_refusal_of_what_was_sent_twice_is_not_believed(world, ann):
+    """A connection that was used before is lost with the answer. What goes out again by itself is refused, but done."""
+    world.ticketed(ann)
+    intent = world.pay(ann, world.hold(ann), "pm_sandbox_charged_then_refused")
+    world.intent(ann, intent, "CAPTURED")
+    world.same_books()
+
+
 def test_two_answers_to_one_question(world, ann):
     """The second one is nobody's; money moves once."""
     booking = world.hold(ann)

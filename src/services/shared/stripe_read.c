@@ -243,10 +243,15 @@ static void read_refusal(struct arena *arena, const struct stripe_question *q, c
         ret->code = STR("request_invalid");
 }
 
-static void read_error(struct arena *arena, const struct stripe_question *q, unsigned status,
-                       const json_t *error, struct provider_answer *ret)
+/* Sent more than once, it is refused for its second sight: what the first did, an inquiry tells. */
+static void read_error(struct arena *arena, const struct stripe_question *q,
+                       const struct http_response *response, const json_t *error,
+                       struct provider_answer *ret)
 {
-    if (status == 402 && is(error, "type", "card_error"))
+    unsigned status = response->status;
+    if (response->repeated)
+        *ret = unknown("refused");
+    else if (status == 402 && is(error, "type", "card_error"))
         read_card_error(arena, q, error, ret);
     else if (status == 400 || status == 404)
         read_refusal(arena, q, error, ret);
@@ -276,7 +281,7 @@ void stripe_read(struct arena *arena, const struct stripe_question *q,
     else if (response->status == 200 && !error)
         read_success(arena, q, json, ret);
     else if (json_is_object(error))
-        read_error(arena, q, response->status, error, ret);
+        read_error(arena, q, response, error, ret);
     else
         *ret = unknown("provider_error");
     json_decref(json);

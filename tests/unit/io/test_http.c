@@ -423,11 +423,16 @@ TEST(http, what_must_not_be_repeated_gets_a_connection_of_its_own)
     struct http_response r = answer_to(once);
     ASSERT_INT_EQ(r.error, -ECONNRESET);
     ASSERT_TRUE(r.sent);
+    ASSERT_FALSE(r.repeated);
     ASSERT_INT_EQ(f->server.requests, 2);
     ASSERT_INT_EQ(f->server.connections, 2);
     /* On the connection that teapot used, libcurl tries once more by itself. */
-    ASSERT_INT_EQ(answer_to(post("/drop", "x")).error, -ECONNRESET);
+    r = answer_to(post("/drop", "x"));
+    ASSERT_INT_EQ(r.error, -ECONNRESET);
+    ASSERT_TRUE(r.repeated);
     ASSERT_INT_EQ(f->server.requests, 4);
+    ASSERT_FALSE(answer_to(get("/teapot")).repeated);
+    ASSERT_FALSE(answer_to(get("/teapot")).repeated);
     teardown();
 }
 

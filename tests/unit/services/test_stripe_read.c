@@ -10,15 +10,16 @@
 static struct arena_pool pool;
 static struct arena arena;
 
-static struct provider_answer read_as(enum stripe_operation operation, uint32_t try_count,
-                                      unsigned status, const char *body)
+static struct provider_answer read_of(enum stripe_operation operation, uint32_t try_count,
+                                      unsigned status, const char *body, bool repeated)
 {
     struct stripe_question q = {.operation = operation,
                                 .reference = OURS,
                                 .currency = "eur",
                                 .amount_minor = 1250,
                                 .try_count = try_count};
-    struct http_response r = {.sent = true, .status = status, .body = str_of(body)};
+    struct http_response r = {
+        .sent = true, .repeated = repeated, .status = status, .body = str_of(body)};
     struct provider_answer answer;
     if (!pool.free_count_max) {
         arena_pool_init(&pool, 4);
@@ -27,6 +28,12 @@ static struct provider_answer read_as(enum stripe_operation operation, uint32_t 
     arena_reset(&arena);
     stripe_read(&arena, &q, &r, &answer);
     return answer;
+}
+
+static struct provider_answer read_as(enum stripe_operation operation, uint32_t try_count,
+                                      unsigned status, const char *body)
+{
+    return read_of(operation, try_count, status, body, false);
 }
 
 /* A PaymentIntent with its parts. */
@@ -132,6 +139,23 @@ TEST(stripe, a_refusal_decides_only_what_cannot_have_happened_before)
     ASSERT_INT_EQ(read_as(STRIPE_REFUND, 1, 400, refused).outcome, PROVIDER_UNKNOWN);
     const char *reused = "{\"error\":{\"type\":\"idempotency_error\"}}";
     ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 400, reused).outcome, PROVIDER_UNKNOWN);
+    arena_reset(&arena);
+}
+
+TEST(stripe, no_refusal_is_believed_of_what_was_sent_twice)
+{
+    static const unsigned statuses[] = {400, 401, 402, 403, 404};
+    static const char *const errors[] = {"{\"error\":{\"type\":\"card_error\"}}",
+                                         "{\"error\":{\"type\":\"invalid_request_error\"}}"};
+    for (unsigned i = 0; i < 5; i++)
+        for (unsigned e = 0; e < 2; e++) {
+            ASSERT_INT_EQ(read_of(STRIPE_AUTHORISE, 0, statuses[i], errors[e], true).outcome,
+                          PROVIDER_UNKNOWN);
+            ASSERT_INT_EQ(read_of(STRIPE_REFUND, 0, statuses[i], errors[e], true).outcome,
+                          PROVIDER_UNKNOWN);
+        }
+    const char *held = payment("requires_capture", OURS, 1250, "eur");
+    ASSERT_INT_EQ(read_of(STRIPE_AUTHORISE, 0, 200, held, true).outcome, PROVIDER_AUTHORIZED);
     arena_reset(&arena);
 }
 
