@@ -608,6 +608,7 @@ static const struct db_param attention_params[] = {
     {.name = "kind", .type = DB_TEXT},
     {.name = "detail", .type = DB_TEXT},
     {.name = "final", .type = DB_BOOL},
+    {.name = "inquired", .type = DB_BOOL},
     {.name = "due_seconds", .type = DB_INT4, .is_nullable = true},
 };
 
@@ -633,7 +634,7 @@ const struct db_statement payment_attention_statement = {
         "), d AS (\n"
         "    UPDATE payment x\n"
         "       SET state = CASE WHEN $6::bool AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') THEN 'ATTENTION' ELSE x.state END,\n"
-        "           inquiry_count = x.inquiry_count + 1, update_time = now(), due_time = now() + $7::int4 * interval '1 second'\n"
+        "           inquiry_count = x.inquiry_count + $7::bool::int4, update_time = now(), due_time = now() + $8::int4 * interval '1 second'\n"
         "      FROM a WHERE x.booking_id = $1::uuid AND x.attempt_id = a.attempt_id\n"
         "), g AS (\n"
         "    SELECT b.* FROM a, b WHERE $6::bool AND a.state <> 'NOT_RECEIVED' AND b.state IN ('CONFIRMING', 'CONFIRMED')\n"
@@ -647,7 +648,7 @@ const struct db_statement payment_attention_statement = {
         "SELECT EXISTS (SELECT FROM a) AS done",
     .sql_many = NULL,
     .params = attention_params,
-    .param_count = 7,
+    .param_count = 8,
     .columns = attention_columns,
     .column_count = 1,
     .row_bytes = sizeof(struct payment_attention_row),
@@ -666,6 +667,7 @@ void payment_attention(struct call *c, struct payment_attention_row *ret,
     struct str kind,
     struct str detail,
     bool final,
+    bool inquired,
     const int32_t *due_seconds)
 {
     const struct db_value values[] = {
@@ -675,6 +677,7 @@ void payment_attention(struct call *c, struct payment_attention_row *ret,
         {.s = kind},
         {.s = detail},
         {.b = final},
+        {.b = inquired},
         {.i = due_seconds ? *due_seconds : (int32_t){0}, .is_null = !due_seconds},
     };
     db_submit(&c->scope, &payment_attention_statement, values, ret);

@@ -143,6 +143,7 @@ void payment_attention(struct call *c, struct payment_attention_row *ret,
     struct str kind,
     struct str detail,
     bool final,
+    bool inquired,
     const int32_t *due_seconds);
 
 struct payment_intent_create_row {

@@ -57,7 +57,8 @@ static void submit_failed(struct call *c, struct str outcome, struct str code)
                    NULL);
 }
 
-static void submit_attention(struct call *c, const char *kind, bool final, const int32_t *due_s)
+/* @due_s NULL: the machine stops. */
+static void submit_attention(struct call *c, const char *kind, bool counts, const int32_t *due_s)
 {
     struct attempt *s = c->state;
     const struct jobs_item *item = item_of(c);
@@ -68,15 +69,18 @@ static void submit_attention(struct call *c, const char *kind, bool final, const
         str_of(arena_printf(&c->arena, "attempt %s is %s; the provider says %s %.*s", id,
                             item->state, provider_outcome_name(s->answer.outcome),
                             (int)s->answer.code.n, s->answer.code.n > 0 ? s->answer.code.p : "")),
-        final, due_s);
+        due_s == NULL, counts, due_s);
 }
 
 static void submit_wait(struct call *c, struct str state)
 {
     struct attempt *s = c->state;
     const struct jobs_item *item = item_of(c);
+    bool acted = s->plan == PLAN_CAPTURE || s->plan == PLAN_VOID;
     /* Polls for the customer say nothing of how the provider does. */
-    bool counts = s->answer.outcome != PROVIDER_ACTION_REQUIRED || s->plan == PLAN_VOID;
+    bool counts = acted || (s->answer.outcome != PROVIDER_ACTION_REQUIRED &&
+                            checkout_inquiry_counts(item->inquiry_count, s->answer.is_silent));
+    s->answer.is_silent |= s->acted.is_silent;
     struct jobs_item now = *item;
     now.inquiry_count = (int32_t)s->payment.try_count - 1; /* anew where act() began anew */
     if (s->authorised.found)
@@ -84,7 +88,7 @@ static void submit_wait(struct call *c, struct str state)
     int32_t due_s =
         jobs_next_look_s(&now, &s->answer, (int32_t)app_of(c)->limits.provider_visibility_seconds);
     if (jobs_is_overdue(item))
-        submit_attention(c, "PAYMENT_UNRESOLVED", false, &due_s);
+        submit_attention(c, "PAYMENT_UNRESOLVED", counts, &due_s);
     else
         payment_wait(c, &s->wait, item->booking_id, item->id, state, s->answer.reference,
                      s->answer.redirect_url, counts, &due_s);

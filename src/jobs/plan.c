@@ -144,7 +144,7 @@ static int32_t action_look_s(const struct jobs_item *item)
 int32_t jobs_next_look_s(const struct jobs_item *item, const struct provider_answer *answer,
                          int32_t visibility_s)
 {
-    int32_t next_s = checkout_inquiry_s(item->inquiry_count);
+    int32_t next_s = checkout_inquiry_s(item->inquiry_count, answer->is_silent);
     if (is(item->state, "NOT_RECEIVED"))
         return look_again_s(item->age_s);
     if (is(item->state, "ACTION_REQUIRED") || answer->outcome == PROVIDER_ACTION_REQUIRED)

@@ -37,9 +37,9 @@ static void not_found(struct call *c)
     const struct jobs_item *item = call_request(c);
     int64_t rest_s = app_of(c)->limits.provider_visibility_seconds - item->age_s;
     bool again = rest_s <= 0 && !item->is_known;
-    int32_t due_s = checkout_inquiry_s(item->inquiry_count);
+    int32_t due_s = checkout_inquiry_s(item->inquiry_count, false);
     if (again) /* at once; where it answers and does nothing, ever more seldom */
-        due_s = item->try_count > 0 ? checkout_inquiry_s(item->try_count - 1) : 0;
+        due_s = item->try_count > 0 ? checkout_inquiry_s(item->try_count - 1, false) : 0;
     else if (!item->is_known && due_s > rest_s)
         due_s = (int32_t)rest_s;
     payment_refund_wait(c, &s->settled.wait, item->booking_id, item->id,

@@ -74,6 +74,31 @@ def test_the_provider_never_got_it(world, ann, method):
     world.same_books()
 
 
+def test_an_outage_holds_nothing_up_for_long(world, ann):
+    """However long nobody answers: what is open is looked at every five minutes, and ends once somebody does."""
+    sold, booking = world.hold(ann), world.hold(ann)
+    paid = world.intent(ann, world.pay(ann, sold, "pm_sandbox_refund_charged_then_500"), "CAPTURED")
+    world.strike("drop", "inquiry", 1000)
+    try:
+        refund = refund_some(world, sold, paid)
+        intent = world.pay(ann, booking, "pm_sandbox_charged_then_500")
+        for table, of in (("payment_attempt", booking), ("refund", sold)):
+            which = f"booking_id = '{of.name.removeprefix('bookings/')}' AND due_time IS NOT NULL"
+
+            def next_look_s():
+                world.dev.sql(f"UPDATE {table} SET inquiry_count = 6, due_time = now() WHERE {which} AND inquiry_count < 6")
+                return world.dev.sql(f"SELECT extract(epoch FROM due_time - update_time) FROM {table} WHERE {which}")
+
+            until(lambda: next_look_s() == [["300.000000"]], 15, f"a look at the {table} in five minutes")
+    finally:
+        world.strike("none", "any")
+    world.hurry(booking)
+    world.hurry(sold)
+    world.intent(ann, intent, "CAPTURED")
+    world.refund(ann, refund, "SUCCEEDED")
+    world.same_books()
+
+
 def test_a_charge_that_is_not_visible_at_once(world, ann):
     """Inquiry finds nothing for a while: that is no proof that nothing was charged."""
     booking = world.hold(ann)

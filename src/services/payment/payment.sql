@@ -333,8 +333,8 @@ WITH r AS MATERIALIZED (
 )
 SELECT r.n::int4, a.n IS NOT NULL AS done, now() AS update_time FROM r LEFT JOIN a USING (n);
 
--- name: attention(booking_id uuid, attempt_id uuid, item_id uuid, kind text, detail text, final bool, due_seconds int4?)
---       -> one (done bool)
+-- name: attention(booking_id uuid, attempt_id uuid, item_id uuid, kind text, detail text, final bool, inquired bool,
+--       due_seconds int4?) -> one (done bool)
 -- key: booking_id
 -- What the machine cannot decide, told to people once. @final: it stops trying; the booking waits in ATTENTION with what it
 -- has (seats held or sold), and so does an attempt that never found out.
@@ -352,7 +352,7 @@ WITH b AS MATERIALIZED (
 ), d AS (
     UPDATE payment x
        SET state = CASE WHEN @final AND x.state IN ('SENT', 'UNKNOWN', 'ACTION_REQUIRED') THEN 'ATTENTION' ELSE x.state END,
-           inquiry_count = x.inquiry_count + 1, update_time = now(), due_time = now() + @due_seconds * interval '1 second'
+           inquiry_count = x.inquiry_count + @inquired::int4, update_time = now(), due_time = now() + @due_seconds * interval '1 second'
       FROM a WHERE x.booking_id = @booking_id AND x.attempt_id = a.attempt_id
 ), g AS (
     SELECT b.* FROM a, b WHERE @final AND a.state <> 'NOT_RECEIVED' AND b.state IN ('CONFIRMING', 'CONFIRMED')

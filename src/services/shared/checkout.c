@@ -8,7 +8,7 @@
 
 #define PATIENCE_MARGIN_S 5
 #define UNKNOWN_FIRST_S 2 /* the first inquiry after an outcome that is not known */
-#define UNSENT_MAX_S 300  /* a refund that a provider's failure held up goes out soon after it */
+#define SILENCE_MAX_S 300 /* what a provider's failure held up goes on soon after it */
 
 /* Names like pm_card_visa are shared by everybody who tests: no card, so they are counted per user.
  * With two underscores and something behind them they are one (see src/sandbox/README.md). */
@@ -30,11 +30,17 @@ int32_t checkout_patience_s(const struct app *app)
     return (int32_t)(app->limits.provider_timeout_ms / 1000) + PATIENCE_MARGIN_S;
 }
 
-int32_t checkout_inquiry_s(int32_t count)
+int32_t checkout_inquiry_s(int32_t count, bool is_silent)
 {
     static const int32_t schedule[] = {2, 10, 60, 300, 3600, 86400};
     int32_t last = (int32_t)(sizeof schedule / sizeof schedule[0]) - 1;
-    return schedule[count < 0 ? 0 : count > last ? last : count];
+    int32_t next_s = schedule[count < 0 ? 0 : count > last ? last : count];
+    return is_silent && next_s > SILENCE_MAX_S ? SILENCE_MAX_S : next_s;
+}
+
+bool checkout_inquiry_counts(int32_t count, bool is_silent)
+{
+    return !is_silent || checkout_inquiry_s(count, false) < SILENCE_MAX_S;
 }
 
 bool checkout_agrees(const struct provider_answer *answer, int64_t amount_minor,
@@ -310,14 +316,11 @@ void checkout_settle_refund(struct call *c, union checkout_refund_rows *ret, str
                               answer->code.n > 0 ? answer->code : STR("refund_failed"), item_id);
         return;
     }
-    struct str state = STR("UNKNOWN");
-    int32_t due_s = checkout_inquiry_s(inquiries);
-    if (answer->outcome == PROVIDER_NOT_SENT) {
-        state = STR("RESERVED");
-        due_s = due_s < UNSENT_MAX_S ? due_s : UNSENT_MAX_S;
-    } else if (answer->outcome == PROVIDER_REFUND_PENDING) {
-        state = STR("SENT");
-    }
+    struct str state = answer->outcome == PROVIDER_NOT_SENT         ? STR("RESERVED")
+                       : answer->outcome == PROVIDER_REFUND_PENDING ? STR("SENT")
+                                                                    : STR("UNKNOWN");
     payment_refund_wait(c, &ret->wait, booking_id, refund->refund_id, state, answer->reference,
-                        answer->key_spent, inquiries + 1, due_s, item_id);
+                        answer->key_spent,
+                        inquiries + checkout_inquiry_counts(inquiries, answer->is_silent),
+                        checkout_inquiry_s(inquiries, answer->is_silent), item_id);
 }

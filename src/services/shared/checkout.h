@@ -114,5 +114,8 @@ void checkout_settle_refund(struct call *c, union checkout_refund_rows *ret, str
                             const struct provider_refund *refund,
                             const struct provider_answer *answer, int32_t inquiries);
 
-/* Seconds until the next inquiry after @count of them: 2 s, 10 s, 1 min, 5 min, 1 h, then daily. */
-int32_t checkout_inquiry_s(int32_t count);
+/* Seconds until the next inquiry after @count of them: 2 s, 10 s, 1 min, 5 min, 1 h, then daily; at
+ * most 5 min where the provider was silent, so that what its outage held up goes on soon after. */
+int32_t checkout_inquiry_s(int32_t count, bool is_silent);
+/* Whether this inquiry makes the next ones rarer: silence does only up to that. */
+bool checkout_inquiry_counts(int32_t count, bool is_silent);

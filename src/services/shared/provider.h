@@ -46,6 +46,7 @@ struct provider_answer {
                              believed */
     struct str currency;
     bool key_spent; /* a refund's key was answered with an error, and will be again */
+    bool is_silent; /* no word of the provider: an outage, and nothing about this payment */
     bool is_twice;  /* more than one refund with our reference moved money */
 };
 

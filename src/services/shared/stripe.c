@@ -137,7 +137,8 @@ static void ask(struct provider *p, struct call *c, const struct stripe_question
     ask->answer = ret;
     op_scope_init(&ask->http_scope, &c->arena, on_response);
     if (http_send(p->http, &ask->http_scope, &request, &ask->response) < 0) {
-        *ret = (struct provider_answer){.outcome = PROVIDER_NOT_SENT, .code = STR("not_sent")};
+        *ret = (struct provider_answer){
+            .outcome = PROVIDER_NOT_SENT, .code = STR("not_sent"), .is_silent = true};
         return;
     }
     op_start(&ask->op, &c->scope, on_detach);

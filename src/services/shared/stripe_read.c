@@ -40,6 +40,13 @@ static struct provider_answer unknown(const char *code)
     return (struct provider_answer){.outcome = PROVIDER_UNKNOWN, .code = str_of(code)};
 }
 
+static struct provider_answer silence(const char *code)
+{
+    struct provider_answer a = unknown(code);
+    a.is_silent = true;
+    return a;
+}
+
 /* The provider's word for why in ours, where ours differs. */
 static struct str code_of(struct arena *arena, const json_t *error)
 {
@@ -258,7 +265,7 @@ static void read_error(struct arena *arena, const struct stripe_question *q,
     else if ((status == 401 || status == 403) && q->operation == STRIPE_AUTHORISE)
         *ret = (struct provider_answer){.outcome = PROVIDER_NOT_SENT, .code = STR("key_refused")};
     else
-        *ret = unknown("provider_error");
+        *ret = silence("provider_error");
     /* What was refused before it began is not kept under its key, nor is what a gateway said. */
     bool is_kept = status != 401 && status != 403 && status != 409 && status != 429;
     ret->key_spent = q->operation == STRIPE_REFUND && is_kept;
@@ -268,7 +275,7 @@ void stripe_read(struct arena *arena, const struct stripe_question *q,
                  const struct http_response *response, struct provider_answer *ret)
 {
     if (response->error < 0) {
-        *ret = unknown("no_answer");
+        *ret = silence("no_answer");
         if (!response->sent)
             ret->outcome = PROVIDER_NOT_SENT;
         return;
@@ -277,12 +284,12 @@ void stripe_read(struct arena *arena, const struct stripe_question *q,
     json_t *json = json_loadb(response->body.p, response->body.n, JSON_REJECT_DUPLICATES, &ignored);
     const json_t *error = json_object_get(json, "error");
     if (!json_is_object(json))
-        *ret = unknown("answer_garbage");
+        *ret = silence("answer_garbage");
     else if (response->status == 200 && !error)
         read_success(arena, q, json, ret);
     else if (json_is_object(error))
         read_error(arena, q, response, error, ret);
     else
-        *ret = unknown("provider_error");
+        *ret = silence("provider_error");
     json_decref(json);
 }

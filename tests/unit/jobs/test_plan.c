@@ -95,6 +95,10 @@ TEST(plan, inquiries_grow_rarer)
     static const int32_t schedule[] = {2, 10, 60, 300, 3600, 86400, 86400};
     for (int32_t i = 0; i < 7; i++)
         ASSERT_INT_EQ(next_look("UNKNOWN", 5, i, PROVIDER_UNKNOWN), schedule[i]);
+    struct jobs_item item = {.age_s = 4000, .inquiry_count = 6};
+    jobs_word(item.state, STR("AUTHORIZED"));
+    struct provider_answer unsent = {.outcome = PROVIDER_NOT_SENT, .is_silent = true};
+    ASSERT_INT_EQ(jobs_next_look_s(&item, &unsent, VISIBILITY_S), 300);
     ASSERT_INT_EQ(next_look("UNKNOWN", 12, 2, PROVIDER_NOT_FOUND),
                   VISIBILITY_S - 12 + 1); /* decided as early as may be */
     ASSERT_INT_EQ(next_look("NOT_RECEIVED", 90, 4, PROVIDER_NOT_FOUND), 60);

@@ -46,9 +46,22 @@ TEST(checkout, exactly_what_was_asked_is_believed)
 
 TEST(checkout, inquiries_end_up_daily)
 {
-    ASSERT_INT_EQ(checkout_inquiry_s(-1), 2);
-    ASSERT_INT_EQ(checkout_inquiry_s(0), 2);
-    ASSERT_INT_EQ(checkout_inquiry_s(4), 3600);
-    ASSERT_INT_EQ(checkout_inquiry_s(5), 86400);
-    ASSERT_INT_EQ(checkout_inquiry_s(1000), 86400);
+    ASSERT_INT_EQ(checkout_inquiry_s(-1, false), 2);
+    ASSERT_INT_EQ(checkout_inquiry_s(0, false), 2);
+    ASSERT_INT_EQ(checkout_inquiry_s(4, false), 3600);
+    ASSERT_INT_EQ(checkout_inquiry_s(5, false), 86400);
+    ASSERT_INT_EQ(checkout_inquiry_s(1000, false), 86400);
+    ASSERT_TRUE(checkout_inquiry_counts(1000, false));
+}
+
+TEST(checkout, an_outage_brings_inquiries_down_to_five_minutes_and_no_further)
+{
+    int32_t count = 0;
+    static const int32_t waits[] = {2, 10, 60, 300, 300, 300};
+    for (unsigned i = 0; i < 6; i++) {
+        ASSERT_INT_EQ(checkout_inquiry_s(count, true), waits[i]);
+        count += checkout_inquiry_counts(count, true);
+    }
+    ASSERT_INT_EQ(checkout_inquiry_s(count, false), 300); /* it goes on where it was */
+    ASSERT_INT_EQ(checkout_inquiry_s(6, true), 300);
 }

@@ -75,6 +75,8 @@ TEST(stripe, a_reservation_of_ours_is_believed)
     ASSERT_INT_EQ(
         read_as(STRIPE_AUTHORISE, 0, 200, payment("processing", OURS, 1250, "eur")).outcome,
         PROVIDER_UNKNOWN);
+    ASSERT_FALSE(
+        read_as(STRIPE_INQUIRE, 0, 200, payment("processing", OURS, 1250, "eur")).is_silent);
     arena_reset(&arena);
 }
 
@@ -116,9 +118,13 @@ TEST(stripe, only_a_card_error_is_a_decline)
     ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 402, theirs).outcome, PROVIDER_UNKNOWN);
     const char *other = "{\"error\":{\"type\":\"api_error\"}}";
     const unsigned unknown[] = {402, 409, 429, 500, 502, 503};
-    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, unknown[i], other).outcome, PROVIDER_UNKNOWN);
+        ASSERT_TRUE(read_as(STRIPE_INQUIRE, 0, unknown[i], other).is_silent);
+    }
     ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 402, "<html>").outcome, PROVIDER_UNKNOWN);
+    ASSERT_TRUE(read_as(STRIPE_INQUIRE, 0, 200, "<html>").is_silent);
+    ASSERT_FALSE(read_as(STRIPE_INQUIRE, 0, 404, other).is_silent);
     ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 200, "").outcome, PROVIDER_UNKNOWN);
     ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 200, "[1]").outcome, PROVIDER_UNKNOWN);
     ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 401, other).outcome, PROVIDER_NOT_SENT);
@@ -240,6 +246,8 @@ TEST(stripe, silence_is_unknown_unless_nothing_was_sent)
     struct provider_answer a;
     stripe_read(&arena, &q, &(struct http_response){.error = -ETIMEDOUT, .sent = true}, &a);
     ASSERT_INT_EQ(a.outcome, PROVIDER_UNKNOWN);
+    ASSERT_TRUE(a.is_silent);
     stripe_read(&arena, &q, &(struct http_response){.error = -ECONNREFUSED}, &a);
     ASSERT_INT_EQ(a.outcome, PROVIDER_NOT_SENT);
+    ASSERT_TRUE(a.is_silent);
 }
