@@ -9,8 +9,10 @@
  *   NOT_RECEIVED    WAIT*     VOID       ATTENTION FORGET    REVERSED  VOID
  *
  * (*) once the provider has had time to see it; before, WAIT. (**) Without a page to go to: VOID.
- * After a few days nothing can come any more: FORGET. What is not understood waits. Money that a
- * person captured by hand for an attempt we had given up is a person's business. */
+ * What was made there but never begun is called off as late as that (*): the request that made it
+ * may be running still. After a few days nothing can come any more: FORGET. What is not understood
+ * waits. Money that a person captured by hand for an attempt we had given up is a person's
+ * business. */
 #include "jobs/internal.h"
 
 #define ACTION_POLL_S 2 /* at first: who is quick at the bank is told as quickly */
@@ -49,6 +51,8 @@ static enum jobs_plan plan_open(const struct jobs_item *item, const struct provi
         return waits ? PLAN_WAIT : PLAN_ACTION;
     case PROVIDER_NOT_FOUND:
         return !waits && item->age_s >= visibility_s ? PLAN_MISSING : PLAN_WAIT;
+    case PROVIDER_UNCONFIRMED:
+        return item->age_s >= visibility_s ? PLAN_VOID : PLAN_WAIT;
     default:
         return PLAN_WAIT;
     }
@@ -94,6 +98,7 @@ static enum jobs_plan plan_given_up(const struct jobs_item *item,
     switch (answer->outcome) {
     case PROVIDER_AUTHORIZED:
     case PROVIDER_ACTION_REQUIRED:
+    case PROVIDER_UNCONFIRMED:
         return PLAN_VOID;
     case PROVIDER_CAPTURED:
         return PLAN_ATTENTION;
@@ -149,9 +154,10 @@ int32_t jobs_next_look_s(const struct jobs_item *item, const struct provider_ans
         return look_again_s(item->age_s);
     if (is(item->state, "ACTION_REQUIRED") || answer->outcome == PROVIDER_ACTION_REQUIRED)
         return action_look_s(item);
-    /* Not found: decided as soon as the provider can no longer be just slow. */
+    /* Decided as soon as the provider can no longer be just slow. */
     int64_t rest_s = visibility_s - item->age_s;
-    if (answer->outcome == PROVIDER_NOT_FOUND && rest_s > 0 && next_s > rest_s)
+    bool is_open = answer->outcome == PROVIDER_NOT_FOUND || answer->outcome == PROVIDER_UNCONFIRMED;
+    if (is_open && rest_s > 0 && next_s > rest_s)
         next_s = (int32_t)rest_s + 1;
     return next_s;
 }

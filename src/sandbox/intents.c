@@ -221,13 +221,17 @@ void intent_create(struct request *request, struct answer *answer)
         return;
     }
     struct intent *intent = intent_make(request, &create, metadata, reference);
-    /* A fault before anything is done leaves no trace: not even the intent. */
-    if (create.confirm && answer_fault(request, OP_CONFIRM, intent, &intent->magic, answer)) {
+    bool fails =
+        create.confirm && answer_fault(request, OP_CONFIRM, intent, &intent->magic, answer);
+    /* A fault before anything is done leaves no trace: not even the intent, but for one. */
+    if (fails && answer->fault != FAULT_UNCONFIRMED) {
         books_intent_free(intent);
         return;
     }
     books_intent_add(&psp->books, intent);
-    if (create.confirm)
+    if (fails)
+        journal_intent(&psp->journal, intent);
+    else if (create.confirm)
         attempt(request, intent, answer);
     else
         changed(request, intent, "payment_intent.created", answer);

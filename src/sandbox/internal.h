@@ -51,6 +51,7 @@ enum fault {
     FAULT_NONE,
     FAULT_SLOW,                /* does it, answers late */
     FAULT_HTTP500,             /* does nothing, answers 500 */
+    FAULT_UNCONFIRMED,         /* the same, but an intent was made and stays */
     FAULT_CHARGED_THEN_500,    /* does it, answers 502 */
     FAULT_NEVER,               /* does nothing, answers nothing */
     FAULT_CHARGED_THEN_NEVER,  /* does it, answers nothing */

@@ -80,6 +80,7 @@ struct named_fault {
 static const struct named_fault faults[] = {
     {.name = "slow", .fault = FAULT_SLOW, .ms = 1000},
     {.name = "http500", .fault = FAULT_HTTP500},
+    {.name = "unconfirmed", .fault = FAULT_UNCONFIRMED},
     {.name = "charged_then_500", .fault = FAULT_CHARGED_THEN_500},
     {.name = "never", .fault = FAULT_NEVER},
     {.name = "charged_then_never", .fault = FAULT_CHARGED_THEN_NEVER},
@@ -198,5 +199,6 @@ bool fault_is_silent(enum fault fault)
 
 bool fault_is_before(enum fault fault)
 {
-    return fault == FAULT_HTTP500 || fault == FAULT_NEVER || fault == FAULT_DROP;
+    return fault == FAULT_HTTP500 || fault == FAULT_UNCONFIRMED || fault == FAULT_NEVER ||
+           fault == FAULT_DROP;
 }

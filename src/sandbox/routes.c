@@ -126,7 +126,7 @@ bool answer_fault(struct request *request, enum operation op, struct intent *int
     if (!fault_is_before(fault))
         return false;
     answer_error(answer, 500, "api_error", NULL, NULL, "An unexpected error occurred.");
-    answer->unsaved = fault != FAULT_HTTP500;
+    answer->unsaved = fault != FAULT_HTTP500 && fault != FAULT_UNCONFIRMED;
     return true;
 }
 

@@ -12,7 +12,7 @@ from kit.world import minor
 PAID_AT_ONCE = ["pm_card_visa", "pm_card_amex", "pm_sandbox_slow_500"]
 PAID_IN_THE_END = ["pm_sandbox_charged_then_500", "pm_sandbox_charged_then_never", "pm_sandbox_charged_then_drop",
                    "pm_sandbox_garbage", "pm_sandbox_slow_2500"]
-NEVER_PAID = ["pm_sandbox_http500", "pm_sandbox_never", "pm_sandbox_drop"]
+NEVER_PAID = ["pm_sandbox_http500", "pm_sandbox_unconfirmed", "pm_sandbox_never", "pm_sandbox_drop"]
 
 
 @pytest.mark.parametrize("method", PAID_AT_ONCE)
@@ -61,7 +61,7 @@ def test_two_answers_to_one_question(world, ann):
 
 @pytest.mark.parametrize("method", NEVER_PAID)
 def test_the_provider_never_got_it(world, ann, method):
-    """Not found once it should be visible: the booking can be paid again, by another try."""
+    """Not found, or not begun, once it should be visible: the booking can be paid again, by another try."""
     booking = world.hold(ann)
     intent = world.pay(ann, booking, method)
     assert world.state(intent) == "PROCESSING" and intent.outcome_unknown

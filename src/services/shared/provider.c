@@ -70,6 +70,7 @@ const char *provider_outcome_name(enum provider_outcome outcome)
         [PROVIDER_DECLINED] = "DECLINED",
         [PROVIDER_ACTION_REQUIRED] = "ACTION_REQUIRED",
         [PROVIDER_CANCELLED] = "CANCELLED",
+        [PROVIDER_UNCONFIRMED] = "UNCONFIRMED",
         [PROVIDER_NOT_FOUND] = "NOT_FOUND",
         [PROVIDER_REFUND_PENDING] = "REFUND_PENDING",
         [PROVIDER_REFUND_SUCCEEDED] = "REFUND_SUCCEEDED",

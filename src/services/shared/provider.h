@@ -21,6 +21,7 @@ enum provider_outcome {
     PROVIDER_DECLINED,        /* definitely no money moved */
     PROVIDER_ACTION_REQUIRED, /* the customer must prove something to the bank */
     PROVIDER_CANCELLED,       /* an authorisation that was given back */
+    PROVIDER_UNCONFIRMED,     /* made, but never begun, or not yet: nothing comes of it by itself */
     PROVIDER_NOT_FOUND,       /* inquiry: the provider has never heard of our reference (yet) */
     PROVIDER_REFUND_PENDING,
     PROVIDER_REFUND_SUCCEEDED,

@@ -62,17 +62,17 @@ static enum provider_outcome outcome_of(const json_t *payment)
         const char *status;
         enum provider_outcome outcome;
     } table[] = {
-        {"requires_capture", PROVIDER_AUTHORIZED},
-        {"succeeded", PROVIDER_CAPTURED},
-        {"requires_action", PROVIDER_ACTION_REQUIRED},
-        {"canceled", PROVIDER_CANCELLED},
+        {"requires_capture", PROVIDER_AUTHORIZED},       {"succeeded", PROVIDER_CAPTURED},
+        {"requires_action", PROVIDER_ACTION_REQUIRED},   {"canceled", PROVIDER_CANCELLED},
+        {"requires_confirmation", PROVIDER_UNCONFIRMED},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (is(payment, "status", table[i].status))
             return table[i].outcome;
-    if (is(payment, "status", "requires_payment_method") &&
-        json_is_object(json_object_get(payment, "last_payment_error")))
-        return PROVIDER_DECLINED;
+    if (is(payment, "status", "requires_payment_method"))
+        return json_is_object(json_object_get(payment, "last_payment_error"))
+                   ? PROVIDER_DECLINED
+                   : PROVIDER_UNCONFIRMED;
     return PROVIDER_UNKNOWN; /* processing, or a word we do not know */
 }
 
@@ -145,11 +145,13 @@ static int weight(enum provider_outcome outcome)
     case PROVIDER_AUTHORIZED:
     case PROVIDER_CAPTURED:
     case PROVIDER_REFUND_SUCCEEDED:
-        return 4;
+        return 5;
     case PROVIDER_ACTION_REQUIRED:
     case PROVIDER_REFUND_PENDING:
-        return 3;
+        return 4;
     case PROVIDER_UNKNOWN:
+        return 3;
+    case PROVIDER_UNCONFIRMED:
         return 2;
     case PROVIDER_NOT_FOUND:
         return 0;

@@ -41,6 +41,18 @@ TEST(plan, what_waits_for_a_customer_who_has_nowhere_to_go_is_called_off)
     ASSERT_INT_EQ(jobs_plan_of(&item, &answer, VISIBILITY_S), PLAN_VOID);
 }
 
+TEST(plan, what_was_made_and_never_begun_is_called_off_after_a_while)
+{
+    static const char *const open[] = {"SENT", "UNKNOWN"};
+    for (unsigned i = 0; i < 2; i++) {
+        ASSERT_INT_EQ(plan(open[i], "CONFIRMING", VISIBILITY_S - 1, false, PROVIDER_UNCONFIRMED),
+                      PLAN_WAIT);
+        ASSERT_INT_EQ(plan(open[i], "CONFIRMING", VISIBILITY_S, false, PROVIDER_UNCONFIRMED),
+                      PLAN_VOID);
+    }
+    ASSERT_INT_EQ(plan("NOT_RECEIVED", "HELD", 90, false, PROVIDER_UNCONFIRMED), PLAN_VOID);
+}
+
 TEST(plan, not_found_means_not_received_only_after_a_while)
 {
     ASSERT_INT_EQ(plan("UNKNOWN", "CONFIRMING", VISIBILITY_S - 1, false, PROVIDER_NOT_FOUND),
@@ -101,6 +113,7 @@ TEST(plan, inquiries_grow_rarer)
     ASSERT_INT_EQ(jobs_next_look_s(&item, &unsent, VISIBILITY_S), 300);
     ASSERT_INT_EQ(next_look("UNKNOWN", 12, 2, PROVIDER_NOT_FOUND),
                   VISIBILITY_S - 12 + 1); /* decided as early as may be */
+    ASSERT_INT_EQ(next_look("UNKNOWN", 12, 2, PROVIDER_UNCONFIRMED), VISIBILITY_S - 12 + 1);
     ASSERT_INT_EQ(next_look("NOT_RECEIVED", 90, 4, PROVIDER_NOT_FOUND), 60);
     ASSERT_INT_EQ(next_look("NOT_RECEIVED", 86400, 40, PROVIDER_NOT_FOUND), 86400);
 }

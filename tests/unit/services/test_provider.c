@@ -206,6 +206,7 @@ TEST(provider, every_scenario_has_its_outcome)
         {"pm_card_authenticationRequired", PROVIDER_ACTION_REQUIRED, PROVIDER_ACTION_REQUIRED},
         {"pm_sandbox_charged_then_refused", PROVIDER_UNKNOWN, PROVIDER_AUTHORIZED},
         {"pm_sandbox_http500", PROVIDER_UNKNOWN, PROVIDER_NOT_FOUND},
+        {"pm_sandbox_unconfirmed", PROVIDER_UNKNOWN, PROVIDER_UNCONFIRMED},
         {"pm_sandbox_charged_then_500", PROVIDER_UNKNOWN, PROVIDER_AUTHORIZED},
         {"pm_sandbox_never", PROVIDER_UNKNOWN, PROVIDER_NOT_FOUND},
         {"pm_sandbox_charged_then_never", PROVIDER_UNKNOWN, PROVIDER_AUTHORIZED},

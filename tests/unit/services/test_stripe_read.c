@@ -77,6 +77,13 @@ TEST(stripe, a_reservation_of_ours_is_believed)
         PROVIDER_UNKNOWN);
     ASSERT_FALSE(
         read_as(STRIPE_INQUIRE, 0, 200, payment("processing", OURS, 1250, "eur")).is_silent);
+    static const char *const begun_by_nobody[] = {"requires_confirmation",
+                                                  "requires_payment_method"};
+    for (unsigned i = 0; i < 2; i++) {
+        a = read_as(STRIPE_INQUIRE, 0, 200, payment(begun_by_nobody[i], OURS, 1250, "eur"));
+        ASSERT_INT_EQ(a.outcome, PROVIDER_UNCONFIRMED);
+        ASSERT_VIEW_EQ(a.reference, "pi_1");
+    }
     arena_reset(&arena);
 }
 
@@ -177,6 +184,11 @@ TEST(stripe, an_inquiry_finds_ours_among_others)
     snprintf(list + n, sizeof list - (size_t)n, "%s]}",
              payment("requires_capture", OURS, 1250, "eur"));
     ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, list).outcome, PROVIDER_AUTHORIZED);
+    /* What may move money yet tells, whatever else there is. */
+    n = snprintf(list, sizeof list, "{\"data\":[%s,",
+                 payment("requires_confirmation", OURS, 1250, "eur"));
+    snprintf(list + n, sizeof list - (size_t)n, "%s]}", payment("processing", OURS, 1250, "eur"));
+    ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, list).outcome, PROVIDER_UNKNOWN);
     /* Asked for by its id. */
     const char *one = payment("requires_capture", OURS, 1250, "eur");
     ASSERT_INT_EQ(read_as(STRIPE_INQUIRE, 0, 200, one).outcome, PROVIDER_AUTHORIZED);
