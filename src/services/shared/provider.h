@@ -37,9 +37,9 @@ static inline bool provider_moved(enum provider_outcome outcome)
 /* Filled before the step after the one that asked. Strings are in the call's arena. */
 struct provider_answer {
     enum provider_outcome outcome;
-    struct str reference; /* the provider's id of the payment or refund */
-    struct str code;      /* normalised: card_declined, expired_card, ... */
-    struct str decline_code;
+    struct str reference;        /* the provider's id of the payment or refund */
+    struct str code;             /* normalised: card_declined, expired_card, ... */
+    struct str decline_code;     /* the bank's word; of a request_invalid the provider's */
     struct str redirect_url;     /* ACTION_REQUIRED; without it nobody can do anything */
     struct str card_fingerprint; /* as the provider gives it; hash it before storing */
     struct str card_brand, card_last4;

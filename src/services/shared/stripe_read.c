@@ -243,13 +243,16 @@ static void read_refusal(struct arena *arena, const struct stripe_question *q, c
         *ret = unknown("refused");
         return;
     }
-    *ret = (struct provider_answer){
-        .outcome = q->operation == STRIPE_REFUND ? PROVIDER_REFUND_FAILED : PROVIDER_DECLINED,
-        .code = is(error, "param", "payment_method") ? STR("payment_method_invalid")
-                                                     : text(arena, error, "code", WORD_BYTES_MAX),
-    };
-    if (ret->code.n == 0)
-        ret->code = STR("request_invalid");
+    struct str code = text(arena, error, "code", WORD_BYTES_MAX);
+    *ret = (struct provider_answer){.outcome = PROVIDER_DECLINED, .code = STR("request_invalid")};
+    if (q->operation == STRIPE_REFUND) {
+        ret->outcome = PROVIDER_REFUND_FAILED;
+        ret->code = code.n > 0 ? code : ret->code;
+    } else if (is(error, "param", "payment_method")) {
+        ret->code = STR("payment_method_invalid");
+    } else {
+        ret->decline_code = code;
+    }
 }
 
 /* Sent more than once, it is refused for its second sight: what the first did, an inquiry tells. */

@@ -150,6 +150,13 @@ TEST(stripe, a_refusal_decides_only_what_cannot_have_happened_before)
     ASSERT_INT_EQ(read_as(STRIPE_VOID, 0, 400, refused).outcome, PROVIDER_UNKNOWN);
     ASSERT_INT_EQ(read_as(STRIPE_REFUND, 0, 400, refused).outcome, PROVIDER_REFUND_FAILED);
     ASSERT_INT_EQ(read_as(STRIPE_REFUND, 1, 400, refused).outcome, PROVIDER_UNKNOWN);
+    const char *too_much =
+        "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"amount_too_large\"}}";
+    a = read_as(STRIPE_AUTHORISE, 0, 400, too_much);
+    ASSERT_INT_EQ(a.outcome, PROVIDER_DECLINED);
+    ASSERT_VIEW_EQ(a.code, "request_invalid");
+    ASSERT_VIEW_EQ(a.decline_code, "amount_too_large");
+    ASSERT_VIEW_EQ(read_as(STRIPE_REFUND, 0, 400, too_much).code, "amount_too_large");
     const char *reused = "{\"error\":{\"type\":\"idempotency_error\"}}";
     ASSERT_INT_EQ(read_as(STRIPE_AUTHORISE, 0, 400, reused).outcome, PROVIDER_UNKNOWN);
     arena_reset(&arena);
