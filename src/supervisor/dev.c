@@ -28,10 +28,13 @@
 #include "services/auth/auth.h"
 #include "services/auth/token.h"
 #include "supervisor/guide.h"
+#include "supervisor/lanes.h"
+#include "supervisor/state.h"
 #include "supervisor/supervisor.h"
 
 #define PSP_WAIT_MS_MAX 10000
 #define PSP_POLL_MS 20
+#define CONNECTIONS_MIN 100 /* a `faregate serve` beside it has room */
 #define STAFF_EMAIL "finance@faregate.example"
 
 struct dev {
@@ -111,7 +114,11 @@ static int make_files(struct dev *d, const char *data)
 
 static int start_database(struct dev *d, const struct config *c)
 {
-    const struct cluster_options options = {.dir = c->data};
+    const unsigned wanted = lanes_connections(c, state_cpus_allowed());
+    const struct cluster_options options = {
+        .dir = c->data,
+        .max_connections = wanted > CONNECTIONS_MIN ? (int)wanted : CONNECTIONS_MIN,
+    };
     say("starting the private PostgreSQL");
     int r = cluster_start(&options, &d->cluster);
     if (r < 0)

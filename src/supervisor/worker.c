@@ -29,6 +29,7 @@
 #include "services/shared/provider.h"
 #include "supervisor/db_news.h"
 #include "supervisor/h2_metrics.h"
+#include "supervisor/lanes.h"
 #include "supervisor/numbers.h"
 #include "supervisor/state.h"
 #include "supervisor/tls_metrics.h"
@@ -445,22 +446,6 @@ static void start_timers(struct worker *w)
     ev_timer_start(w->loop.ev, &w->listen_anyway);
 }
 
-/* Few write lanes make large batches: more of them than processors only take turns (measured at 64
- * calls in flight, two workers: a booking cost the database 112 us with one lane a worker, 182 us
- * with three). */
-static struct db_limits limits_for(const struct supervisor_context *context, unsigned slot)
-{
-    struct db_limits limits = context->config->db;
-    unsigned workers = context->worker_count ? context->worker_count : 1;
-    if (slot == SLOT_TIMETABLE) /* statements one after the other, on one session if all is well */
-        limits.write_lanes = limits.read_lanes = 1;
-    if (limits.write_lanes == 0)
-        limits.write_lanes = (context->cpu_count + workers - 1) / workers;
-    if (slot < WORKERS_MAX) /* what the other processes do is nobody's call: it can wait */
-        limits.lease_wait_max_ms = context->config->server.queue_wait_max_ms;
-    return limits;
-}
-
 int worker_run(const struct supervisor_context *context, unsigned slot)
 {
     struct worker *w = calloc(1, sizeof *w);
@@ -473,7 +458,8 @@ int worker_run(const struct supervisor_context *context, unsigned slot)
     w->token_keys = context->token_keys;
     CHECK(loop_init(&w->loop, &clock_system) == 0);
     CHECK(obs_open(&w->obs, context->region, slot, context->log_fd) == 0);
-    const struct db_limits limits = limits_for(context, slot);
+    const struct db_limits limits =
+        lanes_for(context->config, context->worker_count, context->cpu_count, slot);
     CHECK(db_new(&w->db, &w->loop, context->config->database, &limits, sql_statements, on_db_state,
                  w) == 0);
     build_app(w);

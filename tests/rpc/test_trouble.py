@@ -462,7 +462,9 @@ def test_a_later_start_adds_what_is_missing_and_is_quick_where_nothing_is(dev):
     data = tempfile.mkdtemp(prefix="faregate-again-")
     long_ago = datetime.date.today() - datetime.timedelta(30)
     try:
-        with Dev("--workers=1", f"--start={long_ago}", data=data, scale=0.05, days=5) as first:
+        many = ("--db-write-lanes=1", "--db-leases-max=64")
+        with Dev("--workers=1", f"--start={long_ago}", *many, data=data, scale=0.05, days=5) as first:
+            assert first.sql("SHOW max_connections") == [[str(67 + 67 + 66 + 20)]], "all that it may open, and some"
             first.sql("UPDATE login SET email = 'gone@faregate.example' WHERE email = 'finance@faregate.example'")
         with Dev("--workers=1", data=data, scale=0.05, days=10) as second:
             assert second.staff().token
