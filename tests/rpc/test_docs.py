@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 from kit.instance import ROOT, until
@@ -46,6 +47,16 @@ def test_every_path_in_the_documents_exists():
             for path in re.findall(r"`([a-z]+/[^`<> ]+)`", table):
                 base = ROOT if path.startswith("protos") else ROOT / "src"
                 assert path.endswith("/") and (base / path).is_dir() or list(base.glob(path)) or "000N" in path, path
+
+
+def test_what_is_known_of_describe_survives_its_failure(tmp_path):
+    for name in ("tests/golden/check", "tests/golden/describe.txt", "protos/faregate/v1/service_config.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    assert subprocess.run([tmp_path / "tests/golden/check", "/bin/false", "--write"], timeout=10).returncode == 1
+    for name in ("tests/golden/describe.txt", "protos/faregate/v1/service_config.json"):
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text()
+    assert len([f for f in tmp_path.rglob("*") if f.is_file()]) == 3, "nothing is left beside them"
 
 
 def test_what_to_watch_is_there_to_be_seen(dev):
