@@ -8,6 +8,40 @@
 
 #define SEPARATOR '+'
 
+#define DIGITS "0123456789"
+#define SMALL "abcdefghijklmnopqrstuvwxyz"
+#define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+static bool is_all_of(struct str s, const char *allowed)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!s.p[i] || !strchr(allowed, s.p[i]))
+            return false;
+    return true;
+}
+
+/* A trust domain and a path as the SPIFFE ID specification has them, section 2. */
+bool identity_is_certified(struct str identity)
+{
+    struct str rest = identity;
+    if (str_skip(&rest, STR("dns:")))
+        return rest.n > 0 && is_all_of(rest, SMALL CAPITALS DIGITS "-._*");
+    if (!str_skip(&rest, STR("spiffe://")))
+        return false;
+    struct str domain = str_cut(&rest, '/');
+    return domain.n > 0 && is_all_of(domain, SMALL DIGITS "-._") &&
+           is_all_of(rest, SMALL CAPITALS DIGITS "-._/");
+}
+
+bool identity_is_provable(struct str identity)
+{
+    struct str uid = identity;
+    int64_t number;
+    if (str_skip(&uid, STR("unix:uid=")))
+        return str_int64(uid, 0, UINT32_MAX - 1, &number) == 0;
+    return identity_is_certified(identity);
+}
+
 static int set_networks(struct networks *networks, struct str value)
 {
     while (value.n > 0) {
@@ -24,11 +58,16 @@ static int set_proxy(struct gate *gate, struct str value)
     return set_networks(&gate->proxy_from, value);
 }
 
+static bool has_forwarders(const struct gate *gate)
+{
+    return gate->forwarders.count > 0 || gate->forwarders.has_unix || gate->forwarder_count > 0;
+}
+
 static int set_forwarded(struct gate *gate, struct str value)
 {
     while (value.n > 0) {
         struct str one = str_cut(&value, SEPARATOR);
-        if (!str_starts(one, STR("spiffe://")) && !str_starts(one, STR("dns:"))) {
+        if (!identity_is_certified(one)) {
             int r = networks_add(&gate->forwarders, one);
             if (r < 0)
                 return r;
@@ -38,7 +77,7 @@ static int set_forwarded(struct gate *gate, struct str value)
             return -ENOSPC;
         gate->forwarder_identities[gate->forwarder_count++] = one;
     }
-    return 0;
+    return has_forwarders(gate) ? 0 : -EINVAL;
 }
 
 static int set_number(struct str value, uint32_t min, uint32_t max, uint32_t *ret)
@@ -164,6 +203,15 @@ static bool is_option(struct str text)
     return equals && !memchr(text.p, ':', (size_t)(equals - text.p));
 }
 
+static const char *meaning_of(const char *value)
+{
+    if (strcmp(value, "NETWORKS") == 0)
+        return ", which are CIDR or unix, joined by +";
+    if (strcmp(value, "SOURCES") == 0)
+        return ", which are CIDR, unix, spiffe://... or dns:..., joined by +";
+    return "";
+}
+
 static int set_option(struct gate *gate, bool is_tls, struct str text, char *error,
                       size_t error_bytes)
 {
@@ -175,7 +223,8 @@ static int set_option(struct gate *gate, bool is_tls, struct str text, char *err
         return -EINVAL;
     }
     if (o->set(gate, value) < 0) {
-        snprintf(error, error_bytes, "%.*s: wants %s=%s", (int)text.n, text.p, o->name, o->value);
+        snprintf(error, error_bytes, "%.*s: wants %s=%s%s", (int)text.n, text.p, o->name, o->value,
+                 meaning_of(o->value));
         return -EINVAL;
     }
     return 0;
@@ -184,11 +233,19 @@ static int set_option(struct gate *gate, bool is_tls, struct str text, char *err
 static int check(const struct listen_spec *spec, char *error, size_t error_bytes)
 {
     const struct gate *gate = &spec->gate;
+    const struct str address = str_of(spec->address);
+    const bool is_unix = str_starts(address, STR("unix:"));
     const char *problem = NULL;
     if ((gate->client_auth != TLS_CLIENT_OFF) != (gate->client_ca_file[0] != '\0'))
         problem = "client-cert and client-ca need each other";
     else if (gate->client_crl_file[0] && !gate->client_ca_file[0])
         problem = "client-crl needs client-ca";
+    else if (gate->forwarders_are_envoys && !has_forwarders(gate))
+        problem = "envoy=on needs forwarded=";
+    else if (gate->socket_mode && !is_unix)
+        problem = "mode= is for unix sockets";
+    else if (gate->uid_count > 0 && !is_unix && !str_starts(address, STR("fd:")))
+        problem = "uids= is for unix sockets";
     if (!problem)
         return 0;
     snprintf(error, error_bytes, "%s: %s", spec->address, problem);

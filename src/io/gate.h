@@ -61,6 +61,11 @@ struct gate_option {
 };
 extern const struct gate_option gate_options[];
 
+/* Whether a certificate can prove @identity at all: "spiffe://td/path", "dns:b.example". */
+bool identity_is_certified(struct str identity);
+/* The same, or "unix:uid=1000". */
+bool identity_is_provable(struct str identity);
+
 /* Whether @identity ("spiffe://...", "dns:...") or @source may speak for others. */
 bool gate_believes(const struct gate *gate, const struct endpoint *source, struct str identity);
 bool gate_admits_uid(const struct gate *gate, uid_t uid);

@@ -58,14 +58,21 @@ TEST(gate, refuses_what_it_does_not_understand)
         {"*:1,what=ever", "no such option"},
         {"*:1,client-cert=optional", "no such option of a cleartext listener"},
         {"*:1,proxy=", "wants proxy=NETWORKS"},
-        {"*:1,proxy=on", "wants proxy=NETWORKS"},
+        {"*:1,proxy=on", "wants proxy=NETWORKS, which are CIDR or unix"},
         {"*:1,proxy=10.0.0.0/33", "wants proxy="},
         {"*:1,proxy=fd00::/129", "wants proxy="},
         {"*:1,proxy=10.0.0/8", "wants proxy="},
         {"*:1,proxy=10.0.0.0/", "wants proxy="},
         {"*:1,proxy=example.org", "wants proxy="},
-        {"*:1,forwarded=example.org", "wants forwarded="},
+        {"*:1,forwarded=example.org", "wants forwarded=SOURCES, which are CIDR, unix, spiffe://"},
+        {"*:1,forwarded=", "wants forwarded="},
+        {"*:1,forwarded=dns:a:b", "wants forwarded="},
+        {"*:1,forwarded=unix:uid=0", "wants forwarded="},
         {"*:1,envoy=yes", "wants envoy=off|on"},
+        {"*:1,envoy=on", "*:1: envoy=on needs forwarded="},
+        {"*:1,mode=0600", "*:1: mode= is for unix sockets"},
+        {"fd:a,mode=0600", "fd:a: mode= is for unix sockets"},
+        {"*:1,uids=0", "*:1: uids= is for unix sockets"},
         {"*:1,hops=0", "wants hops="},
         {"*:1,mode=9", "wants mode="},
         {"*:1,mode=rw-", "wants mode="},
@@ -78,6 +85,7 @@ TEST(gate, refuses_what_it_does_not_understand)
         ASSERT_INT_EQ(next(bad[i].text, false, &spec), -EINVAL);
         ASSERT_HAS(error, bad[i].error);
     }
+    ASSERT_INT_EQ(next("fd:a,uids=0", false, &spec), 0); /* it may be one */
     ASSERT_INT_EQ(next("*:1,client-cert=maybe", true, &spec), -EINVAL);
     ASSERT_INT_EQ(next("*:1,client-cert=required", true, &spec), -EINVAL);
     ASSERT_HAS(error, "need each other");
