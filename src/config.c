@@ -378,6 +378,8 @@ int config_check(const struct config *c, char *error, size_t error_bytes)
             c->listen) ||
         REFUSE_IF(serves && c->listen_tls[0] && (!c->tls_certificate[0] || !c->tls_key[0]),
                   "--listen-tls needs --tls-certificate and --tls-key") ||
+        REFUSE_IF(service_identities_check(c->service_identities, why, sizeof why) < 0,
+                  "--service-identities: %s", why) ||
         REFUSE_IF(!services_known(c->services),
                   "--services=%s: known are auth, flight, booking, payment", c->services) ||
         REFUSE_IF(strcmp(c->provider, "stripe") != 0 && strcmp(c->provider, "instant") != 0,

@@ -292,9 +292,12 @@ struct server *server_free(struct server *server);
 struct h2_handler;
 extern const struct h2_handler server_h2_handler;
 
-/* @list, comma-separated, outlives the server: whoever proves one of these identities and sends no
- * token is a principal with ROLE_SERVICE. 0, -EINVAL: not an identity, or -ENOSPC. */
-int server_set_service_identities(struct server *server, const char *list);
+/* Whether @list, comma-separated, names who can prove it, and not too many. 0, or -EINVAL and a
+ * line in @error. */
+int service_identities_check(const char *list, char *error, size_t error_bytes);
+/* Of such a list, which outlives the server: whoever proves to be one of it and sends no token is a
+ * principal with ROLE_SERVICE. */
+void server_set_service_identities(struct server *server, const char *list);
 struct health *server_health(struct server *server);
 /* What channelz shows: the connections of this worker, and its number. Before: nothing. */
 void server_set_connections(struct server *server, const struct h2_server *h2, unsigned worker);

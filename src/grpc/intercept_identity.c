@@ -5,10 +5,12 @@
  * must not lend him its own. */
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "grpc/internal.h"
+#include "io/gate.h"
 
 #define IDENTITIES_MAX 64
 
@@ -34,35 +36,40 @@ static struct uuid uuid_of(struct str name)
     return id;
 }
 
-/* What --service-identities may name. */
-static bool is_known_kind(struct str name)
+int service_identities_check(const char *list, char *error, size_t error_bytes)
 {
-    static const char *const kinds[] = {"spiffe://", "dns:", "unix:uid="};
-    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (str_starts(name, str_of(kinds[i])) && name.n > strlen(kinds[i]))
-            return true;
-    return false;
+    struct str rest = str_of(list);
+    for (unsigned count = 1; rest.n > 0; count++) {
+        struct str name = str_cut(&rest, ',');
+        if (!identity_is_provable(name)) {
+            snprintf(error, error_bytes,
+                     "\"%.*s\" is none of spiffe://DOMAIN/PATH, dns:NAME and unix:uid=NUMBER",
+                     (int)name.n, name.p);
+            return -EINVAL;
+        }
+        if (count > IDENTITIES_MAX) {
+            snprintf(error, error_bytes, "more than %d identities", IDENTITIES_MAX);
+            return -EINVAL;
+        }
+    }
+    return 0;
 }
 
-int server_set_service_identities(struct server *server, const char *list)
+void server_set_service_identities(struct server *server, const char *list)
 {
     struct str rest = str_of(list);
     free(server->identities);
     server->identities = NULL;
     if (rest.n == 0)
-        return 0;
+        return;
     struct identity_table *table = calloc(1, sizeof *table);
     CHECK(table);
     server->identities = table;
     while (rest.n > 0) {
         struct str name = str_cut(&rest, ',');
-        if (!is_known_kind(name))
-            return -EINVAL;
-        if (table->count == IDENTITIES_MAX)
-            return -ENOSPC;
+        CHECK(table->count < IDENTITIES_MAX);
         table->items[table->count++] = (struct identity){.name = name, .user_id = uuid_of(name)};
     }
-    return 0;
 }
 
 enum reason intercept_identity(struct call_impl *ci, struct str body)

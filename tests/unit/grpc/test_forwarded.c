@@ -242,7 +242,7 @@ TEST(forwarded, believes_what_only_envoy_writes_from_envoys_only)
 TEST(identity, makes_a_service_of_who_is_named)
 {
     begin();
-    ASSERT_INT_EQ(server_set_service_identities(rig.server, "spiffe://td/a,dns:b.example"), 0);
+    server_set_service_identities(rig.server, "spiffe://td/a,dns:b.example");
     ASSERT_INT_EQ(call("/t.T/Service", NULL, NULL, NULL, NULL), STATUS_UNAUTHENTICATED);
     rig_peer.identity = STR("spiffe://td/stranger");
     rig_peer.proof = PEER_CERTIFICATE;
@@ -262,6 +262,30 @@ TEST(identity, makes_a_service_of_who_is_named)
                   STATUS_PERMISSION_DENIED);
     ASSERT_INT_EQ(call("/t.T/Service", "authorization", "Bearer wrong", NULL, NULL),
                   STATUS_UNAUTHENTICATED);
-    ASSERT_INT_EQ(server_set_service_identities(rig.server, "b.example"), -EINVAL);
     end();
+}
+
+TEST(identity, must_be_one_that_somebody_can_prove)
+{
+    static const char *const bad[] = {"b.example",   "spiffe://", "spiffe:///a", "spiffe://TD/a",
+                                      "dns:",        "dns:a:b",   "unix:uid=",   "unix:uid=abc",
+                                      "unix:uid=-1", "unix:/a"};
+    char error[200], list[300], all[65 * 6 + 1] = "";
+    ASSERT_INT_EQ(service_identities_check("", error, sizeof error), 0);
+    ASSERT_INT_EQ(service_identities_check("spiffe://td,spiffe://t-d.1/ns/a_b,dns:*.b.example,"
+                                           "unix:uid=0",
+                                           error, sizeof error),
+                  0);
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(list, sizeof list, "dns:a,%s,dns:c", bad[i]);
+        ASSERT_INT_EQ(service_identities_check(list, error, sizeof error), -EINVAL);
+        snprintf(list, sizeof list, "\"%s\" is none of spiffe://", bad[i]);
+        ASSERT_HAS(error, list);
+    }
+    for (unsigned i = 0; i < 64; i++)
+        strcat(all, "dns:a,");
+    ASSERT_INT_EQ(service_identities_check(all, error, sizeof error), 0);
+    strcat(all, "dns:a");
+    ASSERT_INT_EQ(service_identities_check(all, error, sizeof error), -EINVAL);
+    ASSERT_HAS(error, "more than 64");
 }
