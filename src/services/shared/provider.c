@@ -106,12 +106,23 @@ static int key_read(const char *file, char ret_key[static KEY_BYTES_MAX], char *
                              "--provider-key=%s: the first line is not an API key", file);
 }
 
+static bool is_web(struct str url)
+{
+    struct str rest = url;
+    if (!str_skip(&rest, STR("http://")) && !str_skip(&rest, STR("https://")))
+        return false;
+    bool good = rest.n > 0 && rest.p[0] != '/';
+    for (size_t i = 0; i < rest.n; i++)
+        good = good && rest.p[i] > ' ' && rest.p[i] < 0x7f;
+    return good;
+}
+
 static int stripe_setup(struct provider *p, const char *url, const char *key_file, char *error,
                         size_t error_bytes)
 {
     char key[KEY_BYTES_MAX];
     struct str u = str_of(url);
-    if (!str_starts(u, STR("http://")) && !str_starts(u, STR("https://")))
+    if (!is_web(u))
         return error_line(error, error_bytes, -EINVAL,
                           "--provider-url=%s: not an http or https URL", url ? url : "");
     int r = key_read(key_file ? key_file : "", key, error, error_bytes);
@@ -142,7 +153,10 @@ int provider_new(struct provider **ret_provider, const char *kind, const char *u
     int r = 0;
     p->timeout_ms = limits->provider_timeout_ms;
     p->return_url = str_of(return_url);
-    if (strcmp(kind, "stripe") == 0) {
+    if (return_url[0] && !is_web(p->return_url)) {
+        r = error_line(error, error_bytes, -EINVAL,
+                       "--payment-return-url=%s: not an http or https URL", return_url);
+    } else if (strcmp(kind, "stripe") == 0) {
         p->ops = &provider_stripe;
         r = stripe_setup(p, url, key_file, error, error_bytes);
     } else if (strcmp(kind, "instant") == 0) {

@@ -290,4 +290,12 @@ TEST(provider, a_bad_key_or_address_stops_the_start)
                   -EINVAL);
     ASSERT_HAS(error, "not an API key");
     ASSERT_NULL(p);
+    static const char *const no_page[] = {"garbage", "javascript:x", "https://", "https:///x",
+                                          "https://a b"};
+    for (unsigned i = 0; i < sizeof no_page / sizeof no_page[0]; i++) {
+        ASSERT_INT_EQ(provider_new(&p, "instant", "", "", no_page[i], &app_limits_default, error,
+                                   sizeof error),
+                      -EINVAL);
+        ASSERT_HAS(error, "--payment-return-url=");
+    }
 }
