@@ -71,7 +71,8 @@ const char *process_kind(unsigned slot)
 
 bool process_exists(const struct supervisor_context *context, unsigned slot)
 {
-    return slot < context->worker_count || slot == SLOT_JOBS ||
+    return slot < context->worker_count ||
+           (slot == SLOT_JOBS && (context->config->jobs || context->worker_count == 0)) ||
            (slot == SLOT_TIMETABLE && context->board);
 }
 
@@ -447,12 +448,9 @@ static int prepare(struct supervisor *s, const struct config *config)
         complain("--admin: %s", error);
         return -EINVAL;
     }
-    for (unsigned i = 0; i < ctx->worker_count; i++)
-        add_child(s, i);
-    if (config->jobs || !serves)
-        add_child(s, SLOT_JOBS);
-    if (ctx->board)
-        add_child(s, SLOT_TIMETABLE);
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (process_exists(ctx, i))
+            add_child(s, i);
     return 0;
 }
 
