@@ -16,7 +16,8 @@
 #include "services/shared/error_line.h"
 
 #define EMAIL_CHARS_MAX 254 /* CreateUserRequest.email */
-#define TIMEOUT_S 15
+#define TICK_S 0.05
+#define TICKS 300 /* 15 s */
 #define CALL_TIMEOUT_MS 10000
 
 struct make_user {
@@ -24,7 +25,8 @@ struct make_user {
     struct db *db;
     struct server *server;
     struct app app;
-    ev_timer timeout;
+    ev_timer timeout; /* looks whether the database has refused us, and gives up at last */
+    unsigned ticks_left;
     char hash[PASSWORD_HASH_MAX];
     const char *email;
     uint32_t roles;
@@ -87,7 +89,9 @@ static void on_timeout(struct ev_loop *ev, ev_timer *timer, int events)
     (void)ev;
     (void)events;
     struct make_user *m = timer->data;
-    loop_stop(&m->loop);
+    bool is_refused = !m->started && db_stats(m->db)->connect_failures > 0;
+    if (is_refused || --m->ticks_left == 0)
+        loop_stop(&m->loop);
 }
 
 static int run(struct make_user *m, const char *conninfo, char *error, size_t error_bytes)
@@ -105,7 +109,8 @@ static int run(struct make_user *m, const char *conninfo, char *error, size_t er
                         error_bytes);
     if (result < 0)
         return result;
-    ev_timer_init(&m->timeout, on_timeout, TIMEOUT_S, 0.0);
+    m->ticks_left = TICKS;
+    ev_timer_init(&m->timeout, on_timeout, TICK_S, TICK_S);
     m->timeout.data = m;
     ev_timer_start(m->loop.ev, &m->timeout);
     db_start(m->db);
