@@ -458,19 +458,19 @@ struct  Faregate__V1__JsonWebKey
 {
   ProtobufCMessage base;
   /*
-   * Key type, `OKP` or `EC`.
+   * Key type, `OKP`.
    */
   char *kty;
   /*
-   * Curve, `Ed25519` or `P-256`.
+   * Curve, `Ed25519`.
    */
   char *crv;
   /*
-   * Public point, or its x coordinate, base64url.
+   * Public point, base64url.
    */
   char *x;
   /*
-   * y coordinate, base64url; empty for `OKP`.
+   * y coordinate of other key types; empty.
    */
   char *y;
   /*
@@ -478,7 +478,7 @@ struct  Faregate__V1__JsonWebKey
    */
   char *kid;
   /*
-   * Algorithm, `EdDSA` or `ES256`.
+   * Algorithm, `EdDSA`.
    */
   char *alg;
   /*

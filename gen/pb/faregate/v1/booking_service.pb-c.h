@@ -238,7 +238,8 @@ typedef enum _Faregate__V1__BookingEvent__Type {
    */
   FAREGATE__V1__BOOKING_EVENT__TYPE__CANCELLATION_CONFIRMED = 10,
   /*
-   * A refund was started.
+   * A refund was started by staff, or for a payment that came too late. That of a cancellation begins with
+   * CANCELLATION_CONFIRMED.
    */
   FAREGATE__V1__BOOKING_EVENT__TYPE__REFUND_STARTED = 11,
   /*

@@ -701,7 +701,7 @@ struct  Faregate__V1__SeatMapRow
    */
   int32_t number;
   /*
-   * Whether it lies at an emergency exit: no children or infants.
+   * Whether it lies at an emergency exit: no children or infants, nor an adult who holds one.
    */
   protobuf_c_boolean exit_row;
   /*

@@ -55,7 +55,7 @@ typedef enum _Faregate__V1__Format {
    */
   FAREGATE__V1__FORMAT__FORMAT_COUNTRY = 6,
   /*
-   * A person's name: letters of any script, and space, hyphen, apostrophe or full stop between them.
+   * A person's name: letters of any script, and space, hyphen or apostrophe between them; a full stop also at the end.
    */
   FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME = 7,
   /*
@@ -237,8 +237,8 @@ struct  Faregate__V1__MethodPolicy
    */
   Faregate__V1__Auth auth;
   /*
-   * Longest deadline granted, in milliseconds. A longer or absent client deadline is cut to this.
-   * 0: the server's default; streams have none.
+   * Longest deadline granted, in milliseconds. A client's longer one is cut to this; a client without one gets
+   * `timeout_ms_default`. 0: the server's default; streams have none.
    */
   uint32_t timeout_ms_max;
   /*

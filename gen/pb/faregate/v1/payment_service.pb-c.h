@@ -195,7 +195,7 @@ typedef enum _Faregate__V1__CaptureMethod {
    */
   FAREGATE__V1__CAPTURE_METHOD__AUTOMATIC = 1,
   /*
-   * By a later call, before `capture_before_time`.
+   * By a later call, before `capture_before_time`. Not offered yet: always refused with FIELD_INVALID.
    */
   FAREGATE__V1__CAPTURE_METHOD__MANUAL = 2
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FAREGATE__V1__CAPTURE_METHOD)
