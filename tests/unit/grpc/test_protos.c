@@ -1,5 +1,9 @@
 /* The .proto files as a manual: every RPC says which reasons it can answer, and each is a reason we
  * have. Reads protos/faregate/v1/ as text, since the descriptor set holds no comments. */
+#include <faregate/v1/auth_service.pb-c.h>
+#include <faregate/v1/booking_service.pb-c.h>
+#include <faregate/v1/flight_service.pb-c.h>
+#include <faregate/v1/payment_service.pb-c.h>
 #include <stdio.h>
 
 #include "base/buf.h"
@@ -35,7 +39,7 @@ static void expect_reasons(struct str list)
     }
 }
 
-static unsigned check_file(const char *name)
+static void check_file(const char *name, const ProtobufCServiceDescriptor *service)
 {
     struct buf text = {0};
     unsigned methods = 0;
@@ -56,13 +60,13 @@ static unsigned check_file(const char *name)
         }
     }
     buf_deinit(&text);
-    return methods;
+    ASSERT_INT_EQ(methods, service->n_methods);
 }
 
 TEST(protos, list_reasons_that_exist_at_every_method)
 {
-    ASSERT_INT_EQ(check_file("auth"), 7);
-    ASSERT_INT_EQ(check_file("flight"), 5);
-    ASSERT_INT_EQ(check_file("booking"), 6);
-    ASSERT_INT_EQ(check_file("payment"), 5);
+    check_file("auth", &faregate__v1__auth_service__descriptor);
+    check_file("flight", &faregate__v1__flight_service__descriptor);
+    check_file("booking", &faregate__v1__booking_service__descriptor);
+    check_file("payment", &faregate__v1__payment_service__descriptor);
 }
