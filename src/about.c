@@ -3,7 +3,9 @@
  * the same flags would do; nothing of it depends on the machine. */
 #include "about.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/check.h"
@@ -39,7 +41,8 @@ static int write_descriptor_set(const char *path)
     if (f && fclose(f) != 0)
         ok = false;
     if (!ok)
-        fprintf(stderr, "faregate describe: cannot write --descriptor-set=%s\n", path);
+        fprintf(stderr, "faregate describe: cannot write --descriptor-set=%s: %s\n", path,
+                strerror(errno));
     return ok ? 0 : 2;
 }
 

@@ -90,9 +90,11 @@ static const struct option *find_option(enum command command, const char *name, 
 static int set_u32(struct config *c, const struct option *o, const char *value, const char *from)
 {
     int64_t number;
+    const char *unit = strchr(o->unit, '|') ? "" : o->unit; /* the range says it all */
     if (str_int64(str_of(value), o->min, o->max ? o->max : UINT32_MAX, &number) < 0) {
-        fprintf(stderr, "faregate: %s: \"%s\" is not a number of %s from %u to %u\n", from, value,
-                o->unit[0] ? o->unit : "units", o->min, o->max ? o->max : UINT32_MAX);
+        fprintf(stderr, "faregate: %s: \"%s\" is not a number from %u to %u%s%s%s\n", from, value,
+                o->min, o->max ? o->max : UINT32_MAX, unit[0] ? " (" : "", unit,
+                unit[0] ? ")" : "");
         return -EINVAL;
     }
     *(uint32_t *)place(c, o) = (uint32_t)number;
@@ -361,6 +363,12 @@ static bool services_known(const char *list)
     return true;
 }
 
+/* Each port that dev is told of takes its neighbour along. */
+static bool ports_overlap(const struct config *c)
+{
+    return c->port <= c->admin_port + 1 && c->admin_port <= c->port + 1;
+}
+
 #define REFUSE_IF(condition, ...)                                                                  \
     ((condition) ? (snprintf(error, error_bytes, __VA_ARGS__), true) : false)
 
@@ -378,8 +386,17 @@ int config_check(const struct config *c, char *error, size_t error_bytes)
             c->listen) ||
         REFUSE_IF(serves && c->listen_tls[0] && (!c->tls_certificate[0] || !c->tls_key[0]),
                   "--listen-tls needs --tls-certificate and --tls-key") ||
+        REFUSE_IF(serves && !c->listen[0] && !c->listen_tls[0],
+                  "--listen and --listen-tls are empty: nobody could call") ||
         REFUSE_IF(service_identities_check(c->service_identities, why, sizeof why) < 0,
                   "--service-identities: %s", why) ||
+        REFUSE_IF(c->command == COMMAND_DEV && ports_overlap(c),
+                  "--port=%u and the next one meet --admin-port=%u and the next one", c->port,
+                  c->admin_port) ||
+        REFUSE_IF(!c->log[0], "--log names no file; - is stderr, and none is none") ||
+        REFUSE_IF(c->db.reconnect_min_ms > c->db.reconnect_max_ms,
+                  "--db-reconnect-min-ms=%u is above --db-reconnect-max-ms=%u",
+                  c->db.reconnect_min_ms, c->db.reconnect_max_ms) ||
         REFUSE_IF(!services_known(c->services),
                   "--services=%s: known are auth, flight, booking, payment", c->services) ||
         REFUSE_IF(strcmp(c->provider, "stripe") != 0 && strcmp(c->provider, "instant") != 0,

@@ -90,6 +90,10 @@ int main(int argc, char **argv)
 {
     struct config config;
     take_standard_descriptors();
+    if (argc > 2 && strcmp(argv[1], "help") == 0) { /* help COMMAND is COMMAND --help */
+        argv[1] = argv[2];
+        argv[2] = "--help";
+    }
     if (argc > 1 && strcmp(argv[1], "sandbox-psp") == 0)
         return sandbox_psp_main(argc - 1, argv + 1);
     int r = config_parse(argc, argv, &config);

@@ -121,7 +121,11 @@ int listen_check(const char *address, char *error, size_t error_bytes)
     union address parsed;
     socklen_t bytes;
     struct str name = str_of(address);
-    int r = str_skip(&name, STR("fd:")) ? 0 : parse(address, &parsed, &bytes);
+    if (str_skip(&name, STR("fd:"))) {
+        int fd;
+        return open_passed(name, address, &fd, error, error_bytes);
+    }
+    int r = parse(address, &parsed, &bytes);
     if (r < 0)
         snprintf(error, error_bytes,
                  "cannot listen on %s: not ADDRESS:PORT, [IPv6]:PORT, unix:PATH or fd:NAME",

@@ -22,7 +22,8 @@ int listen_open(const char *address, int backlog, int *ret_fd, char *error, size
 int listen_open_mode(const char *address, uint32_t mode, int backlog, int *ret_fd, char *error,
                      size_t error_bytes);
 
-/* Whether @address is one at all. 0, or -EINVAL and that line. */
+/* Whether @address is one at all, and a socket that was passed is there. 0, or negative errno and
+ * that line. */
 int listen_check(const char *address, char *error, size_t error_bytes);
 
 /* The descriptor that whoever started this process left for it (sd_listen_fds(3): LISTEN_PID,

@@ -155,6 +155,8 @@ static int make_staff(struct dev *d)
 /* Before minutes go into data: what will be listened on is free. */
 static int check_ports(const struct config *c)
 {
+    static const char *const flags[] = {"--port", "--port + 1 (TLS)", "--admin-port",
+                                        "--admin-port + 1 (the payment simulator)"};
     const uint32_t ports[] = {c->port, c->port + 1, c->admin_port, c->admin_port + 1};
     for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
         char address[32], error[256];
@@ -162,7 +164,7 @@ static int check_ports(const struct config *c)
         snprintf(address, sizeof address, "127.0.0.1:%u", ports[i]);
         int r = listen_open(address, 1, &fd, error, sizeof error);
         if (r < 0) {
-            fprintf(stderr, "faregate dev: %s: %s\n", i < 2 ? "--port" : "--admin-port", error);
+            fprintf(stderr, "faregate dev: %s: %s\n", flags[i], error);
             return r;
         }
         close(fd);

@@ -307,8 +307,7 @@ def test_a_variable_of_another_command_is_none():
 
 def test_wrong_listeners_stop_the_start():
     for flags, said in (
-            (["--listen", "fd:web"], "cleartext beyond this machine"),
-            (["--listen", "fd:web", "--insecure-any"], "no such socket was passed"),
+            (["--listen", "fd:web"], "no such socket was passed"),
             (["--listen", "*:0,proxy=10.0.0.0/8"], "cleartext beyond this machine"),
             (["--listen", "127.0.0.1:0,proxy=on"], "wants proxy=NETWORKS"),
             (["--listen", "127.0.0.1:0,client-cert=required"], "no such option of a cleartext listener"),

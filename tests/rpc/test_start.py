@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -54,9 +55,19 @@ def test_a_wrong_configuration_is_said_once_and_with_its_flag(copy):
             (["--listen=127.0.0.1:99999"], "--listen: cannot listen on 127.0.0.1:99999: not ADDRESS:PORT"),
             (["--admin=foo"], "--admin: cannot listen on foo"),
             (["--services="], "--services="),
-            (["--service-identities=nonsense"], "--service-identities: ")):
+            (["--service-identities=dns:a,nonsense"], '--service-identities: "nonsense" is none of spiffe://'),
+            (["--service-identities=" + "dns:a," * 65], "--service-identities: more than 64"),
+            (["--payment-return-url=javascript:x"], "--payment-return-url=javascript:x: not an http or https URL"),
+            (["--payment-return-url=https://"], "--payment-return-url=https://: not an http or https URL"),
+            (["--listen="], "--listen and --listen-tls are empty"),
+            (["--listen=fd:foo"], "--listen: cannot listen on fd:foo: no such socket was passed"),
+            (["--listen=127.0.0.1:1,mode=0600"], "--listen: 127.0.0.1:1: mode= is for unix sockets"),
+            (["--log="], "--log names no file"),
+            (["--te-required=on"], '--te-required: "on" is not a number from 0 to 1\n'),
+            (["--hang-seconds=1s"], '--hang-seconds: "1s" is not a number from 0 to 86400 (s)\n'),
+            (["--db-reconnect-min-ms=6000"], "--db-reconnect-min-ms=6000 is above --db-reconnect-max-ms=5000")):
         status, text = start(copy, *flags)
-        assert status in (1, 2) and said in text, (flags, status, text)
+        assert status == 2 and said in text, (flags, status, text)
         assert len(text.strip().splitlines()) == 1, text
     status, text = start(copy, env={"FAREGATE_SERVICES": ""})
     assert status == 2 and "--services=" in text
@@ -117,6 +128,45 @@ def test_a_report_that_cannot_be_written_is_a_failure(dev):
         with open("/dev/full", "w") as full:
             done = subprocess.run([binary(), *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, (command, done)
+
+
+def run(*command):
+    return subprocess.run([binary(), *command], capture_output=True, text=True, timeout=10)
+
+
+def test_help_of_a_command_is_asked_for_either_way():
+    for command in ("serve", "user", "sandbox-psp", "help"):
+        first, second = run("help", command), run(command, "--help")
+        assert first.returncode == 0 and first.stdout == second.stdout != "" and not first.stderr, command
+    assert run("help", "nonsense").returncode == 2
+
+
+def test_dev_counts_its_ports_before_it_makes_anything(tmp_path):
+    for admin in (21299, 21300, 21301):
+        done = run("dev", "--port=21300", f"--admin-port={admin}", "--data", str(tmp_path / "data"))
+        assert done.returncode == 2 and f"--admin-port={admin}" in done.stderr, done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_user_without_a_database_is_refused_at_once(tmp_path):
+    (tmp_path / "password").write_text("correct horse battery\n")
+    began = time.monotonic()
+    done = run("user", "--database=host=/nowhere", "--email=a@faregate.example", f"--password-file={tmp_path}/password")
+    assert time.monotonic() - began < 8, "not at the end of its patience, which is 15 s"
+    assert done.returncode == 1 and "/nowhere" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_descriptor_set_that_cannot_be_written_says_why():
+    done = run("describe", "--descriptor-set=/nowhere/x")
+    assert done.returncode == 2 and done.stderr.endswith("--descriptor-set=/nowhere/x: No such file or directory\n")
+
+
+def test_only_what_runs_is_shown(dev):
+    with dev.sibling() as server:
+        assert "jobs 64" not in server.pids() and "worker 0" in server.pids()
+        assert 'process="jobs"' not in server.http("/metrics")[1]
+    with dev.sibling(jobs=True) as server:
+        assert "jobs 64" in server.pids()
 
 
 def test_help_shows_the_defaults_and_no_secrets():

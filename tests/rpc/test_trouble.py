@@ -496,5 +496,5 @@ def test_dev_finds_a_used_port_at_once(dev, tmp_path):
     """The simulator's as well, before it makes a database."""
     done = subprocess.run([binary(), "dev", "--port", str(free_port()), "--admin-port", str(dev.admin_port - 1), "--data",
                            str(tmp_path)], capture_output=True, text=True, timeout=10)
-    assert done.returncode == 2 and "--admin-port: cannot listen on" in done.stderr, done.stderr
+    assert done.returncode == 2 and "--admin-port + 1 (the payment simulator): cannot listen on" in done.stderr, done.stderr
     assert not (tmp_path / "db").exists()
