@@ -9,8 +9,14 @@ static const struct db_column sweep_begin_columns[] = {
 const struct db_statement jobs_sweep_begin_statement = {
     .name = "jobs_sweep_begin",
     .sql_one =
-        "SELECT coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'),\n"
-        "                least((SELECT min(payment_required_time) FROM booking), now())) AS watermark",
+        "SELECT least(coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'),\n"
+        "                      (SELECT min(payment_required_time) FROM booking)),\n"
+        "             (SELECT min(payment_required_time)\n"
+        "                FROM (SELECT payment_required_time, state FROM booking\n"
+        "                       WHERE payment_required_time BETWEEN now() - interval '1 day' AND now()\n"
+        "                       ORDER BY payment_required_time DESC LIMIT 100000) x\n"
+        "               WHERE state = 'HELD'),\n"
+        "             now() - interval '1 minute') AS watermark",
     .sql_many = NULL,
     .columns = sweep_begin_columns,
     .column_count = 1,
@@ -36,7 +42,8 @@ const struct db_statement jobs_sweep_move_statement = {
     .name = "jobs_sweep_move",
     .sql_one =
         "INSERT INTO sweep (task, watermark) VALUES ('EXPIRE_HOLDS', $1::timestamptz)\n"
-        "    ON CONFLICT (task) DO UPDATE SET watermark = excluded.watermark WHERE sweep.watermark < excluded.watermark",
+        "    ON CONFLICT (task) DO UPDATE SET watermark = excluded.watermark\n"
+        " WHERE sweep.watermark < excluded.watermark OR sweep.watermark > now()",
     .sql_many = NULL,
     .params = sweep_move_params,
     .param_count = 1,

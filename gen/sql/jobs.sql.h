@@ -14,11 +14,13 @@ struct jobs_sweep_begin_row {
 };
 
 /* Where a process that starts goes on: it neither walks over all bookings that there are, nor leaves out what lapsed while
- * nobody swept, however long that was.
+ * nobody swept, however long that was. Where the clock was set back, holds have lapsed behind the watermark: with the first of
+ * them, among the leases of the last day and no more of those than are read in a moment. The minute is LAG_US of sweep.c.
  * Scans: booking */
 void jobs_sweep_begin(struct call *c, struct jobs_sweep_begin_row *ret);
 
-/* Forward only: several servers may sweep, each with a watermark of its own. */
+/* Forward only: several servers may sweep, each with a watermark of its own. But one that the clock has not reached was
+ * written before it was set back. */
 void jobs_sweep_move(struct call *c,
     int64_t watermark);
 

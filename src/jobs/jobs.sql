@@ -2,15 +2,24 @@
 
 -- name: sweep_begin() -> one (watermark timestamptz)
 -- Where a process that starts goes on: it neither walks over all bookings that there are, nor leaves out what lapsed while
--- nobody swept, however long that was.
+-- nobody swept, however long that was. Where the clock was set back, holds have lapsed behind the watermark: with the first of
+-- them, among the leases of the last day and no more of those than are read in a moment. The minute is LAG_US of sweep.c.
 -- Scans: booking
-SELECT coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'),
-                least((SELECT min(payment_required_time) FROM booking), now())) AS watermark;
+SELECT least(coalesce((SELECT watermark FROM sweep WHERE task = 'EXPIRE_HOLDS'),
+                      (SELECT min(payment_required_time) FROM booking)),
+             (SELECT min(payment_required_time)
+                FROM (SELECT payment_required_time, state FROM booking
+                       WHERE payment_required_time BETWEEN now() - interval '1 day' AND now()
+                       ORDER BY payment_required_time DESC LIMIT 100000) x
+               WHERE state = 'HELD'),
+             now() - interval '1 minute') AS watermark;
 
 -- name: sweep_move(watermark timestamptz) -> none
--- Forward only: several servers may sweep, each with a watermark of its own.
+-- Forward only: several servers may sweep, each with a watermark of its own. But one that the clock has not reached was
+-- written before it was set back.
 INSERT INTO sweep (task, watermark) VALUES ('EXPIRE_HOLDS', @watermark)
-    ON CONFLICT (task) DO UPDATE SET watermark = excluded.watermark WHERE sweep.watermark < excluded.watermark;
+    ON CONFLICT (task) DO UPDATE SET watermark = excluded.watermark
+ WHERE sweep.watermark < excluded.watermark OR sweep.watermark > now();
 
 -- name: expire(after timestamptz, until timestamptz, row_count int4)
 --       -> one (found int4, expired int4, clock timestamptz, horizon timestamptz)

@@ -77,11 +77,27 @@ static enum step expire(struct call *c)
     return STEP_AGAIN;
 }
 
+/* The database's clock was set back, or another database has taken over: leases end anew at times
+ * that have been swept. */
+static void begin_anew(struct jobs *jobs)
+{
+    jobs->watermark_us = 0;
+    jobs->marked_us = 0;
+    jobs->swept_us = 0;
+    jobs->wide_ns = 0;
+}
+
 static enum step move_on(struct call *c)
 {
     const struct expire *s = c->state;
     const struct jobs_task *task = call_request(c);
     struct jobs *jobs = task->jobs;
+    if (s->expired > 0)
+        call_note(c, "expired", "%lld", (long long)s->expired);
+    if (s->row.clock < jobs->swept_us || s->row.clock < jobs->watermark_us) {
+        begin_anew(jobs);
+        return STEP_NEXT;
+    }
     if (s->after_us > jobs->swept_us)
         jobs->swept_us = s->after_us;
     jobs_gauge(jobs, JOBS_SWEPT, jobs->swept_us / US_PER_S);
@@ -90,8 +106,6 @@ static enum step move_on(struct call *c)
     int64_t settled_us = s->after_us < s->horizon_us ? s->after_us : s->horizon_us;
     if (s->is_wide && settled_us - LAG_US > jobs->watermark_us)
         jobs->watermark_us = settled_us - LAG_US;
-    if (s->expired > 0)
-        call_note(c, "expired", "%lld", (long long)s->expired);
     if (jobs->watermark_us - jobs->marked_us < MARK_EVERY_US)
         return STEP_NEXT;
     jobs->marked_us = jobs->watermark_us;

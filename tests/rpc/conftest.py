@@ -3,4 +3,4 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from kit.fixtures import ann, bob, dev, shared_world, world  # noqa: E402,F401
+from kit.fixtures import ann, bob, clock, dev, shared_world, world  # noqa: E402,F401

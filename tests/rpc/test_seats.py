@@ -4,12 +4,13 @@ import concurrent.futures
 import datetime
 import os
 import signal
+import time
 
 import grpc
 import pytest
 
 from kit.client import Refusal, refused
-from kit.instance import until
+from kit.instance import Serve, until
 from kit.lock import Lock
 from kit.world import adult
 
@@ -126,24 +127,46 @@ def test_a_hold_that_is_locked_when_it_ends_ends_later(world):
         until(lambda: world.inventory(offer) == before, 10, "it comes back")
 
 
-def test_holds_that_ended_while_nobody_swept_end_at_the_next_start(world, ann):
-    """However long nobody did; the sweeper that runs is past them."""
+@pytest.mark.parametrize("ended,swept", [(-72, -96), (-2, 1)])
+def test_holds_that_ended_while_nobody_swept_end_at_the_next_start(world, ann, ended, swept):
+    """However long nobody did, and by whatever clock; the sweeper that runs is past them."""
     offer = world.offer(ann)
     before = world.inventory(offer)
     booking = world.hold(ann, offer)
-    world.dev.sql("UPDATE booking SET payment_required_time = now() - interval '3 days' "
+    world.dev.sql(f"UPDATE booking SET payment_required_time = now() + interval '{ended} hours' "
                   f"WHERE booking_id = '{booking.name.split('/')[-1]}'")
     world.wait(1)
     assert world.inventory(offer) != before
     jobs, = (pid for name, pid in world.dev.pids().items() if name.startswith("jobs"))
     os.kill(jobs, signal.SIGSTOP)  # or it may write its own watermark over ours
     try:
-        world.dev.sql("UPDATE sweep SET watermark = now() - interval '4 days'")
+        world.dev.sql(f"UPDATE sweep SET watermark = now() + interval '{swept} hours'")
         with world.dev.sibling(jobs=True):
             until(lambda: world.inventory(offer) == before, 10, "its seats are back")
     finally:
         os.kill(jobs, signal.SIGCONT)
     assert world.state(ann.GetBooking(name=booking.name)) == "EXPIRED"
+
+
+def test_holds_end_after_the_clock_was_set_back(world, ann, clock):
+    """At times that the sweeper has been at already, by the clock as it was."""
+    offer = world.offer(ann)
+    before = world.inventory(offer)
+    jobs, = (pid for name, pid in world.dev.pids().items() if name.startswith("jobs"))
+    os.kill(jobs, signal.SIGSTOP)
+    try:
+        clock.set("5 minutes")
+        with Serve(clock.conninfo, world.dev.data, jobs=True) as server:
+            until(lambda: server.metrics().get("faregate_holds_swept_until_seconds", 0) > time.time() + 240, 10,
+                  "it has swept ahead")
+            clock.set("0")
+            booking = world.hold(ann, offer)
+            world.dev.sql("UPDATE booking SET payment_required_time = now() "
+                          f"WHERE booking_id = '{booking.name.split('/')[-1]}'")
+            until(lambda: world.inventory(offer) == before, 10, "its seats are back")
+            until(lambda: world.dev.sql("SELECT watermark < now() FROM sweep") == [["t"]], 10, "and so is the mark")
+    finally:
+        os.kill(jobs, signal.SIGCONT)
 
 
 def test_an_unpaid_hold_can_be_given_back(world, ann):
