@@ -797,26 +797,31 @@ static const struct db_param list_revocations_params[] = {
 
 static const struct db_column list_revocations_columns[] = {
     {.name = "session_id", .type = DB_UUID,
-     .offset = offsetof(struct auth_list_revocations_row, session_id)},
+     .offset = offsetof(struct auth_list_revocations_row, session_id),
+     .is_nullable = true, .has_offset = offsetof(struct auth_list_revocations_row, has_session_id)},
     {.name = "revoke_time", .type = DB_TIMESTAMPTZ,
-     .offset = offsetof(struct auth_list_revocations_row, revoke_time)},
+     .offset = offsetof(struct auth_list_revocations_row, revoke_time),
+     .is_nullable = true, .has_offset = offsetof(struct auth_list_revocations_row, has_revoke_time)},
     {.name = "expire_time", .type = DB_TIMESTAMPTZ,
-     .offset = offsetof(struct auth_list_revocations_row, expire_time)},
+     .offset = offsetof(struct auth_list_revocations_row, expire_time),
+     .is_nullable = true, .has_offset = offsetof(struct auth_list_revocations_row, has_expire_time)},
+    {.name = "read_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct auth_list_revocations_row, read_time)},
 };
 
 const struct db_statement auth_list_revocations_statement = {
     .name = "auth_list_revocations",
     .sql_one =
-        "SELECT session_id, revoke_time, expire_time\n"
-        "  FROM revocation\n"
-        " WHERE revoke_time >= $1::timestamptz AND expire_time > now()\n"
-        " ORDER BY revoke_time\n"
+        "SELECT r.session_id, r.revoke_time, r.expire_time, now() AS read_time\n"
+        "  FROM (SELECT 1) one\n"
+        "  LEFT JOIN revocation r ON r.revoke_time >= $1::timestamptz AND r.expire_time > now()\n"
+        " ORDER BY r.revoke_time\n"
         " LIMIT 10001",
     .sql_many = NULL,
     .params = list_revocations_params,
     .param_count = 1,
     .columns = list_revocations_columns,
-    .column_count = 3,
+    .column_count = 4,
     .row_bytes = sizeof(struct auth_list_revocations_row),
     .cardinality = DB_MANY,
     .is_read = true,

@@ -210,9 +210,13 @@ void auth_list_sessions(struct call *c, struct auth_list_sessions_rows *ret,
     int32_t count);
 
 struct auth_list_revocations_row {
+    bool has_session_id;
     struct uuid session_id;
+    bool has_revoke_time;
     int64_t revoke_time;
+    bool has_expire_time;
     int64_t expire_time;
+    int64_t read_time;
 };
 
 struct auth_list_revocations_rows {
@@ -221,7 +225,7 @@ struct auth_list_revocations_rows {
     bool truncated;
 };
 
-/* One more than those: so it is known that there are more.
+/* One more than those: so it is known that there are more. Where there is none, one row that only tells when that was.
  * Scans: revocation */
 void auth_list_revocations(struct call *c, struct auth_list_revocations_rows *ret,
     int64_t since);

@@ -112,6 +112,28 @@ def test_a_deleted_session_is_over_within_three_seconds(world, ann):
     assert second.GetUser(name="users/me").name == ann.user.name, "the other session lives"
 
 
+def session_id(client):
+    return client.tokens.session.name.split("/")[-1]
+
+
+def test_the_end_of_a_session_is_heard_of_after_the_clock_was_set_back(world, ann):
+    """Though that of another one, which came before, is said to have come later."""
+    bob = world.traveller("Bob")
+    with world.dev.sibling() as server:
+        for client, when in ((bob, "now() + interval '1 hour'"), (ann, "now()")):
+            heard = server.client(client.token)
+            assert heard.GetUser(name="users/me").name == client.user.name
+            world.dev.sql(f"INSERT INTO revocation VALUES ('{client.user.name.split('/')[-1]}', '{session_id(client)}',"
+                          f" {when}, now() + interval '1 minute')")
+
+            def is_refused():
+                try:
+                    return not heard.GetUser(name="users/me")
+                except grpc.RpcError as error:
+                    return Refusal(error).reason == "TOKEN_REVOKED"
+            until(is_refused, 10, "its poll")
+
+
 def test_a_session_that_is_over_is_not_given_out_again(world, ann):
     """A repeated request answers as before, but not with tokens that are worth nothing."""
     client = world.dev.client()

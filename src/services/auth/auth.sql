@@ -272,14 +272,14 @@ SELECT session_id, device_label, network, create_time, refresh_time, expire_time
  ORDER BY session_id DESC
  LIMIT @count;
 
--- name: list_revocations(since timestamptz) -> many (session_id uuid, revoke_time timestamptz,
---   expire_time timestamptz)
+-- name: list_revocations(since timestamptz) -> many (session_id uuid?, revoke_time timestamptz?,
+--   expire_time timestamptz?, read_time timestamptz)
 -- read
 -- max: 10000 rows
--- One more than those: so it is known that there are more.
+-- One more than those: so it is known that there are more. Where there is none, one row that only tells when that was.
 -- Scans: revocation
-SELECT session_id, revoke_time, expire_time
-  FROM revocation
- WHERE revoke_time >= @since AND expire_time > now()
- ORDER BY revoke_time
+SELECT r.session_id, r.revoke_time, r.expire_time, now() AS read_time
+  FROM (SELECT 1) one
+  LEFT JOIN revocation r ON r.revoke_time >= @since AND r.expire_time > now()
+ ORDER BY r.revoke_time
  LIMIT 10001;

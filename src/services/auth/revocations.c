@@ -2,7 +2,7 @@
  * refuses their tokens. main starts and stops it. A row's revoke_time is the start of the
  * transaction that wrote it, so a row may appear late: each poll looks back over the longest time a
  * statement may take. What must stay true: a failed poll loses nothing, the next one asks from the
- * same point. */
+ * same point; no poll begins later than the database's clock, which may be set back. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -52,16 +52,20 @@ static enum step apply(struct call *c)
     struct poll_state *s = c->state;
     struct revocation_poll *poll = poll_of(c);
     int64_t wall_ns = call_wall_ns(c);
+    const struct auth_list_revocations_row *row = NULL;
     for (uint32_t i = 0; poll && i < s->rows.count; i++) {
-        const struct auth_list_revocations_row *row = &s->rows.rows[i];
-        tokens_revoke(poll->app->tokens, row->session_id, row->expire_time * 1000, wall_ns);
+        row = &s->rows.rows[i];
+        if (row->has_session_id)
+            tokens_revoke(poll->app->tokens, row->session_id, row->expire_time * 1000, wall_ns);
         if (row->revoke_time > poll->newest_us)
             poll->newest_us = row->revoke_time;
     }
-    if (poll) {
-        poll->more = s->rows.truncated;
-        poll->since_us = poll->more ? poll->newest_us : poll->newest_us - LOOK_BACK_US;
-    }
+    if (!row)
+        return call_reply(c, NULL);
+    poll->more = s->rows.truncated;
+    if (!poll->more && row->read_time < poll->newest_us)
+        poll->newest_us = row->read_time;
+    poll->since_us = poll->more ? row->revoke_time : poll->newest_us - LOOK_BACK_US;
     return call_reply(c, NULL);
 }
 
