@@ -48,7 +48,7 @@ struct auth_login_begin_row {
  * are locked in one order everywhere: network, then pair. By the clock after that wait: who was before in the queue may
  * have begun later. A network's failures are forgotten a window after the first, or attempts of innocents would keep
  * them alive. When failures everywhere exceed their limit, networks lose their free attempts: one that has not failed
- * does not notice.
+ * does not notice. Nobody waits longer than the longest delay: a time beyond it is of a clock that was set back.
  * Spans: email, key, user_id */
 void auth_login_begin(struct call *c, struct auth_login_begin_row *ret,
     struct str email,

@@ -38,7 +38,7 @@ SELECT EXISTS (SELECT FROM k) AS claimed, EXISTS (SELECT FROM l) AS is_new, now(
 -- are locked in one order everywhere: network, then pair. By the clock after that wait: who was before in the queue may
 -- have begun later. A network's failures are forgotten a window after the first, or attempts of innocents would keep
 -- them alive. When failures everywhere exceed their limit, networks lose their free attempts: one that has not failed
--- does not notice.
+-- does not notice. Nobody waits longer than the longest delay: a time beyond it is of a clock that was set back.
 -- Spans: email, key, user_id
 WITH g AS MATERIALIZED (
     SELECT CASE WHEN coalesce(sum(failures), 0) > @total_max THEN 0 ELSE @network_free END AS free
@@ -47,14 +47,16 @@ WITH g AS MATERIALIZED (
 ), n AS (
     INSERT INTO login_throttle AS o (key, failures, next_time, expire_time)
     SELECT @network, 1, now(), now() + @window_s * interval '1 second'
-     WHERE NOT EXISTS (SELECT FROM login_throttle WHERE key = @pair AND next_time > clock_timestamp())
+     WHERE NOT EXISTS (SELECT FROM login_throttle
+                        WHERE key = @pair AND next_time > clock_timestamp()
+                          AND next_time <= clock_timestamp() + @pair_delay_s_max * interval '1 second')
     ON CONFLICT (key) DO UPDATE
     SET failures = CASE WHEN o.expire_time <= now() THEN 1 ELSE o.failures + 1 END,
         next_time = CASE WHEN o.expire_time <= now() OR o.failures < (SELECT free FROM g) THEN now()
             ELSE now() + least(@network_delay_s_max,
                 power(2.0::float8, least(o.failures - (SELECT free FROM g), 20))) * interval '1 second' END,
         expire_time = CASE WHEN o.expire_time <= now() THEN excluded.expire_time ELSE o.expire_time END
-    WHERE o.next_time <= clock_timestamp()
+    WHERE o.next_time <= clock_timestamp() OR o.next_time > clock_timestamp() + @network_delay_s_max * interval '1 second'
     RETURNING 1
 ), p AS (
     INSERT INTO login_throttle AS o (key, failures, next_time, expire_time)
@@ -65,13 +67,16 @@ WITH g AS MATERIALIZED (
             ELSE now() + least(@pair_delay_s_max,
                 power(2.0::float8, least(o.failures - @pair_free, 20))) * interval '1 second' END,
         expire_time = excluded.expire_time
-    WHERE o.next_time <= clock_timestamp()
+    WHERE o.next_time <= clock_timestamp() OR o.next_time > clock_timestamp() + @pair_delay_s_max * interval '1 second'
     RETURNING 1
 )
 SELECT EXISTS (SELECT FROM p) AS is_open,
        greatest(1000, coalesce((SELECT ceil(extract(epoch FROM max(t.next_time) - now()) * 1000)
                                   FROM login_throttle t
-                                 WHERE t.key IN (@network, @pair)), 0))::int4 AS wait_ms,
+                                 WHERE t.key IN (@network, @pair)
+                                   AND t.next_time <= clock_timestamp() + interval '1 second' *
+                                       CASE t.key WHEN @pair THEN @pair_delay_s_max ELSE @network_delay_s_max END), 0))::int4
+           AS wait_ms,
        l.user_id, l.password_hash, coalesce(u.state = 'ACTIVE', false) AS can_log_in,
        coalesce(u.roles, 0) AS roles
   FROM (SELECT 1) one

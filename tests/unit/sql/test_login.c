@@ -2,7 +2,7 @@
  * against an address in it. Time passes by moving the rows back. */
 #include "flow.h"
 
-static const char *begin(unsigned pair)
+static const char *begin_tells(unsigned pair, const char *column)
 {
     struct ask ask;
     ask_begin(&ask, "auth_login_begin");
@@ -16,7 +16,12 @@ static const char *begin(unsigned pair)
     ask_int(&ask, 0, "pair_free", 5);
     ask_set(&ask, 0, "pair_delay_s_max", "300");
     ask_set(&ask, 0, "window_s", "3600");
-    return t_only(ask_run(t_session(0), &ask), "is_open");
+    return t_only(ask_run(t_session(0), &ask), column);
+}
+
+static const char *begin(unsigned pair)
+{
+    return begin_tells(pair, "is_open");
 }
 
 static void succeed(unsigned pair)
@@ -63,6 +68,23 @@ TEST(login, a_right_password_gives_the_network_its_turn_back)
     succeed(201);
     ASSERT_STR_EQ(begin(202), "t");
     ASSERT_STR_EQ(begin(203), "f"); /* that one has not been right yet */
+    t_end();
+}
+
+/* Times that were written before the clock was set back. */
+TEST(login, nobody_waits_longer_than_the_longest_delay)
+{
+    t_begin(1, 9);
+    for (unsigned i = 0; i < 40; i++) {
+        ASSERT_STR_EQ(begin(1), "t");
+        t_do(0, "UPDATE login_throttle SET next_time = now() + interval '1 hour'");
+    }
+    t_do(0, t_format("UPDATE login_throttle SET next_time = now() + interval '1 hour' - "
+                     "CASE WHEN key = '%s' THEN interval '56 minutes' ELSE '0' END",
+                     t_id('p', 1)));
+    ASSERT_STR_EQ(begin(1), "f");
+    ASSERT_STR_EQ(t_sql(t_format("SELECT %s BETWEEN 230000 AND 240000", begin_tells(1, "wait_ms"))),
+                  "t");
     t_end();
 }
 
