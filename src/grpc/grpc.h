@@ -94,6 +94,7 @@ struct principal {
     struct uuid user_id;
     struct uuid session_id;
     uint32_t roles; /* bit (1u << enum role) */
+    int64_t issue_wall_ns;
     int64_t expire_wall_ns;
 };
 

@@ -110,6 +110,8 @@ def test_a_deleted_session_is_over_within_three_seconds(world, ann):
     with refused("UNAUTHENTICATED", "TOKEN_REVOKED"):
         refresh(ann, ann.tokens.refresh_token)
     assert second.GetUser(name="users/me").name == ann.user.name, "the other session lives"
+    life, = world.dev.sql(f"SELECT expire_time - revoke_time FROM revocation WHERE session_id = '{session_id(ann)}'")[0]
+    assert life == "01:00:00", "as long as a token of any server may live"
 
 
 def session_id(client):

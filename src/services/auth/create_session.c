@@ -112,8 +112,8 @@ static void start_session(struct call *c)
                         s->view.session_id, s->view.device_label, s->network,
                         str_bytes(seed, sizeof seed), str_bytes(hash, sizeof hash),
                         app->limits.refresh_token_idle_seconds, app->limits.session_seconds,
-                        tokens_life_s(app->tokens), SESSIONS_MAX, uuid_v7(app->clock),
-                        s->network_key, s->pair, s->email, s->begin.password_hash,
+                        TOKEN_LIFE_S_MAX, SESSIONS_MAX, uuid_v7(app->clock), s->network_key,
+                        s->pair, s->email, s->begin.password_hash,
                         s->password.hash[0] ? str_of(s->password.hash) : (struct str){0});
 }
 

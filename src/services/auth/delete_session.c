@@ -25,9 +25,8 @@ static enum step end_session(struct call *c)
     if (!own && !principal_has(&c->principal, ROLE_ADMIN))
         return call_fail(c, REASON_NOT_FOUND);
     auth_end_session(c, &s->row, c->principal.user_id, c->request_id, idempotency_fingerprint(c),
-                     s->ids[0], s->ids[1], own ? STR("LOGOUT") : STR("STAFF"),
-                     tokens_life_s(app->tokens), uuid_v7(app->clock),
-                     network_of(&c->arena, call_peer(c)));
+                     s->ids[0], s->ids[1], own ? STR("LOGOUT") : STR("STAFF"), TOKEN_LIFE_S_MAX,
+                     uuid_v7(app->clock), network_of(&c->arena, call_peer(c)));
     return STEP_NEXT;
 }
 

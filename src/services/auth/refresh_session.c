@@ -30,7 +30,7 @@ static enum step rotate(struct call *c)
                          str_bytes(hash, 16), str_bytes(hash, sizeof hash),
                          str_bytes(next_hash, sizeof next_hash), (int32_t)s->next.generation,
                          network_of(&c->arena, call_peer(c)), app->limits.refresh_grace_seconds,
-                         app->limits.refresh_token_idle_seconds, tokens_life_s(app->tokens),
+                         app->limits.refresh_token_idle_seconds, TOKEN_LIFE_S_MAX,
                          uuid_v7(app->clock));
     return STEP_NEXT;
 }

@@ -77,6 +77,5 @@ void session_stop_tokens(struct call *c, struct uuid session_id)
 {
     struct app *app = app_of(c);
     int64_t wall_ns = call_wall_ns(c);
-    tokens_revoke(app->tokens, session_id, wall_ns + (int64_t)tokens_life_s(app->tokens) * NS_PER_S,
-                  wall_ns);
+    tokens_revoke(app->tokens, session_id, wall_ns + TOKEN_LIFE_S_MAX * NS_PER_S, wall_ns);
 }

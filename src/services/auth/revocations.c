@@ -124,7 +124,7 @@ void auth_revocations_start(struct server *server, struct app *app, void (*on_kn
     poll->on_known = on_known;
     poll->arg = arg;
     /* Tokens that are good now were issued within one life; so much is to be known at start. */
-    poll->newest_us = clock_wall_ns(app->clock) / 1000 - tokens_life_s(app->tokens) * US_PER_S;
+    poll->newest_us = clock_wall_ns(app->clock) / 1000 - TOKEN_LIFE_S_MAX * US_PER_S;
     poll->since_us = poll->newest_us - LOOK_BACK_US;
     app->revocations = poll;
     ev_timer_init(&poll->timer, on_timer, 0.0, POLL_S);

@@ -19,7 +19,7 @@ const struct tokens_limits tokens_limits_default = {
     .life_s = 600,
     .skew_s = 30,
     .cache_entries = 65536,
-    .revocations_max = 65536,
+    .revocations_max = 262144, /* 70 a second */
 };
 
 /* Role names in tokens, by enum role. */
@@ -42,6 +42,7 @@ int tokens_new(struct tokens **ret_tokens, const char *dir, uint32_t life_s,
 int tokens_new_with(struct tokens **ret_tokens, const char *dir, const struct tokens_limits *limits,
                     struct token_cache *cache, char *error, size_t error_bytes)
 {
+    CHECK(limits->life_s <= TOKEN_LIFE_S_MAX);
     struct tokens *t = calloc(1, sizeof *t);
     CHECK(t);
     t->limits = *limits;
@@ -81,11 +82,6 @@ struct tokens *tokens_free(struct tokens *tokens)
     free(tokens->revoked);
     free(tokens);
     return NULL;
-}
-
-uint32_t tokens_life_s(const struct tokens *tokens)
-{
-    return tokens->limits.life_s;
 }
 
 int64_t tokens_expire_s(const struct tokens *tokens, const struct token_claims *claims)
@@ -197,11 +193,12 @@ static bool claims_read(const struct tokens *t, const json_t *claims, int64_t wa
         uuid_parse(json_text(claims, "sid"), &ret->session_id) < 0 ||
         !roles_read(json_object_get(claims, "roles"), &ret->roles))
         return false;
-    if (issue_s <= 0 || expire_s <= issue_s || expire_s - issue_s > t->limits.life_s)
+    if (issue_s <= 0 || expire_s <= issue_s || expire_s - issue_s > TOKEN_LIFE_S_MAX)
         return false;
     if (issue_s > wall_ns / NS_PER_S + t->limits.skew_s)
         return false;
     ret->known = true;
+    ret->issue_wall_ns = (int64_t)issue_s * NS_PER_S;
     ret->expire_wall_ns = (int64_t)expire_s * NS_PER_S;
     return true;
 }
@@ -244,7 +241,7 @@ enum reason tokens_verify(struct tokens *tokens, struct str token, int64_t wall_
             return REASON_TOKEN_INVALID;
         token_cache_add(tokens->cache, token, tokens->keys_id, &known);
     }
-    if (known.expire_wall_ns <= wall_ns || known.expire_wall_ns <= tokens->floor_expire_ns)
+    if (known.expire_wall_ns <= wall_ns || known.issue_wall_ns <= tokens->floor_issue_ns)
         return REASON_TOKEN_EXPIRED;
     if (token_is_revoked(tokens, known.session_id, wall_ns))
         return REASON_TOKEN_REVOKED;

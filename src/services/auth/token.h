@@ -17,6 +17,10 @@
 
 #define TOKEN_KEYS_MAX 16
 #define TOKEN_BYTES_MAX 1024
+/* The most that --access-token-seconds allows. Servers of an installation may have different ones,
+ * so what is for tokens of all of them lasts as long: verifying, and refusing an ended session's.
+ */
+#define TOKEN_LIFE_S_MAX 3600
 #define TOKEN_KID_LEN 16
 #define TOKEN_X_LEN 43
 
@@ -24,7 +28,7 @@ struct tokens;
 struct token_cache;
 
 struct tokens_limits {
-    uint32_t life_s;        /* of an access token */
+    uint32_t life_s;        /* of an access token that is signed here */
     uint32_t skew_s;        /* servers' clocks may differ by this much */
     uint32_t cache_entries; /* see token_cache_new, where no cache is given */
     uint32_t
@@ -80,8 +84,6 @@ enum reason tokens_verify(struct tokens *tokens, struct str token, int64_t wall_
 /* Tokens of @session_id are refused until @until_wall_ns, when the last has expired anyway. */
 void tokens_revoke(struct tokens *tokens, struct uuid session_id, int64_t until_wall_ns,
                    int64_t wall_ns);
-
-uint32_t tokens_life_s(const struct tokens *tokens);
 
 /* The bit of a role's name in tokens ("traveller"), 0 if there is none. */
 uint32_t token_role_bit(struct str name);

@@ -185,7 +185,7 @@ void tokens_revoke(struct tokens *t, struct uuid session_id, int64_t until_wall_
     if (t->revoked_count >= t->limits.revocations_max) {
         /* No room to name them all: every token issued up to now has to be refreshed, which asks
          * the database. */
-        t->floor_expire_ns = wall_ns + (int64_t)t->limits.life_s * NS_PER_S;
+        t->floor_issue_ns = wall_ns;
         memset(t->revoked, 0, ((size_t)t->revoked_mask + 1) * sizeof t->revoked[0]);
         t->revoked_count = 0;
         return;

@@ -38,8 +38,8 @@ struct tokens {
     struct token_revoked *revoked;
     uint32_t revoked_mask;
     uint32_t revoked_count;
-    int64_t floor_expire_ns; /* tokens that expire up to here must be refreshed: the set of ended
-                                sessions was full */
+    int64_t floor_issue_ns; /* tokens issued up to here must be refreshed: the set of ended sessions
+                               was full */
 };
 
 /* token_key.c */
