@@ -308,6 +308,20 @@ def test_two_infants_on_one_lap(world, ann):
         world.hold(ann, offer, passengers=[adult(), adult("Bo"), *infants])
 
 
+def test_who_is_born_tomorrow(world, ann):
+    """East of here it is that day already."""
+    offer = world.offer(ann, passengers=(("ADULT", 1), ("INFANT_ON_LAP", 1)))
+
+    def party(days):
+        birth = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+        born = {"year": birth.year, "month": birth.month, "day": birth.day}
+        return [adult(), adult("Cy", type="INFANT_ON_LAP", birth_date=born, adult_index=0)]
+
+    with refused("INVALID_ARGUMENT", "FIELD_INVALID", "passengers[1].birth_date"):
+        world.hold(ann, offer, passengers=party(3))
+    assert world.state(world.hold(ann, offer, passengers=party(1))) == "HELD"
+
+
 def test_expired_offer(world):
     with world.dev.sibling("--offer-seconds=4") as server:
         ann = world.traveller("Ann", server)

@@ -18,7 +18,8 @@ static bool check_age(struct call *c, const Faregate__V1__Passenger *p, size_t i
     if (!p->birth_date ||
         !date_days(p->birth_date->year, p->birth_date->month, p->birth_date->day, &birth))
         return refuse(c, REASON_FIELD_INVALID, i, "birth_date", "must be a date of 1900 or later");
-    if (birth > today || age_on(birth, today) > 125)
+    /* East of here it is tomorrow already. */
+    if (birth > today + 1 || age_on(birth, today) > 125)
         return refuse(c, REASON_FIELD_INVALID, i, "birth_date",
                       "is not the birth date of a living person");
     if (!passenger_type_fits((enum passenger_type)p->type, birth, last_day))
