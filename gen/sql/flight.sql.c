@@ -201,6 +201,8 @@ static const struct db_column read_flight_columns[] = {
      .offset = offsetof(struct flight_read_flight_row, base_minor)},
     {.name = "on_sale", .type = DB_BOOL,
      .offset = offsetof(struct flight_read_flight_row, on_sale)},
+    {.name = "departed", .type = DB_BOOL,
+     .offset = offsetof(struct flight_read_flight_row, departed)},
     {.name = "landed", .type = DB_BOOL,
      .offset = offsetof(struct flight_read_flight_row, landed)},
 };
@@ -210,20 +212,20 @@ const struct db_statement flight_read_flight_statement = {
     .sql_one =
         "SELECT i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
         "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,\n"
-        "       least(i.sales_close_time, i.departure_time) > now(), i.arrival_time <= now()\n"
+        "       least(i.sales_close_time, i.departure_time) > now(), i.departure_time <= now(), i.arrival_time <= now()\n"
         "  FROM inventory i\n"
         " WHERE i.flight_id = $1::uuid\n"
         " ORDER BY i.cabin",
     .sql_many =
         "SELECT r.n::int4, i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,\n"
         "       i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,\n"
-        "       least(i.sales_close_time, i.departure_time) > now(), i.arrival_time <= now()\n"
+        "       least(i.sales_close_time, i.departure_time) > now(), i.departure_time <= now(), i.arrival_time <= now()\n"
         "  FROM unnest($1::uuid[]) WITH ORDINALITY r(flight_id, n)\n"
         " CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = r.flight_id ORDER BY x.cabin) i",
     .params = read_flight_params,
     .param_count = 1,
     .columns = read_flight_columns,
-    .column_count = 17,
+    .column_count = 18,
     .row_bytes = sizeof(struct flight_read_flight_row),
     .cardinality = DB_MANY,
     .is_read = true,

@@ -75,6 +75,7 @@ struct flight_read_flight_row {
     int32_t used;
     int64_t base_minor;
     bool on_sale;
+    bool departed;
     bool landed;
 };
 

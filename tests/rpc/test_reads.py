@@ -2,7 +2,7 @@
 
 import concurrent.futures
 
-from kit.instance import until
+from kit.instance import Serve, until
 
 CALLERS = 24
 
@@ -88,3 +88,16 @@ def test_a_list_shows_what_the_booking_itself_does(world):
 
     until(same, 5, "the list says the same as each booking")  # the refund and the sweeper are still at work
     assert [world.state(b) for b in pages(ann.ListBookings, 9, states=["EXPIRED"])] == ["EXPIRED"]
+
+
+def test_a_flight_departs_by_the_clock_that_its_sales_close_by(world, ann, clock):
+    """The database's; the server's own is months behind."""
+    name = world.offer(ann).journeys[0].segments[0].flight
+    with Serve(clock.conninfo, world.dev.data) as server:
+        client = server.client(ann.token)
+        assert world.state(client.GetFlight(name=name)) == "OPEN"
+        for since, state in (("departure_time", "DEPARTED"), ("arrival_time", "ARRIVED")):
+            ahead = world.dev.sql(f"SELECT max({since}) - now() + interval '1 minute' FROM inventory "
+                                  f"WHERE flight_id = '{name.removeprefix('flights/')}'")[0][0]
+            clock.set(ahead)
+            assert world.state(client.GetFlight(name=name)) == state

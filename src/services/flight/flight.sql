@@ -63,7 +63,7 @@ SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_se
 -- name: read_flight(flight_id uuid) -> many (carrier text, number int4, origin text, destination text,
 --   departure_time timestamptz, arrival_time timestamptz, departure_offset_min int2, arrival_offset_min int2,
 --   aircraft text, distance_km int4, state text, cabin int2, authorised int4, used int4, base_minor int8,
---   on_sale bool, landed bool)
+--   on_sale bool, departed bool, landed bool)
 -- read
 -- batched: max 64
 -- max: 8 rows
@@ -72,14 +72,14 @@ SELECT m.n::int4, coalesce(s.flights, 0), coalesce(s.open_flights, 0), s.free_se
 -- one:
 SELECT i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,
        i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,
-       least(i.sales_close_time, i.departure_time) > now(), i.arrival_time <= now()
+       least(i.sales_close_time, i.departure_time) > now(), i.departure_time <= now(), i.arrival_time <= now()
   FROM inventory i
  WHERE i.flight_id = @flight_id
  ORDER BY i.cabin;
 -- many:
 SELECT r.n::int4, i.carrier, i.number, i.origin, i.destination, i.departure_time, i.arrival_time, i.departure_offset_min,
        i.arrival_offset_min, i.aircraft, i.distance_km, i.state, i.cabin, i.authorised, i.taken, i.base_minor,
-       least(i.sales_close_time, i.departure_time) > now(), i.arrival_time <= now()
+       least(i.sales_close_time, i.departure_time) > now(), i.departure_time <= now(), i.arrival_time <= now()
   FROM unnest(@flight_id) WITH ORDINALITY r(flight_id, n)
  CROSS JOIN LATERAL (SELECT * FROM inventory x WHERE x.flight_id = r.flight_id ORDER BY x.cabin) i;
 

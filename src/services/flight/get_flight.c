@@ -20,15 +20,16 @@ static enum step read_flight(struct call *c)
     return STEP_NEXT;
 }
 
-static Faregate__V1__Flight__State state_of(const struct flight_read_flight_rows *rows,
-                                            int64_t now_us)
+/* By the database's clock alone, or a flight might be closed and not yet departed, or the reverse.
+ */
+static Faregate__V1__Flight__State state_of(const struct flight_read_flight_rows *rows)
 {
     const struct flight_read_flight_row *row = &rows->rows[0];
     if (str_eq(row->state, STR("CANCELLED")))
         return FAREGATE__V1__FLIGHT__STATE__CANCELLED;
-    if (row->arrival_time <= now_us)
+    if (row->landed)
         return FAREGATE__V1__FLIGHT__STATE__ARRIVED;
-    if (row->departure_time <= now_us || str_eq(row->state, STR("DEPARTED")))
+    if (row->departed || str_eq(row->state, STR("DEPARTED")))
         return FAREGATE__V1__FLIGHT__STATE__DEPARTED;
     bool on_sale = false;
     for (uint32_t i = 0; i < rows->count; i++)
@@ -119,7 +120,7 @@ static enum step answer(struct call *c)
     if (aircraft)
         m.aircraft_display_name = aircraft->name;
     m.distance_km = row->distance_km;
-    m.state = state_of(&s->rows, call_wall_ns(c) / NS_PER_US);
+    m.state = state_of(&s->rows);
     fill_times(c, row, &m);
     m.cabins = arena_array(&c->arena, s->rows.count, sizeof *m.cabins);
     for (uint32_t i = 0; i < s->rows.count; i++)

@@ -70,7 +70,7 @@ const char *outcome_text(const struct db_statement *statement, const char *colum
 
 bool outcome_bool(const char *column)
 {
-    static const char *const no[] = {"lapsed", "email_verified", "landed"};
+    static const char *const no[] = {"lapsed", "email_verified", "departed", "landed"};
     for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
         if (strcmp(column, no[i]) == 0)
             return false;
