@@ -99,36 +99,71 @@ static uint32_t next_point(struct str *s)
     return point;
 }
 
-/* Letters of any script, by leaving out the blocks that hold none: controls, punctuation, symbols,
- * private use, emoji. */
+struct points {
+    uint32_t first, last;
+};
+
+/* Beyond ASCII, the blocks without letters (controls, punctuation, symbols, private use, emoji),
+ * what cannot be seen, and marks. */
+static const struct points no_letters[] = {
+    {0x80, 0xa9},        {0xab, 0xb4},     {0xb6, 0xb9},     {0xbb, 0xbf},       {0xd7, 0xd7},
+    {0xf7, 0xf7},        {0x300, 0x36f},   {0x483, 0x489},   {0x600, 0x605},     {0x61c, 0x61c},
+    {0x6dd, 0x6dd},      {0x70f, 0x70f},   {0x115f, 0x1160}, {0x1680, 0x1680},   {0x17b4, 0x17b5},
+    {0x180b, 0x180f},    {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x2000, 0x2bff},   {0x3000, 0x3004},
+    {0x3008, 0x3020},    {0x3099, 0x309a}, {0x3164, 0x3164}, {0xd800, 0xf8ff},   {0xfe00, 0xfe6f},
+    {0xfeff, 0xff20},    {0xffa0, 0xffa0}, {0xfff0, 0xffff}, {0x1d000, 0x1dfff}, {0x1ec70, 0x1ffff},
+    {0xe0000, 0x10ffff},
+};
+
+/* What stands on a letter, and chooses between shapes of it: part of it behind one, else nothing.
+ */
+static const struct points marks[] = {
+    {0x300, 0x36f},   {0x483, 0x489},   {0x1ab0, 0x1aff},
+    {0x1dc0, 0x1dff}, {0x3099, 0x309a}, {0xe0100, 0xe01ef},
+};
+
+static bool is_among(uint32_t c, const struct points *sorted, size_t count)
+{
+    for (size_t i = 0; i < count && sorted[i].first <= c; i++)
+        if (c <= sorted[i].last)
+            return true;
+    return false;
+}
+
 static bool is_letter(uint32_t c)
 {
     if (c < 0x80)
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (c < 0xc0 || c == 0xd7 || c == 0xf7)
-        return c == 0xaa || c == 0xb5 || c == 0xba;
-    return !(c >= 0x2000 && c <= 0x2bff) && !(c >= 0x3000 && c <= 0x3004) &&
-           !(c >= 0x3008 && c <= 0x3020) && !(c >= 0xd800 && c <= 0xf8ff) &&
-           !(c >= 0xfe00 && c <= 0xfe6f) && !(c >= 0xff00 && c <= 0xff20) &&
-           !(c >= 0xfff0 && c <= 0xffff) && c != 0xfeff && !(c >= 0x1d000 && c <= 0x1f9ff) &&
-           !(c >= 0x1fa00 && c <= 0x1ffff) && c < 0xe0000;
+    return !is_among(c, no_letters, sizeof no_letters / sizeof no_letters[0]);
+}
+
+static bool is_mark(uint32_t c)
+{
+    return is_among(c, marks, sizeof marks / sizeof marks[0]);
 }
 
 /* Apostrophe, typographic apostrophe, hyphen, full stop and space join letters; never two spaces,
- * never at the start. */
+ * never at the start. Middle dot (Catalan), zero width joiner and non-joiner (Sinhala, Persian)
+ * stand between two letters. */
 static bool is_person_name(struct str s)
 {
     uint32_t before = ' ';
+    bool after_letter = false, needs_letter = false;
     while (s.n > 0) {
         uint32_t c = next_point(&s);
         bool joins = c == '\'' || c == '-' || c == '.' || c == 0x2019 || c == ' ';
-        if (!joins && !is_letter(c))
+        bool parts = c == 0xb7 || c == 0x200c || c == 0x200d;
+        bool marks_letter = is_mark(c);
+        if (!joins && !parts && !marks_letter && !is_letter(c))
             return false;
-        if (joins && before == ' ')
+        if ((joins && before == ' ') || ((parts || marks_letter) && !after_letter) ||
+            (needs_letter && !is_letter(c)))
             return false;
+        after_letter = !joins && !parts;
+        needs_letter = parts;
         before = c;
     }
-    return before != ' ' && before != '-' && before != '\'';
+    return before != ' ' && before != '-' && before != '\'' && !needs_letter;
 }
 
 static bool is_phone(struct str s)
