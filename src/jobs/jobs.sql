@@ -71,18 +71,37 @@ SELECT (SELECT count(*) FROM b)::int4 AS found, (SELECT count(*) FROM d)::int4 A
 -- name: release_watches(row_count int4) -> one (taken int4)
 -- Attempts that their calls have left alone, as they were when the watch was set, for too long fall due. Those that went on
 -- have a younger watch. Each watch is of up to a batch of attempts, looked up as one array, in order: of a join the planner
--- expects so much, not knowing how many are due, that it would read all attempts instead. @taken: of @row_count watches.
+-- expects so much, not knowing how many are due, that it would read all attempts instead. Nothing is waited for: a watch of
+-- what somebody else is changing is put off, out of the way of those behind it. @taken: of @row_count watches.
 -- Scans: payment_watch
 WITH w AS MATERIALIZED (
     SELECT due_time, booking_id, booking_ids, attempt_ids, create_time FROM payment_watch
      WHERE due_time <= now() ORDER BY due_time LIMIT @row_count FOR UPDATE SKIP LOCKED
+), a AS MATERIALIZED (
+    SELECT booking_id, attempt_id, update_time FROM payment
+     WHERE booking_id = ANY (ARRAY(SELECT unnest(booking_ids) FROM w))
+       AND ((attempt_id, update_time) IN (SELECT unnest(attempt_ids), create_time FROM w)) IS TRUE
+       AND due_time IS NULL AND state IN ('SENT', 'AUTHORIZED')
+), l AS MATERIALIZED (
+    SELECT booking_id, attempt_id FROM payment
+     WHERE booking_id = ANY (ARRAY(SELECT booking_id FROM a))
+       AND ((attempt_id, update_time) IN (SELECT attempt_id, update_time FROM a)) IS TRUE
+       AND due_time IS NULL
+       FOR UPDATE SKIP LOCKED
 ), u AS (
-    UPDATE payment a SET due_time = now()
-     WHERE a.booking_id = ANY (ARRAY(SELECT unnest(booking_ids) FROM w))
-       AND ((a.attempt_id, a.update_time) IN (SELECT unnest(attempt_ids), create_time FROM w)) IS TRUE
-       AND a.due_time IS NULL AND a.state IN ('SENT', 'AUTHORIZED')
+    UPDATE payment SET due_time = now()
+     WHERE booking_id = ANY (ARRAY(SELECT booking_id FROM l))
+       AND (attempt_id IN (SELECT attempt_id FROM l)) IS TRUE
+), k AS MATERIALIZED (
+    SELECT due_time, booking_id, row_number() OVER () AS n FROM w
+     WHERE attempt_ids && ARRAY(SELECT attempt_id FROM a EXCEPT SELECT attempt_id FROM l)
+), o AS (
+    UPDATE payment_watch p SET due_time = now() + interval '5 seconds' + k.n * interval '1 microsecond'
+      FROM k WHERE p.due_time = k.due_time AND p.booking_id = k.booking_id
 ), x AS (
-    DELETE FROM payment_watch p USING w WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id
+    DELETE FROM payment_watch p USING w
+     WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id
+       AND (w.due_time, w.booking_id) NOT IN (SELECT due_time, booking_id FROM k)
 )
 SELECT count(*)::int4 AS taken FROM w;
 

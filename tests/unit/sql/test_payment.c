@@ -288,6 +288,35 @@ TEST(pay, an_attempt_left_alone_falls_due)
     t_end();
 }
 
+/* Somebody hangs with one of them locked: the others are not his prisoners, and it comes later. */
+TEST(pay, attempts_left_alone_fall_due_around_one_that_is_locked)
+{
+    t_begin(1, 9);
+    struct ask starts;
+    for (unsigned i = 1; i <= 3; i++)
+        ASSERT_STR_EQ(do_hold(i, t_id('f', 1), 1), "");
+    for (unsigned i = 1; i <= 2; i++)
+        fill_start(&starts, i - 1, i, true);
+    PQclear(ask_run(t_session(0), &starts)); /* one watch of two */
+    ASSERT_STR_EQ(do_start(3), "");
+    t_do(0, "UPDATE payment_watch SET due_time = due_time - interval '1 hour'");
+    t_do(1, "BEGIN");
+    t_do(1, t_format("SELECT FROM payment WHERE booking_id = '%s' FOR UPDATE", t_id('b', 1)));
+    t_do(0, "SET lock_timeout = 2000");
+    ASSERT_STR_EQ(do_job("jobs_release_watches", "row_count", 1, "taken"), "1");
+    ASSERT_STR_EQ(do_job("jobs_release_watches", "row_count", 1, "taken"), "1");
+    ASSERT_STR_EQ(do_job("jobs_release_watches", "row_count", 1, "taken"), "0");
+    const char *due = "SELECT count(*) FROM payment_attempt WHERE due_time <= now()";
+    ASSERT_STR_EQ(t_sql(due), "2");
+    t_do(0, "RESET lock_timeout");
+    t_do(1, "COMMIT");
+    t_do(0, "UPDATE payment_watch SET due_time = due_time - interval '1 hour'");
+    ASSERT_STR_EQ(do_job("jobs_release_watches", "row_count", 9, "taken"), "1");
+    ASSERT_STR_EQ(t_sql(due), "3");
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM payment_watch"), "0");
+    t_end();
+}
+
 /* The booking died although an attempt of it was out (a person's doing): the money goes back. */
 TEST(pay, late_money_goes_back)
 {
