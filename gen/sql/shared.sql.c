@@ -28,7 +28,8 @@ const struct db_statement shared_idempotency_read_statement = {
     .sql_one =
         "SELECT fingerprint, resource, reason, response, create_time\n"
         "  FROM idempotency\n"
-        " WHERE principal = $1::uuid AND method = $2::int2 AND request_id = $3::uuid",
+        " WHERE principal = $1::uuid AND method = $2::int2 AND request_id = $3::uuid\n"
+        "   FOR KEY SHARE",
     .sql_many = NULL,
     .params = idempotency_read_params,
     .param_count = 3,

@@ -22,7 +22,8 @@ struct shared_idempotency_read_row {
 };
 
 /* What an earlier attempt with this request_id left. Not marked read: it must see the commit that just won the claim,
- * so it never goes to a standby. */
+ * so it never goes to a standby. The lock is a write: what is answered from this has reached the synchronous standby. A
+ * backend that ended while it waited for that has committed all the same. */
 void shared_idempotency_read(struct call *c, struct shared_idempotency_read_row *ret,
     struct uuid principal,
     int16_t method,

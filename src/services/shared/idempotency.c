@@ -1,6 +1,6 @@
 /* The second attempt with a request_id: reads what the first one left and answers with it.
  * Handlers reach it after a lost claim. It parks in one place: the first attempt is still running.
- * What must stay true: nothing here writes. */
+ * What must stay true: nothing here changes anything. */
 #include "services/shared/idempotency.h"
 
 #include "base/check.h"

@@ -406,3 +406,41 @@ TEST(race, a_hold_of_a_full_flight_does_not_wait)
     ASSERT_STR_EQ(seats_of(1), "2");
     t_end();
 }
+
+/* Within five seconds, since the server reads its configuration when it likes: @ask waits at its
+ * commit for a standby that is not there. */
+static bool waits_for_standby(const struct ask *ask)
+{
+    const char *sql =
+        t_format("SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND wait_event = 'SyncRep'",
+                 PQbackendPID(t_session(2)));
+    for (int i = 0; i < 50; i++) {
+        ask_send(t_session(2), ask);
+        t_do(1, "SELECT pg_sleep(0.1)");
+        if (strcmp(pg_value(sql), "1") == 0)
+            return true;
+        PQclear(ask_wait(t_session(2)));
+    }
+    return false;
+}
+
+/* The first answer was lost because its backend ended while it waited for the standby. The repeated
+ * one is a promise just as well. */
+TEST(race, a_repeated_answer_waits_for_the_standby_too)
+{
+    t_begin(1, 9);
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    struct ask ask;
+    ask_begin(&ask, "shared_idempotency_read");
+    ask_set(&ask, 0, "principal", t_id('u', 1));
+    ask_int(&ask, 0, "method", 5);
+    ask_set(&ask, 0, "request_id", t_id('r', 1));
+    t_do(0, "ALTER SYSTEM SET synchronous_standby_names = nobody");
+    t_do(0, "SELECT pg_reload_conf()");
+    bool waits = waits_for_standby(&ask);
+    t_do(0, "ALTER SYSTEM RESET synchronous_standby_names");
+    t_do(0, "SELECT pg_reload_conf()");
+    ASSERT_TRUE(waits);
+    ASSERT_STR_EQ(t_only(ask_wait(t_session(2)), "resource"), t_id('b', 1));
+    t_end();
+}
