@@ -297,7 +297,7 @@ static void take_result(struct db_conn *conn, PGresult *result)
         CHECK(is_sync(head(conn)));
         PQclear(result);
         pop(conn);
-        if (ends_unit)
+        if (ends_unit && conn->state != CONN_BROKEN) /* a notice may have broken it */
             unit_over(conn);
         break;
     default:

@@ -183,10 +183,13 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
     return true;
 }
 
-static void ignore_notice(void *ctx, const PGresult *result)
+/* The server says that it committed, and warns that nobody but itself may know: somebody cancelled
+ * the wait for the standby. That is no yes. All other notices are for people. */
+static void on_notice(void *ctx, const PGresult *result)
 {
-    (void)ctx;
-    (void)result;
+    const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+    if (function && strcmp(function, "SyncRepWaitForLSN") == 0)
+        db_conn_break(ctx, "the wait for the synchronous standby was cancelled");
 }
 
 static void connect_now(struct db_conn *conn)
@@ -207,7 +210,7 @@ static void connect_now(struct db_conn *conn)
         db_conn_break(conn, NULL);
         return;
     }
-    PQsetNoticeReceiver(conn->pg, ignore_notice, NULL);
+    PQsetNoticeReceiver(conn->pg, on_notice, conn);
     ev_io_set(&conn->io, PQsocket(conn->pg), EV_WRITE);
     ev_io_start(conn->db->loop->ev, &conn->io);
 }

@@ -45,6 +45,38 @@ TEST(trouble, a_write_in_flight_on_a_lost_connection_is_unknown_and_not_repeated
     t_end();
 }
 
+static bool is_done_or_waits_for_standby(void *arg)
+{
+    return ((struct caller *)arg)->done ||
+           *pg_value("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+}
+
+/* It has committed, says the server, and warns that the standby may not know. */
+TEST(trouble, a_commit_that_was_kept_from_waiting_for_its_standby_is_unknown)
+{
+    struct caller c;
+    t_begin_lane();
+    pg_exec("ALTER SYSTEM SET synchronous_standby_names = nobody");
+    pg_exec("SELECT pg_reload_conf()");
+    caller_init(&c);
+    for (int i = 0; i < 1000; i++) { /* until the server has read it */
+        c.done = false;
+        t_put(&c.call, i, STR("v"));
+        ASSERT_TRUE(t_wait(is_done_or_waits_for_standby, &c, 5000));
+        if (!c.done)
+            break;
+    }
+    pg_exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+    t_one(&c);
+    pg_exec("ALTER SYSTEM RESET synchronous_standby_names");
+    pg_exec("SELECT pg_reload_conf()");
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_OUTCOME_UNKNOWN);
+    ASSERT_TRUE(c.call.scope.error.unknown);
+    ASSERT_HAS(c.call.scope.error.detail, "standby");
+    caller_deinit(&c);
+    t_end();
+}
+
 TEST(trouble, a_write_that_the_server_refused_before_it_died_is_repeated)
 {
     struct caller c;
