@@ -210,9 +210,22 @@ bool db_conn_set_timeout(struct db_conn *conn, int64_t deadline_ns)
 
 /* ---- receiving ---- */
 
+/* True: what @unit has read may be older than what is written elsewhere by now, and will be read
+ * again. A write is as good as any before it. */
+static bool is_outdated(struct db_conn *conn, const struct db_unit *unit)
+{
+    if (!conn->db->wants_primary || !db_conn_is_read_only(conn))
+        return false;
+    db_demoted(conn->db, conn);
+    return db_unit_is_read(unit);
+}
+
 static void unit_over(struct db_conn *conn)
 {
-    struct db_unit *unit = list_entry(list_pop(&conn->units), struct db_unit, node);
+    struct db_unit *unit = list_entry(conn->units.next, struct db_unit, node);
+    if (is_outdated(conn, unit))
+        return;
+    list_remove(&unit->node);
     conn->progress_ns = conn->db->loop->now_ns;
     conn->db->in_flight--;
     if (unit->kind == UNIT_SETUP || unit->kind == UNIT_CHECK)

@@ -171,6 +171,8 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
             put(&k, defaults[i][0], defaults[i][1]);
     if (host && strchr(host, ',') && !value_of(&k, "target_session_attrs"))
         put(&k, "target_session_attrs", "read-write");
+    const char *attributes = value_of(&k, "target_session_attrs");
+    conn->db->wants_primary = attributes && strcmp(attributes, "any") != 0;
     /* Theirs come last, so they win. */
     put_made(&k, "options",
              DB_PLANNER_SETTINGS " -c idle_in_transaction_session_timeout=15000"
@@ -246,9 +248,14 @@ static bool is_on(const struct db_conn *conn, const char *parameter)
     return value && strcmp(value, "on") == 0;
 }
 
+bool db_conn_is_read_only(const struct db_conn *conn)
+{
+    return is_on(conn, "in_hot_standby") || is_on(conn, "default_transaction_read_only");
+}
+
 static void on_session(struct db_conn *conn)
 {
-    if (is_on(conn, "in_hot_standby") || is_on(conn, "default_transaction_read_only")) {
+    if (db_conn_is_read_only(conn)) {
         db_conn_break(conn, "the server is read-only");
         return;
     }

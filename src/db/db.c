@@ -116,6 +116,28 @@ void db_submit(struct op_scope *scope, const struct db_statement *statement,
     }
 }
 
+/* ---- all connections ---- */
+
+static struct db_conn *conn_at(const struct db *db, unsigned i)
+{
+    if (i < db->lane_count)
+        return &db->lanes[i].conn;
+    i -= db->lane_count;
+    return i < db->limits.leases_max ? &db->leases[i].conn : NULL;
+}
+
+void db_demoted(struct db *db, struct db_conn *conn)
+{
+    static const char why[] = "the server has become read-only";
+    db_conn_break(conn, why);
+    for (unsigned i = 0; db->wants_primary && (conn = conn_at(db, i)) != NULL; i++) {
+        struct list *node = list_first(&conn->units);
+        if (db_conn_is_ready(conn) &&
+            (!node || db_unit_is_read(list_entry(node, struct db_unit, node))))
+            db_conn_break(conn, why);
+    }
+}
+
 /* ---- state ---- */
 
 void db_update_state(struct db *db)

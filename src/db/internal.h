@@ -260,6 +260,7 @@ struct db {
     bool is_up;
     bool is_fatal;
     bool is_closing;
+    bool wants_primary;    /* one of several servers, so that another one may take over */
     struct db_lane *lanes; /* writes first */
     unsigned lane_count;
     struct db_queue_set *sets; /* one per write lane, the last for reads */
@@ -351,6 +352,8 @@ void db_conn_start(struct db_conn *conn);
 void db_conn_deinit(struct db_conn *conn);
 void db_conn_retry_later(struct db_conn *conn);
 void db_conn_poll(struct db_conn *conn);
+/* As far as the server has told: it does with the next answer after a change. */
+bool db_conn_is_read_only(const struct db_conn *conn);
 
 /* resolve.c. What is said of @keyword, in libpq's order: the string, a service, the environment;
  * NULL: nothing, or the service says it. */
@@ -440,4 +443,9 @@ void db_tx_fail_waiting(struct db *db);
 void db_wake(struct db *db);
 void db_set_error(struct db *db, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void db_update_state(struct db *db);
+/* @conn's server has become read-only: @conn breaks, and where there may be another primary so do
+ * all connections on which no write is under way. */
+void db_demoted(struct db *db, struct db_conn *conn);
+/* A unit that can be sent again, elsewhere: a lane's read. */
+bool db_unit_is_read(const struct db_unit *unit);
 void db_fatal(struct db *db);

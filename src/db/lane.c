@@ -367,7 +367,7 @@ void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit)
         fail_all(unit, &f->error);
     }
     if (f->set && strcmp(f->sqlstate, "25006") == 0)
-        db_conn_break(&lane->conn, "the server has become read-only");
+        db_demoted(db, &lane->conn);
     db_unit_free(db, unit);
 }
 
@@ -397,7 +397,7 @@ static void unit_lost(struct db_lane *lane, struct db_unit *unit)
 {
     /* The server said no before it died: nothing has happened. A read never does anything. */
     bool nothing_happened =
-        unit->plan->statement->is_read || (unit->failure.set && !unit->failure.error.unknown);
+        db_unit_is_read(unit) || (unit->failure.set && !unit->failure.error.unknown);
     leave_lane(lane, unit);
     if (nothing_happened && !were_resent(unit)) {
         requeue(unit);

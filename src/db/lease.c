@@ -360,7 +360,7 @@ void db_lease_unit_done(struct db_lease *lease, struct db_unit *unit)
             tx_free(lease->tx);
     }
     if (f->set && strcmp(f->sqlstate, "25006") == 0)
-        db_conn_break(&lease->conn, "the server has become read-only");
+        db_demoted(db, &lease->conn);
     db_unit_free(db, unit);
 }
 

@@ -132,6 +132,11 @@ struct db_unit *db_unit_new(struct db *db, enum unit_kind kind)
     return unit;
 }
 
+bool db_unit_is_read(const struct db_unit *unit)
+{
+    return unit->kind == UNIT_EXEC && unit->plan->statement->is_read;
+}
+
 void db_unit_free(struct db *db, struct db_unit *unit)
 {
     PQclear(unit->result);

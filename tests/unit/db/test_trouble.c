@@ -140,11 +140,6 @@ TEST(trouble, an_idle_connection_that_dies_is_replaced)
     t_end();
 }
 
-static bool is_lane_down(void *arg)
-{
-    return !db_conn_is_ready(&t_db->lanes[*(unsigned *)arg].conn);
-}
-
 static void add_to_each(struct caller *c, struct t_add_row *rows, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
@@ -156,6 +151,42 @@ static void add_to_each(struct caller *c, struct t_add_row *rows, unsigned n)
         ASSERT_STR_EQ(c[i].call.scope.error.detail, "");
         caller_deinit(&c[i]);
     }
+}
+
+/* Made read-only by hand, for another one to be the primary: it knows nothing of what comes. */
+TEST(trouble, reads_leave_a_server_that_has_become_read_only)
+{
+    struct caller c;
+    struct t_get_item_row row;
+    enum reason reason = REASON_NONE;
+    char conninfo[300];
+    t_prepare();
+    snprintf(conninfo, sizeof conninfo, "%s target_session_attrs=read-write", pg_conninfo());
+    t_begin_with(conninfo, t_statements);
+    t_wait_up();
+    pg_exec("ALTER SYSTEM SET default_transaction_read_only = on");
+    pg_exec("SELECT pg_reload_conf()");
+    int64_t end_ns = t_loop.now_ns + 5 * NS_PER_S;
+    while (reason == REASON_NONE && t_loop.now_ns < end_ns) { /* until the session has heard */
+        caller_init(&c);
+        t_get_item(&c.call, &row, 1);
+        t_one(&c);
+        reason = c.call.scope.error.reason;
+        caller_deinit(&c);
+    }
+    unsigned up = (unsigned)db_stats(t_db)->connections_up;
+    pg_exec("ALTER SYSTEM RESET default_transaction_read_only");
+    pg_exec("SELECT pg_reload_conf()");
+    ASSERT_INT_EQ(reason, REASON_DATABASE_UNAVAILABLE);
+    ASSERT_INT_EQ(up, 0);
+    t_wait_up();
+    add_to_each(&c, &(struct t_add_row){0}, 1);
+    t_end();
+}
+
+static bool is_lane_down(void *arg)
+{
+    return !db_conn_is_ready(&t_db->lanes[*(unsigned *)arg].conn);
 }
 
 TEST(trouble, keys_of_a_lane_that_stays_down_go_to_the_others)
