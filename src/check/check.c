@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "domain/states.h"
+#include "schema/migrate.h"
 
 #define EXAMPLES_MAX "3"
 
@@ -136,18 +137,21 @@ static int run_all(PGconn *pg, struct report *report)
 int check_run(const char *conninfo, bool json)
 {
     struct report report = {.checks = json_array(), .is_table = !json && isatty(STDOUT_FILENO)};
-    PGconn *pg = PQconnectdb(conninfo);
+    PGconn *pg = migrate_connect(conninfo);
     int status = 2;
     if (PQstatus(pg) != CONNECTION_OK)
         fprintf(stderr, "faregate check: %s", PQerrorMessage(pg));
     else if (run_all(pg, &report) == 0)
         status = report.broken > 0;
+    char server[300];
+    snprintf(server, sizeof server, "%s:%s", PQhost(pg), PQport(pg));
     PQfinish(pg);
     if (report.is_table) {
-        printf("%u invariants, %u broken\n", report.run, report.broken);
+        printf("%u invariants, %u broken on %s\n", report.run, report.broken, server);
     } else {
-        json_t *out = json_pack("{s:b, s:i, s:i, s:O}", "clean", status == 0, "run", report.run,
-                                "broken", report.broken, "checks", report.checks);
+        json_t *out =
+            json_pack("{s:b, s:s, s:i, s:i, s:O}", "clean", status == 0, "server", server, "run",
+                      report.run, "broken", report.broken, "checks", report.checks);
         json_dumpf(out, stdout, JSON_INDENT(1));
         printf("\n");
         json_decref(out);

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
-/* Prints a report: a table on a terminal, JSON with @json or in a pipe. Exit status: 0 clean, 1 an
- * invariant is broken, 2 could not look. */
+/* Of several hosts it looks at the one that takes writes, unless @conninfo says otherwise (a
+ * standby alone needs target_session_attrs=any), and says which. Prints a report: a table on a
+ * terminal, JSON with @json or in a pipe. Exit status: 0 clean, 1 an invariant is broken, 2 could
+ * not look. */
 int check_run(const char *conninfo, bool json);

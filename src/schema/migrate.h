@@ -8,8 +8,9 @@
 
 #include "schema/embedded.h"
 
-/* A session for who works alone on the schema or the data: of several hosts the one that takes
- * writes, and none may keep it waiting, unless @conninfo says otherwise. As PQconnectdb. */
+/* A session for who works alone on the schema or the data, or proves them: of several hosts the one
+ * that takes writes, and none may keep it waiting, unless @conninfo says otherwise. As PQconnectdb.
+ */
 PGconn *migrate_connect(const char *conninfo);
 
 /* Applies what is missing, in order, each in a transaction of its own; several may run at once, one

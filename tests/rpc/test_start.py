@@ -1,6 +1,7 @@
 """A start that cannot be: one line that names the flag, and an exit status. What was read at the start holds for
 every process that is started later."""
 
+import json
 import os
 import pathlib
 import re
@@ -167,6 +168,16 @@ def test_only_what_runs_is_shown(dev):
         assert 'process="jobs"' not in server.http("/metrics")[1]
     with dev.sibling(jobs=True) as server:
         assert "jobs 64" in server.pids()
+
+
+def test_a_standby_proves_nothing_unless_asked(dev):
+    """Of the server's own hosts, a standby may be behind, or be what was the primary before."""
+    conninfo = dev.conninfo + " options='-c default_transaction_read_only=on'"
+    done = subprocess.run([binary(), "check", "--database", conninfo], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "read-only" in done.stderr, done.stderr
+    done = subprocess.run([binary(), "check", "--database", conninfo + " target_session_attrs=any"], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 0 and "/" in json.loads(done.stdout)["server"], done.stdout
 
 
 def test_help_shows_the_defaults_and_no_secrets():
