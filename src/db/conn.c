@@ -226,7 +226,7 @@ static void unit_over(struct db_conn *conn)
     if (is_outdated(conn, unit))
         return;
     list_remove(&unit->node);
-    conn->progress_ns = conn->db->loop->now_ns;
+    conn->progress_ns = conn->db->heard_ns = conn->db->loop->now_ns;
     conn->db->in_flight--;
     if (unit->kind == UNIT_SETUP || unit->kind == UNIT_CHECK)
         db_setup_done(conn, unit);
@@ -266,7 +266,8 @@ static void take_error(struct db_conn *conn, struct db_unit *unit, PGresult *res
     if (!PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
         db_conn_break(conn, NULL); /* libpq's own: the connection is gone */
     } else if (reply->kind == REPLY_SET && severity && strcmp(severity, "ERROR") == 0) {
-        conn->timeout_ms = 0; /* the unit runs all the same; the next one sets it again */
+        /* The unit runs all the same; the next one sets it again. */
+        conn->timeout_ms = unit->timeout_ms = 0;
     } else {
         bool at_commit = reply->kind == REPLY_SYNC || reply->kind == REPLY_COMMIT;
         db_failure_set(&unit->failure, result, at_commit || unit->result);
@@ -386,6 +387,8 @@ void db_conn_break(struct db_conn *conn, const char *why)
 void db_conn_lost(struct db_conn *conn)
 {
     struct db *db = conn->db;
+    const bool is_silent = !list_is_empty(&conn->units) &&
+                           db->loop->now_ns - conn->progress_ns > DB_QUIET_MS * NS_PER_MS;
     struct list units;
     list_init(&units);
     ev_io_stop(db->loop->ev, &conn->io);
@@ -402,6 +405,8 @@ void db_conn_lost(struct db_conn *conn)
     } else {
         db->stats.connect_failures++;
     }
+    if (db->hosts_from == conn->hosts_from && (!conn->was_up || is_silent))
+        db->hosts_from++; /* the others need not find out for themselves */
     conn->was_up = false;
     if (!db->is_fatal && !db->is_closing)
         db_set_error(db, "database: %s", conn->error);

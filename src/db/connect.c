@@ -129,7 +129,8 @@ static const char *value_of(const struct keywords *k, const char *name)
 }
 
 /* A comma-separated list, begun at @from: a host that accepts and then says nothing takes all of an
- * attempt's time, so each attempt begins with another one. One port for all hosts stays that. */
+ * attempt's time, so then all begin with another one. One port for all hosts stays that.
+ */
 static void put_list(struct keywords *k, const char *name, const char *list, uint32_t from)
 {
     const char *second = list;
@@ -156,7 +157,7 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
         db_conn_break(conn, error);
         return false;
     }
-    conn->hosts_from = conn->db->hosts_from + conn->attempts;
+    conn->hosts_from = conn->db->hosts_from;
     if (host)
         put_list(&k, "host", host, conn->hosts_from);
     if (address)

@@ -40,6 +40,68 @@ void db_set_error(struct db *db, const char *format, ...)
         *p = p[1] ? ' ' : '\0';
 }
 
+/* ---- all connections ---- */
+
+static struct db_conn *conn_at(const struct db *db, unsigned i)
+{
+    if (i < db->lane_count)
+        return &db->lanes[i].conn;
+    i -= db->lane_count;
+    return i < db->limits.leases_max ? &db->leases[i].conn : NULL;
+}
+
+void db_demoted(struct db *db, struct db_conn *conn)
+{
+    static const char why[] = "the server has become read-only";
+    db_conn_break(conn, why);
+    for (unsigned i = 0; db->wants_primary && (conn = conn_at(db, i)) != NULL; i++) {
+        struct list *node = list_first(&conn->units);
+        if (db_conn_is_ready(conn) &&
+            (!node || db_unit_is_read(list_entry(node, struct db_unit, node))))
+            db_conn_break(conn, why);
+    }
+}
+
+static bool is_older(const struct db *db, int64_t since_ns, int64_t ms)
+{
+    return db->loop->now_ns - since_ns > ms * NS_PER_MS;
+}
+
+/* A read's timeout bounds its answer; that of a write does not, since its commit may wait for a
+ * standby. A server that has answered nobody since is gone for them all. */
+static void check_silence(struct db_conn *conn)
+{
+    static const char why[] = "no answer";
+    struct db *db = conn->db;
+    if (conn->state != CONN_READY || list_is_empty(&conn->units))
+        return;
+    const struct db_unit *unit = list_entry(conn->units.next, struct db_unit, node);
+    const bool is_read = db_unit_is_read(unit), is_quiet = is_older(db, db->heard_ns, DB_QUIET_MS);
+    int64_t max_ms =
+        is_read && unit->timeout_ms ? unit->timeout_ms : db->limits.statement_timeout_ms;
+    db->is_quiet |= is_read && is_quiet && is_older(db, conn->progress_ns, DB_QUIET_MS);
+    if (!is_older(db, conn->progress_ns, max_ms + DB_SILENCE_MS))
+        return;
+    db_conn_break(conn, why);
+    for (unsigned i = 0; is_read && is_quiet && (conn = conn_at(db, i)) != NULL; i++)
+        if (db_conn_is_ready(conn))
+            db_conn_break(conn, why);
+}
+
+static void check_silences(struct db *db)
+{
+    struct db_conn *conn;
+    /* We were away ourselves: what has come meanwhile is read first. */
+    const bool is_late = is_older(db, db->ticked_ns, 10 * DB_TICK_MS);
+    db->ticked_ns = db->loop->now_ns;
+    db->is_quiet = false;
+    for (unsigned i = 0; !is_late && (conn = conn_at(db, i)) != NULL; i++)
+        check_silence(conn);
+    if (db->is_quiet && db->is_up)
+        db_set_error(db, "database: no answer for %d s", DB_QUIET_MS / 1000);
+    db_update_state(db);
+}
+
 /* ---- the pump ---- */
 
 static bool is_busy(const struct db *db)
@@ -63,24 +125,12 @@ static void on_pump(struct loop_task *task)
         ev_timer_again(db->loop->ev, &db->tick);
 }
 
-static void check_silence(struct db_conn *conn)
-{
-    const struct db *db = conn->db;
-    int64_t silence_max_ns = (db->limits.statement_timeout_ms + DB_SILENCE_MS) * NS_PER_MS;
-    if (conn->state == CONN_READY && !list_is_empty(&conn->units) &&
-        db->loop->now_ns - conn->progress_ns > silence_max_ns)
-        db_conn_break(conn, "no answer");
-}
-
 /* Only while something waits: an idle worker is not woken. */
 static void on_tick(struct ev_loop *ev, ev_timer *w, int events)
 {
     struct db *db = w->data;
     (void)events;
-    for (unsigned i = 0; i < db->lane_count; i++)
-        check_silence(&db->lanes[i].conn);
-    for (unsigned i = 0; i < db->limits.leases_max; i++)
-        check_silence(&db->leases[i].conn);
+    check_silences(db);
     db_lanes_tick(db);
     db_leases_tick(db);
     if (!is_busy(db))
@@ -116,28 +166,6 @@ void db_submit(struct op_scope *scope, const struct db_statement *statement,
     }
 }
 
-/* ---- all connections ---- */
-
-static struct db_conn *conn_at(const struct db *db, unsigned i)
-{
-    if (i < db->lane_count)
-        return &db->lanes[i].conn;
-    i -= db->lane_count;
-    return i < db->limits.leases_max ? &db->leases[i].conn : NULL;
-}
-
-void db_demoted(struct db *db, struct db_conn *conn)
-{
-    static const char why[] = "the server has become read-only";
-    db_conn_break(conn, why);
-    for (unsigned i = 0; db->wants_primary && (conn = conn_at(db, i)) != NULL; i++) {
-        struct list *node = list_first(&conn->units);
-        if (db_conn_is_ready(conn) &&
-            (!node || db_unit_is_read(list_entry(node, struct db_unit, node))))
-            db_conn_break(conn, why);
-    }
-}
-
 /* ---- state ---- */
 
 void db_update_state(struct db *db)
@@ -150,7 +178,7 @@ void db_update_state(struct db *db)
         else
             reads |= ready;
     }
-    bool is_up = writes && reads;
+    bool is_up = writes && reads && !db->is_quiet;
     if (is_up == db->is_up)
         return;
     db->is_up = is_up;
@@ -288,16 +316,12 @@ void db_start(struct db *db)
 static void close_all(struct db *db)
 {
     db->is_closing = true;
-    for (unsigned i = 0; i < db->lane_count; i++)
-        db_conn_break(&db->lanes[i].conn, "closing");
-    for (unsigned i = 0; i < db->limits.leases_max; i++)
-        db_conn_break(&db->leases[i].conn, "closing");
-    for (unsigned i = 0; i < db->lane_count; i++)
-        if (db->lanes[i].conn.state == CONN_BROKEN)
-            db_conn_lost(&db->lanes[i].conn);
-    for (unsigned i = 0; i < db->limits.leases_max; i++)
-        if (db->leases[i].conn.state == CONN_BROKEN)
-            db_conn_lost(&db->leases[i].conn);
+    struct db_conn *conn;
+    for (unsigned i = 0; (conn = conn_at(db, i)) != NULL; i++)
+        db_conn_break(conn, "closing");
+    for (unsigned i = 0; (conn = conn_at(db, i)) != NULL; i++)
+        if (conn->state == CONN_BROKEN)
+            db_conn_lost(conn);
     for (unsigned i = 0; i < db->set_count; i++)
         db_lane_fail_set(&db->sets[i]);
     db_tx_fail_waiting(db);

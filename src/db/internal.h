@@ -21,6 +21,7 @@
 #define DB_GRACE_NS (1000 * NS_PER_MS)        /* how long requests wait for a lane that is down */
 #define DB_TICK_MS 100
 #define DB_SILENCE_MS 5000 /* beyond statement_timeout: then the connection counts as dead */
+#define DB_QUIET_MS 3000   /* with a read under way, and no answer to anybody: we are not ready */
 
 struct db_lane;
 struct db_tx;
@@ -158,6 +159,7 @@ struct db_unit {
     bool was_prepared_again;
     uint32_t races; /* lost, and run again */
     int64_t sent_ns;
+    uint32_t timeout_ms; /* of its statement, in a lane; 0: the longest */
     struct db_failure failure;
     unsigned count;
     struct db_member **members; /* db->unit_cap of them */
@@ -258,6 +260,7 @@ struct db {
     uint32_t plan_mask;
     bool is_checked; /* statements were described once */
     bool is_up;
+    bool is_quiet; /* reads are under way, and the server says nothing */
     bool is_fatal;
     bool is_closing;
     bool wants_primary;    /* one of several servers, so that another one may take over */
@@ -274,8 +277,10 @@ struct db {
     struct list units_free;
     unsigned unit_cap;
     uint32_t in_flight;  /* units */
-    uint32_t hosts_from; /* as of the connection that was made last */
-    uint8_t *scratch;    /* arrays of the unit being sent */
+    uint32_t hosts_from; /* as of the connection that was made last, or the next when it failed */
+    int64_t ticked_ns;
+    int64_t heard_ns; /* when a unit came back, on any connection */
+    uint8_t *scratch; /* arrays of the unit being sent */
     size_t scratch_cap;
     struct loop_task pump;
     ev_timer tick;

@@ -165,8 +165,9 @@ static void send_unit(struct db_lane *lane, struct db_unit *unit)
         db_wire_one(unit->members[0], &wire);
     unit->sent_ns = conn->db->loop->now_ns;
     db_conn_push(conn, unit);
-    if (db_conn_set_timeout(conn, deadline_ns) &&
-        db_conn_send_exec(conn, plan, unit->is_many, &wire, NULL))
+    bool good = db_conn_set_timeout(conn, deadline_ns);
+    unit->timeout_ms = conn->timeout_ms;
+    if (good && db_conn_send_exec(conn, plan, unit->is_many, &wire, NULL))
         db_conn_send_sync(conn);
 }
 

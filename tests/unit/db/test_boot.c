@@ -190,6 +190,11 @@ TEST(boot, a_silent_host_costs_one_attempt)
     t_begin_with(conninfo, t_statements);
     t_wait_up();
     ASSERT_INT_EQ(db_stats(t_db)->connect_failures, 1);
+    pg_exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE application_name = 'faregate'");
+    t_turn(50);
+    t_wait_up(); /* whom it knows to be well comes first */
+    ASSERT_INT_EQ(db_stats(t_db)->connect_failures, 1);
     t_end();
     close(fd);
     unlink(address.sun_path);

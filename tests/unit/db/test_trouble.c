@@ -212,6 +212,53 @@ TEST(trouble, keys_of_a_lane_that_stays_down_go_to_the_others)
     t_end();
 }
 
+static pid_t pids[16]; /* of the lanes' backends */
+
+static bool is_state(void *arg)
+{
+    return t_state == *(int *)arg;
+}
+
+static bool is_done(void *arg)
+{
+    return ((struct caller *)arg)->done;
+}
+
+static void signal_all(int signo)
+{
+    for (unsigned i = 0; i < t_db->lane_count; i++)
+        kill(pids[i], signo);
+}
+
+/* A frozen machine closes no socket. Where another one has taken over, its writes must not wait for
+ * as long as a commit may. */
+TEST(trouble, a_frozen_server_is_given_up_when_a_read_is_overdue)
+{
+    struct caller c[2];
+    struct t_some_of_rows rows;
+    int down = 0;
+    t_begin_lane();
+    for (unsigned i = 0; i < t_db->lane_count; i++)
+        pids[i] = PQbackendPID(t_db->lanes[i].conn.pg);
+    signal_all(SIGSTOP);
+    caller_init(&c[0]);
+    caller_init(&c[1]);
+    c[0].call.scope.deadline_ns = t_loop.now_ns + NS_PER_S;
+    t_some_of(&c[0].call, &rows, 1);
+    t_put(&c[1].call, 1, STR("v"));
+    bool is_told = t_wait(is_state, &down, 5000);
+    t_wait(is_done, &c[1], 10000);
+    signal_all(SIGCONT);
+    ASSERT_TRUE(is_told);
+    ASSERT_INT_EQ(c[1].call.scope.error.reason, REASON_OUTCOME_UNKNOWN);
+    ASSERT_HAS(c[1].call.scope.error.detail, "no answer");
+    t_wait_up(); /* those that had nothing to say were left as well */
+    ASSERT_INT_EQ(db_stats(t_db)->reconnects, t_db->lane_count);
+    for (unsigned i = 0; i < 2; i++)
+        caller_deinit(&c[i]);
+    t_end();
+}
+
 /* ---- a server that goes away under load
  * --------------------------------------------------------------- */
 
@@ -256,11 +303,6 @@ static void load_begin(void)
         load[i].then = load_done;
         load_add(&load[i]);
     }
-}
-
-static bool is_state(void *arg)
-{
-    return t_state == *(int *)arg;
 }
 
 static bool has_done_more(void *than)
