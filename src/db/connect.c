@@ -186,12 +186,17 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
     return true;
 }
 
-/* The server says that it committed, and warns that nobody but itself may know: somebody cancelled
- * the wait for the standby. That is no yes. All other notices are for people. */
+/* Two notices are not only for people. The server says that it committed, and warns that nobody but
+ * itself may know, because somebody cancelled the wait for the standby: that is no yes. And it ends
+ * a session that is idle: libpq goes on taking statements, which would be lost on the way and of
+ * which nobody could say that they were. */
 static void on_notice(void *ctx, const PGresult *result)
 {
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
-    if (function && strcmp(function, "SyncRepWaitForLSN") == 0)
+    if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+        db_conn_break(ctx, PQresultErrorMessage(result));
+    else if (function && strcmp(function, "SyncRepWaitForLSN") == 0)
         db_conn_break(ctx, "the wait for the synchronous standby was cancelled");
 }
 

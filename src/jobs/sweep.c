@@ -18,6 +18,7 @@ struct expire {
     int64_t horizon_us; /* but for what who began before this is still committing */
     int64_t expired;
     unsigned rounds;
+    unsigned attempt; /* the call's, in which @row was asked for */
     bool is_wide;
 };
 
@@ -67,12 +68,13 @@ static enum step expire(struct call *c)
     const struct jobs_task *task = call_request(c);
     if (s->rounds == 0) {
         begin(s, task->jobs);
-    } else {
+    } else if (s->attempt == c->attempt) { /* else the statement failed, and is asked again */
         advance(s);
         if (s->after_us == s->row.clock || s->rounds == EXPIRE_ROUNDS_MAX)
             return STEP_NEXT;
     }
     s->rounds++;
+    s->attempt = c->attempt;
     jobs_expire(c, &s->row, s->after_us, s->after_us + STRIDE_US, EXPIRE_ROWS);
     return STEP_AGAIN;
 }

@@ -148,6 +148,33 @@ def test_holds_that_ended_while_nobody_swept_end_at_the_next_start(world, ann, e
     assert world.state(ann.GetBooking(name=booking.name)) == "EXPIRED"
 
 
+def test_a_sweep_that_fails_on_its_way_leaves_nothing_behind(world, ann):
+    """The statement is asked again, and what it should have looked at is not taken for seen."""
+    offer = world.offer(ann)
+    before = world.inventory(offer)
+    booking = world.hold(ann, offer)
+    world.dev.sql("UPDATE booking SET payment_required_time = now() - interval '5 hours' "
+                  f"WHERE booking_id = '{booking.name.split('/')[-1]}'")
+    world.dev.sql("CREATE SEQUENCE fault")
+    world.dev.sql("CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                  "IF nextval('fault') <= 8 THEN RAISE EXCEPTION 'fault' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$")
+    jobs, = (pid for name, pid in world.dev.pids().items() if name.startswith("jobs"))
+    os.kill(jobs, signal.SIGSTOP)
+    try:
+        world.dev.sql("CREATE TRIGGER fault BEFORE UPDATE ON booking FOR EACH ROW WHEN (NEW.state = 'EXPIRED') "
+                      "EXECUTE FUNCTION fault()")
+        world.dev.sql("UPDATE sweep SET watermark = now() - interval '8 hours'")
+        with world.dev.sibling(jobs=True):
+            until(lambda: world.inventory(offer) == before, 10, "its seats are back")
+        assert int(world.dev.sql("SELECT last_value FROM fault")[0][0]) > 8
+    finally:
+        world.dev.sql("DROP TRIGGER IF EXISTS fault ON booking")
+        world.dev.sql("DROP FUNCTION fault")
+        world.dev.sql("DROP SEQUENCE fault")
+        os.kill(jobs, signal.SIGCONT)
+    assert world.state(ann.GetBooking(name=booking.name)) == "EXPIRED"
+
+
 def test_holds_end_after_the_clock_was_set_back(world, ann, clock):
     """At times that the sweeper has been at already, by the clock as it was."""
     offer = world.offer(ann)

@@ -95,6 +95,22 @@ TEST(trouble, a_write_that_the_server_refused_before_it_died_is_repeated)
     t_end();
 }
 
+TEST(trouble, a_write_behind_the_end_of_an_idle_session_waits_for_the_next_one)
+{
+    struct caller c;
+    t_begin_lane();
+    kill_lane(0); /* FATAL 57P01 waits in the socket, and behind it the end */
+    ev_invoke(t_db->loop->ev, &t_db->lanes[0].conn.io, EV_READ);
+    caller_init(&c);
+    t_put(&c.call, 1, STR("v"));
+    t_pump(); /* still in the turn that has read the one, and not yet seen the other */
+    t_one(&c);
+    ASSERT_STR_EQ(c.call.scope.error.detail, "");
+    ASSERT_INT_EQ(c.call.scope.error.reason, REASON_NONE);
+    caller_deinit(&c);
+    t_end();
+}
+
 TEST(trouble, reads_in_flight_are_sent_again)
 {
     struct caller c[64];
