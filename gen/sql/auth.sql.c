@@ -281,7 +281,7 @@ static const struct db_param create_session_params[] = {
 static const struct db_column create_session_columns[] = {
     {.name = "claimed", .type = DB_BOOL,
      .offset = offsetof(struct auth_create_session_row, claimed)},
-    {.name = "ended", .type = DB_UUID,
+    {.name = "ended", .type = DB_BYTEA,
      .offset = offsetof(struct auth_create_session_row, ended),
      .is_nullable = true, .has_offset = offsetof(struct auth_create_session_row, has_ended)},
     {.name = "create_time", .type = DB_TIMESTAMPTZ,
@@ -305,11 +305,11 @@ const struct db_statement auth_create_session_statement = {
         "), x AS (\n"
         "    UPDATE session\n"
         "       SET end_time = now(), end_reason = 'TOO_MANY'\n"
-        "     WHERE user_id = $1::uuid AND EXISTS (SELECT FROM k)\n"
-        "       AND session_id = (\n"
+        "     WHERE user_id = $1::uuid AND end_time IS NULL AND EXISTS (SELECT FROM k)\n"
+        "       AND session_id = ANY (ARRAY(\n"
         "           SELECT session_id FROM session\n"
         "            WHERE user_id = $1::uuid AND end_time IS NULL AND idle_expire_time > now()\n"
-        "            ORDER BY session_id DESC OFFSET $12::int4 - 1 LIMIT 1)\n"
+        "            ORDER BY session_id DESC OFFSET $12::int4 - 1))\n"
         "    RETURNING session_id\n"
         "), v AS (\n"
         "    INSERT INTO revocation (user_id, session_id, expire_time)\n"
@@ -329,7 +329,8 @@ const struct db_statement auth_create_session_statement = {
         "    UPDATE login SET password_hash = $18::text\n"
         "     WHERE email = $16::text AND password_hash = $17::text AND $18::text IS NOT NULL\n"
         ")\n"
-        "SELECT EXISTS (SELECT FROM k) AS claimed, (SELECT session_id FROM x) AS ended, now() AS create_time",
+        "SELECT EXISTS (SELECT FROM k) AS claimed, (SELECT string_agg(uuid_send(session_id), '') FROM x) AS ended,\n"
+        "       now() AS create_time",
     .sql_many = NULL,
     .params = create_session_params,
     .param_count = 18,

@@ -73,12 +73,12 @@ void auth_login_failed(struct call *c,
 struct auth_create_session_row {
     bool claimed;
     bool has_ended;
-    struct uuid ended;
+    struct str ended;
     int64_t create_time;
 };
 
-/* A right password gives back the attempt that login_begin counted, and the wait. The oldest session over the limit
- * ends.
+/* A right password gives back the attempt that login_begin counted, and the wait. The oldest sessions over the limit
+ * end, and there may be several: logins at once do not see each other's. Their ids stand in ended, one after the other.
  * Spans: email, key, principal, user_id */
 void auth_create_session(struct call *c, struct auth_create_session_row *ret,
     struct uuid user_id,

@@ -100,9 +100,9 @@ SET failures = CASE WHEN o.expire_time <= now() THEN 1 ELSE o.failures + 1 END,
 -- name: create_session(user_id uuid, request_id uuid, fingerprint bytea, session_id uuid, device_label text,
 --   network text, seed bytea, refresh_hash bytea, idle_s float8, absolute_s float8, token_s float8,
 --   sessions_max int4, event_id uuid, network_key uuid, pair uuid, email text, old_hash text, new_hash text?)
---   -> one (claimed bool, ended uuid?, create_time timestamptz)
--- A right password gives back the attempt that login_begin counted, and the wait. The oldest session over the limit
--- ends.
+--   -> one (claimed bool, ended bytea?, create_time timestamptz)
+-- A right password gives back the attempt that login_begin counted, and the wait. The oldest sessions over the limit
+-- end, and there may be several: logins at once do not see each other's. Their ids stand in ended, one after the other.
 -- Spans: email, key, principal, user_id
 WITH k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource)
@@ -118,11 +118,11 @@ WITH k AS (
 ), x AS (
     UPDATE session
        SET end_time = now(), end_reason = 'TOO_MANY'
-     WHERE user_id = @user_id AND EXISTS (SELECT FROM k)
-       AND session_id = (
+     WHERE user_id = @user_id AND end_time IS NULL AND EXISTS (SELECT FROM k)
+       AND session_id = ANY (ARRAY(
            SELECT session_id FROM session
             WHERE user_id = @user_id AND end_time IS NULL AND idle_expire_time > now()
-            ORDER BY session_id DESC OFFSET @sessions_max - 1 LIMIT 1)
+            ORDER BY session_id DESC OFFSET @sessions_max - 1))
     RETURNING session_id
 ), v AS (
     INSERT INTO revocation (user_id, session_id, expire_time)
@@ -142,7 +142,8 @@ WITH k AS (
     UPDATE login SET password_hash = @new_hash
      WHERE email = @email AND password_hash = @old_hash AND @new_hash IS NOT NULL
 )
-SELECT EXISTS (SELECT FROM k) AS claimed, (SELECT session_id FROM x) AS ended, now() AS create_time;
+SELECT EXISTS (SELECT FROM k) AS claimed, (SELECT string_agg(uuid_send(session_id), '') FROM x) AS ended,
+       now() AS create_time;
 
 -- name: get_session(user_id uuid, session_id uuid) -> maybe (device_label text, network text, seed bytea,
 --   create_time timestamptz, refresh_time timestamptz, idle_expire_time timestamptz, expire_time timestamptz,

@@ -156,8 +156,11 @@ static enum step answer(struct call *c)
     if (!s->row.claimed)
         return idempotency_replay_as(c, &s->earlier, s->view.user_id, IDEMPOTENT_CREATE_SESSION,
                                      str_bytes(s->fingerprint, 16), find_made);
-    if (s->row.has_ended)
-        session_stop_tokens(c, s->row.ended);
+    struct uuid ended;
+    for (size_t at = 0; at + sizeof ended.b <= s->row.ended.n; at += sizeof ended.b) {
+        memcpy(ended.b, s->row.ended.p + at, sizeof ended.b);
+        session_stop_tokens(c, ended);
+    }
     s->view.create_us = s->view.refresh_us = s->row.create_time;
     s->view.expire_us = s->row.create_time + app_of(c)->limits.session_seconds * US_PER_S;
     return reply_tokens(c, (uint32_t)s->begin.roles);

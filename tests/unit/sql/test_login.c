@@ -118,6 +118,27 @@ TEST(login, a_session_can_be_ended_as_long_as_its_tokens_may_live)
     t_end();
 }
 
+/* Logins at once left four too many. */
+TEST(login, one_more_ends_all_that_are_over_the_limit_the_oldest_first)
+{
+    t_begin(1, 9);
+    struct ask ask;
+    for (unsigned i = 1; i <= 54; i++) {
+        fill_session(&ask, i);
+        ask_int(&ask, 0, "sessions_max", i < 54 ? 100 : 50);
+        PGresult *r = ask_run(t_session(0), &ask);
+        ASSERT_STR_EQ(t_cell(r, 0, "claimed"), "t");
+        ASSERT_INT_EQ(strlen(t_cell(r, 0, "ended")), i < 54 ? 0 : 2 + 4 * 32);
+        PQclear(r);
+    }
+    ASSERT_STR_EQ(t_sql("SELECT count(*) FROM session WHERE end_time IS NULL"), "50");
+    ASSERT_STR_EQ(t_sql("SELECT bool_and(end_reason = 'TOO_MANY' AND v.session_id IS NOT NULL) "
+                        "FROM (SELECT * FROM session ORDER BY session_id LIMIT 4) s "
+                        "LEFT JOIN revocation v USING (user_id, session_id)"),
+                  "t");
+    t_end();
+}
+
 /* Also while others go on failing: the hour counts from the first. */
 TEST(login, a_network_is_forgiven_after_an_hour)
 {

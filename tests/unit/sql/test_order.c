@@ -149,7 +149,7 @@ TEST(order, a_login_ends_the_oldest_session_although_it_was_just_refreshed)
     ask_send(t_session(2), &ask);
     ASSERT_TRUE(t_is_waiting(2));
     t_do(1, "COMMIT");
-    ASSERT_STR_EQ(t_only(ask_wait(t_session(2)), "ended"), t_id('s', 1));
+    ASSERT_STR_EQ(t_only(ask_wait(t_session(2)), "ended"), "\\x73000000000070008000000000000001");
     ASSERT_STR_EQ(t_sql("SELECT count(*) FROM session WHERE end_time IS NULL"), "2");
     ASSERT_STR_EQ(t_sql("SELECT count(*) FROM revocation"), "1");
     t_end();
