@@ -34,7 +34,7 @@ WITH b AS MATERIALIZED (
       FROM b JOIN payment p USING (booking_id)
      WHERE p.intent_state IS NOT NULL AND (b.intent_id IS NOT NULL OR NOT (@is_new)[b.n])
        FOR UPDATE OF p
-), v AS MATERIALIZED (
+), c AS MATERIALIZED (
     SELECT b.n, b.booking_id, b.event_count, b.seat_flights, i.attempt_id AS former_id,
            coalesce((@amount_minor)[b.n], i.amount_minor) AS amount_minor, coalesce((@currency)[b.n], i.currency) AS currency,
            coalesce(i.create_time, now()) AS create_time,
@@ -54,9 +54,6 @@ WITH b AS MATERIALIZED (
                WHEN NOT (@is_new)[b.n] AND i.state <> 'REQUIRES_PAYMENT_METHOD' THEN 'PAYMENT_STATE'
                WHEN (@is_new)[b.n] AND EXISTS (SELECT FROM i o WHERE o.n = b.n AND o.state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
-               -- One attempt of a booking at a time also within this batch; a stranger's is none.
-               WHEN row_number() OVER (PARTITION BY b.booking_id, b.user_id = (@principal)[b.n] ORDER BY b.n) > 1
-                   THEN 'PAYMENT_IN_PROGRESS'
                WHEN b.intent_id IS NOT NULL AND (SELECT count(*) FROM payment x WHERE x.booking_id = b.booking_id
                         AND x.state <> 'NOT_RECEIVED') >= (@booking_max)[b.n] THEN 'RISK_VELOCITY'
                WHEN (SELECT count(*) FROM payment x WHERE x.user_id = (@principal)[b.n]
@@ -64,8 +61,19 @@ WITH b AS MATERIALIZED (
                     OR (SELECT count(*) FROM payment x WHERE x.card_key = (@card_key)[b.n]
                         AND x.create_time > now() - interval '1 hour' AND x.state <> 'NOT_RECEIVED') >= (@card_max)[b.n]
                    THEN 'RISK_VELOCITY'
+               -- A repeat must not stand in the way of others in this batch: what came of it is on record.
+               WHEN cardinality(array_positions(@booking_id, b.booking_id)) > 1
+                    AND (SELECT count(*) FROM idempotency o WHERE o.principal = (@principal)[b.n]
+                            AND o.method = (@method)[b.n] AND o.request_id = (@request_id)[b.n]) > 0
+                   THEN 'PAYMENT_IN_PROGRESS'
            END AS refusal
       FROM b LEFT JOIN i ON i.n = b.n AND i.intent_id = (@intent_id)[b.n]
+), v AS MATERIALIZED (
+    -- One attempt of a booking at a time also within this batch: the first that nothing else speaks against.
+    SELECT n, booking_id, event_count, seat_flights, former_id, amount_minor, currency, create_time,
+           coalesce(refusal, CASE WHEN row_number() OVER (PARTITION BY booking_id, refusal IS NULL ORDER BY n) > 1
+                                  THEN 'PAYMENT_IN_PROGRESS' END) AS refusal
+      FROM c
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT (@principal)[n], (@method)[n], (@request_id)[n], (@fingerprint)[n],
@@ -382,8 +390,8 @@ WITH r AS MATERIALIZED (
 ), i AS MATERIALIZED (
     SELECT p.booking_id, p.intent_id, p.intent_state AS state FROM payment p JOIN b USING (booking_id)
      WHERE p.intent_state IS NOT NULL FOR UPDATE OF p
-), v AS MATERIALIZED (
-    SELECT r.n, r.principal, r.request_id, r.fingerprint, r.intent_id,
+), c AS MATERIALIZED (
+    SELECT r.n, r.booking_id, r.principal, r.request_id, r.fingerprint, r.intent_id,
            CASE
                WHEN b.user_id IS DISTINCT FROM r.principal THEN 'NOT_FOUND'
                WHEN b.state = 'CONFIRMING' THEN 'PAYMENT_IN_PROGRESS'
@@ -394,10 +402,17 @@ WITH r AS MATERIALIZED (
                WHEN b.intent_id IS NOT NULL AND b.intent_id NOT IN (SELECT intent_id FROM i) THEN 'PAYMENT_IN_PROGRESS'
                WHEN r.booking_id IN (SELECT booking_id FROM i WHERE state NOT IN ('CANCELLED', 'EXPIRED'))
                    THEN 'PAYMENT_STATE'
-               WHEN row_number() OVER (PARTITION BY r.booking_id, b.user_id = r.principal ORDER BY r.n) > 1
+               WHEN cardinality(array_positions(@booking_id, r.booking_id)) > 1
+                    AND (SELECT count(*) FROM idempotency o WHERE o.principal = r.principal AND o.method = 8
+                            AND o.request_id = r.request_id) > 0
                    THEN 'PAYMENT_IN_PROGRESS'
            END AS refusal
       FROM r LEFT JOIN b USING (booking_id)
+), v AS MATERIALIZED (
+    SELECT n, principal, request_id, fingerprint, intent_id,
+           coalesce(refusal, CASE WHEN row_number() OVER (PARTITION BY booking_id, refusal IS NULL ORDER BY n) > 1
+                                  THEN 'PAYMENT_IN_PROGRESS' END) AS refusal
+      FROM c
 ), k AS (
     INSERT INTO idempotency (principal, method, request_id, fingerprint, resource, reason)
     SELECT principal, 8, request_id, fingerprint, CASE WHEN refusal IS NULL THEN intent_id END, refusal

@@ -80,6 +80,55 @@ TEST(pay, two_members_of_a_batch_pay_one_booking_once)
     t_end();
 }
 
+/* What is refused, and what was asked before, does not stand in the way of who shares its batch. */
+TEST(pay, a_good_try_is_not_refused_for_a_bad_one_in_its_batch)
+{
+    t_begin(1, 9);
+    struct ask ask;
+    for (unsigned booking = 1; booking <= 2; booking++) {
+        ASSERT_STR_EQ(do_hold(booking, t_id('f', 1), 1), "");
+        ASSERT_STR_EQ(do_start(booking), "");
+        ASSERT_STR_EQ(do_failed(booking, "DECLINED"), "t");
+    }
+    fill_start(&ask, 0, 1, false); /* an amount that is wrong */
+    ask_set(&ask, 0, "request_id", t_id('s', 10));
+    ask_int(&ask, 0, "amount_minor", 9999);
+    fill_start(&ask, 1, 2, false); /* a request that was declined */
+    ask_int(&ask, 1, "method", 8);
+    for (unsigned booking = 1; booking <= 2; booking++)
+        fill_try(&ask, booking + 1, booking, false, booking + 10);
+    fill_try(&ask, 4, 1, false, 13);
+    PGresult *r = ask_many(t_session(0), &ask);
+    ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "AMOUNT_MISMATCH");
+    ASSERT_STR_EQ(t_cell(r, 1, "claimed"), "f");
+    ASSERT_STR_EQ(t_cell(r, 2, "refusal"), "");
+    ASSERT_STR_EQ(t_cell(r, 2, "claimed"), "t");
+    ASSERT_STR_EQ(t_cell(r, 3, "claimed"), "t");
+    ASSERT_STR_EQ(t_cell(r, 4, "refusal"), "PAYMENT_IN_PROGRESS");
+    PQclear(r);
+    t_end();
+}
+
+TEST(pay, a_good_intent_is_not_refused_for_a_bad_one_in_its_batch)
+{
+    t_begin(1, 9);
+    struct ask ask;
+    ASSERT_STR_EQ(do_hold(1, t_id('f', 1), 1), "");
+    for (unsigned i = 0; i < 3; i++) {
+        fill_intent(&ask, i, 1);
+        ask_set(&ask, i, "request_id", t_id('n', i + 1));
+        ask_set(&ask, i, "intent_id", t_id('i', i + 1));
+        ask_int(&ask, i, "amount_minor", i == 0 ? 9999 : 10000);
+    }
+    PGresult *r = ask_many(t_session(0), &ask);
+    ASSERT_STR_EQ(t_cell(r, 0, "refusal"), "AMOUNT_MISMATCH");
+    ASSERT_STR_EQ(t_cell(r, 1, "refusal"), "");
+    ASSERT_STR_EQ(t_cell(r, 1, "claimed"), "t");
+    ASSERT_STR_EQ(t_cell(r, 2, "refusal"), "PAYMENT_IN_PROGRESS");
+    PQclear(r);
+    t_end();
+}
+
 /* The same request again claims nothing: its record is the answer. */
 TEST(pay, a_repeated_start_has_no_effect)
 {
