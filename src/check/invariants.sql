@@ -1,6 +1,6 @@
 -- What must be true of the data at any committed snapshot (domain invariants; the letters are theirs).
--- `faregate check` runs each in one read-only REPEATABLE READ transaction. A check is a query that answers one text row
--- per violation: none is good. @booking_moves@ stands for the list in domain/states.c. Each begins with
+-- `faregate check` runs each in a read-only transaction of its own. A check is one query, so that it sees one snapshot, and
+-- answers one text row per violation: none is good. @booking_moves@ stands for the list in domain/states.c. Each begins with
 -- a comment line of the word check, its name and a sentence, and goes on to the next.
 
 -- check: I1 every seat that may be sold is free or taken, and no other

@@ -15,6 +15,7 @@ import pytest
 
 from kit.client import Client
 from kit.instance import ROOT, Serve, binary, sql, until
+from kit.lock import Lock
 from kit.ports import free_port
 
 
@@ -178,6 +179,14 @@ def test_a_standby_proves_nothing_unless_asked(dev):
     done = subprocess.run([binary(), "check", "--database", conninfo + " target_session_attrs=any"], capture_output=True,
                           text=True, timeout=60)
     assert done.returncode == 0 and "/" in json.loads(done.stdout)["server"], done.stdout
+
+
+def test_check_keeps_no_snapshot_from_one_invariant_to_the_next(dev):
+    with Lock(dev, "LOCK TABLE login IN ACCESS EXCLUSIVE MODE"):
+        check = subprocess.Popen([binary(), "check", "--database", dev.conninfo], stdout=subprocess.DEVNULL)
+        until(lambda: dev.sql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%argon2id%' "
+                              "AND xact_start = query_start"), 20, "its last query waits, in a transaction of its own")
+    assert check.wait(60) == 0
 
 
 def test_help_shows_the_defaults_and_no_secrets():
