@@ -20,12 +20,24 @@ SELECT format('flight %s cabin %s: taken %s, bookings have %s', flight_id, cabin
   FROM live l FULL JOIN (SELECT * FROM inventory WHERE taken <> 0) i USING (flight_id, cabin)
  WHERE coalesce(l.seats, 0) <> coalesce(i.taken, 0)
 
--- check: I4 a live seat assignment belongs to a live booking on that flight
-SELECT format('flight %s seat %s: booking %s is %s', s.flight_id, s.seat, s.booking_id, coalesce(b.state, 'missing'))
-  FROM seat_assignment s LEFT JOIN booking b USING (booking_id)
- WHERE s.expire_time > now()
-   AND (b.booking_id IS NULL OR s.flight_id <> ALL (b.flight_ids) OR s.passenger >= b.party
-        OR b.state NOT IN ('HELD', 'CONFIRMING', 'CONFIRMED', 'COMPLETED', 'ATTENTION'))
+-- check: I4 a live seat assignment is of a live booking on that flight, in its cabin, and kept for good from its payment on
+SELECT format('flight %s cabin %s seat %s until %s: booking %s is %s', s.flight_id, s.cabin, s.seat, s.expire_time, s.booking_id,
+              coalesce(b.state, 'missing'))
+  FROM seat_assignment s
+  LEFT JOIN (SELECT *, state IN ('CONFIRMING', 'CONFIRMED', 'COMPLETED') AS keeps FROM booking) b USING (booking_id)
+ WHERE (s.expire_time > now() OR b.keeps)
+   AND (b.booking_id IS NULL OR s.cabin IS DISTINCT FROM b.cabins[array_position(b.flight_ids, s.flight_id)]
+        OR s.passenger >= b.party OR b.keeps AND s.expire_time < 'infinity' OR NOT b.has_assigned_seats
+        OR NOT b.keeps AND b.state NOT IN ('HELD', 'ATTENTION'))
+UNION ALL
+SELECT format('flight %s: booking %s has %s seats for passenger %s', flight_id, booking_id, count(*), passenger)
+  FROM seat_assignment GROUP BY flight_id, booking_id, passenger HAVING count(*) > 1
+UNION ALL
+SELECT format('booking %s is %s and has lost its assigned seats', booking_id, state)
+  FROM booking b
+ WHERE has_assigned_seats AND NOT EXISTS (SELECT FROM seat_assignment s WHERE s.booking_id = b.booking_id)
+   AND (state IN ('CONFIRMING', 'CONFIRMED', 'COMPLETED') OR state = 'HELD' AND payment_required_time > now()
+        OR state = 'ATTENTION' AND (coupons IS NULL OR coupons ~ 'O'))
 
 -- check: I6 no unpaid hold outlives its lease by more than two minutes
 SELECT format('booking %s: due %s', booking_id, payment_required_time)
@@ -204,9 +216,12 @@ SELECT format('booking %s is %s, intent %s is %s, its attempt %s', p.booking_id,
             ELSE p.state IS NULL OR p.state IN ('DECLINED', 'NOT_RECEIVED', 'REVERSED') OR p.state <> 'CAPTURED' AND b.is_dead
        END IS NOT TRUE
 
--- check: M7 a provider's reference stands once; every capture, refund and penalty has its transfer, and every transfer its cause
+-- check: M7 a capture has a provider's reference, each stands once; captures, refunds and penalties have transfers, and those a cause
 SELECT format('reference %s: %s attempts', provider_reference, count(*)) FROM payment_attempt
  WHERE provider_reference IS NOT NULL GROUP BY provider, provider_reference HAVING count(*) > 1
+UNION ALL
+SELECT format('attempt %s is captured: provider %s, reference %s', attempt_id, provider, provider_reference)
+  FROM payment WHERE state = 'CAPTURED' AND num_nulls(provider, provider_reference) > 0
 UNION ALL
 SELECT format('reference %s: %s refunds', r.provider_reference, count(*))
   FROM refund r JOIN payment p USING (booking_id, intent_id)
@@ -270,6 +285,16 @@ SELECT format('booking %s has no claim', b.booking_id)
   FROM booking b
  WHERE b.create_time > now() - interval '20 hours'
    AND NOT EXISTS (SELECT FROM idempotency k WHERE k.principal = b.user_id AND k.method = 5 AND k.resource = b.booking_id)
+UNION ALL
+-- A claim is no older than what it made; a cancellation is as old as its quote.
+SELECT format('%s %s of booking %s has no claim', CASE method WHEN 7 THEN 'cancellation' ELSE 'refund' END, made, booking_id)
+  FROM (SELECT 7 AS method, cancellation_id AS made, booking_id, create_time FROM cancellation
+         WHERE state IN ('CONFIRMING', 'APPLIED', 'FAILED')
+         UNION ALL
+        SELECT 10, refund_id, booking_id, create_time FROM refund WHERE cause NOT IN ('CANCELLATION', 'LATE_PAYMENT')) m
+ WHERE create_time > now() - interval '20 hours'
+   AND NOT EXISTS (SELECT FROM idempotency k WHERE k.create_time > now() - interval '20 hours' AND k.method >= 5
+                      AND k.method = m.method AND k.resource = m.made)
 
 -- check: K4 no request is in progress for more than five minutes
 SELECT format('method %s request %s of %s since %s', method, request_id, principal, create_time)

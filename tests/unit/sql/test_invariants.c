@@ -17,15 +17,23 @@ struct corruption {
     "INSERT INTO ledger_transfer VALUES (" B(n) ", " ANY_ID ", " kind ", 3000, 'USD')"
 #define ANY_ID "'ff000000-0000-7000-8000-000000000001'"
 
-/* Bookings: 1 sold, 2 held, 3 cancelled with its refund under way, 4 sold but not yet captured, 5
- * cancelled with 70.00 given back and 10.00 of its penalty waived, a cent more on its way, 6 being
- * paid, 7 expired after a decline. */
+/* Bookings: 1 sold with an assigned seat, 2 held, 3 cancelled with its refund under way, 4 sold but
+ * not yet captured, 5 cancelled with 70.00 given back and 10.00 of its penalty waived, a cent more
+ * on its way, 6 being paid, 7 expired after a decline. */
 static const struct corruption cases[] = {
     {"I1", "UPDATE inventory SET free = free + 100 WHERE flight_id = " F("1")},
     {"I1 I3", "UPDATE inventory SET taken = taken + 1 WHERE flight_id = " F("1")},
     {"I3", "UPDATE inventory SET free = free + taken, taken = 0 WHERE flight_id = " F("1")},
     {"I4", "INSERT INTO seat_assignment VALUES (" F("1") ", '1A', 1, " B("3") ", 0, 'infinity')"},
     {"I4", "INSERT INTO seat_assignment VALUES (" F("2") ", '1A', 1, " B("1") ", 0, 'infinity')"},
+    {"I4", "UPDATE seat_assignment SET expire_time = now() + interval '1 hour'"},
+    {"I4", "UPDATE seat_assignment SET expire_time = now() - interval '1 hour'"},
+    {"I4", "UPDATE seat_assignment SET cabin = 2"},
+    {"I4", "DELETE FROM seat_assignment"},
+    {"I4", "INSERT INTO seat_assignment SELECT flight_id, '1A', cabin, booking_id, passenger, "
+           "expire_time FROM seat_assignment"},
+    {"I4", "UPDATE booking SET has_assigned_seats = false"},
+    {"I4", "UPDATE booking SET has_assigned_seats = true WHERE booking_id = " B("2")},
     {"I6",
      "UPDATE booking SET payment_required_time = now() - interval '3 minutes' WHERE booking_id "
      "= " B("2")},
@@ -55,7 +63,7 @@ static const struct corruption cases[] = {
     {"B4", "UPDATE cancellation SET refund_minor = 7001 WHERE booking_id = " B("3")},
     {"B4", "UPDATE cancellation SET refund_id = NULL WHERE booking_id = " B("5")},
     {"B4", "UPDATE cancellation SET state = 'FAILED' WHERE booking_id = " B("3")},
-    {"B4", "UPDATE refund SET cause = 'GOODWILL' WHERE booking_id = " B("3")},
+    {"B4 K1", "UPDATE refund SET cause = 'GOODWILL' WHERE booking_id = " B("3")},
     {"B10",
      "UPDATE booking SET update_time = now() - interval '2 days' WHERE booking_id = " B("6")},
     /* The bank's time is the refund's. */
@@ -103,6 +111,8 @@ static const struct corruption cases[] = {
     {"M8", "DELETE FROM payment_watch"},
     {"M8", "UPDATE payment_watch SET create_time = create_time - interval '1 second'"},
     {"M8", "UPDATE refund SET due_time = NULL WHERE booking_id = " B("3")},
+    {"M7", "UPDATE payment SET provider = NULL WHERE booking_id = " B("1")},
+    {"M7", "UPDATE payment SET provider_reference = NULL WHERE booking_id = " B("1")},
     {"M7", "UPDATE refund SET provider_reference = 're_1'"},
     {"M7", "UPDATE payment_attempt SET provider_reference = 'pi_1'"},
     {"M7", "WITH a AS (UPDATE ledger_transfer SET cause = " ANY_ID
@@ -114,6 +124,11 @@ static const struct corruption cases[] = {
             "WHERE booking_id = " B("1")},
     {"K1", "DELETE FROM idempotency WHERE resource = " B("1")},
     {"K1", "UPDATE idempotency SET resource = " ANY_ID " WHERE resource = " B("1")},
+    {"K1", "DELETE FROM idempotency WHERE method = 7"},
+    {"K1", "DELETE FROM idempotency WHERE method = 10"},
+    /* Claims are not kept for ever. */
+    {"", "UPDATE cancellation SET create_time = now() - interval '31 days'; "
+         "DELETE FROM idempotency WHERE method = 7"},
     {"K1", "UPDATE idempotency SET resource = " ANY_ID " WHERE method = 7"},
     {"K1", "UPDATE idempotency SET resource = " ANY_ID " WHERE method = 8"},
     {"K1", "UPDATE idempotency SET resource = " ANY_ID " WHERE method = 9"},
@@ -134,6 +149,9 @@ static void make_books(void)
     struct ask ask;
     t_begin(2, 9);
     do_sale(1);
+    t_do(0, "INSERT INTO seat_assignment VALUES (" F("1") ", '2A', 1, " B(
+                "1") ", 0, 'infinity'); "
+                     "UPDATE booking SET has_assigned_seats = true");
     ASSERT_STR_EQ(do_hold(2, t_id('f', 1), 1), "");
     do_sale(3);
     ASSERT_STR_EQ(do_quote(3, 1, 7000, 3000), "");
