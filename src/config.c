@@ -59,8 +59,8 @@ static const struct {
     [COMMAND_MIGRATE] = {"migrate", "bring the schema up to date"},
     [COMMAND_SEED] = {"seed", "load airports, airlines and a generated timetable"},
     [COMMAND_CHECK] = {"check",
-                       "prove the invariants on the database (where it is large: on its standby); "
-                       "exit status 1 if one is broken"},
+                       "prove the invariants on the database (where it is large: on a standby, "
+                       "with target_session_attrs=any); exit status 1 if one is broken"},
     [COMMAND_DESCRIBE] = {"describe", "print RPCs, steps, statements, reasons and limits"},
     [COMMAND_USER] = {"user", "make a user with roles (for staff)"},
     [COMMAND_SANDBOX_PSP] = {"sandbox-psp", "run the payment provider simulator"},
