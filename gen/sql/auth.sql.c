@@ -820,9 +820,9 @@ const struct db_statement auth_list_revocations_statement = {
     .sql_one =
         "SELECT r.session_id, r.revoke_time, r.expire_time, now() AS read_time\n"
         "  FROM (SELECT 1) one\n"
-        "  LEFT JOIN revocation r ON r.revoke_time >= $1::timestamptz AND r.expire_time > now()\n"
-        " ORDER BY r.revoke_time\n"
-        " LIMIT 10001",
+        "  LEFT JOIN (SELECT session_id, revoke_time, expire_time FROM revocation\n"
+        "              WHERE revoke_time >= $1::timestamptz AND expire_time > now() ORDER BY revoke_time LIMIT 10001) r ON true\n"
+        " ORDER BY r.revoke_time",
     .sql_many = NULL,
     .params = list_revocations_params,
     .param_count = 1,

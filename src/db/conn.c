@@ -279,7 +279,7 @@ static void take_error(struct db_conn *conn, struct db_unit *unit, PGresult *res
                              PQresultErrorMessage(result));
         }
         if (severity && strcmp(severity, "ERROR") != 0)
-            db_conn_break(conn, unit->failure.error.detail);
+            db_conn_ended(conn, unit->failure.error.detail);
     }
     PQclear(result);
 }
@@ -368,6 +368,8 @@ void db_conn_up(struct db_conn *conn)
     conn->was_up = true;
     if (conn->lane)
         db_lane_state(conn->lane);
+    else
+        db->tx_wait.progress_ns = db->loop->now_ns; /* who waited for this is no measure of pace */
     db_update_state(db);
     db_wake(db);
 }
@@ -381,6 +383,12 @@ void db_conn_break(struct db_conn *conn, const char *why)
         *p = p[1] ? ' ' : '\0';
     conn->state = CONN_BROKEN;
     loop_defer(conn->db->loop, &conn->broken_task);
+}
+
+void db_conn_ended(struct db_conn *conn, const char *why)
+{
+    conn->progress_ns = conn->db->loop->now_ns;
+    db_conn_break(conn, why);
 }
 
 /* Closes the session and tells those who had something in flight. */

@@ -170,14 +170,15 @@ static bool start_connect(struct db_conn *conn, const PQconninfoOption *options)
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
         if (!value_of(&k, defaults[i][0]))
             put(&k, defaults[i][0], defaults[i][1]);
-    if (host && strchr(host, ',') && !value_of(&k, "target_session_attrs"))
-        put(&k, "target_session_attrs", "read-write");
-    const char *attributes = value_of(&k, "target_session_attrs");
-    conn->db->wants_primary = attributes && strcmp(attributes, "any") != 0;
-    /* Theirs come last, so they win. */
+    const char *wanted = resolve_given(options, "target_session_attrs", "PGTARGETSESSIONATTRS");
+    if (!wanted && host && strchr(host, ','))
+        put(&k, "target_session_attrs", wanted = "read-write");
+    conn->db->wants_primary = wanted && strcmp(wanted, "any") != 0;
+    /* Theirs come last, so they win; but a warning may be what tells that a commit is none. */
     put_made(&k, "options",
              DB_PLANNER_SETTINGS " -c idle_in_transaction_session_timeout=15000"
-                                 " -c statement_timeout=%u -c lock_timeout=%u %s",
+                                 " -c statement_timeout=%u -c lock_timeout=%u %s"
+                                 " -c client_min_messages=warning",
              limits->statement_timeout_ms, limits->lock_timeout_ms, theirs ? theirs : "");
     conn->pg = PQconnectStartParams(k.names, k.values, 0);
     CHECK(conn->pg);
@@ -195,9 +196,9 @@ static void on_notice(void *ctx, const PGresult *result)
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
     if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
-        db_conn_break(ctx, PQresultErrorMessage(result));
+        db_conn_ended(ctx, PQresultErrorMessage(result));
     else if (function && strcmp(function, "SyncRepWaitForLSN") == 0)
-        db_conn_break(ctx, "the wait for the synchronous standby was cancelled");
+        db_conn_ended(ctx, "the wait for the synchronous standby was cancelled");
 }
 
 static void connect_now(struct db_conn *conn)

@@ -79,7 +79,7 @@ static void check_silence(struct db_conn *conn)
     const bool is_read = db_unit_is_read(unit), is_quiet = is_older(db, db->heard_ns, DB_QUIET_MS);
     int64_t max_ms =
         is_read && unit->timeout_ms ? unit->timeout_ms : db->limits.statement_timeout_ms;
-    db->is_quiet |= is_read && is_quiet && is_older(db, conn->progress_ns, DB_QUIET_MS);
+    db->is_quiet |= is_read && is_quiet && is_older(db, conn->progress_ns, max_ms + DB_QUIET_MS);
     if (!is_older(db, conn->progress_ns, max_ms + DB_SILENCE_MS))
         return;
     db_conn_break(conn, why);
@@ -94,11 +94,13 @@ static void check_silences(struct db *db)
     /* We were away ourselves: what has come meanwhile is read first. */
     const bool is_late = is_older(db, db->ticked_ns, 10 * DB_TICK_MS);
     db->ticked_ns = db->loop->now_ns;
+    if (is_late)
+        return;
     db->is_quiet = false;
-    for (unsigned i = 0; !is_late && (conn = conn_at(db, i)) != NULL; i++)
+    for (unsigned i = 0; (conn = conn_at(db, i)) != NULL; i++)
         check_silence(conn);
     if (db->is_quiet && db->is_up)
-        db_set_error(db, "database: no answer for %d s", DB_QUIET_MS / 1000);
+        db_set_error(db, "database: no answer to a read in its time");
     db_update_state(db);
 }
 

@@ -21,7 +21,7 @@
 #define DB_GRACE_NS (1000 * NS_PER_MS)        /* how long requests wait for a lane that is down */
 #define DB_TICK_MS 100
 #define DB_SILENCE_MS 5000 /* beyond statement_timeout: then the connection counts as dead */
-#define DB_QUIET_MS 3000   /* with a read under way, and no answer to anybody: we are not ready */
+#define DB_QUIET_MS 1000   /* beyond a read's time, and nobody was answered: we are not ready */
 
 struct db_lane;
 struct db_tx;
@@ -263,7 +263,7 @@ struct db {
     bool is_quiet; /* reads are under way, and the server says nothing */
     bool is_fatal;
     bool is_closing;
-    bool wants_primary;    /* one of several servers, so that another one may take over */
+    bool wants_primary;    /* one of several addresses, so that another one may take over */
     struct db_lane *lanes; /* writes first */
     unsigned lane_count;
     struct db_queue_set *sets; /* one per write lane, the last for reads */
@@ -381,6 +381,8 @@ void db_conn_up(struct db_conn *conn);
 void db_conn_io(struct db_conn *conn, int events);
 /* Tears it down at the end of this loop turn. */
 void db_conn_break(struct db_conn *conn, const char *why);
+/* The same, by the server's own word: it is there. */
+void db_conn_ended(struct db_conn *conn, const char *why);
 void db_conn_lost(struct db_conn *conn);
 void db_conn_watch(struct db_conn *conn);
 /* @unit is the next to be sent; what follows belongs to it, up to db_conn_send_sync. False: the
@@ -413,9 +415,10 @@ void db_lanes_pump(struct db *db);
 void db_lane_unit_done(struct db_lane *lane, struct db_unit *unit);
 void db_lane_lost(struct db_lane *lane, struct list *units);
 
-/* wait.c: so many more wait; so many have come back. */
+/* wait.c: so many more wait; so many have come back; how fast is forgotten. */
 void db_wait_count(struct db_wait *wait, int by, int64_t now_ns);
 void db_wait_learn(struct db_wait *wait, unsigned members, int64_t now_ns);
+void db_wait_forget(struct db_wait *wait);
 /* How long a transaction that comes now would wait for its lease. */
 int64_t db_wait_lease_ns(const struct db *db);
 

@@ -14,6 +14,8 @@
 #include "base/check.h"
 #include "db/internal.h"
 
+#define PACE_NS_MAX NS_PER_S /* older, and it says nothing */
+
 static void count(struct db *db, int by)
 {
     db->stats.queue_now = (uint64_t)((int64_t)db->stats.queue_now + by);
@@ -84,9 +86,12 @@ static bool is_db_down_long(const struct db *db)
 
 /* ---- what the scope asks for ---- */
 
-/* A transaction is refused before it has begun, or not at all: nothing is undone by it. */
-static bool is_crowded(const struct db *db)
+/* Before it begins, also anew: nothing is undone by it. Leases are waited for seldom, and so the
+ * pace of one bad moment would be believed for hours. */
+static bool is_crowded(struct db *db)
 {
+    if (db->tx_wait.count == 0 && db->loop->now_ns - db->tx_wait.progress_ns > PACE_NS_MAX)
+        db_wait_forget(&db->tx_wait);
     int64_t max_ns = db->limits.lease_wait_max_ms * NS_PER_MS;
     return max_ns > 0 && db_wait_lease_ns(db) > max_ns;
 }

@@ -14,6 +14,12 @@ void db_wait_count(struct db_wait *wait, int by, int64_t now_ns)
     wait->count = (uint32_t)((int)wait->count + by);
 }
 
+void db_wait_forget(struct db_wait *wait)
+{
+    wait->paced_ns = 0;
+    wait->paced_members = 0;
+}
+
 /* Only while others wait is it the database that sets the pace. */
 void db_wait_learn(struct db_wait *wait, unsigned members, int64_t now_ns)
 {

@@ -70,7 +70,7 @@ static enum step expire(struct call *c)
         begin(s, task->jobs);
     } else if (s->attempt == c->attempt) { /* else the statement failed, and is asked again */
         advance(s);
-        if (s->after_us == s->row.clock || s->rounds == EXPIRE_ROUNDS_MAX)
+        if (s->after_us == s->row.clock || s->rounds >= EXPIRE_ROUNDS_MAX)
             return STEP_NEXT;
     }
     s->rounds++;
@@ -108,15 +108,17 @@ static enum step move_on(struct call *c)
     int64_t settled_us = s->after_us < s->horizon_us ? s->after_us : s->horizon_us;
     if (s->is_wide && settled_us - LAG_US > jobs->watermark_us)
         jobs->watermark_us = settled_us - LAG_US;
-    if (jobs->watermark_us - jobs->marked_us < MARK_EVERY_US)
-        return STEP_NEXT;
-    jobs->marked_us = jobs->watermark_us;
-    jobs_sweep_move(c, jobs->watermark_us);
+    if (jobs->watermark_us - jobs->marked_us >= MARK_EVERY_US)
+        jobs_sweep_move(c, jobs->watermark_us);
     return STEP_NEXT;
 }
 
 static enum step swept(struct call *c)
 {
+    const struct jobs_task *task = call_request(c);
+    struct jobs *jobs = task->jobs;
+    if (jobs->watermark_us - jobs->marked_us >= MARK_EVERY_US)
+        jobs->marked_us = jobs->watermark_us;
     return call_reply(c, NULL);
 }
 

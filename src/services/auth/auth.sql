@@ -286,6 +286,6 @@ SELECT session_id, device_label, network, create_time, refresh_time, expire_time
 -- Scans: revocation
 SELECT r.session_id, r.revoke_time, r.expire_time, now() AS read_time
   FROM (SELECT 1) one
-  LEFT JOIN revocation r ON r.revoke_time >= @since AND r.expire_time > now()
- ORDER BY r.revoke_time
- LIMIT 10001;
+  LEFT JOIN (SELECT session_id, revoke_time, expire_time FROM revocation
+              WHERE revoke_time >= @since AND expire_time > now() ORDER BY revoke_time LIMIT 10001) r ON true
+ ORDER BY r.revoke_time;

@@ -19,6 +19,7 @@
 #define TICK_S 0.05
 #define TICKS 300 /* 15 s */
 #define CALL_TIMEOUT_MS 10000
+#define FAILURES_MAX 10 /* of both connections, each a moment later: nobody is there */
 
 struct make_user {
     struct loop loop;
@@ -89,7 +90,7 @@ static void on_timeout(struct ev_loop *ev, ev_timer *timer, int events)
     (void)ev;
     (void)events;
     struct make_user *m = timer->data;
-    bool is_refused = !m->started && db_stats(m->db)->connect_failures > 0;
+    bool is_refused = !m->started && db_stats(m->db)->connect_failures >= FAILURES_MAX;
     if (is_refused || --m->ticks_left == 0)
         loop_stop(&m->loop);
 }

@@ -255,15 +255,14 @@ static void read_refusal(struct arena *arena, const struct stripe_question *q, c
     }
 }
 
-/* Sent more than once, it is refused for its second sight: what the first did, an inquiry tells. */
+/* Sent more than once, it is refused for its second sight: what the first did, an inquiry tells,
+ * and if that finds nothing the same key does. */
 static void read_error(struct arena *arena, const struct stripe_question *q,
                        const struct http_response *response, const json_t *error,
                        struct provider_answer *ret)
 {
     unsigned status = response->status;
-    if (response->repeated)
-        *ret = unknown("refused");
-    else if (status == 402 && is(error, "type", "card_error"))
+    if (status == 402 && is(error, "type", "card_error"))
         read_card_error(arena, q, error, ret);
     else if (status == 400 || status == 404)
         read_refusal(arena, q, error, ret);
@@ -271,9 +270,11 @@ static void read_error(struct arena *arena, const struct stripe_question *q,
         *ret = (struct provider_answer){.outcome = PROVIDER_NOT_SENT, .code = STR("key_refused")};
     else
         *ret = silence("provider_error");
+    if (response->repeated && ret->outcome != PROVIDER_UNKNOWN)
+        *ret = unknown("refused");
     /* What was refused before it began is not kept under its key, nor is what a gateway said. */
     bool is_kept = status != 401 && status != 403 && status != 409 && status != 429;
-    ret->key_spent = q->operation == STRIPE_REFUND && is_kept;
+    ret->key_spent = q->operation == STRIPE_REFUND && is_kept && !response->repeated;
 }
 
 void stripe_read(struct arena *arena, const struct stripe_question *q,

@@ -190,6 +190,7 @@ TEST(boot, a_silent_host_costs_one_attempt)
     t_begin_with(conninfo, t_statements);
     t_wait_up();
     ASSERT_INT_EQ(db_stats(t_db)->connect_failures, 1);
+    t_db->limits.connect_timeout_ms = 5000;
     pg_exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE application_name = 'faregate'");
     t_turn(50);

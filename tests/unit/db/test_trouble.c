@@ -45,6 +45,11 @@ TEST(trouble, a_write_in_flight_on_a_lost_connection_is_unknown_and_not_repeated
     t_end();
 }
 
+static bool is_done(void *arg)
+{
+    return ((struct caller *)arg)->done;
+}
+
 static bool is_done_or_waits_for_standby(void *arg)
 {
     return ((struct caller *)arg)->done ||
@@ -59,17 +64,19 @@ TEST(trouble, a_commit_that_was_kept_from_waiting_for_its_standby_is_unknown)
     pg_exec("ALTER SYSTEM SET synchronous_standby_names = nobody");
     pg_exec("SELECT pg_reload_conf()");
     caller_init(&c);
-    for (int i = 0; i < 1000; i++) { /* until the server has read it */
+    bool is_told = true;
+    for (int i = 0; i < 1000 && is_told; i++) { /* until the server has read it */
         c.done = false;
         t_put(&c.call, i, STR("v"));
-        ASSERT_TRUE(t_wait(is_done_or_waits_for_standby, &c, 5000));
+        is_told = t_wait(is_done_or_waits_for_standby, &c, 5000);
         if (!c.done)
             break;
     }
     pg_exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-    t_one(&c);
+    is_told &= t_wait(is_done, &c, 10000);
     pg_exec("ALTER SYSTEM RESET synchronous_standby_names");
     pg_exec("SELECT pg_reload_conf()");
+    ASSERT_TRUE(is_told);
     ASSERT_INT_EQ(c.call.scope.error.reason, REASON_OUTCOME_UNKNOWN);
     ASSERT_TRUE(c.call.scope.error.unknown);
     ASSERT_HAS(c.call.scope.error.detail, "standby");
@@ -233,11 +240,6 @@ static pid_t pids[16]; /* of the lanes' backends */
 static bool is_state(void *arg)
 {
     return t_state == *(int *)arg;
-}
-
-static bool is_done(void *arg)
-{
-    return ((struct caller *)arg)->done;
 }
 
 static void signal_all(int signo)

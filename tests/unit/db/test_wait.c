@@ -187,6 +187,22 @@ TEST(wait, a_free_lease_is_not_waited_for)
     t_end();
 }
 
+TEST(wait, an_old_pace_of_leases_is_forgotten)
+{
+    begin_leases(1);
+    t_one(begin_tx(0));
+    end_tx(0);
+    t_db->tx_wait.paced_ns = NS_PER_S;
+    t_db->tx_wait.paced_members = 1;
+    pass(2000);
+    t_one(begin_tx(0));
+    begin_tx(1);
+    begin_tx(2);
+    for (unsigned i = 0; i < 3; i++)
+        end_tx(i);
+    t_end();
+}
+
 TEST(wait, leases_have_a_pace)
 {
     begin_leases(1);

@@ -349,6 +349,11 @@ static const struct sample samples[] = {
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "\u6e21\u908a\U000e0100", true},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "Zoe\u0308-Ame\u0301", true},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "a\u0301\u200db", true},
+    {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "\u0d1c\u0d4b\u0d23\u0d4d\u200d \u0d0e",
+     true},                                                                 /* Malayalam */
+    {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "\u182a\u180b\u1820", true}, /* Mongolian */
+    {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "a\u034fb", false},
+    {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "D\u2019", false},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "\u3164", false},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "\u115f", false},
     {FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME, "\u061cAli", false},

@@ -171,9 +171,12 @@ TEST(stripe, no_refusal_is_believed_of_what_was_sent_twice)
         for (unsigned e = 0; e < 2; e++) {
             ASSERT_INT_EQ(read_of(STRIPE_AUTHORISE, 0, statuses[i], errors[e], true).outcome,
                           PROVIDER_UNKNOWN);
-            ASSERT_INT_EQ(read_of(STRIPE_REFUND, 0, statuses[i], errors[e], true).outcome,
-                          PROVIDER_UNKNOWN);
+            const struct provider_answer refund =
+                read_of(STRIPE_REFUND, 0, statuses[i], errors[e], true);
+            ASSERT_INT_EQ(refund.outcome, PROVIDER_UNKNOWN);
+            ASSERT_FALSE(refund.key_spent);
         }
+    ASSERT_TRUE(read_of(STRIPE_INQUIRE, 0, 503, errors[1], true).is_silent);
     const char *held = payment("requires_capture", OURS, 1250, "eur");
     ASSERT_INT_EQ(read_of(STRIPE_AUTHORISE, 0, 200, held, true).outcome, PROVIDER_AUTHORIZED);
     arena_reset(&arena);

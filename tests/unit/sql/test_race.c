@@ -414,12 +414,17 @@ static bool waits_for_standby(const struct ask *ask)
     const char *sql =
         t_format("SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND wait_event = 'SyncRep'",
                  PQbackendPID(t_session(2)));
+    bool is_asked = false;
     for (int i = 0; i < 50; i++) {
-        ask_send(t_session(2), ask);
+        if (!is_asked)
+            ask_send(t_session(2), ask);
         t_do(1, "SELECT pg_sleep(0.1)");
         if (strcmp(pg_value(sql), "1") == 0)
             return true;
-        PQclear(ask_wait(t_session(2)));
+        PQconsumeInput(t_session(2));
+        is_asked = PQisBusy(t_session(2)); /* it may be on its way there */
+        if (!is_asked)
+            PQclear(ask_wait(t_session(2)));
     }
     return false;
 }

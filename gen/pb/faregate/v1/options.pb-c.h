@@ -56,8 +56,8 @@ typedef enum _Faregate__V1__Format {
   FAREGATE__V1__FORMAT__FORMAT_COUNTRY = 6,
   /*
    * A person's name: letters of any script, with what stands on them, and space, hyphen or apostrophe between them; a full
-   * stop also at the end; a middle dot, zero width joiner or zero width non-joiner only with a letter on both sides.
-   * Nothing else that cannot be seen.
+   * stop also at the end; a middle dot, zero width joiner or zero width non-joiner only with a letter on both sides, a
+   * joiner also behind a virama. Nothing else that cannot be seen.
    */
   FAREGATE__V1__FORMAT__FORMAT_PERSON_NAME = 7,
   /*
