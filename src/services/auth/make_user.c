@@ -19,7 +19,7 @@
 #define TICK_S 0.05
 #define TICKS 300 /* 15 s */
 #define CALL_TIMEOUT_MS 10000
-#define FAILURES_MAX 10 /* of both connections, each a moment later: nobody is there */
+#define FAILURES_MAX 4 /* of both connections, twice: another host would have been next */
 
 struct make_user {
     struct loop loop;
