@@ -185,9 +185,10 @@ const struct db_statement jobs_release_watches_statement = {
         "    UPDATE payment_watch p SET due_time = now() + interval '5 seconds' + k.n * interval '1 microsecond'\n"
         "      FROM k WHERE p.due_time = k.due_time AND p.booking_id = k.booking_id\n"
         "), x AS (\n"
-        "    DELETE FROM payment_watch p USING w\n"
-        "     WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id\n"
-        "       AND (w.due_time, w.booking_id) NOT IN (SELECT due_time, booking_id FROM k)\n"
+        "    DELETE FROM payment_watch\n"
+        "     WHERE due_time BETWEEN (SELECT min(due_time) FROM w) AND (SELECT max(due_time) FROM w)\n"
+        "       AND ((due_time, booking_id) IN (SELECT due_time, booking_id FROM w)) IS TRUE\n"
+        "       AND ((due_time, booking_id) IN (SELECT due_time, booking_id FROM k)) IS NOT TRUE\n"
         ")\n"
         "SELECT count(*)::int4 AS taken FROM w",
     .sql_many = NULL,

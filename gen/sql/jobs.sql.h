@@ -49,8 +49,9 @@ struct jobs_release_watches_row {
 
 /* Attempts that their calls have left alone, as they were when the watch was set, for too long fall due. Those that went on
  * have a younger watch. Each watch is of up to a batch of attempts, looked up as one array, in order: of a join the planner
- * expects so much, not knowing how many are due, that it would read all attempts instead. Nothing is waited for: a watch of
- * what somebody else is changing is put off, out of the way of those behind it. @taken: of @row_count watches.
+ * expects so much, not knowing how many are due, that it would read all attempts instead; or of watches, planned while there
+ * were few, all for each. Nothing is waited for: a watch of what somebody else is changing is put off, out of the way of those
+ * behind it. @taken: of @row_count watches.
  * Scans: payment_watch */
 void jobs_release_watches(struct call *c, struct jobs_release_watches_row *ret,
     int32_t row_count);

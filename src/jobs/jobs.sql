@@ -71,8 +71,9 @@ SELECT (SELECT count(*) FROM b)::int4 AS found, (SELECT count(*) FROM d)::int4 A
 -- name: release_watches(row_count int4) -> one (taken int4)
 -- Attempts that their calls have left alone, as they were when the watch was set, for too long fall due. Those that went on
 -- have a younger watch. Each watch is of up to a batch of attempts, looked up as one array, in order: of a join the planner
--- expects so much, not knowing how many are due, that it would read all attempts instead. Nothing is waited for: a watch of
--- what somebody else is changing is put off, out of the way of those behind it. @taken: of @row_count watches.
+-- expects so much, not knowing how many are due, that it would read all attempts instead; or of watches, planned while there
+-- were few, all for each. Nothing is waited for: a watch of what somebody else is changing is put off, out of the way of those
+-- behind it. @taken: of @row_count watches.
 -- Scans: payment_watch
 WITH w AS MATERIALIZED (
     SELECT due_time, booking_id, booking_ids, attempt_ids, create_time FROM payment_watch
@@ -99,9 +100,10 @@ WITH w AS MATERIALIZED (
     UPDATE payment_watch p SET due_time = now() + interval '5 seconds' + k.n * interval '1 microsecond'
       FROM k WHERE p.due_time = k.due_time AND p.booking_id = k.booking_id
 ), x AS (
-    DELETE FROM payment_watch p USING w
-     WHERE p.due_time = w.due_time AND p.booking_id = w.booking_id
-       AND (w.due_time, w.booking_id) NOT IN (SELECT due_time, booking_id FROM k)
+    DELETE FROM payment_watch
+     WHERE due_time BETWEEN (SELECT min(due_time) FROM w) AND (SELECT max(due_time) FROM w)
+       AND ((due_time, booking_id) IN (SELECT due_time, booking_id FROM w)) IS TRUE
+       AND ((due_time, booking_id) IN (SELECT due_time, booking_id FROM k)) IS NOT TRUE
 )
 SELECT count(*)::int4 AS taken FROM w;
 
