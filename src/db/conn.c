@@ -17,6 +17,11 @@ bool db_conn_is_ready(const struct db_conn *conn)
     return conn->state == CONN_READY;
 }
 
+struct db_unit *db_conn_unit(const struct db_conn *conn)
+{
+    return list_is_empty(&conn->units) ? NULL : list_entry(conn->units.next, struct db_unit, node);
+}
+
 /* ---- expected replies ---- */
 
 static struct db_reply *head(struct db_conn *conn)
@@ -222,7 +227,7 @@ static bool is_outdated(struct db_conn *conn, const struct db_unit *unit)
 
 static void unit_over(struct db_conn *conn)
 {
-    struct db_unit *unit = list_entry(conn->units.next, struct db_unit, node);
+    struct db_unit *unit = db_conn_unit(conn);
     if (is_outdated(conn, unit))
         return;
     list_remove(&unit->node);
@@ -291,8 +296,8 @@ static bool is_sync(const struct db_reply *reply)
 
 static void take_result(struct db_conn *conn, PGresult *result)
 {
-    CHECK(!list_is_empty(&conn->units));
-    struct db_unit *unit = list_entry(conn->units.next, struct db_unit, node);
+    struct db_unit *unit = db_conn_unit(conn);
+    CHECK(unit);
     bool ends_unit = head(conn)->kind == REPLY_SYNC;
     switch (PQresultStatus(result)) {
     case PGRES_TUPLES_OK:
@@ -395,8 +400,8 @@ void db_conn_ended(struct db_conn *conn, const char *why)
 void db_conn_lost(struct db_conn *conn)
 {
     struct db *db = conn->db;
-    const bool is_silent = !list_is_empty(&conn->units) &&
-                           db->loop->now_ns - conn->progress_ns > DB_QUIET_MS * NS_PER_MS;
+    const bool is_silent =
+        db_conn_unit(conn) && db->loop->now_ns - conn->progress_ns > DB_QUIET_MS * NS_PER_MS;
     struct list units;
     list_init(&units);
     ev_io_stop(db->loop->ev, &conn->io);

@@ -129,8 +129,7 @@ static const char *value_of(const struct keywords *k, const char *name)
 }
 
 /* A comma-separated list, begun at @from: a host that accepts and then says nothing takes all of an
- * attempt's time, so then all begin with another one. One port for all hosts stays that.
- */
+ * attempt's time, so then all begin with another. One port for all hosts stays that. */
 static void put_list(struct keywords *k, const char *name, const char *list, uint32_t from)
 {
     const char *second = list;

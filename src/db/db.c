@@ -55,9 +55,8 @@ void db_demoted(struct db *db, struct db_conn *conn)
     static const char why[] = "the server has become read-only";
     db_conn_break(conn, why);
     for (unsigned i = 0; db->wants_primary && (conn = conn_at(db, i)) != NULL; i++) {
-        struct list *node = list_first(&conn->units);
-        if (db_conn_is_ready(conn) &&
-            (!node || db_unit_is_read(list_entry(node, struct db_unit, node))))
+        const struct db_unit *unit = db_conn_unit(conn);
+        if (db_conn_is_ready(conn) && (!unit || db_unit_is_read(unit)))
             db_conn_break(conn, why);
     }
 }
@@ -73,9 +72,9 @@ static void check_silence(struct db_conn *conn)
 {
     static const char why[] = "no answer";
     struct db *db = conn->db;
-    if (conn->state != CONN_READY || list_is_empty(&conn->units))
+    const struct db_unit *unit = db_conn_unit(conn);
+    if (conn->state != CONN_READY || !unit)
         return;
-    const struct db_unit *unit = list_entry(conn->units.next, struct db_unit, node);
     const bool is_read = db_unit_is_read(unit), is_quiet = is_older(db, db->heard_ns, DB_QUIET_MS);
     int64_t max_ms =
         is_read && unit->timeout_ms ? unit->timeout_ms : db->limits.statement_timeout_ms;

@@ -377,6 +377,8 @@ void resolve_free(struct resolve *r);
 
 /* conn.c */
 bool db_conn_is_ready(const struct db_conn *conn);
+/* The oldest under way, which is answered next; NULL: none. */
+struct db_unit *db_conn_unit(const struct db_conn *conn);
 void db_conn_up(struct db_conn *conn);
 void db_conn_io(struct db_conn *conn, int events);
 /* Tears it down at the end of this loop turn. */

@@ -89,6 +89,11 @@ static void begin_anew(struct jobs *jobs)
     jobs->wide_ns = 0;
 }
 
+static bool is_mark_due(const struct jobs *jobs)
+{
+    return jobs->watermark_us - jobs->marked_us >= MARK_EVERY_US;
+}
+
 static enum step move_on(struct call *c)
 {
     const struct expire *s = c->state;
@@ -108,7 +113,7 @@ static enum step move_on(struct call *c)
     int64_t settled_us = s->after_us < s->horizon_us ? s->after_us : s->horizon_us;
     if (s->is_wide && settled_us - LAG_US > jobs->watermark_us)
         jobs->watermark_us = settled_us - LAG_US;
-    if (jobs->watermark_us - jobs->marked_us >= MARK_EVERY_US)
+    if (is_mark_due(jobs))
         jobs_sweep_move(c, jobs->watermark_us);
     return STEP_NEXT;
 }
@@ -117,7 +122,7 @@ static enum step swept(struct call *c)
 {
     const struct jobs_task *task = call_request(c);
     struct jobs *jobs = task->jobs;
-    if (jobs->watermark_us - jobs->marked_us >= MARK_EVERY_US)
+    if (is_mark_due(jobs))
         jobs->marked_us = jobs->watermark_us;
     return call_reply(c, NULL);
 }

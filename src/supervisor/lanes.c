@@ -8,6 +8,11 @@
  * was cut may stay for a moment beside its successor. */
 #define CONNECTIONS_SPARE 20
 
+unsigned lanes_workers(const struct config *config, unsigned cpus)
+{
+    return config->workers ? config->workers : cpus;
+}
+
 /* Few write lanes make large batches: more of them than processors only take turns (measured at 64
  * calls in flight, two workers: a booking cost the database 112 us with one lane a worker, 182 us
  * with three). */
@@ -33,7 +38,7 @@ static unsigned connections_of(const struct config *config, unsigned workers, un
 
 unsigned lanes_connections(const struct config *config, unsigned cpus)
 {
-    unsigned workers = config->workers ? config->workers : cpus;
+    unsigned workers = lanes_workers(config, cpus);
     return workers * connections_of(config, workers, cpus, 0) +
            connections_of(config, workers, cpus, SLOT_JOBS) +
            connections_of(config, workers, cpus, SLOT_TIMETABLE) + CONNECTIONS_SPARE;

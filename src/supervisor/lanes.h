@@ -4,6 +4,9 @@
 
 #include "config.h"
 
+/* How many workers a server of @config has on @cpus. */
+unsigned lanes_workers(const struct config *config, unsigned cpus);
+
 /* The limits of the process in @slot, of a server with that many workers on that many processors:
  * as configured, with the lanes that are left to us decided. */
 struct db_limits lanes_for(const struct config *config, unsigned workers, unsigned cpus,

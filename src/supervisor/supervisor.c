@@ -22,6 +22,7 @@
 #include "services/flight/board.h"
 #include "supervisor/admin.h"
 #include "supervisor/keeper.h"
+#include "supervisor/lanes.h"
 #include "supervisor/listeners.h"
 #include "supervisor/state.h"
 #include "supervisor/worker.h"
@@ -419,7 +420,7 @@ static int prepare(struct supervisor *s, const struct config *config)
     ctx->config = config;
     ctx->log_fd = state_open_log(config->log);
     ctx->cpu_count = state_cpus_allowed();
-    ctx->worker_count = !serves ? 0 : config->workers ? config->workers : ctx->cpu_count;
+    ctx->worker_count = serves ? lanes_workers(config, ctx->cpu_count) : 0;
     ctx->shared =
         mmap(NULL, sizeof *ctx->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ctx->shared != MAP_FAILED);
