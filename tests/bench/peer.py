@@ -22,9 +22,8 @@ require (
 replace air => ./air
 """
 # Our operation -> the peer's, with what it takes.
-OPS = {"search": "search", "search-even": "search", "search-memory": "search", "search-even-memory": "search",
-       "flight": "flight", "seatmap": "flight", "book": "book", "hot": "book hot=100", "pay": "pay",
-       "history": "history", "mix": "mix"}
+OPS = {"search": "search", "search-even": "search", "flight": "flight", "seatmap": "flight", "book": "book",
+       "hot": "book hot=100", "pay": "pay", "history": "history", "mix": "mix"}
 
 
 def build(source, out):
@@ -74,7 +73,7 @@ class Peer:
         return self.process.pid
 
     def run(self, op, seconds):
-        name, *more = OPS[op].split()
+        name, *more = OPS[op.removesuffix("-memory")].split()
         text = subprocess.run([self.out / "grpcload", str(self.port), name, f"c={self.conns}", f"s={self.streams}",
                                f"t={seconds}", f"base={self.base}", f"f1={self.flights}", *more], check=True,
                               capture_output=True, text=True).stdout

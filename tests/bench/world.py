@@ -148,6 +148,7 @@ class Memory(Server):
 
 class Loader:
     def __init__(self, a, server, first_day):
+        self.unpaid = 0
         self.process = subprocess.Popen(
             [*on_cpus(a, False), a.build / "tests/bench/bench_load", f"--port={server.port}", f"--keys={server.data / 'keys'}",
              f"--users={a.work / 'users'}", f"--routes={a.work / 'routes'}", f"--flights={a.work / 'flights'}",
@@ -173,7 +174,7 @@ class World:
 
     def __init__(self, a):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped
-        self.a, self.unpaid = a, 0
+        self.a = a
         self.loader = self.memory = self.memory_loader = None
         a.offers = a.offers or (3000 if a.quick else 20000)
         os.nice(a.nice)
@@ -187,8 +188,7 @@ class World:
             self.first_day = self._populate()
             self.loader = Loader(a, self.server, self.first_day)
             say("collecting offers ...")
-            a.offers = min(a.offers, self.loader.tell(f"collect {a.offers} {a.work / 'offers'}")["offers"])
-            self._open_seats()
+            a.offers = self._collect(self.loader)
         except BaseException:
             self.stop()
             raise
@@ -207,21 +207,25 @@ class World:
                    " ORDER BY md5(flight_id::text) LIMIT 120000"))
         return datetime.date.fromisoformat(pg.sql("SELECT min(first_date) FROM seed_run").strip())
 
-    def _open_seats(self):
-        """Nothing sells out in a run; the hot flight can take a million."""
-        flights = (self.a.work / "offers").read_text().split()
-        pg = self.pg
+    def _collect(self, loader):
+        """Flights that @loader may book, how many; nothing sells out in a run, and the hot one can take a million."""
+        path, pg = self.a.work / "offers", self.pg
+        count = loader.tell(f"collect {self.a.offers} {path}")["offers"]
+        flights = path.read_text().split()
         pg.sql("CREATE UNLOGGED TABLE IF NOT EXISTS bench_flight (flight_id uuid)")
         pg.sql("COPY bench_flight FROM STDIN", "\n".join(flights) + "\n")
         pg.sql("UPDATE inventory SET authorised = authorised + 1000, free = free + 1000 WHERE flight_id IN (SELECT flight_id FROM bench_flight)")
         pg.sql(f"UPDATE inventory SET authorised = authorised + 1000000, free = free + 1000000 WHERE flight_id = '{flights[0]}'")
+        pg.sql(f"INSERT INTO inventory_change (flight_id, flight_ids) VALUES ('{flights[0]}', '{{}}')")
         pg.sql("DROP TABLE bench_flight")
         pg.sql("VACUUM ANALYZE inventory")
+        return min(self.a.offers, count)
 
     def add_memory(self):
         self.memory = Memory(self.a, self.server, self.pg)
         self.memory_loader = Loader(self.a, self.memory, self.first_day)
-        self.memory_loader.tell(f"collect 1000 {self.a.work / 'memory-offers'}")
+        self._collect(self.memory_loader)
+        self.meet(self.memory_loader)
 
     def settle(self):
         """After the warm-up: statistics of a system in use. Of empty tables they would make plans for empty tables."""
@@ -237,20 +241,22 @@ class World:
         self.loader.tell("sign")
         self.meet()
 
-    def meet(self):
+    def meet(self, loader=None):
         """The server knows its travellers: a token's signature is verified once, a cost of its first call, not of a call."""
-        self.load(f"make history {self.a.users if self.a.quick else 5 * self.a.users}")
+        self.load(f"make history {self.a.users if self.a.quick else 5 * self.a.users}", loader)
 
-    def load(self, command):
+    def load(self, command, loader=None):
         """What the loader says of a run."""
-        result = self.loader.tell(command)
-        self.unpaid = result["unpaid"]
+        loader = loader or self.loader
+        result = loader.tell(command)
+        loader.unpaid = result["unpaid"]
         return result
 
-    def stock(self, wanted):
-        """At least so many bookings that wait to be paid for."""
-        if self.unpaid < wanted:
-            self.load(f"make book {wanted - self.unpaid:.0f}")
+    def stock(self, wanted, loader=None):
+        """At least so many bookings of the loader that wait to be paid for."""
+        loader = loader or self.loader
+        if loader.unpaid < wanted:
+            self.load(f"make book {wanted - loader.unpaid:.0f}", loader)
 
     def stop(self, keep=False):
         for part in (self.memory_loader, self.memory, self.loader, self.server):

@@ -100,4 +100,4 @@ def test_a_flight_departs_by_the_clock_that_its_sales_close_by(world, ann, clock
             ahead = world.dev.sql(f"SELECT max({since}) - now() + interval '1 minute' FROM inventory "
                                   f"WHERE flight_id = '{name.removeprefix('flights/')}'")[0][0]
             clock.set(ahead)
-            assert world.state(client.GetFlight(name=name)) == state
+            until(lambda s=state: world.state(client.GetFlight(name=name)) == s, 10, state)

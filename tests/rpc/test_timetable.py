@@ -116,6 +116,32 @@ def test_finds_what_postgresql_finds(world, ann):
         assert status == 200 and "timetable_loads" not in metrics, "who always asks the database needs no timetable"
 
 
+def test_a_flight_is_read_as_postgresql_has_it(world):
+    flights = [row[0] for row in world.dev.sql("SELECT DISTINCT flight_id, md5(flight_id::text) FROM inventory "
+                                               "WHERE departure_date >= current_date - 1 ORDER BY 2 LIMIT 60")]
+    off = flights[0]
+    with serving(world) as memory, world.dev.sibling("--search-stale-ms=0") as database:
+        here, there = memory.client(), database.client()
+
+        def same(flight):
+            asked = time.time()
+            answers = [client.GetFlight(name=f"flights/{flight}") for client in (here, there)]
+            for answer in answers:
+                assert asked - BOUND_S <= answer.read_time.ToNanoseconds() / 1e9 <= time.time()
+                answer.ClearField("read_time")
+            return answers[0] == answers[1]
+
+        assert all(same(flight) for flight in flights)
+        world.dev.sql(f"UPDATE inventory SET state = 'CANCELLED' WHERE flight_id = '{off}'")  # and nobody is told
+        assert not same(off), "it is from the timetable"
+        tell(world, off, "state = 'CANCELLED'")
+        until(lambda: world.state(here.GetFlight(name=f"flights/{off}")) == "CANCELLED", BOUND_S, "it is called off")
+        assert same(off), "what is not to be flown is PostgreSQL's to tell"
+        tell(world, off, "state = 'SCHEDULED'")
+        with refused("NOT_FOUND"):
+            here.GetFlight(name="flights/00000000-0000-7000-8000-000000000000")
+
+
 def all_flights(client, world, trip):
     found, token = set(), ""
     while True:

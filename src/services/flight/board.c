@@ -1,5 +1,6 @@
 /* The memory of the timetable; see board.h. A half is a table of routes, then its flights from the
- * front and their cabins from the back, until they meet.
+ * front and their cabins from the back, until they meet; between them, when it is looked at, the
+ * places of the flights by their ids.
  *
  * A look is checked like a seqlock: the generation must be the same before and after. What it finds
  * in between may be wiped under it, so every place is checked before it is followed. Seats, prices
@@ -19,6 +20,9 @@
 #define LETTERS 26u
 #define CODES (LETTERS * LETTERS * LETTERS)
 #define BY_ID_MIN 1024u
+#define BY_ID_PROBES_MAX                                                                           \
+    128u /* that many together are rare; memory that is wiped may have more                        \
+          */
 
 struct board_route {
     uint32_t key; /* of the airports, plus one; 0: free */
@@ -32,7 +36,8 @@ struct flight {
     struct departure departure; /* first: board_sale goes back from it */
     int32_t days;               /* the date at the origin */
     uint32_t sales_at;          /* the first of its cabins */
-    uint8_t cabins;             /* a bit for each */
+    uint32_t route_key;
+    uint8_t cabins; /* a bit for each */
     _Atomic bool is_scheduled;
 };
 _Static_assert(sizeof(struct flight) == 64, "a flight is a line of the cache");
@@ -45,9 +50,11 @@ struct sale {
 
 struct board_half {
     _Atomic int64_t read_ns;
+    _Atomic int64_t ahead_us; /* the database's clock, of CLOCK_MONOTONIC */
     int32_t first_days;
     uint32_t flight_count;
     uint32_t sale_count;
+    uint32_t by_id_mask;
     struct board_route routes[ROUTE_SLOTS];
 };
 
@@ -66,8 +73,8 @@ void departure_codes(struct departure *d, struct str carrier, struct str aircraf
 {
     if (carrier.n == sizeof d->carrier - 1)
         memcpy(d->carrier, carrier.p, carrier.n);
-    memcpy(d->aircraft, aircraft.p,
-           aircraft.n < sizeof d->aircraft ? aircraft.n : sizeof d->aircraft - 1);
+    if (aircraft.n < sizeof d->aircraft)
+        memcpy(d->aircraft, aircraft.p, aircraft.n);
 }
 
 struct board *board_new(size_t bytes)
@@ -106,6 +113,19 @@ static struct sale *sale_at(const struct board *board, const struct board_half *
     return (struct sale *)((char *)(uintptr_t)half + board->half_bytes) - i - 1;
 }
 
+/* Behind the flights. */
+static uint32_t *by_id_at(const struct board_half *half, uint32_t flight_count)
+{
+    return (uint32_t *)(void *)flight_at(half, flight_count);
+}
+
+static uint32_t id_hash(struct uuid id)
+{
+    uint64_t hash;
+    memcpy(&hash, id.b + sizeof id.b - sizeof hash, sizeof hash);
+    return (uint32_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
+
 /* Three capitals each, or 0. */
 static uint32_t key_of(const char *origin, const char *destination)
 {
@@ -117,6 +137,14 @@ static uint32_t key_of(const char *origin, const char *destination)
         key = key * LETTERS + (uint32_t)(letter - 'A');
     }
     return key + 1;
+}
+
+static void airports_of(uint32_t key, char origin[static 4], char destination[static 4])
+{
+    key--;
+    for (unsigned i = 6; i-- > 0; key /= LETTERS)
+        (i < 3 ? origin : destination)[i % 3] = (char)('A' + key % LETTERS);
+    origin[3] = destination[3] = '\0';
 }
 
 /* Its slot, or the free one where it would be. */
@@ -144,6 +172,11 @@ bool board_look(const struct board *board, int64_t since_ns, struct board_look *
 int64_t board_read_ns(const struct board_look *look)
 {
     return atomic_load_explicit(&look->half->read_ns, memory_order_acquire);
+}
+
+int64_t board_clock_us(const struct board_look *look, int64_t mono_ns)
+{
+    return mono_ns / NS_PER_US + atomic_load_explicit(&look->half->ahead_us, memory_order_relaxed);
 }
 
 bool board_look_ends(const struct board_look *look)
@@ -212,6 +245,32 @@ const struct departure *board_next(const struct board_look *look, struct board_r
     return NULL;
 }
 
+const struct departure *board_flight(const struct board_look *look, struct uuid flight_id,
+                                     char ret_origin[static 4], char ret_destination[static 4])
+{
+    const struct board *board = look->board;
+    const struct board_half *half = look->half;
+    uint32_t count = half->flight_count, mask = half->by_id_mask, at = id_hash(flight_id);
+    if (!is_inside(board, count, sizeof(struct flight)) ||
+        FLIGHTS_AT + count * sizeof(struct flight) + ((size_t)mask + 1) * sizeof(uint32_t) >
+            board->half_bytes)
+        return NULL;
+    const uint32_t *by_id = by_id_at(half, count);
+    for (unsigned i = 0; i < BY_ID_PROBES_MAX; i++, at++) {
+        uint32_t place = by_id[at & mask];
+        if (place == 0 || place > count)
+            return NULL;
+        const struct flight *flight = flight_at(half, place - 1);
+        if (!uuid_eq(flight->departure.flight_id, flight_id))
+            continue;
+        airports_of(flight->route_key, ret_origin, ret_destination);
+        return atomic_load_explicit(&flight->is_scheduled, memory_order_relaxed)
+                   ? &flight->departure
+                   : NULL;
+    }
+    return NULL;
+}
+
 /* NULL: it has no such cabin. */
 static struct sale *sale_of(const struct board *board, const struct board_half *half,
                             const struct flight *flight, unsigned cabin)
@@ -259,10 +318,7 @@ void board_fill_begin(struct board_fill *fill, struct board *board, int32_t firs
 
 static uint32_t *slot_of(const struct board_fill *fill, const struct uuid *id)
 {
-    uint64_t hash;
-    memcpy(&hash, id->b + sizeof id->b - sizeof hash, sizeof hash);
-    uint32_t at = (uint32_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32);
-    for (;; at++) {
+    for (uint32_t at = id_hash(*id);; at++) {
         uint32_t *slot = &fill->by_id[at & fill->by_id_mask];
         if (*slot == 0 || uuid_eq(flight_at(fill->half, *slot - 1)->departure.flight_id, *id))
             return slot;
@@ -283,10 +339,16 @@ static void remember(struct board_fill *fill, uint32_t flight)
     *slot_of(fill, &flight_at(fill->half, flight)->departure.flight_id) = flight + 1;
 }
 
+static size_t by_id_bytes(const struct board_fill *fill)
+{
+    return ((size_t)fill->by_id_mask + 1) * sizeof *fill->by_id;
+}
+
+/* For one more flight, which may double the table of ids, and its first cabin. */
 static bool has_room(const struct board_fill *fill)
 {
     const struct board_half *half = fill->half;
-    return FLIGHTS_AT + (half->flight_count + 1) * sizeof(struct flight) +
+    return FLIGHTS_AT + (half->flight_count + 1) * sizeof(struct flight) + 2 * by_id_bytes(fill) +
                (half->sale_count + 1) * sizeof(struct sale) <=
            fill->board->half_bytes;
 }
@@ -322,6 +384,7 @@ static void add_flight(struct board_fill *fill, struct board_route *route,
     departure_codes(d, row->carrier, row->aircraft);
     flight->days = row->departure_date;
     flight->sales_at = half->sale_count;
+    flight->route_key = route->key;
     atomic_store_explicit(&flight->is_scheduled, true, memory_order_relaxed);
     remember(fill, half->flight_count++);
     route->count++;
@@ -372,7 +435,7 @@ size_t board_bytes(const struct board_fill *fill)
 {
     return fill->half
                ? sizeof(struct board_half) + fill->half->flight_count * sizeof(struct flight) +
-                     fill->half->sale_count * sizeof(struct sale)
+                     fill->half->sale_count * sizeof(struct sale) + by_id_bytes(fill)
                : 0;
 }
 
@@ -392,11 +455,15 @@ bool board_change(struct board_fill *fill, const struct flight_read_changes_row 
     return true;
 }
 
-void board_publish(struct board_fill *fill, int64_t read_ns)
+void board_publish(struct board_fill *fill, int64_t read_ns, int64_t read_us)
 {
+    atomic_store_explicit(&fill->half->ahead_us, read_us - read_ns / NS_PER_US,
+                          memory_order_relaxed);
     atomic_store_explicit(&fill->half->read_ns, read_ns, memory_order_release);
     if (atomic_load(&fill->board->generation) == fill->generation)
         return;
+    memcpy(by_id_at(fill->half, fill->half->flight_count), fill->by_id, by_id_bytes(fill));
+    fill->half->by_id_mask = fill->by_id_mask;
     atomic_store(&fill->board->is_full, false);
     atomic_store_explicit(&fill->board->generation, fill->generation, memory_order_release);
 }

@@ -27,8 +27,8 @@ struct departure {
     int16_t arrival_offset_min;
     uint16_t number;
     uint16_t distance_km;
-    char carrier[3]; /* empty where it is not two letters */
-    char aircraft[4];
+    char carrier[3];  /* empty where it is not two letters */
+    char aircraft[4]; /* empty where it is longer */
 };
 
 /* Of one cabin, at one moment or within moments. */
@@ -39,7 +39,7 @@ struct departure_sale {
     int64_t close_us;
 };
 
-/* The codes, empty or cut off where they are longer than codes are. */
+/* Of a departure of zeros. */
 void departure_codes(struct departure *departure, struct str carrier, struct str aircraft);
 
 struct board;
@@ -68,6 +68,9 @@ struct board_range {
 bool board_look(const struct board *board, int64_t since_ns, struct board_look *ret_look);
 /* When the look's timetable was read. */
 int64_t board_read_ns(const struct board_look *look);
+/* What the database's clock shows at @mono_ns (CLOCK_MONOTONIC); ahead by no more than a poll
+ * takes. */
+int64_t board_clock_us(const struct board_look *look, int64_t mono_ns);
 /* The route's flights from @first_days on. False: the board does not know days that long ago, or no
  * such airports. */
 bool board_route(const struct board_look *look, const char *origin, const char *destination,
@@ -75,6 +78,9 @@ bool board_route(const struct board_look *look, const char *origin, const char *
 /* The next flight of @range up to @last_days, NULL at the end. */
 const struct departure *board_next(const struct board_look *look, struct board_range *range,
                                    int32_t last_days);
+/* The flight of that id, and its airports; NULL: there is none that is to be flown. */
+const struct departure *board_flight(const struct board_look *look, struct uuid flight_id,
+                                     char ret_origin[static 4], char ret_destination[static 4]);
 /* False: it has no such cabin. */
 bool board_sale(const struct board_look *look, const struct departure *departure, unsigned cabin,
                 struct departure_sale *ret_sale);
@@ -104,8 +110,9 @@ size_t board_bytes(const struct board_fill *fill);
 /* A flight and cabin as it is now. False: the half does not have it as it should, so everything
  * must be read again. */
 bool board_change(struct board_fill *fill, const struct flight_read_changes_row *row);
-/* All that had been committed at @read_ns is in. Searches look at it from here on. */
-void board_publish(struct board_fill *fill, int64_t read_ns);
+/* All that had been committed at @read_ns is in; the database's clock showed @read_us then.
+ * Searches look at it from here on. */
+void board_publish(struct board_fill *fill, int64_t read_ns, int64_t read_us);
 /* Gives up the half that is no longer looked at; some time after board_publish. */
 void board_release_other(const struct board_fill *fill);
 /* It does not fit, and comes to nothing. */

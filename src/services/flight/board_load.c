@@ -234,7 +234,7 @@ static enum step apply(struct call *c)
     v->read_us = read_us;
     v->poll_due_ns = now_of(v->load) + v->load->poll_ns; /* however long it took, a page is next */
     if (v->stage != STAGE_PAGES)
-        board_publish(&v->fill, v->begun_ns);
+        board_publish(&v->fill, v->begun_ns, v->read_us);
     if (v->stage == STAGE_CATCH_UP)
         go_live(c, v);
     return call_reply(c, NULL);

@@ -1,4 +1,5 @@
-/* What the handlers of FlightService share: a search from the request to the page of offers. */
+/* What the handlers of FlightService share: a look at the timetable, and a search from the request
+ * to the page of offers. */
 #pragma once
 
 #include "domain/fares.h"
@@ -22,6 +23,10 @@ extern const struct rpc_handler flight_search_offers_rpc;
 extern const struct rpc_handler flight_get_offer_rpc;
 extern const struct rpc_handler flight_get_flight_rpc;
 extern const struct rpc_handler flight_get_seat_map_rpc;
+
+/* flight.c: a look at the timetable in memory, for a call that may be answered from it, and when
+ * that was read, by the clock on the wall. False: it is not there, or not fresh enough. */
+bool flight_look(struct call *c, struct board_look *ret_look, int64_t *ret_read_ns);
 
 /* What a route is asked for. */
 enum route_role { ROUTE_DIRECT, ROUTE_FIRST, ROUTE_SECOND };

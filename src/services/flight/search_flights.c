@@ -91,18 +91,14 @@ static bool look_up_route(struct call *c, struct search *s, const struct board_l
 
 bool search_look_up(struct call *c, struct search *s)
 {
-    const struct app *app = app_of(c);
-    int64_t now_ns = app->loop->now_ns;
     struct board_look look;
-    if (!app->board ||
-        !board_look(app->board, now_ns - app->limits.search_stale_ms * NS_PER_MS, &look))
+    if (!flight_look(c, &look, &s->read_ns))
         return false;
     size_t found = 0;
-    int64_t wall_ns = call_wall_ns(c);
+    int64_t now_us = board_clock_us(&look, app_of(c)->loop->now_ns);
     for (size_t i = 0; i < s->route_count; i++)
-        if (!look_up_route(c, s, &look, &s->routes[i], wall_ns / NS_PER_US, &found))
+        if (!look_up_route(c, s, &look, &s->routes[i], now_us, &found))
             return false;
-    s->read_ns = wall_ns - (now_ns - board_read_ns(&look));
     return board_look_ends(&look);
 }
 

@@ -67,7 +67,7 @@ static void fill(struct board_fill *f, struct board *board, int64_t read_ns)
     board_fill_begin(f, board, DAY);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         ASSERT_INT_EQ(board_add(f, &rows[i]), 0);
-    board_publish(f, read_ns);
+    board_publish(f, read_ns, 0);
 }
 
 /* Numbers of the flights found, as digits. */
@@ -96,6 +96,9 @@ TEST(board, gives_flights_by_route_and_day)
     ASSERT_TRUE(board_look(board, 70, &look));
     ASSERT_FALSE(board_look(board, 71, &look));
     ASSERT_INT_EQ(board_read_ns(&look), 70);
+    board_publish(&f, 70000, 5000);
+    ASSERT_INT_EQ(board_clock_us(&look, 73999), 5003);
+    board_publish(&f, 70, 0);
     ASSERT_STR_EQ(found(&look, "AAABBB", DAY, DAY), "1");
     ASSERT_STR_EQ(found(&look, "AAABBB", DAY + 1, DAY + 5), "23");
     ASSERT_STR_EQ(found(&look, "AAABBB", DAY + 3, DAY + 9), "");
@@ -126,7 +129,7 @@ TEST(board, finds_the_first_flight_of_any_day)
             struct flight_read_departures_row row = row_of((uint8_t)(i + 1), "AAA", "BBB", day, 1);
             ASSERT_INT_EQ(board_add(&f, &row), 0);
         }
-        board_publish(&f, 1);
+        board_publish(&f, 1, 0);
         ASSERT_TRUE(board_look(board, 0, &look));
         for (int32_t wanted = DAY; wanted <= day + 2; wanted++) {
             struct board_range range;
@@ -168,13 +171,70 @@ TEST(board, gives_cabins_as_they_are_now)
     ASSERT_INT_EQ(sale.close_us, 6);
     ASSERT_TRUE(board_sale(&look, d, 3, &sale));
     ASSERT_INT_EQ(sale.used, 4);
-    board_publish(&f, 80);
+    board_publish(&f, 80, 0);
     ASSERT_INT_EQ(board_read_ns(&look), 80);
     ASSERT_TRUE(board_look_ends(&look));
     change.is_scheduled = false;
     ASSERT_TRUE(board_change(&f, &change));
     ASSERT_STR_EQ(found(&look, "BBBAAA", DAY, DAY), "5");
     board_fill_deinit(&f);
+    board_free(board);
+}
+
+static const char *airports(const struct board_look *look, uint8_t id)
+{
+    static char text[8];
+    char origin[4], destination[4];
+    const struct departure *d =
+        board_flight(look, (struct uuid){{0xFF, [15] = id}}, origin, destination);
+    if (!d)
+        return "";
+    ASSERT_INT_EQ(d->number, id);
+    memcpy(text, origin, 3);
+    memcpy(text + 3, destination, 4);
+    return text;
+}
+
+TEST(board, gives_flights_by_their_ids)
+{
+    struct board *board = board_new(BYTES);
+    struct board_fill f = {0}, other = {0};
+    struct board_look look, later;
+    fill(&f, board, 70);
+    ASSERT_TRUE(board_look(board, 0, &look));
+    for (uint8_t id = 1; id <= 3; id++)
+        ASSERT_STR_EQ(airports(&look, id), "AAABBB");
+    ASSERT_STR_EQ(airports(&look, 5), "BBBAAA");
+    ASSERT_STR_EQ(airports(&look, 6), ""); /* nobody can search for it */
+    ASSERT_STR_EQ(airports(&look, 7), "");
+    struct flight_read_changes_row change = change_of(4, DAY, 33);
+    change.is_scheduled = false;
+    ASSERT_STR_EQ(airports(&look, 4), "BBBAAA");
+    ASSERT_TRUE(board_change(&f, &change));
+    ASSERT_STR_EQ(airports(&look, 4), "");
+
+    board_fill_begin(&other, board, DAY); /* enough that the ids need more room */
+    for (unsigned i = 1; i <= 5000; i++) {
+        struct flight_read_departures_row row = row_of((uint8_t)i, "ABC", "XYZ", DAY, 1);
+        memcpy(&row.flight_id.b[8], &i, sizeof i);
+        ASSERT_INT_EQ(board_add(&other, &row), 0);
+    }
+    board_publish(&other, 80, 0);
+    ASSERT_TRUE(board_look(board, 80, &later));
+    for (unsigned i = 1; i <= 5001; i++) {
+        struct uuid id = {{0xFF, [15] = (uint8_t)i}};
+        char origin[4], destination[4];
+        memcpy(&id.b[8], &i, sizeof i);
+        const struct departure *d = board_flight(&later, id, origin, destination);
+        ASSERT_INT_EQ(d != NULL, i <= 5000);
+        if (d)
+            ASSERT_TRUE(uuid_eq(d->flight_id, id) && strcmp(origin, "ABC") == 0 &&
+                        strcmp(destination, "XYZ") == 0);
+    }
+    board_release_other(&other);
+    ASSERT_STR_EQ(airports(&look, 1), ""); /* wiped, and no harm done */
+    board_fill_deinit(&f);
+    board_fill_deinit(&other);
     board_free(board);
 }
 
@@ -214,7 +274,7 @@ TEST(board, tells_a_look_that_another_timetable_has_come)
     const struct flight_read_departures_row row = row_of(8, "AAA", "BBB", DAY, 1);
     ASSERT_INT_EQ(board_add(&second, &row), 0);
     ASSERT_STR_EQ(found(&look, "AAABBB", DAY, DAY + 9), "123");
-    board_publish(&second, 60);
+    board_publish(&second, 60, 0);
     ASSERT_FALSE(board_look_ends(&look));
     ASSERT_FALSE(board_look(board, 61, &later)); /* however fresh the other one was */
     ASSERT_TRUE(board_look(board, 60, &later));
@@ -274,7 +334,7 @@ static void keep_filling(struct board *board)
         row.used = (int32_t)(n & 0x7FFF);
         board_fill_begin(&f, board, DAY);
         board_add(&f, &row);
-        board_publish(&f, n);
+        board_publish(&f, n, 0);
     }
 }
 
@@ -296,12 +356,15 @@ TEST(board, never_mixes_two_timetables)
             gone += look.generation > 0 && !board_look_ends(&look);
             continue;
         }
+        char origin[4], destination[4];
         uint16_t number = d->number;
+        d = board_flight(&look, (struct uuid){{0xFF, [15] = 1}}, origin, destination);
+        uint16_t by_id = d ? d->number : 0;
         if (!board_look_ends(&look)) {
             gone++;
             continue;
         }
-        if (sale.used != number || look.generation < last)
+        if (sale.used != number || by_id != number || look.generation < last)
             FAIL("a mixture");
         last = look.generation;
         whole++;

@@ -1866,7 +1866,7 @@ const ProtobufCEnumDescriptor faregate__v1__flight__state__descriptor =
   faregate__v1__flight__state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor faregate__v1__flight__field_descriptors[18] =
+static const ProtobufCFieldDescriptor faregate__v1__flight__field_descriptors[19] =
 {
   {
     "name",
@@ -2084,6 +2084,18 @@ static const ProtobufCFieldDescriptor faregate__v1__flight__field_descriptors[18
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "read_time",
+    19,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Faregate__V1__Flight, read_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned faregate__v1__flight__field_indices_by_name[] = {
   11,   /* field[11] = aircraft */
@@ -2103,12 +2115,13 @@ static const unsigned faregate__v1__flight__field_indices_by_name[] = {
   2,   /* field[2] = operating_carrier */
   4,   /* field[4] = origin */
   16,   /* field[16] = origin_terminal */
+  18,   /* field[18] = read_time */
   14,   /* field[14] = state */
 };
 static const ProtobufCIntRange faregate__v1__flight__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 18 }
+  { 0, 19 }
 };
 const ProtobufCMessageDescriptor faregate__v1__flight__descriptor =
 {
@@ -2118,7 +2131,7 @@ const ProtobufCMessageDescriptor faregate__v1__flight__descriptor =
   "Faregate__V1__Flight",
   "faregate.v1",
   sizeof(Faregate__V1__Flight),
-  18,
+  19,
   faregate__v1__flight__field_descriptors,
   faregate__v1__flight__field_indices_by_name,
   1,  faregate__v1__flight__number_ranges,

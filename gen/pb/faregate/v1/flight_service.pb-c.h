@@ -590,10 +590,14 @@ struct  Faregate__V1__Flight
    * Terminal of arrival, if known.
    */
   char *destination_terminal;
+  /*
+   * When the state, the seats and the fares were read.
+   */
+  Google__Protobuf__Timestamp *read_time;
 };
 #define FAREGATE__V1__FLIGHT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&faregate__v1__flight__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, NULL, NULL, NULL, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, FAREGATE__V1__FLIGHT__STATE__STATE_UNSPECIFIED, 0,NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, NULL, NULL, NULL, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, FAREGATE__V1__FLIGHT__STATE__STATE_UNSPECIFIED, 0,NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL }
 
 
 /*
