@@ -48,7 +48,7 @@ static void add_lines(const struct app *app, struct arena *arena, const struct c
 {
     struct offer *offer = arena_alloc(arena, sizeof *offer);
     int64_t left = v->refund_minor;
-    if (v->refund_minor + v->penalty_minor == 0 || offer_open(app, v->offer, offer) < 0)
+    if (v->refund_minor + v->penalty_minor == 0 || offer_open_sold(app, v->offer, offer) < 0)
         return;
     m->n_lines = 1u + offer->tax_count;
     m->lines = arena_array(arena, m->n_lines, sizeof *m->lines);

@@ -37,7 +37,7 @@ static enum step quote(struct call *c)
     struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
     if (!s->booking.found || !uuid_eq(s->booking.user_id, c->principal.user_id))
         return call_fail(c, REASON_NOT_FOUND);
-    if (offer_open(app, s->booking.offer, offer) < 0)
+    if (offer_open_sold(app, s->booking.offer, offer) < 0)
         return call_fail(c, REASON_INTERNAL_ERROR);
     if (s->left.refundable_minor > 0)
         offer_refund(app, offer, s->left.refundable_minor, s->booking.create_time / US_PER_S,

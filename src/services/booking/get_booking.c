@@ -101,7 +101,7 @@ static Google__Type__Money *ticket_price(const Faregate__V1__PriceBreakdown *pri
 static void add_tickets(struct call *c, const struct booking_read *r, Faregate__V1__Booking *m)
 {
     struct offer *offer = arena_alloc(&c->arena, sizeof *offer);
-    if (!r->row.has_ticket_serials || offer_open(app_of(c), r->row.offer, offer) < 0)
+    if (!r->row.has_ticket_serials || offer_open_sold(app_of(c), r->row.offer, offer) < 0)
         return;
     const Faregate__V1__PriceBreakdown *price = offer_price(app_of(c), &c->arena, offer);
     const Faregate__V1__Booking *sold = booking_unpack(&c->arena, r->row.passengers);

@@ -259,23 +259,47 @@ static int parse(struct str body, struct offer *o)
     return r.bad || r.p != r.end ? -EINVAL : 0;
 }
 
-int offer_open(const struct app *app, struct str name, struct offer *ret_offer)
+struct sealed {
+    uint8_t bytes[TAG_BYTES + BODY_BYTES_MAX];
+    struct str body;
+};
+
+static int unwrap(struct str name, struct sealed *ret)
 {
-    uint8_t sealed[TAG_BYTES + BODY_BYTES_MAX], tag[SEAL_BYTES];
     size_t bytes = 0;
     if (!str_skip(&name, STR(PREFIX)) ||
-        base64url_decode(name, sizeof sealed, sealed, &bytes) < 0 || bytes <= TAG_BYTES)
+        base64url_decode(name, sizeof ret->bytes, ret->bytes, &bytes) < 0 || bytes <= TAG_BYTES)
         return -EINVAL;
-    struct str body = str_bytes(sealed + TAG_BYTES, bytes - TAG_BYTES);
-    tag_make(app, body, tag);
-    if (!str_eq_secret(str_bytes(tag, TAG_BYTES), str_bytes(sealed, TAG_BYTES)))
-        return -EINVAL;
+    ret->body = str_bytes(ret->bytes + TAG_BYTES, bytes - TAG_BYTES);
+    return 0;
+}
+
+static int read_body(const struct app *app, struct str body, struct offer *ret_offer)
+{
     *ret_offer = (struct offer){.close_s = INT64_MAX};
     if (parse(body, ret_offer) < 0)
         return -EINVAL;
     ret_offer->brand = reference_brand_of_key(app->reference, ret_offer->brand_key);
     offer_total(ret_offer);
     return 0;
+}
+
+int offer_open(const struct app *app, struct str name, struct offer *ret_offer)
+{
+    struct sealed sealed;
+    uint8_t tag[SEAL_BYTES];
+    if (unwrap(name, &sealed) < 0)
+        return -EINVAL;
+    tag_make(app, sealed.body, tag);
+    if (!str_eq_secret(str_bytes(tag, TAG_BYTES), str_bytes(sealed.bytes, TAG_BYTES)))
+        return -EINVAL;
+    return read_body(app, sealed.body, ret_offer);
+}
+
+int offer_open_sold(const struct app *app, struct str name, struct offer *ret_offer)
+{
+    struct sealed sealed;
+    return unwrap(name, &sealed) < 0 ? -EINVAL : read_body(app, sealed.body, ret_offer);
 }
 
 int64_t offer_hold_until_s(const struct app *app, const struct offer *o)

@@ -100,6 +100,10 @@ struct str offer_seal(const struct app *app, struct arena *arena, const struct o
  * business. */
 int offer_open(const struct app *app, struct str name, struct offer *ret_offer);
 
+/* The same for a name from a booking's row, which offer_open took when it was booked: its seal is
+ * not looked at again, because bookings outlive secrets. Never for what a client brings. */
+int offer_open_sold(const struct app *app, struct str name, struct offer *ret_offer);
+
 /* The message, in the arena, with prices broken down from the offer itself. @name is what
  * offer_seal gave. */
 Faregate__V1__Offer *offer_message(const struct app *app, struct arena *arena,
