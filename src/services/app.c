@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,14 +39,14 @@ const struct app_limits app_limits_default = {
     .argon2_passes = 2,
 };
 
-static int secret_read(const char *file, uint8_t ret_secret[static SECRET_BYTES_MAX],
+static int secret_read(const char *file, uint8_t ret_secret[static SECRET_BYTES_MAX + 1],
                        size_t *ret_bytes, char *error, size_t error_bytes)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_line(error, error_bytes, -errno, "%s: %m", file);
     struct stat st;
-    ssize_t n = fstat(fd, &st) == 0 ? read(fd, ret_secret, SECRET_BYTES_MAX) : -1;
+    ssize_t n = fstat(fd, &st) == 0 ? read(fd, ret_secret, SECRET_BYTES_MAX + 1) : -1;
     close(fd);
     if (n < 0)
         return error_line(error, error_bytes, -EIO, "%s: %m", file);
@@ -55,18 +56,16 @@ static int secret_read(const char *file, uint8_t ret_secret[static SECRET_BYTES_
     if (n < SECRET_BYTES_MIN)
         return error_line(error, error_bytes, -EINVAL, "%s: the secret has less than %d bytes",
                           file, SECRET_BYTES_MIN);
+    if (n > SECRET_BYTES_MAX)
+        return error_line(error, error_bytes, -EINVAL, "%s: the secret has more than %d bytes",
+                          file, SECRET_BYTES_MAX);
     *ret_bytes = (size_t)n;
     return 0;
 }
 
-int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *error,
-                  size_t error_bytes)
+static int keys_derive(struct app_keys *ret_keys, struct str secret)
 {
-    uint8_t secret[SECRET_BYTES_MAX];
-    size_t bytes = 0;
-    int result = secret_read(secret_file, secret, &bytes, error, error_bytes);
-    if (result < 0)
-        return result;
+    uint8_t id[SEAL_KEY_BYTES];
     const struct {
         const char *label;
         uint8_t *key;
@@ -75,12 +74,50 @@ int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *erro
         {"faregate page token v1", ret_keys->page_token},
         {"faregate fingerprint v1", ret_keys->fingerprint},
         {"faregate refresh v1", ret_keys->refresh},
+        {"faregate secret id v1", id},
     };
+    int result = 0;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0] && result == 0; i++)
-        result = seal_derive(str_bytes(secret, bytes), str_of(keys[i].label), keys[i].key);
+        result = seal_derive(secret, str_of(keys[i].label), keys[i].key);
+    if (result == 0)
+        snprintf(ret_keys->id, sizeof ret_keys->id, "%02x%02x%02x%02x", id[0], id[1], id[2], id[3]);
+    return result;
+}
+
+static int keys_of_file(struct app_keys *ret_keys, const char *file, char *error,
+                        size_t error_bytes)
+{
+    uint8_t secret[SECRET_BYTES_MAX + 1];
+    size_t bytes = 0;
+    int result = secret_read(file, secret, &bytes, error, error_bytes);
+    bool is_read = result == 0;
+    if (is_read)
+        result = keys_derive(ret_keys, str_bytes(secret, bytes));
     explicit_bzero(secret, sizeof secret);
-    if (result < 0)
-        return error_line(error, error_bytes, result, "%s: keys could not be derived", secret_file);
+    if (is_read && result < 0)
+        return error_line(error, error_bytes, result, "%s: keys could not be derived", file);
+    return result;
+}
+
+int app_keys_load(struct app_keys ret_keys[static APP_SECRETS_MAX], unsigned *ret_count,
+                  const char *secret_files, char *error, size_t error_bytes)
+{
+    char file[PATH_MAX];
+    unsigned count = 0;
+    for (struct str rest = str_of(secret_files); rest.n > 0; count++) {
+        struct str name = str_cut(&rest, ',');
+        if (count == APP_SECRETS_MAX)
+            return error_line(error, error_bytes, -E2BIG, "more than %d files", APP_SECRETS_MAX);
+        if (name.n == 0 || name.n >= sizeof file)
+            return error_line(error, error_bytes, -EINVAL, "%s: a name in it is no file's",
+                              secret_files);
+        memcpy(file, name.p, name.n);
+        file[name.n] = '\0';
+        int result = keys_of_file(&ret_keys[count], file, error, error_bytes);
+        if (result < 0)
+            return result;
+    }
+    *ret_count = count;
     return 0;
 }
 

@@ -17,18 +17,24 @@ struct tokens;          /* services/auth/token.h: signing keys, verified-token c
 struct provider;        /* services/shared/provider.h */
 struct revocation_poll; /* services/auth/revocations.c */
 
-/* Keys derived (HKDF-SHA256) from the one secret file that all servers of an installation share. */
+/* Secrets at a time: the one that makes, and those that it replaces or that will replace it. */
+#define APP_SECRETS_MAX 4
+#define APP_SECRET_ID_BYTES 9
+
+/* Keys derived (HKDF-SHA256) from a secret that all servers of an installation share. */
 struct app_keys {
     uint8_t offer[32];       /* seals offer names */
     uint8_t page_token[32];  /* seals page tokens */
-    uint8_t fingerprint[32]; /* keyed hash of cards, networks */
+    uint8_t fingerprint[32]; /* keyed hashes of cards, networks, addresses: of the first alone */
     uint8_t refresh[32];     /* derives refresh tokens */
+    char id[APP_SECRET_ID_BYTES]; /* what operators tell secrets apart by: hex digits, public */
 };
 
-/* Fills @ret_keys from @secret_file (at least 32 random bytes, not readable by others). 0, or
- * negative errno and one line in @error. */
-int app_keys_load(struct app_keys *ret_keys, const char *secret_file, char *error,
-                  size_t error_bytes);
+/* Fills @ret_keys and *ret_count from @secret_files, comma-separated. Each is one secret, byte for
+ * byte: at least 32 random ones, not readable by others. 0, or negative errno and one line in
+ * @error. */
+int app_keys_load(struct app_keys ret_keys[static APP_SECRETS_MAX], unsigned *ret_count,
+                  const char *secret_files, char *error, size_t error_bytes);
 /* Makes the file with mode 0600 unless there is one already. */
 int app_secret_make(const char *secret_file, char *error, size_t error_bytes);
 
@@ -60,7 +66,8 @@ extern const struct app_limits app_limits_default;
 struct app {
     const struct clock *clock;
     struct loop *loop;
-    struct app_keys keys;
+    struct app_keys keys[APP_SECRETS_MAX]; /* the first's make, all open */
+    unsigned secret_count;
     struct app_limits limits;
     struct work *work;
     unsigned password_calls; /* have a place in its queue (services/auth/password.h) */

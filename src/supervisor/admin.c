@@ -62,6 +62,18 @@ static void append_certificates(struct admin *a, struct buf *out)
     }
 }
 
+/* Servers with other ones refuse each other's offers and tokens, and are ready all the same. */
+static void append_secrets(const struct app *app, struct buf *out)
+{
+    buf_printf(out,
+               "# HELP faregate_secret_info A file of --secret by a public hash; place 1 makes, "
+               "all are taken.\n"
+               "# TYPE faregate_secret_info gauge\n");
+    for (unsigned i = 0; i < app->secret_count; i++)
+        buf_printf(out, "faregate_secret_info{place=\"%u\",secret=\"%s\"} 1\n", i + 1,
+                   app->keys[i].id);
+}
+
 static void append_metric(struct buf *out, const char *name, const char *help, const char *type,
                           double value)
 {
@@ -107,6 +119,7 @@ static void answer_metrics(struct admin *a, struct answer *out)
                        process_kind(i), number, atomic_load(&slot->restarts));
     }
     append_certificates(a, &out->body);
+    append_secrets(&a->context->app, &out->body);
     append_timetable(a, &out->body);
 }
 

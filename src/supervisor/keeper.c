@@ -129,14 +129,15 @@ static int make_contexts(struct keeper *k, char *error, size_t error_bytes)
     return 0;
 }
 
-/* The secret is read this once: what it seals must be readable by all, as long as they run. */
+/* The secrets are read this once: what the first one seals must be readable by all, as long as they
+ * run. */
 static int load_app(struct supervisor_context *context, char *error, size_t error_bytes)
 {
     const struct config *c = context->config;
     struct app *app = &context->app;
     char why[400];
     *app = (struct app){.clock = &clock_system, .limits = c->app, .board = context->board};
-    int r = app_keys_load(&app->keys, c->secret, why, sizeof why);
+    int r = app_keys_load(app->keys, &app->secret_count, c->secret, why, sizeof why);
     if (r < 0) {
         snprintf(error, error_bytes, "--secret: %s", why);
         return r;

@@ -1,4 +1,4 @@
-/* Reads what is secret once for all processes (the installation's secret, the keys for tokens, the
+/* Reads what is secret once for all processes (the installation's secrets, the keys for tokens, the
  * provider's key), and keeps it and what TLS needs fresh while the server runs: certificates that
  * changed on disk, ticket keys that have served their time. The supervisor makes one. What must
  * stay true: a bad file changes nothing and is told (a metric and an event, of token keys a line on

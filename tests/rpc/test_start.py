@@ -13,10 +13,11 @@ import time
 
 import pytest
 
-from kit.client import Client
+from kit.client import Client, refused
 from kit.instance import ROOT, Serve, binary, sql, until
 from kit.lock import Lock
 from kit.ports import free_port
+from kit.world import PASSWORD
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def test_a_wrong_configuration_is_said_once_and_with_its_flag(copy):
             (["--provider-key=/nowhere"], "--provider-key=/nowhere: No such file"),
             (["--provider-url=ftp://x"], "--provider-url=ftp://x"),
             (["--secret=/nowhere"], "--secret: /nowhere: No such file"),
+            (["--secret", ",".join([copy + "/secret"] * 5)], "--secret: more than 4 files\n"),
             (["--keys=/nowhere"], "--keys: /nowhere: No such file"),
             (["--keys", str(bad)], "--keys: "),
             (["--database=garbage in"], "--database: not a connection string"),
@@ -211,6 +213,50 @@ def test_what_is_spoilt_later_does_not_reach_new_workers(dev, copy, world):
         assert world.hold(other, offer).name
         assert server.http("/.well-known/jwks.json")[0] == 200
         assert server.said().count("stay as they were") == 1
+
+
+def test_a_secret_is_replaced_while_customers_go_on(dev, copy, world):
+    """In front of the old one, beside servers that have it behind; then without it."""
+    old, new = pathlib.Path(copy, "secret"), pathlib.Path(copy, "new")
+    new.touch(mode=0o600)
+    new.write_bytes(os.urandom(64))
+
+    def serve(*secrets):
+        return Serve(dev.conninfo, copy, "--secret=" + ",".join(map(str, secrets)), provider_port=dev.admin_port + 1)
+
+    with serve(old, new) as first, serve(new, old) as second:
+        here, there = Client(first.target), Client(second.target)
+        user = world.traveller()
+        login = here.request("CreateSession", email=user.email, password=PASSWORD)
+        tokens = here.CreateSession(login).tokens
+        here.token = there.token = tokens.access_token
+        assert there.CreateSession(login).tokens == tokens, "a repeated login is answered as the first was"
+        page = here.ListSessions(parent="users/me", page_size=1).next_page_token
+        assert there.ListSessions(parent="users/me", page_size=1, page_token=page).sessions
+        offer, newer = world.offer(here), world.offer(there)
+        booking = world.hold(there, offer)
+        world.hold(here, newer)
+        world.pay(there, booking)
+        world.booking(there, booking, "CONFIRMED")
+        refresh = there.request("RefreshSession", refresh_token=tokens.refresh_token)
+        tokens = there.RefreshSession(refresh)
+        assert here.RefreshSession(refresh) == tokens, "one successor, whoever gives it"
+        latest = there.log_in(user.email, PASSWORD).tokens.refresh_token
+        ids = [re.findall(r'faregate_secret_info{place="(\d)",secret="([0-9a-f]{8})"} 1\n', s.http("/metrics")[1])
+               for s in (first, second)]
+        assert [i for _, i in ids[0]] == [i for _, i in ids[1]][::-1] and len(set(ids[0] + ids[1])) == 4, ids
+    with serve(new) as last:
+        client = Client(last.target, there.token)
+        with refused("INVALID_ARGUMENT", "OFFER_INVALID", "offer"):
+            world.hold(client, offer)
+        with refused("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID", "page_token"):
+            client.ListSessions(parent="users/me", page_size=1, page_token=page)
+        with refused("UNAUTHENTICATED", "TOKEN_INVALID", "refresh_token"):
+            client.RefreshSession(refresh_token=tokens.refresh_token)
+        assert client.RefreshSession(refresh_token=latest).refresh_token
+        assert world.hold(client, newer).name
+        assert client.GetBooking(name=booking.name).tickets, "what was sold under the old one can be read"
+        assert client.CreateCancellation(parent=booking.name).refund.currency_code == "USD", "and given back"
 
 
 def test_a_fault_that_comes_later_ends_nobody(dev, copy):

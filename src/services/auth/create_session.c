@@ -39,6 +39,7 @@ struct create_session {
     struct password_result password;
     struct session_view view;
     struct refresh_token refresh;
+    const struct app_keys *keys; /* of the secret that the session began under */
     uint8_t fingerprint[SEAL_BYTES];
     struct auth_create_session_row row;
     struct idempotency earlier;
@@ -89,6 +90,15 @@ static enum step check_password(struct call *c)
     return STEP_NEXT;
 }
 
+/* Without the password: it was just proven, and a fast hash of it would undo the slow one. */
+static struct str fingerprint(struct call *c, const struct app_keys *keys)
+{
+    struct create_session *s = c->state;
+    const struct str parts[] = {STR("create_session"), s->email, str_of(s->req->device_label)};
+    seal_mac(keys->fingerprint, parts, 3, s->fingerprint);
+    return str_bytes(s->fingerprint, 16);
+}
+
 static void start_session(struct call *c)
 {
     struct create_session *s = c->state;
@@ -102,13 +112,11 @@ static void start_session(struct call *c)
         .network = s->network,
         .current = true,
     };
-    refresh_first(app->keys.refresh, s->view.user_id, s->view.session_id,
+    s->keys = app->keys;
+    refresh_first(s->keys->refresh, s->view.user_id, s->view.session_id,
                   str_bytes(seed, sizeof seed), &s->refresh);
     refresh_hash(&s->refresh, hash);
-    /* Without the password: it was just proven, and a fast hash of it would undo the slow one. */
-    const struct str parts[] = {STR("create_session"), s->email, s->view.device_label};
-    seal_mac(app->keys.fingerprint, parts, 3, s->fingerprint);
-    auth_create_session(c, &s->row, s->view.user_id, c->request_id, str_bytes(s->fingerprint, 16),
+    auth_create_session(c, &s->row, s->view.user_id, c->request_id, fingerprint(c, s->keys),
                         s->view.session_id, s->view.device_label, s->network,
                         str_bytes(seed, sizeof seed), str_bytes(hash, sizeof hash),
                         app->limits.refresh_token_idle_seconds, app->limits.session_seconds,
@@ -137,7 +145,7 @@ static enum step reply_tokens(struct call *c, uint32_t roles)
     Faregate__V1__CreateSessionResponse reply;
     faregate__v1__create_session_response__init(&reply);
     reply.outcome_case = FAREGATE__V1__CREATE_SESSION_RESPONSE__OUTCOME_TOKENS;
-    reply.tokens = session_tokens_message(c, &s->view, roles, &s->refresh);
+    reply.tokens = session_tokens_message(c, &s->view, roles, s->keys, &s->refresh);
     return call_reply(c, &reply.base);
 }
 
@@ -148,6 +156,19 @@ static enum step find_made(struct call *c)
     return STEP_NEXT;
 }
 
+/* Whoever was first may have had another secret in front: his fingerprint tells. */
+static struct str fingerprint_of_first(struct call *c)
+{
+    struct create_session *s = c->state;
+    const struct app *app = app_of(c);
+    for (unsigned i = 0; s->earlier.row.found && i < app->secret_count; i++) {
+        s->keys = &app->keys[i];
+        if (str_eq(fingerprint(c, s->keys), s->earlier.row.fingerprint))
+            break;
+    }
+    return str_bytes(s->fingerprint, 16);
+}
+
 static enum step answer(struct call *c)
 {
     struct create_session *s = c->state;
@@ -155,7 +176,7 @@ static enum step answer(struct call *c)
         return call_fail(c, REASON_CREDENTIALS_INVALID);
     if (!s->row.claimed)
         return idempotency_replay_as(c, &s->earlier, s->view.user_id, IDEMPOTENT_CREATE_SESSION,
-                                     str_bytes(s->fingerprint, 16), find_made);
+                                     fingerprint_of_first(c), find_made);
     struct uuid ended;
     for (size_t at = 0; at + sizeof ended.b <= s->row.ended.n; at += sizeof ended.b) {
         memcpy(ended.b, s->row.ended.p + at, sizeof ended.b);
@@ -176,8 +197,7 @@ static enum step answer_again(struct call *c)
     s->view.network = s->made.network;
     s->view.create_us = s->view.refresh_us = s->made.create_time;
     s->view.expire_us = s->made.expire_time;
-    refresh_first(app_of(c)->keys.refresh, s->view.user_id, s->view.session_id, s->made.seed,
-                  &s->refresh);
+    refresh_first(s->keys->refresh, s->view.user_id, s->view.session_id, s->made.seed, &s->refresh);
     return reply_tokens(c, (uint32_t)s->made.roles);
 }
 

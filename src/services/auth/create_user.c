@@ -58,7 +58,7 @@ static enum step hash_password(struct call *c)
         return STEP_DONE;
     uint8_t salt[SEAL_BYTES];
     const struct str parts[] = {STR("salt"), s->email, str_bytes(c->request_id.b, 16)};
-    seal_mac(app_of(c)->keys.fingerprint, parts, 3, salt);
+    seal_mac(app_of(c)->keys->fingerprint, parts, 3, salt);
     if (!password_take_place(c, false) ||
         !password_start_hash(c, str_of(s->req->password), salt, &s->password))
         return STEP_DONE;
@@ -74,7 +74,7 @@ static enum step store(struct call *c)
     struct str hash = str_of(s->password.hash);
     const struct str parts[] = {STR("create_user"), s->email, str_of(s->req->display_name),
                                 s->language_code, hash};
-    seal_mac(app->keys.fingerprint, parts, 5, s->fingerprint);
+    seal_mac(app->keys->fingerprint, parts, 5, s->fingerprint);
     s->user_id = uuid_v7(app->clock);
     auth_create_user(c, &s->row, email_principal(app, s->email), c->request_id,
                      str_bytes(s->fingerprint, 16), s->user_id, s->email, hash,

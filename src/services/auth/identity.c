@@ -48,7 +48,7 @@ struct uuid identity_key(const struct app *app, const char *purpose, struct str 
 {
     const struct str parts[] = {STR("identity"), str_of(purpose), a, b};
     uint8_t seal[SEAL_BYTES];
-    seal_mac(app->keys.fingerprint, parts, 4, seal);
+    seal_mac(app->keys->fingerprint, parts, 4, seal);
     struct uuid key;
     memcpy(key.b, seal, sizeof key.b);
     key.b[6] = (uint8_t)((key.b[6] & 0x0f) | 0x80);

@@ -62,9 +62,9 @@ struct session_view {
 Faregate__V1__Session *session_message(struct arena *arena, const struct session_view *view);
 
 /* Session, access token, refresh token. The same arguments give the same bytes, so a lost answer
- * can be given again. */
+ * can be given again. @keys: those that @refresh was made with. */
 Faregate__V1__SessionTokens *session_tokens_message(struct call *c, const struct session_view *view,
-                                                    uint32_t roles,
+                                                    uint32_t roles, const struct app_keys *keys,
                                                     const struct refresh_token *refresh);
 
 /* Refuses the session's access tokens in this worker from now on. */

@@ -9,20 +9,35 @@
 
 struct refresh_session {
     const Faregate__V1__RefreshSessionRequest *req;
+    const struct app_keys *keys; /* of the secret that the session began under */
     struct refresh_token token;
     struct refresh_token next;
     struct auth_refresh_session_row row;
 };
+
+/* A session keeps its secret to its end: or servers that have them in another order would give
+ * another successor to the same token. */
+static bool read_token(struct call *c)
+{
+    struct refresh_session *s = c->state;
+    const struct app *app = app_of(c);
+    for (unsigned i = 0; i < app->secret_count; i++) {
+        s->keys = &app->keys[i];
+        if (refresh_parse(s->keys->refresh, str_of(s->req->refresh_token), &s->token) == 0)
+            return true;
+    }
+    return false;
+}
 
 static enum step rotate(struct call *c)
 {
     struct refresh_session *s = c->state;
     const struct app *app = app_of(c);
     s->req = call_request(c);
-    if (refresh_parse(app->keys.refresh, str_of(s->req->refresh_token), &s->token) < 0)
+    if (!read_token(c))
         return call_fail_field(c, REASON_TOKEN_INVALID, "refresh_token",
                                "is not a refresh token of this installation");
-    refresh_next(app->keys.refresh, &s->token, &s->next);
+    refresh_next(s->keys->refresh, &s->token, &s->next);
     uint8_t hash[32], next_hash[32];
     refresh_hash(&s->token, hash);
     refresh_hash(&s->next, next_hash);
@@ -66,7 +81,8 @@ static enum step answer(struct call *c)
         .expire_us = s->row.expire_time,
         .current = true,
     };
-    return call_reply(c, &session_tokens_message(c, &view, (uint32_t)s->row.roles, &s->next)->base);
+    return call_reply(
+        c, &session_tokens_message(c, &view, (uint32_t)s->row.roles, s->keys, &s->next)->base);
 }
 
 static const struct step_def steps[] = {

@@ -48,7 +48,7 @@ Faregate__V1__Session *session_message(struct arena *arena, const struct session
 }
 
 Faregate__V1__SessionTokens *session_tokens_message(struct call *c, const struct session_view *view,
-                                                    uint32_t roles,
+                                                    uint32_t roles, const struct app_keys *keys,
                                                     const struct refresh_token *refresh)
 {
     const struct app *app = app_of(c);
@@ -57,7 +57,7 @@ Faregate__V1__SessionTokens *session_tokens_message(struct call *c, const struct
     const struct token_claims claims = {
         .user_id = view->user_id,
         .session_id = view->session_id,
-        .token_id = refresh_access_id(app->keys.refresh, refresh),
+        .token_id = refresh_access_id(keys->refresh, refresh),
         .roles = roles,
         .issue_s = view->refresh_us / US_PER_S,
         .session_end_s = end_us / US_PER_S,
@@ -68,7 +68,7 @@ Faregate__V1__SessionTokens *session_tokens_message(struct call *c, const struct
     tokens->access_token = tokens_sign(app->tokens, &c->arena, &claims);
     tokens->access_token_expire_time =
         timestamp_of_s(&c->arena, tokens_expire_s(app->tokens, &claims));
-    tokens->refresh_token = refresh_format(app->keys.refresh, &c->arena, refresh);
+    tokens->refresh_token = refresh_format(keys->refresh, &c->arena, refresh);
     tokens->refresh_token_expire_time = timestamp_of_us(&c->arena, end_us);
     return tokens;
 }

@@ -20,7 +20,7 @@ static struct uuid card_key(struct call *c, struct str token)
     if (is_name && !memmem(token.p, token.n, "__", 2))
         user = c->principal.user_id;
     const struct str parts[] = {STR("payment method"), token, str_bytes(user.b, sizeof user.b)};
-    seal_mac(app_of(c)->keys.fingerprint, parts, 3, seal);
+    seal_mac(app_of(c)->keys->fingerprint, parts, 3, seal);
     memcpy(key.b, seal, sizeof key.b);
     return key;
 }
@@ -117,7 +117,7 @@ void checkout_submit_authorised(struct call *c, struct payment_authorised_row *r
     struct str fingerprint = {0};
     if (answer->card_fingerprint.n > 0) {
         const struct str parts[] = {STR("card fingerprint"), answer->card_fingerprint};
-        seal_mac(app_of(c)->keys.fingerprint, parts, 2, seal);
+        seal_mac(app_of(c)->keys->fingerprint, parts, 2, seal);
         fingerprint = str_bytes(seal, sizeof seal);
     }
     payment_authorised(c, ret, booking_id, attempt_id, answer->reference, fingerprint,

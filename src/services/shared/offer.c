@@ -97,10 +97,11 @@ static uint8_t *put_segment(uint8_t *p, const struct offer_segment *s)
     return put_signed(p, s->fare_minor);
 }
 
-static void tag_make(const struct app *app, struct str body, uint8_t ret_tag[static SEAL_BYTES])
+static void tag_make(const struct app_keys *keys, struct str body,
+                     uint8_t ret_tag[static SEAL_BYTES])
 {
     const struct str parts[] = {STR("offer"), body};
-    seal_mac(app->keys.offer, parts, 2, ret_tag);
+    seal_mac(keys->offer, parts, 2, ret_tag);
 }
 
 struct str offer_seal(const struct app *app, struct arena *arena, const struct offer *o)
@@ -117,7 +118,7 @@ struct str offer_seal(const struct app *app, struct arena *arena, const struct o
         p = put_segment(p, &o->segments[i]);
     size_t body_bytes = (size_t)(p - body);
     CHECK(body_bytes <= BODY_BYTES_MAX);
-    tag_make(app, str_bytes(body, body_bytes), tag);
+    tag_make(app->keys, str_bytes(body, body_bytes), tag);
     memcpy(sealed, tag, TAG_BYTES);
     size_t text_n = BASE64URL_LEN(TAG_BYTES + body_bytes);
     char *name = arena_alloc(arena, sizeof PREFIX + text_n);
@@ -284,14 +285,21 @@ static int read_body(const struct app *app, struct str body, struct offer *ret_o
     return 0;
 }
 
+static bool is_ours(const struct app *app, const struct sealed *sealed)
+{
+    uint8_t tag[SEAL_BYTES];
+    for (unsigned i = 0; i < app->secret_count; i++) {
+        tag_make(&app->keys[i], sealed->body, tag);
+        if (str_eq_secret(str_bytes(tag, TAG_BYTES), str_bytes(sealed->bytes, TAG_BYTES)))
+            return true;
+    }
+    return false;
+}
+
 int offer_open(const struct app *app, struct str name, struct offer *ret_offer)
 {
     struct sealed sealed;
-    uint8_t tag[SEAL_BYTES];
-    if (unwrap(name, &sealed) < 0)
-        return -EINVAL;
-    tag_make(app, sealed.body, tag);
-    if (!str_eq_secret(str_bytes(tag, TAG_BYTES), str_bytes(sealed.bytes, TAG_BYTES)))
+    if (unwrap(name, &sealed) < 0 || !is_ours(app, &sealed))
         return -EINVAL;
     return read_body(app, sealed.body, ret_offer);
 }

@@ -95,7 +95,7 @@ char *page_token_seal(struct call *c, const void *position, size_t bytes)
 {
     uint8_t arguments[32];
     page_arguments(&c->arena, call_request(c), arguments);
-    return page_token_make(&c->arena, app_of(c)->keys.page_token, arguments, position, bytes);
+    return page_token_make(&c->arena, app_of(c)->keys->page_token, arguments, position, bytes);
 }
 
 bool page_token_open(struct call *c, const char *token, size_t bytes, void *ret_position,
@@ -107,8 +107,10 @@ bool page_token_open(struct call *c, const char *token, size_t bytes, void *ret_
         return true;
     uint8_t arguments[32];
     page_arguments(&c->arena, call_request(c), arguments);
-    if (page_token_check(app_of(c)->keys.page_token, arguments, text, bytes, ret_position) == 0)
-        return true;
+    const struct app *app = app_of(c);
+    for (unsigned i = 0; i < app->secret_count; i++)
+        if (page_token_check(app->keys[i].page_token, arguments, text, bytes, ret_position) == 0)
+            return true;
     call_fail_field(c, REASON_PAGE_TOKEN_INVALID, "page_token", "does not belong to this request");
     return false;
 }

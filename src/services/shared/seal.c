@@ -14,8 +14,9 @@
 #include <openssl/sha.h>
 
 #include "base/check.h"
+#include "services/app.h"
 
-#define KEYS_KEPT 4 /* as many as struct app_keys has */
+#define KEYS_KEPT (4 * APP_SECRETS_MAX) /* as many as struct app has */
 
 static_assert(SEAL_KEY_BYTES <= SHA256_CBLOCK, "HMAC would hash a longer key first");
 static_assert(SEAL_BYTES == SHA256_DIGEST_LENGTH, "a seal is a whole digest");

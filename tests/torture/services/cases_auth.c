@@ -58,9 +58,9 @@ static ProtobufCMessage *refresh(void)
 {
     struct refresh_token token;
     Faregate__V1__RefreshSessionRequest *m = new_refresh();
-    refresh_first(world.app.keys.refresh, world_user, world_session,
+    refresh_first(world.app.keys->refresh, world_user, world_session,
                   STR("0123456789abcdef0123456789abcdef"), &token);
-    m->refresh_token = refresh_format(world.app.keys.refresh, &world_arena, &token);
+    m->refresh_token = refresh_format(world.app.keys->refresh, &world_arena, &token);
     m->request_id = case_text(REQUEST_ID);
     return &m->base;
 }
@@ -126,7 +126,7 @@ static ProtobufCMessage *sessions_next_page(void)
     uint8_t digest[32];
     page_arguments(&world_arena, &m->base, digest);
     m->page_token =
-        page_token_make(&world_arena, world.app.keys.page_token, digest, world_session.b, 16);
+        page_token_make(&world_arena, world.app.keys->page_token, digest, world_session.b, 16);
     return &m->base;
 }
 

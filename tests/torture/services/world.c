@@ -153,7 +153,8 @@ void world_init(void)
     app->limits = app_limits_default;
     app->limits.argon2_kib = 8;
     app->limits.argon2_passes = 1;
-    memset(&app->keys, 0x5a, sizeof app->keys);
+    memset(app->keys, 0x5a, sizeof app->keys[0]);
+    app->secret_count = 1;
     app->clock = &rig.clock;
     app->loop = &rig.loop;
     app->provider = &fake_provider;

@@ -138,6 +138,7 @@ struct app *rig_app(void)
     app.clock = &clock;
     app.limits = app_limits_default;
     app.reference = rig_reference();
-    memset(app.keys.offer, 7, sizeof app.keys.offer);
+    memset(app.keys, 7, sizeof app.keys[0]);
+    app.secret_count = 1;
     return &app;
 }

@@ -112,7 +112,7 @@ TEST(identity, addresses_fold_and_keys_hide_them)
 {
     setup();
     struct app app = {0};
-    memcpy(app.keys.fingerprint, key, sizeof key);
+    memcpy(app.keys->fingerprint, key, sizeof key);
     ASSERT_VIEW_EQ(email_normalise(&arena, STR("Jane.DOE@Example.ORG")), "jane.doe@example.org");
     struct uuid a = email_principal(&app, STR("a@example.org")),
                 b = email_principal(&app, STR("b@example.org"));
@@ -122,7 +122,7 @@ TEST(identity, addresses_fold_and_keys_hide_them)
                          identity_key(&app, "pair", STR("a"), STR("bc"))));
     ASSERT_FALSE(uuid_eq(identity_key(&app, "pair", STR("a"), STR("b")),
                          identity_key(&app, "network", STR("a"), STR("b"))));
-    memcpy(app.keys.fingerprint, other_key, sizeof other_key);
+    memcpy(app.keys->fingerprint, other_key, sizeof other_key);
     ASSERT_FALSE(uuid_eq(a, email_principal(&app, STR("a@example.org"))));
     teardown();
 }

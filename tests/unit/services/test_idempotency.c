@@ -1,12 +1,8 @@
-/* What a second attempt is told, and the helpers beside it: names, page tokens, seals, keys. */
+/* What a second attempt is told, and the helpers beside it: names, page tokens, seals. */
 #include "services/shared/idempotency.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "faregate/v1/auth_service.pb-c.h"
 #include "services/app.h"
@@ -217,37 +213,12 @@ TEST(seal, is_hmac_sha256_of_the_parts_and_their_lengths)
     char body[100];
     memset(body, 'x', sizeof body);
     const struct str parts[] = {STR("offer"), str_bytes(body, sizeof body)};
-    for (unsigned i = 0; i < 6; i++, other_key[0]++) { /* others push the key out */
+    for (unsigned i = 0; i < 20; i++, other_key[0]++) { /* others push the key out */
         seal_mac(key, parts, 2, seal);
         ASSERT_MEM_EQ(seal, want, sizeof want);
         seal_mac(other_key, parts, 2, seal);
         ASSERT_TRUE(memcmp(seal, want, sizeof want) != 0);
     }
-}
-
-TEST(app, one_secret_gives_every_server_the_same_keys)
-{
-    char dir[] = "/tmp/faregate-secret-XXXXXX", path[64], error[256] = "";
-    ASSERT_NOT_NULL(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/secret", dir);
-    struct app_keys a = {0}, b = {0};
-    ASSERT_INT_EQ(app_keys_load(&a, path, error, sizeof error), -ENOENT);
-    ASSERT_INT_EQ(app_secret_make(path, error, sizeof error), 0);
-    ASSERT_INT_EQ(app_secret_make(path, error, sizeof error), 0);
-    struct stat st;
-    ASSERT_INT_EQ(stat(path, &st), 0);
-    ASSERT_INT_EQ(st.st_mode & 0777, 0600);
-    ASSERT_INT_EQ(app_keys_load(&a, path, error, sizeof error), 0);
-    ASSERT_INT_EQ(app_keys_load(&b, path, error, sizeof error), 0);
-    ASSERT_MEM_EQ(&a, &b, sizeof a);
-    ASSERT_TRUE(memcmp(a.offer, a.refresh, 32) != 0 && memcmp(a.offer, a.page_token, 32) != 0);
-    ASSERT_INT_EQ(chmod(path, 0640), 0);
-    ASSERT_INT_EQ(app_keys_load(&b, path, error, sizeof error), -EPERM);
-    ASSERT_INT_EQ(chmod(path, 0600), 0);
-    ASSERT_INT_EQ(truncate(path, 31), 0);
-    ASSERT_INT_EQ(app_keys_load(&b, path, error, sizeof error), -EINVAL);
-    unlink(path);
-    rmdir(dir);
 }
 
 TEST(timestamp, before_1970_counts_down)

@@ -197,7 +197,7 @@ TEST(offer, of_another_installation_is_refused)
     struct offer offer = make_offer(family, "USD", 0), opened;
     struct str name = offer_seal(rig_app(), &arena, &offer);
     struct app *app = rig_app();
-    app->keys.offer[31] ^= 1;
+    app->keys->offer[31] ^= 1;
     ASSERT_TRUE(offer_open(app, name, &opened) < 0);
     ASSERT_INT_EQ(offer_open(rig_app(), name, &opened), 0);
 }
@@ -217,7 +217,7 @@ TEST(offer, is_read_whole_or_not_at_all)
         uint8_t sealed[2048] = {0}, tag[SEAL_BYTES];
         memcpy(sealed + 16, bytes + 16, cut < n - 16 ? cut : n - 16);
         const struct str parts[] = {STR("offer"), str_bytes(sealed + 16, cut)};
-        seal_mac(rig_app()->keys.offer, parts, 2, tag);
+        seal_mac(rig_app()->keys->offer, parts, 2, tag);
         memcpy(sealed, tag, 16);
         char text[4096] = "offers/";
         base64url_encode(sealed, 16 + cut, text + 7);
