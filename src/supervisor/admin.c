@@ -151,19 +151,27 @@ static void describe_process(const struct admin *a, unsigned i, struct buf *out)
                is_up ? "" : slot->database_error);
 }
 
-/* Ready: at least one process serves in time, and the database answers all that do. ?verbose lists
- * the parts. */
+/* It takes connections and has nothing to serve them from. */
+static bool refuses(const struct process_slot *slot)
+{
+    uint32_t state = atomic_load(&slot->state);
+    return state == PROCESS_READY ? !atomic_load(&slot->database_up)
+                                  : state == PROCESS_STARTING && atomic_load(&slot->listening);
+}
+
+/* Ready: at least one process serves in time, and no connection comes to one that refuses. ?verbose
+ * lists the parts. */
 static void answer_ready(struct admin *a, bool verbose, struct answer *out)
 {
-    unsigned ready = 0, without_database = 0, number;
+    unsigned ready = 0, refusing = 0, number;
     struct process_slot *slot;
     for (unsigned i = 0; (slot = judged(a, i, &number)) != NULL; i++) {
-        if (atomic_load(&slot->state) != PROCESS_READY || process_hangs(a->context, number))
+        if (process_hangs(a->context, number))
             continue;
-        ready += !atomic_load(&slot->lagging);
-        without_database += !atomic_load(&slot->database_up);
+        ready += atomic_load(&slot->state) == PROCESS_READY && !atomic_load(&slot->lagging);
+        refusing += refuses(slot);
     }
-    bool yes = ready > 0 && without_database == 0 && !a->draining;
+    bool yes = ready > 0 && refusing == 0 && !a->draining;
     out->status = yes ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     buf_printf(&out->body, "%s\n", yes ? "ready" : a->draining ? "draining" : "not ready");
     for (unsigned i = 0; verbose && i < SLOTS; i++)

@@ -111,6 +111,7 @@ static void start_child(struct child *child)
     struct process_slot *slot = &s->context.shared->slots[child->slot];
     if (s->draining)
         return;
+    atomic_store(&slot->listening, 0);
     atomic_store(&slot->state, PROCESS_STARTING);
     atomic_store(&slot->database_up, 0);
     atomic_store(&slot->lagging, 0);

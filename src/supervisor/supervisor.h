@@ -31,6 +31,7 @@ enum process_state {
 struct process_slot {
     _Atomic int32_t pid;
     _Atomic uint32_t state;
+    _Atomic uint32_t listening; /* also before it is ready, where nobody is */
     _Atomic uint32_t database_up;
     _Atomic uint32_t lagging; /* its loop is later than loop_lag_max_ms */
     _Atomic uint32_t restarts;

@@ -87,6 +87,7 @@ static void start_listening(struct worker *w)
     if (w->listening || w->draining || w->index >= WORKERS_MAX)
         return;
     w->listening = true;
+    atomic_store(&w->slot->listening, 1);
     for (unsigned i = 0; i < ctx->listener_count; i++)
         CHECK(h2_server_listen(w->h2, ctx->listeners[i].fd, &ctx->listeners[i].gate) == 0);
 }
@@ -130,8 +131,8 @@ static void serve(struct worker *w)
     server_set_starting(w->server, false);
     tell_ready(w);
     server_watch_lag(w->server);
+    atomic_store(&w->slot->state, PROCESS_READY); /* before it listens: see refuses */
     start_listening(w);
-    atomic_store(&w->slot->state, PROCESS_READY);
 }
 
 static void on_revocations_known(void *arg)
