@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 struct loop t_loop;
 struct db *t_db;
@@ -168,6 +171,36 @@ void t_wait_all(struct caller *callers, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         t_one(&callers[i]);
+}
+
+void t_host_init(struct host *host)
+{
+    const char *own = strchr(pg_conninfo(), '=') + 1;
+    char to[100];
+    *host = (struct host){.dir = "/tmp/fg-host.XXXXXX", .fd = -1};
+    ASSERT_NOT_NULL(mkdtemp(host->dir));
+    snprintf(host->socket, sizeof host->socket, "%s/.s.PGSQL.%u", host->dir, pg_tcp_port());
+    snprintf(to, sizeof to, "%.*s%s", (int)strcspn(own, " "), own, strrchr(host->socket, '/'));
+    ASSERT_INT_EQ(symlink(to, host->socket), 0);
+    snprintf(host->conninfo, sizeof host->conninfo, "host=%s,%s", host->dir, own);
+}
+
+void t_host_mute(struct host *host)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", host->socket);
+    ASSERT_INT_EQ(unlink(host->socket), 0);
+    host->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    ASSERT_INT_EQ(bind(host->fd, (struct sockaddr *)&address, sizeof address), 0);
+    ASSERT_INT_EQ(listen(host->fd, 10), 0);
+}
+
+void t_host_deinit(struct host *host)
+{
+    if (host->fd >= 0)
+        close(host->fd);
+    unlink(host->socket);
+    rmdir(host->dir);
 }
 
 struct uuid t_uuid(unsigned n)

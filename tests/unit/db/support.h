@@ -43,3 +43,13 @@ void t_pump(void);            /* sends what waits, reads nothing */
 void t_turn(unsigned ms);     /* just lets time pass */
 void t_one(struct caller *c); /* waits for this one */
 struct uuid t_uuid(unsigned n);
+/* Another name of the private server, which comes first in @conninfo. */
+struct host {
+    char dir[20], socket[40], conninfo[300];
+    int fd;
+};
+
+void t_host_init(struct host *host);
+/* From now on whoever connects under that name hears nothing. */
+void t_host_mute(struct host *host);
+void t_host_deinit(struct host *host);

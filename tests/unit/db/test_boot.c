@@ -3,9 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "support.h"
 
@@ -177,17 +174,12 @@ TEST(boot, may_be_given_up_at_any_moment)
 /* Two hosts, of which the first takes connections and never says a word. */
 TEST(boot, a_silent_host_costs_one_attempt)
 {
-    char conninfo[300], dir[] = "/tmp/fg-mute.XXXXXX";
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct host host;
     t_prepare();
-    ASSERT_NOT_NULL(mkdtemp(dir));
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/.s.PGSQL.%u", dir, pg_tcp_port());
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    ASSERT_INT_EQ(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    ASSERT_INT_EQ(listen(fd, 10), 0);
+    t_host_init(&host);
+    t_host_mute(&host);
     t_limits.connect_timeout_ms = 500;
-    snprintf(conninfo, sizeof conninfo, "host=%s,%s", dir, strchr(pg_conninfo(), '=') + 1);
-    t_begin_with(conninfo, t_statements);
+    t_begin_with(host.conninfo, t_statements);
     t_wait_up();
     ASSERT_INT_EQ(db_stats(t_db)->connect_failures, 1);
     t_db->limits.connect_timeout_ms = 5000;
@@ -197,9 +189,7 @@ TEST(boot, a_silent_host_costs_one_attempt)
     t_wait_up(); /* whom it knows to be well comes first */
     ASSERT_INT_EQ(db_stats(t_db)->connect_failures, 1);
     t_end();
-    close(fd);
-    unlink(address.sun_path);
-    rmdir(dir);
+    t_host_deinit(&host);
 }
 
 TEST(boot, passes_all_options_on_however_long)

@@ -248,17 +248,24 @@ static void signal_all(int signo)
         kill(pids[i], signo);
 }
 
-/* A frozen machine closes no socket. Where another one has taken over, its writes must not wait for
- * as long as a commit may. */
+/* A frozen machine closes no socket, and takes connections. Where another one has taken over, its
+ * writes must not wait for as long as a commit may, nor does anybody knock at the old one first. */
 TEST(trouble, a_frozen_server_is_given_up_when_a_read_is_overdue)
 {
     struct caller c[2];
     struct t_some_of_rows rows;
+    struct host host;
     int down = 0;
-    t_begin_lane();
+    t_prepare();
+    t_limits.write_lanes = 1;
+    t_host_init(&host);
+    t_begin_with(host.conninfo, t_statements);
+    t_wait_up();
     for (unsigned i = 0; i < t_db->lane_count; i++)
         pids[i] = PQbackendPID(t_db->lanes[i].conn.pg);
+    ASSERT_STR_EQ(PQhost(t_db->lanes[0].conn.pg), host.dir);
     signal_all(SIGSTOP);
+    t_host_mute(&host);
     caller_init(&c[0]);
     caller_init(&c[1]);
     c[0].call.scope.deadline_ns = t_loop.now_ns + NS_PER_S;
@@ -272,9 +279,11 @@ TEST(trouble, a_frozen_server_is_given_up_when_a_read_is_overdue)
     ASSERT_HAS(c[1].call.scope.error.detail, "no answer");
     t_wait_up(); /* those that had nothing to say were left as well */
     ASSERT_INT_EQ(db_stats(t_db)->reconnects, t_db->lane_count);
+    ASSERT_INT_EQ(db_stats(t_db)->connect_failures, 0);
     for (unsigned i = 0; i < 2; i++)
         caller_deinit(&c[i]);
     t_end();
+    t_host_deinit(&host);
 }
 
 /* ---- a server that goes away under load
