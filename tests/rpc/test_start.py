@@ -145,6 +145,35 @@ def test_help_of_a_command_is_asked_for_either_way():
     assert run("help", "nonsense").returncode == 2
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="nothing to be built from")
+def test_the_version_names_the_sources_that_it_was_built_from(tmp_path):
+    """In a repository of the test's own: that of the binary may have changed since."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}  # a hook's name its repository
+
+    def here(*command):
+        return subprocess.run(command, cwd=tmp_path, env={**clean, "GIT_CONFIG_GLOBAL": "/dev/null"}, check=True,
+                              capture_output=True, text=True).stdout.strip()
+
+    def git(*command):
+        return here("git", "-c", "user.name=a", "-c", "user.email=a@faregate.example", *command)
+
+    def said():
+        here("cmake", "-D", "FG_VERSION=1.2", "-D", "GIT=git", "-D", "OUTPUT=version.h", "-P", ROOT / "src/version.cmake")
+        return re.findall(r'"(.*)"$', (tmp_path / "version.h").read_text(), re.M)
+
+    git("init", "-q")
+    for text in ("first", "second"):
+        (tmp_path / "source").write_text(text)
+        git("add", "source")
+        git("commit", "-q", "-m", text)
+        git("tag", "-m", "a name of something else", text)
+        assert said() == ["1.2", git("rev-parse", "--short", "HEAD")]
+    (tmp_path / "source").write_text("changed")
+    assert said()[1] == git("rev-parse", "--short", "HEAD") + "-dirty"
+    built = pathlib.Path(binary()).with_name("generated") / "version.h"
+    assert run("version").stdout == "faregate {} ({})\n".format(*re.findall(r'"(.*)"$', built.read_text(), re.M))
+
+
 def test_dev_counts_its_ports_before_it_makes_anything(tmp_path):
     for admin in (21299, 21300, 21301):
         done = run("dev", "--port=21300", f"--admin-port={admin}", "--data", str(tmp_path / "data"))
