@@ -16,7 +16,7 @@ import time
 import pytest
 
 from kit.health import NOT_SERVING, SERVING, Watcher
-from kit.instance import Dev, binary, until
+from kit.instance import Dev, binary, http_status, until
 from kit.patience import tries
 from kit.ports import free_port
 
@@ -82,6 +82,27 @@ def test_who_reads_no_stderr_holds_nobody_up(world):
         assert server.stop() == 0
     os.close(end)
     os.close(pipe)
+
+
+def test_the_last_words_of_who_leaves_in_a_hurry_are_logged(dev, tmp_path):
+    """Events are written four times a second: here the database goes, and at once so does who tells of it."""
+    port, log = free_port(), tmp_path / "log"
+    database = dev.conninfo + " application_name=hurried"
+    server = subprocess.Popen([binary(), "jobs", "--admin", f"127.0.0.1:{port}", "--database", database, "--keys",
+                               dev.data + "/keys", "--secret", dev.data + "/secret", "--provider-key",
+                               dev.data + "/psp-key", "--log", str(log), "--db-reconnect-min-ms=5000"],
+                              stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: http_status(port, "/readyz") == 200, 20, "it has its database")
+        jobs, = children(server.pid)
+        dev.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hurried'")
+        until(lambda: http_status(port, "/readyz") == 503, 5, "it has lost its database", every=0.001)
+        os.kill(jobs, signal.SIGUSR2)
+        until(lambda: jobs not in children(server.pid), 5, "it leaves")
+        assert '"database_down"' in log.read_text()
+    finally:
+        server.terminate()
+        assert server.wait(20) == 0
 
 
 def orphan(gate):

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import http.client
 import itertools
 import json
 import os
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 
 from kit.client import Client, Refusal, refused
 from kit.health import NOT_SERVING, SERVING, Watcher, check
-from kit.instance import Cluster, Serve, binary, until
+from kit.instance import Cluster, Serve, binary, http_status, until
 from kit.patience import tries
 from kit.pki import Authority, replace
 from kit.ports import free_port
@@ -280,16 +279,6 @@ def test_postgresql_stops_and_starts_under_load(island, mode):
     assert island.pids() == pids, "no process fell"
     load.prove()
     island.check()
-
-
-def http_status(port, path):
-    """0: nobody answers."""
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return 0
 
 
 def test_health_follows_the_database(island):

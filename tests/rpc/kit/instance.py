@@ -48,6 +48,16 @@ def until(what, seconds, message, every=0.02):
         time.sleep(every)
 
 
+def http_status(port, path):
+    """0: nobody answers."""
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+
+
 def sql(conninfo, statement):
     """Rows as lists of text, by psql."""
     done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-F", "\t", "-d", conninfo, "-c", statement],
