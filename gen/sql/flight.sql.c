@@ -461,6 +461,12 @@ static const struct db_column read_changes_columns[] = {
     {.name = "departure_time", .type = DB_TIMESTAMPTZ,
      .offset = offsetof(struct flight_read_changes_row, departure_time),
      .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_departure_time)},
+    {.name = "arrival_time", .type = DB_TIMESTAMPTZ,
+     .offset = offsetof(struct flight_read_changes_row, arrival_time),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_arrival_time)},
+    {.name = "aircraft", .type = DB_TEXT,
+     .offset = offsetof(struct flight_read_changes_row, aircraft),
+     .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_aircraft)},
     {.name = "is_scheduled", .type = DB_BOOL,
      .offset = offsetof(struct flight_read_changes_row, is_scheduled),
      .is_nullable = true, .has_offset = offsetof(struct flight_read_changes_row, has_is_scheduled)},
@@ -493,11 +499,11 @@ const struct db_statement flight_read_changes_statement = {
         "       now() AS read_time,\n"
         "       count(*) = 5000 OR coalesce(bool_or(flight_ids = '{}'), false) OR now() > $2::timestamptz + interval '5 minutes' AS is_lost,\n"
         "       NULL::uuid AS flight_id,\n"
-        "       NULL::timestamptz AS departure_time, NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised,\n"
+        "       NULL::timestamptz AS departure_time, NULL::timestamptz AS arrival_time, NULL::text AS aircraft, NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised,\n"
         "       NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time\n"
         "  FROM c\n"
         "UNION ALL\n"
-        "SELECT NULL, NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,\n"
+        "SELECT NULL, NULL, NULL, false, i.flight_id, i.departure_time, i.arrival_time, i.aircraft, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,\n"
         "       i.base_minor, least(i.sales_close_time, i.departure_time)\n"
         "  FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d\n"
         "  JOIN inventory i ON i.flight_id = d.flight_id\n"
@@ -508,7 +514,7 @@ const struct db_statement flight_read_changes_statement = {
     .params = read_changes_params,
     .param_count = 10,
     .columns = read_changes_columns,
-    .column_count = 12,
+    .column_count = 14,
     .row_bytes = sizeof(struct flight_read_changes_row),
     .cardinality = DB_MANY,
     .is_read = true,

@@ -166,6 +166,10 @@ struct flight_read_changes_row {
     struct uuid flight_id;
     bool has_departure_time;
     int64_t departure_time;
+    bool has_arrival_time;
+    int64_t arrival_time;
+    bool has_aircraft;
+    struct str aircraft;
     bool has_is_scheduled;
     bool is_scheduled;
     bool has_cabin;

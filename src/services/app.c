@@ -57,7 +57,9 @@ static int secret_read(const char *file, uint8_t ret_secret[static SECRET_BYTES_
         return error_line(error, error_bytes, -EINVAL, "%s: the secret has less than %d bytes",
                           file, SECRET_BYTES_MIN);
     if (n > SECRET_BYTES_MAX)
-        return error_line(error, error_bytes, -EINVAL, "%s: the secret has more than %d bytes",
+        return error_line(error, error_bytes, -EINVAL,
+                          "%s: the secret has more than %d bytes; earlier releases used the first "
+                          "of them, so cut it there",
                           file, SECRET_BYTES_MAX);
     *ret_bytes = (size_t)n;
     return 0;
@@ -109,8 +111,8 @@ int app_keys_load(struct app_keys ret_keys[static APP_SECRETS_MAX], unsigned *re
         if (count == APP_SECRETS_MAX)
             return error_line(error, error_bytes, -E2BIG, "more than %d files", APP_SECRETS_MAX);
         if (name.n == 0 || name.n >= sizeof file)
-            return error_line(error, error_bytes, -EINVAL, "%s: a name in it is no file's",
-                              secret_files);
+            return error_line(error, error_bytes, -EINVAL, "%s: has %s name", secret_files,
+                              name.n == 0 ? "an empty" : "too long a");
         memcpy(file, name.p, name.n);
         file[name.n] = '\0';
         int result = keys_of_file(&ret_keys[count], file, error, error_bytes);

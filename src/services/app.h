@@ -23,10 +23,10 @@ struct revocation_poll; /* services/auth/revocations.c */
 
 /* Keys derived (HKDF-SHA256) from a secret that all servers of an installation share. */
 struct app_keys {
-    uint8_t offer[32];       /* seals offer names */
-    uint8_t page_token[32];  /* seals page tokens */
-    uint8_t fingerprint[32]; /* keyed hashes of cards, networks, addresses: of the first alone */
-    uint8_t refresh[32];     /* derives refresh tokens */
+    uint8_t offer[32];            /* seals offer names */
+    uint8_t page_token[32];       /* seals page tokens */
+    uint8_t fingerprint[32];      /* keyed hashes of cards, networks, addresses, requests */
+    uint8_t refresh[32];          /* derives refresh tokens */
     char id[APP_SECRET_ID_BYTES]; /* what operators tell secrets apart by: hex digits, public */
 };
 
@@ -73,7 +73,7 @@ struct app {
     unsigned password_calls; /* have a place in its queue (services/auth/password.h) */
     struct reference *reference;
     struct board *board; /* NULL: each search is read from the database */
-    uint64_t searches_from_timetable, searches_from_database;
+    uint64_t reads_from_timetable, reads_from_database;
     struct tokens *tokens;
     struct provider *provider;
     struct revocation_poll *revocations; /* NULL until auth_revocations_start */

@@ -97,7 +97,7 @@ static void append_timetable(struct admin *a, struct buf *out)
     if (state.loads > 0)
         append_metric(
             out, "timetable_age_seconds",
-            "How old its seats may be; above --search-stale-ms searches ask the database.", "gauge",
+            "How old its seats may be; above --search-stale-ms the database is asked.", "gauge",
             age_s);
 }
 

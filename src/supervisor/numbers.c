@@ -23,9 +23,9 @@ static struct number numbers[] = {
      -1},
     {"db_queue", "Requests waiting for a lane.", OBS_GAUGE, -1},
     {"db_connections_up", "Connections to the database.", OBS_GAUGE, -1},
-    {"searches_total{from=\"timetable\"}", "Searches, by where their flights were read.",
+    {"timetable_reads_total{from=\"timetable\"}", "Searches and flights, by where they were read.",
      OBS_COUNTER, -1},
-    {"searches_total{from=\"database\"}", "", OBS_COUNTER, -1},
+    {"timetable_reads_total{from=\"database\"}", "", OBS_COUNTER, -1},
     {"loop_lag_seconds", "How late what was due ran, in the process where it was latest.",
      OBS_LONGEST, -1},
 };
@@ -54,8 +54,8 @@ void numbers_publish(struct obs *obs, const struct h2_stats *h2, const struct db
         db->connect_failures,
         db->queue_now,
         db->connections_up,
-        app->searches_from_timetable,
-        app->searches_from_database,
+        app->reads_from_timetable,
+        app->reads_from_database,
         (uint64_t)(server_lag_ns(server) / NS_PER_US),
     };
     _Static_assert(sizeof values / sizeof values[0] == NUMBER_COUNT, "a value for each name");

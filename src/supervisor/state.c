@@ -55,6 +55,16 @@ unsigned state_cpus_allowed(void)
     return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
+bool state_somebody_serves(const struct supervisor_context *ctx)
+{
+    for (unsigned i = 0; i < ctx->worker_count; i++) {
+        struct process_slot *slot = &ctx->shared->slots[i];
+        if (atomic_load(&slot->state) == PROCESS_READY && atomic_load(&slot->database_up))
+            return true;
+    }
+    return false;
+}
+
 int state_open_log(const char *log)
 {
     if (strcmp(log, "none") == 0)

@@ -1,5 +1,5 @@
 /* What the processes of a server say about themselves besides calls: the log file they share, the
- * dump of SIGQUIT, sd_notify; and what the system lets them have. Supervisor and workers call it.
+ * dump of SIGQUIT, who serves; and what the system lets them have. Supervisor and workers call it.
  */
 #pragma once
 
@@ -19,6 +19,9 @@ uint32_t state_conns_that_fit(uint32_t conns_max);
 
 /* How many processors it may use: 1 to WORKERS_MAX. */
 unsigned state_cpus_allowed(void);
+
+/* A worker does, with a database. */
+bool state_somebody_serves(const struct supervisor_context *context);
 
 /* Opens what --log names: a descriptor, -1 for "none" or (errno is set) when it cannot be written.
  */

@@ -41,6 +41,9 @@
  * it listens all the same after a while, so that health probes are answered. */
 #define LISTEN_ANYWAY_SECONDS 1.0
 #define LOAD_SECONDS_MAX 30 /* with a database at hand; after that something is wrong with it */
+/* Who began to listen so and still cannot serve, where others can by now, takes connections from
+ * them only to refuse their calls: it makes way for one that does not listen. */
+#define OUTDONE_SECONDS 10
 #define SETTLE_SECONDS 0.02
 #define SETTLE_COUNT_MAX 100
 /* What is left at the end of the grace is answered UNAVAILABLE; the answers need to leave. Below
@@ -66,7 +69,7 @@ struct worker {
     uint64_t failed_handshakes_told;
     bool listening, loading, loaded, draining;
     uint32_t certificates, token_keys; /* of the shared page, when they were read */
-    unsigned load_seconds;
+    unsigned waited_seconds;
 };
 
 static struct worker *the_worker;
@@ -92,24 +95,22 @@ static void start_listening(struct worker *w)
         CHECK(h2_server_listen(w->h2, ctx->listeners[i].fd, &ctx->listeners[i].gate) == 0);
 }
 
-static bool somebody_serves(const struct supervisor_context *ctx)
-{
-    for (unsigned i = 0; i < ctx->worker_count; i++) {
-        struct process_slot *slot = &ctx->shared->slots[i];
-        if (atomic_load(&slot->state) == PROCESS_READY && atomic_load(&slot->database_up))
-            return true;
-    }
-    return false;
-}
+static void make_way(struct worker *w);
 
 static void on_listen_anyway(struct ev_loop *ev, ev_timer *timer, int events)
 {
+    (void)ev;
     (void)events;
     struct worker *w = timer->data;
-    bool is_loading = db_is_up(w->db) && ++w->load_seconds < LOAD_SECONDS_MAX;
-    if (!w->listening && (is_loading || somebody_serves(w->context)))
+    bool others_serve = state_somebody_serves(w->context);
+    if (w->listening) {
+        if (others_serve && !w->draining && ++w->waited_seconds == OUTDONE_SECONDS)
+            make_way(w);
         return;
-    ev_timer_stop(ev, timer);
+    }
+    if (others_serve || (db_is_up(w->db) && ++w->waited_seconds < LOAD_SECONDS_MAX))
+        return;
+    w->waited_seconds = 0;
     start_listening(w);
 }
 
@@ -131,6 +132,7 @@ static void serve(struct worker *w)
     server_set_starting(w->server, false);
     tell_ready(w);
     server_watch_lag(w->server);
+    ev_timer_stop(w->loop.ev, &w->listen_anyway);
     atomic_store(&w->slot->state, PROCESS_READY); /* before it listens: see refuses */
     start_listening(w);
 }
@@ -303,6 +305,14 @@ static void on_grace_end(struct ev_loop *ev, ev_timer *timer, int events)
     struct worker *w = timer->data;
     h2_server_close(w->h2);
     finish(w);
+}
+
+/* Another process takes its place, and listens when it can serve. */
+static void make_way(struct worker *w)
+{
+    w->draining = true;
+    atomic_store(&w->slot->state, PROCESS_DRAINING);
+    leave(w, LAST_ANSWERS_SECONDS);
 }
 
 /* Once: who stops a service may signal all its processes, and the supervisor then does as well. */

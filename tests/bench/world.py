@@ -135,13 +135,17 @@ class Memory(Server):
             f"--keys={self.data / 'keys'}", f"--secret={self.data / 'secret'}", "--provider=instant", "--jobs=off",
             f"--workers={a.workers}", f"--log={log}", *LIMITS, *a.server])
 
-    def _is_ready(self):
-        return super()._is_ready() and re.search(r"timetable_loads_total [1-9]", self.get("/metrics"))
+    def loads(self):
+        """How often it has read the timetable."""
+        return int(re.search(r"timetable_loads_total (\d+)", self.get("/metrics")).group(1))
 
-    def searches(self):
-        """(answered without the database, all) so far."""
+    def _is_ready(self):
+        return super()._is_ready() and self.loads() > 0
+
+    def reads(self):
+        """Searches and flights, (answered without the database, all) so far."""
         text = self.get("/metrics")
-        known, asked = (int(re.search(rf'searches_total{{from="{name}"}} (\d+)', text).group(1))
+        known, asked = (int(re.search(rf'timetable_reads_total{{from="{name}"}} (\d+)', text).group(1))
                         for name in ("timetable", "database"))
         return known, known + asked
 
@@ -224,7 +228,10 @@ class World:
     def add_memory(self):
         self.memory = Memory(self.a, self.server, self.pg)
         self.memory_loader = Loader(self.a, self.memory, self.first_day)
-        self._collect(self.memory_loader)
+        self._collect(self.memory_loader)  # which ends the timetable that it has
+        loads = self.memory.loads()
+        while self.memory.loads() <= loads:
+            time.sleep(0.1)
         self.meet(self.memory_loader)
 
     def settle(self):

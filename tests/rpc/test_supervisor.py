@@ -90,7 +90,8 @@ def test_the_last_words_of_who_leaves_in_a_hurry_are_logged(dev, tmp_path):
     database = dev.conninfo + " application_name=hurried"
     server = subprocess.Popen([binary(), "jobs", "--admin", f"127.0.0.1:{port}", "--database", database, "--keys",
                                dev.data + "/keys", "--secret", dev.data + "/secret", "--provider-key",
-                               dev.data + "/psp-key", "--log", str(log), "--db-reconnect-min-ms=5000"],
+                               dev.data + "/psp-key", "--provider-url", f"http://127.0.0.1:{dev.admin_port + 1}", "--log",
+                              str(log), "--db-reconnect-min-ms=5000"],
                               stderr=subprocess.DEVNULL)
     try:
         until(lambda: http_status(port, "/readyz") == 200, 20, "it has its database")

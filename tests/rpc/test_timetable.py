@@ -1,5 +1,5 @@
-"""Searches answered from the timetable in memory: the same as PostgreSQL's, never older than the bound, and without it
-from PostgreSQL."""
+"""Searches and flights read from the timetable in memory: the same as PostgreSQL's, never older than the bound, and without
+it from PostgreSQL."""
 
 import contextlib
 import os
@@ -18,10 +18,10 @@ BOUND_S = 5.0  # --search-stale-ms, where nothing else is said; longer than a ma
 
 
 def counts(server):
-    """Searches answered from (the timetable, the database) so far, as workers publish them."""
+    """Searches and flights read from (the timetable, the database) so far, as workers publish them."""
     time.sleep(0.4)
     seen = server.metrics()
-    return tuple(int(seen[f'faregate_searches_total{{from="{name}"}}']) for name in ("timetable", "database"))
+    return tuple(int(seen[f'faregate_timetable_reads_total{{from="{name}"}}']) for name in ("timetable", "database"))
 
 
 def until_counted(server, *wanted):
@@ -132,14 +132,22 @@ def test_a_flight_is_read_as_postgresql_has_it(world):
             return answers[0] == answers[1]
 
         assert all(same(flight) for flight in flights)
-        world.dev.sql(f"UPDATE inventory SET state = 'CANCELLED' WHERE flight_id = '{off}'")  # and nobody is told
-        assert not same(off), "it is from the timetable"
-        tell(world, off, "state = 'CANCELLED'")
-        until(lambda: world.state(here.GetFlight(name=f"flights/{off}")) == "CANCELLED", BOUND_S, "it is called off")
-        assert same(off), "what is not to be flown is PostgreSQL's to tell"
-        tell(world, off, "state = 'SCHEDULED'")
+        until_counted(memory, len(flights), 0)
         with refused("NOT_FOUND"):
             here.GetFlight(name="flights/00000000-0000-7000-8000-000000000000")
+        (aircraft, arrival), = world.dev.sql(f"SELECT DISTINCT aircraft, arrival_time FROM inventory WHERE flight_id = '{off}'")
+        try:
+            world.dev.sql(f"UPDATE inventory SET state = 'CANCELLED' WHERE flight_id = '{off}'")  # and nobody is told
+            assert not same(off), "it is from the timetable"
+            tell(world, off, "state = 'CANCELLED'")
+            until(lambda: world.state(here.GetFlight(name=f"flights/{off}")) == "CANCELLED", BOUND_S, "it is called off")
+            assert same(off), "what is not to be flown is PostgreSQL's to tell"
+            tell(world, off, "state = 'SCHEDULED'")
+            until(lambda: world.state(here.GetFlight(name=f"flights/{off}")) != "CANCELLED", BOUND_S, "it is on again")
+            tell(world, off, "arrival_time = arrival_time + interval '1 hour', aircraft = '77W'")
+            until(lambda: same(off), BOUND_S, "it comes later, with another aircraft")
+        finally:
+            tell(world, off, f"state = 'SCHEDULED', arrival_time = '{arrival}', aircraft = '{aircraft}'")
 
 
 def all_flights(client, world, trip):

@@ -309,34 +309,54 @@ def test_health_follows_the_database(island):
     assert island.metrics()["faregate_db_connect_failures_total"] > 0
 
 
+@contextlib.contextmanager
+def started_without_database(island, user, *flags):
+    """Another server with two workers, and its port. They listen, as nobody serves."""
+    port, folder = free_port(), os.path.dirname(island.log)
+    island.cluster.stop()
+    process = subprocess.Popen([binary(), "serve", "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{port + 1}",
+                                "--database", island.conninfo.replace("user=faregate", f"user={user}"), "--keys",
+                                f"{folder}/keys", "--secret", f"{folder}/secret", "--provider-key", f"{folder}/psp-key",
+                                "--workers=2", "--jobs=off", "--log=none", *flags], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: http_status(port + 1, "/startupz") == 503, 20, "its admin port answers, and it has not started")
+        assert check(f"127.0.0.1:{port}", "liveness", wait=True) == SERVING
+        yield process, port
+    finally:
+        if not island.cluster.is_up():
+            island.cluster.start()
+        process.terminate()
+        assert process.wait(20) == 0
+        until(lambda: island.http("/readyz")[0] == 200, 10, "the first server is ready again")
+
+
+def serves(port, patience_s):
+    until(lambda: http_status(port + 1, "/readyz") == 200, patience_s, "it serves once there is a database")
+    for _ in range(8):  # whichever worker gets the connection
+        assert check(f"127.0.0.1:{port}", "readiness") == SERVING
+        assert Client(f"127.0.0.1:{port}").SearchPlaces(query="london").places
+
+
 def test_a_start_without_database_waits_for_it(island):
     """It starts, is alive for probes, refuses calls so that they are retried, and serves as soon as there is a
     database."""
-    island.cluster.stop()
-    port = free_port()
-    with open(os.devnull, "w") as null:
-        process = subprocess.Popen([binary(), "serve", "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{port + 1}",
-                                    "--database", island.conninfo, "--keys", os.path.dirname(island.log) + "/keys",
-                                    "--secret", os.path.dirname(island.log) + "/secret", "--provider-key",
-                                    os.path.dirname(island.log) + "/psp-key", "--workers=2", "--jobs=off", "--log=none"],
-                                   stderr=null)
-    target = f"127.0.0.1:{port}"
-    try:
-        until(lambda: http_status(port + 1, "/startupz") == 503, 20, "its admin port answers, and it has not started")
-        assert check(target, "liveness", wait=True) == SERVING
+    with started_without_database(island, "faregate") as (process, port):
         for name in ("", "readiness", "faregate.v1.FlightService"):
-            assert check(target, name) == NOT_SERVING
+            assert check(f"127.0.0.1:{port}", name) == NOT_SERVING
         with refused("UNAVAILABLE", "DATABASE_UNAVAILABLE"):
-            Client(target).SearchPlaces(query="london")
+            Client(f"127.0.0.1:{port}").SearchPlaces(query="london")
         assert process.poll() is None
-    finally:
         island.cluster.start()
-    try:
-        until(lambda: http_status(port + 1, "/readyz") == 200, 20, "it serves once there is a database")
+        serves(port, 20)
         assert http_status(port + 1, "/startupz") == 200
-        for _ in range(8):  # whichever worker gets the connection
-            assert check(target, "readiness") == SERVING and Client(target).SearchPlaces(query="london").places
-    finally:
-        process.terminate()
-        assert process.wait(20) == 0
-    until(lambda: island.http("/readyz")[0] == 200, 10, "the other server is ready again")
+
+
+def test_a_worker_that_gets_no_connection_makes_way(island):
+    """There are enough for one of two: he serves, and nobody is refused by the other."""
+    island.sql("CREATE ROLE few LOGIN IN ROLE faregate CONNECTION LIMIT 3")
+    flags = ("--db-write-lanes=1", "--db-read-lanes=1", "--search-stale-ms=0")
+    with started_without_database(island, "few", *flags) as (_, port):
+        until(lambda: http_status(port + 1, "/readyz?verbose") == 503, 5, "it waits")
+        time.sleep(1.5)  # the workers begin to listen after one second
+        island.cluster.start()
+        serves(port, 40)

@@ -156,8 +156,8 @@ static enum step find_made(struct call *c)
     return STEP_NEXT;
 }
 
-/* Whoever was first may have had another secret in front: his fingerprint tells. */
-static struct str fingerprint_of_first(struct call *c)
+/* The session of an earlier call may have begun under another secret: its fingerprint tells. */
+static void take_keys_of_earlier(struct call *c)
 {
     struct create_session *s = c->state;
     const struct app *app = app_of(c);
@@ -166,7 +166,6 @@ static struct str fingerprint_of_first(struct call *c)
         if (str_eq(fingerprint(c, s->keys), s->earlier.row.fingerprint))
             break;
     }
-    return str_bytes(s->fingerprint, 16);
 }
 
 static enum step answer(struct call *c)
@@ -174,9 +173,11 @@ static enum step answer(struct call *c)
     struct create_session *s = c->state;
     if (!s->password.matches)
         return call_fail(c, REASON_CREDENTIALS_INVALID);
-    if (!s->row.claimed)
+    if (!s->row.claimed) {
+        take_keys_of_earlier(c);
         return idempotency_replay_as(c, &s->earlier, s->view.user_id, IDEMPOTENT_CREATE_SESSION,
-                                     fingerprint_of_first(c), find_made);
+                                     str_bytes(s->fingerprint, 16), find_made);
+    }
     struct uuid ended;
     for (size_t at = 0; at + sizeof ended.b <= s->row.ended.n; at += sizeof ended.b) {
         memcpy(ended.b, s->row.ended.p + at, sizeof ended.b);

@@ -20,9 +20,8 @@
 #define LETTERS 26u
 #define CODES (LETTERS * LETTERS * LETTERS)
 #define BY_ID_MIN 1024u
-#define BY_ID_PROBES_MAX                                                                           \
-    128u /* that many together are rare; memory that is wiped may have more                        \
-          */
+/* That many in a row are rare; wiped memory may have more. */
+#define BY_ID_PROBES_MAX 128u
 
 struct board_route {
     uint32_t key; /* of the airports, plus one; 0: free */
@@ -248,12 +247,10 @@ const struct departure *board_next(const struct board_look *look, struct board_r
 const struct departure *board_flight(const struct board_look *look, struct uuid flight_id,
                                      char ret_origin[static 4], char ret_destination[static 4])
 {
-    const struct board *board = look->board;
     const struct board_half *half = look->half;
     uint32_t count = half->flight_count, mask = half->by_id_mask, at = id_hash(flight_id);
-    if (!is_inside(board, count, sizeof(struct flight)) ||
-        FLIGHTS_AT + count * sizeof(struct flight) + ((size_t)mask + 1) * sizeof(uint32_t) >
-            board->half_bytes)
+    if (FLIGHTS_AT + count * sizeof(struct flight) + ((size_t)mask + 1) * sizeof(uint32_t) >
+        look->board->half_bytes)
         return NULL;
     const uint32_t *by_id = by_id_at(half, count);
     for (unsigned i = 0; i < BY_ID_PROBES_MAX; i++, at++) {
@@ -264,9 +261,7 @@ const struct departure *board_flight(const struct board_look *look, struct uuid 
         if (!uuid_eq(flight->departure.flight_id, flight_id))
             continue;
         airports_of(flight->route_key, ret_origin, ret_destination);
-        return atomic_load_explicit(&flight->is_scheduled, memory_order_relaxed)
-                   ? &flight->departure
-                   : NULL;
+        return atomic_load(&flight->is_scheduled) ? &flight->departure : NULL;
     }
     return NULL;
 }
@@ -277,8 +272,9 @@ static struct sale *sale_of(const struct board *board, const struct board_half *
 {
     unsigned bit = 1u << cabin, cabins = flight->cabins;
     uint32_t at = flight->sales_at + (uint32_t)__builtin_popcount(cabins & (bit - 1));
-    return cabins & bit && is_inside(board, at + 1, sizeof(struct sale)) ? sale_at(board, half, at)
-                                                                         : NULL;
+    return cabins & bit && at < UINT32_MAX && is_inside(board, at + 1, sizeof(struct sale))
+               ? sale_at(board, half, at)
+               : NULL;
 }
 
 bool board_sale(const struct board_look *look, const struct departure *departure, unsigned cabin,
@@ -448,7 +444,11 @@ bool board_change(struct board_fill *fill, const struct flight_read_changes_row 
     struct sale *sale = row->cabin >= 1 && row->cabin <= BOARD_CABINS
                             ? sale_of(fill->board, fill->half, flight, (unsigned)row->cabin)
                             : NULL;
-    if (!sale || flight->departure.departure_s != row->departure_time / US_PER_S)
+    struct departure now = {0};
+    departure_codes(&now, STR(""), row->aircraft);
+    if (!sale || flight->departure.departure_s != row->departure_time / US_PER_S ||
+        flight->departure.arrival_s != row->arrival_time / US_PER_S ||
+        strcmp(flight->departure.aircraft, now.aircraft) != 0)
         return false;
     set_sale(sale, row->authorised, row->used, row->base_minor, row->sales_close_time);
     atomic_store_explicit(&flight->is_scheduled, row->is_scheduled, memory_order_relaxed);

@@ -1,9 +1,10 @@
-/* The timetable as searches read it: every flight from a date on that is to be flown, with the free
- * seats and prices of its cabins, in memory that all workers share. The supervisor makes it before
- * it forks; one process fills it and keeps it up (board_load.c); searches look (search_flights.c).
- * There are two halves: a timetable is filled into one while the other is looked at. What must stay
- * true: what a look that began and ended well has copied was so in the database at board_read_ns
- * or later; whatever the filler does, dying included, no look waits or reads outside the memory. */
+/* The timetable as searches and GetFlight read it: every flight from a date on that is to be flown,
+ * with the free seats and prices of its cabins, in memory that all workers share. The supervisor
+ * makes it before it forks; one process fills it and keeps it up (board_load.c); calls look
+ * (flight.c). There are two halves: a timetable is filled into one while the other is looked at.
+ * What must stay true: what a look that began and ended well has copied was so in the database at
+ * board_read_ns or later; whatever the filler does, dying included, no look waits or reads outside
+ * the memory. */
 #pragma once
 
 #include <stdatomic.h>

@@ -127,8 +127,9 @@ SELECT i.origin, i.destination, i.flight_id, i.carrier, i.number, i.departure_da
 
 -- name: read_changes(since text, since_time timestamptz, first_date date, is_whole bool, origin text, destination text,
 --   departure_date date, departure_time timestamptz, flight_id uuid, cabin int2) -> many (snapshot text?, session text?,
---   read_time timestamptz?, is_lost bool, flight_id uuid?, departure_time timestamptz?, is_scheduled bool?, cabin int2?,
---   authorised int4?, used int4?, base_minor int8?, sales_close_time timestamptz?)
+--   read_time timestamptz?, is_lost bool, flight_id uuid?, departure_time timestamptz?, arrival_time timestamptz?,
+--   aircraft text?, is_scheduled bool?, cabin int2?, authorised int4?, used int4?, base_minor int8?,
+--   sales_close_time timestamptz?)
 -- read
 -- max: 50000 rows
 -- What changed that the snapshot @since does not see: the flights as they are in this statement's snapshot, which one row
@@ -145,11 +146,11 @@ SELECT pg_current_snapshot()::text AS snapshot, pg_backend_pid() || ' ' || pg_po
        now() AS read_time,
        count(*) = 5000 OR coalesce(bool_or(flight_ids = '{}'), false) OR now() > @since_time + interval '5 minutes' AS is_lost,
        NULL::uuid AS flight_id,
-       NULL::timestamptz AS departure_time, NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised,
+       NULL::timestamptz AS departure_time, NULL::timestamptz AS arrival_time, NULL::text AS aircraft, NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised,
        NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time
   FROM c
 UNION ALL
-SELECT NULL, NULL, NULL, false, i.flight_id, i.departure_time, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,
+SELECT NULL, NULL, NULL, false, i.flight_id, i.departure_time, i.arrival_time, i.aircraft, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,
        i.base_minor, least(i.sales_close_time, i.departure_time)
   FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d
   JOIN inventory i ON i.flight_id = d.flight_id

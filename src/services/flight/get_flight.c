@@ -70,7 +70,10 @@ static enum step read_flight(struct call *c)
     const Faregate__V1__GetFlightRequest *req = call_request(c);
     if (!name_take(c, "name", req->name, "flights/{uuid}", &s->flight_id))
         return STEP_DONE;
-    if (!look_up(c, s)) {
+    struct app *app = app_of(c);
+    bool is_known = look_up(c, s);
+    ++*(is_known ? &app->reads_from_timetable : &app->reads_from_database);
+    if (!is_known) {
         s->read_ns = call_wall_ns(c);
         flight_read_flight(c, &s->rows, s->flight_id);
     }

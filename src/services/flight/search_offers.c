@@ -18,7 +18,7 @@ static enum step find(struct call *c)
         return STEP_DONE;
     search_plan_routes(c, s);
     s->is_known = search_look_up(c, s);
-    ++*(s->is_known ? &app->searches_from_timetable : &app->searches_from_database);
+    ++*(s->is_known ? &app->reads_from_timetable : &app->reads_from_database);
     if (!s->is_known) {
         s->read_ns = call_wall_ns(c);
         search_ask(c, s);

@@ -16,7 +16,8 @@
 #include "base/check.h"
 #include "services/app.h"
 
-#define KEYS_KEPT (4 * APP_SECRETS_MAX) /* as many as struct app has */
+/* As many as struct app has. */
+#define KEYS_KEPT (offsetof(struct app_keys, id) / SEAL_KEY_BYTES * APP_SECRETS_MAX)
 
 static_assert(SEAL_KEY_BYTES <= SHA256_CBLOCK, "HMAC would hash a longer key first");
 static_assert(SEAL_BYTES == SHA256_DIGEST_LENGTH, "a seal is a whole digest");

@@ -315,7 +315,10 @@ class Cluster:
     def stop(self, mode="fast"):
         self._run("pg_ctl", "-D", self.dir + "/db", "-w", "-m", mode, "stop")
 
+    def is_up(self):
+        return os.path.exists(self.dir + "/db/postmaster.pid")
+
     def remove(self):
-        if os.path.exists(self.dir + "/db/postmaster.pid"):
+        if self.is_up():
             self.stop("immediate")
         shutil.rmtree(self.dir, ignore_errors=True)

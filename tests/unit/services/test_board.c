@@ -46,6 +46,8 @@ static struct flight_read_changes_row change_of(uint8_t id, int32_t day, int32_t
     return (struct flight_read_changes_row){
         .flight_id = {{0xFF, [15] = id}},
         .departure_time = day * DAY_US,
+        .arrival_time = day * DAY_US + 7200 * INT64_C(1000000),
+        .aircraft = STR("32Q"),
         .is_scheduled = true,
         .cabin = 1,
         .authorised = 90,
@@ -248,6 +250,12 @@ TEST(board, says_what_it_cannot_follow)
     change.is_scheduled = false; /* which nobody looks for */
     ASSERT_TRUE(board_change(&f, &change));
     change = change_of(4, DAY + 1, 1); /* flies at another time */
+    ASSERT_FALSE(board_change(&f, &change));
+    change = change_of(4, DAY, 1);
+    change.arrival_time += 60 * INT64_C(1000000);
+    ASSERT_FALSE(board_change(&f, &change));
+    change = change_of(4, DAY, 1);
+    change.aircraft = STR("77W");
     ASSERT_FALSE(board_change(&f, &change));
     change = change_of(4, DAY, 1);
     change.cabin = 2; /* a new cabin */

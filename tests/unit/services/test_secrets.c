@@ -91,7 +91,9 @@ static void is_refused(const char *list, int result, const char *line)
 /* Offers and tokens of other releases are out there. */
 TEST(secrets, of_one_the_keys_never_change)
 {
-    static const uint8_t offer[4] = {0x98, 0x4a, 0x03, 0xc6};
+    static const uint8_t offer[] = {0x98, 0x4a, 0x03, 0xc6}, page[] = {0xec, 0x17, 0x15, 0xa2},
+                         fingerprint[] = {0xf5, 0x43, 0xcc, 0x84},
+                         refresh[] = {0xe0, 0xb2, 0x86, 0x6b};
     setup();
     struct app app = {0};
     FILE *f = fopen(files[0], "w");
@@ -102,6 +104,9 @@ TEST(secrets, of_one_the_keys_never_change)
     ASSERT_INT_EQ(fclose(f), 0);
     load(&app, files[0]);
     ASSERT_MEM_EQ(app.keys->offer, offer, sizeof offer);
+    ASSERT_MEM_EQ(app.keys->page_token, page, sizeof page);
+    ASSERT_MEM_EQ(app.keys->fingerprint, fingerprint, sizeof fingerprint);
+    ASSERT_MEM_EQ(app.keys->refresh, refresh, sizeof refresh);
     ASSERT_STR_EQ(app.keys->id, "f014007c");
     teardown();
 }
@@ -114,7 +119,7 @@ TEST(secrets, a_wrong_file_is_told_in_one_line)
     const char *list = arena_printf(&arena, "%s,%s,%s", both(0, 1), both(2, 3), files[4]);
     is_refused(list, -E2BIG, "more than 4 files");
     list = arena_printf(&arena, "%s,,%s", files[0], files[1]);
-    is_refused(list, -EINVAL, arena_printf(&arena, "%s: a name in it is no file's", list));
+    is_refused(list, -EINVAL, arena_printf(&arena, "%s: has an empty name", list));
     const char *line = arena_printf(&arena, "%s: others can read the secret; chmod 600", files[1]);
     ASSERT_INT_EQ(chmod(files[1], 0640), 0);
     is_refused(both(0, 1), -EPERM, line);
@@ -122,7 +127,10 @@ TEST(secrets, a_wrong_file_is_told_in_one_line)
     line = arena_printf(&arena, "%s: the secret has less than 32 bytes", files[1]);
     ASSERT_INT_EQ(truncate(files[1], 31), 0);
     is_refused(both(0, 1), -EINVAL, line);
-    line = arena_printf(&arena, "%s: the secret has more than 4096 bytes", files[1]);
+    line = arena_printf(&arena,
+                        "%s: the secret has more than 4096 bytes; earlier releases used the first "
+                        "of them, so cut it there",
+                        files[1]);
     ASSERT_INT_EQ(truncate(files[1], 4097), 0);
     is_refused(both(0, 1), -EINVAL, line);
     teardown();
