@@ -331,6 +331,34 @@ TEST(board, says_when_it_is_full)
     board_free(board);
 }
 
+/* Filled up to the last, all is still found: the ids between the flights and their cabins too. */
+TEST(board, is_whole_when_it_is_full)
+{
+    struct board *board = board_new(BYTES);
+    struct board_fill f = {0};
+    struct board_look look;
+    struct flight_read_departures_row row = row_of(0, "AAA", "BBB", DAY, 1);
+    board_fill_begin(&f, board, DAY);
+    for (int32_t i = 0;; i++) {
+        memcpy(&row.flight_id.b[8], &i, sizeof i);
+        row.used = i;
+        if (board_add(&f, &row) < 0)
+            break;
+    }
+    board_publish(&f, 70, 0);
+    ASSERT_TRUE(board_look(board, 70, &look));
+    for (int32_t i = 0; i < (int32_t)board_flights(&f); i++) {
+        char origin[4], destination[4];
+        struct departure_sale sale;
+        memcpy(&row.flight_id.b[8], &i, sizeof i);
+        const struct departure *d = board_flight(&look, row.flight_id, origin, destination);
+        if (!d || !board_sale(&look, d, 1, &sale) || sale.used != i)
+            FAIL("lost");
+    }
+    board_fill_deinit(&f);
+    board_free(board);
+}
+
 /* Two processes: one fills and changes, the other looks. Seats and price of a timetable are those
  * of its number, so a look that mixes two of them shows. */
 static void keep_filling(struct board *board)
