@@ -323,10 +323,11 @@ def started_without_database(island, user, *flags):
         assert check(f"127.0.0.1:{port}", "liveness", wait=True) == SERVING
         yield process, port
     finally:
+        process.terminate()
+        status = process.wait(20)
         if not island.cluster.is_up():
             island.cluster.start()
-        process.terminate()
-        assert process.wait(20) == 0
+        assert status == 0
         until(lambda: island.http("/readyz")[0] == 200, 10, "the first server is ready again")
 
 
