@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "services/shared/error_line.h"
 #include "services/shared/seal.h"
 
@@ -82,7 +83,7 @@ static int keys_derive(struct app_keys *ret_keys, struct str secret)
     for (size_t i = 0; i < sizeof keys / sizeof keys[0] && result == 0; i++)
         result = seal_derive(secret, str_of(keys[i].label), keys[i].key);
     if (result == 0)
-        snprintf(ret_keys->id, sizeof ret_keys->id, "%02x%02x%02x%02x", id[0], id[1], id[2], id[3]);
+        *text_hex(ret_keys->id, id, sizeof ret_keys->id / 2) = '\0';
     return result;
 }
 
@@ -92,12 +93,12 @@ static int keys_of_file(struct app_keys *ret_keys, const char *file, char *error
     uint8_t secret[SECRET_BYTES_MAX + 1];
     size_t bytes = 0;
     int result = secret_read(file, secret, &bytes, error, error_bytes);
-    bool is_read = result == 0;
-    if (is_read)
+    if (result == 0) {
         result = keys_derive(ret_keys, str_bytes(secret, bytes));
+        if (result < 0)
+            error_line(error, error_bytes, result, "%s: keys could not be derived", file);
+    }
     explicit_bzero(secret, sizeof secret);
-    if (is_read && result < 0)
-        return error_line(error, error_bytes, result, "%s: keys could not be derived", file);
     return result;
 }
 

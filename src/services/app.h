@@ -72,7 +72,7 @@ struct app {
     struct work *work;
     unsigned password_calls; /* have a place in its queue (services/auth/password.h) */
     struct reference *reference;
-    struct board *board; /* NULL: each search is read from the database */
+    struct board *board; /* NULL: searches and flights are read from the database */
     uint64_t reads_from_timetable, reads_from_database;
     struct tokens *tokens;
     struct provider *provider;

@@ -67,9 +67,9 @@ struct worker {
     ev_timer publish, lame_duck, grace, load_retry, settle, listen_anyway;
     unsigned settle_count;
     uint64_t failed_handshakes_told;
-    bool listening, loading, loaded, draining;
+    bool loading, loaded, draining;
     uint32_t certificates, token_keys; /* of the shared page, when they were read */
-    unsigned waited_seconds;
+    unsigned waited_seconds;           /* to serve: before it listens, and then while others do */
 };
 
 static struct worker *the_worker;
@@ -87,9 +87,8 @@ static int refuse(const struct worker *w, const char *error)
 static void start_listening(struct worker *w)
 {
     const struct supervisor_context *ctx = w->context;
-    if (w->listening || w->draining || w->index >= WORKERS_MAX)
+    if (atomic_load(&w->slot->listening) || w->draining || w->index >= WORKERS_MAX)
         return;
-    w->listening = true;
     atomic_store(&w->slot->listening, 1);
     for (unsigned i = 0; i < ctx->listener_count; i++)
         CHECK(h2_server_listen(w->h2, ctx->listeners[i].fd, &ctx->listeners[i].gate) == 0);
@@ -103,7 +102,7 @@ static void on_listen_anyway(struct ev_loop *ev, ev_timer *timer, int events)
     (void)events;
     struct worker *w = timer->data;
     bool others_serve = state_somebody_serves(w->context);
-    if (w->listening) {
+    if (atomic_load(&w->slot->listening)) {
         if (others_serve && !w->draining && ++w->waited_seconds == OUTDONE_SECONDS)
             make_way(w);
         return;

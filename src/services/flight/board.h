@@ -112,7 +112,7 @@ size_t board_bytes(const struct board_fill *fill);
  * must be read again. */
 bool board_change(struct board_fill *fill, const struct flight_read_changes_row *row);
 /* All that had been committed at @read_ns is in; the database's clock showed @read_us then.
- * Searches look at it from here on. */
+ * Calls look at it from here on. */
 void board_publish(struct board_fill *fill, int64_t read_ns, int64_t read_us);
 /* Gives up the half that is no longer looked at; some time after board_publish. */
 void board_release_other(const struct board_fill *fill);

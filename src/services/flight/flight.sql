@@ -146,12 +146,13 @@ SELECT pg_current_snapshot()::text AS snapshot, pg_backend_pid() || ' ' || pg_po
        now() AS read_time,
        count(*) = 5000 OR coalesce(bool_or(flight_ids = '{}'), false) OR now() > @since_time + interval '5 minutes' AS is_lost,
        NULL::uuid AS flight_id,
-       NULL::timestamptz AS departure_time, NULL::timestamptz AS arrival_time, NULL::text AS aircraft, NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised,
-       NULL::int4 AS used, NULL::int8 AS base_minor, NULL::timestamptz AS sales_close_time
+       NULL::timestamptz AS departure_time, NULL::timestamptz AS arrival_time, NULL::text AS aircraft,
+       NULL::bool AS is_scheduled, NULL::int2 AS cabin, NULL::int4 AS authorised, NULL::int4 AS used, NULL::int8 AS base_minor,
+       NULL::timestamptz AS sales_close_time
   FROM c
 UNION ALL
-SELECT NULL, NULL, NULL, false, i.flight_id, i.departure_time, i.arrival_time, i.aircraft, i.state = 'SCHEDULED', i.cabin, i.authorised, i.taken,
-       i.base_minor, least(i.sales_close_time, i.departure_time)
+SELECT NULL, NULL, NULL, false, i.flight_id, i.departure_time, i.arrival_time, i.aircraft, i.state = 'SCHEDULED',
+       i.cabin, i.authorised, i.taken, i.base_minor, least(i.sales_close_time, i.departure_time)
   FROM (SELECT DISTINCT x.flight_id FROM c, unnest(c.flight_ids) AS x(flight_id)) d
   JOIN inventory i ON i.flight_id = d.flight_id
  WHERE i.departure_date >= @first_date
